@@ -1,0 +1,50 @@
+/** @file Atomic writes: a file is either absent, old, or complete – never half-written. */
+import { randomBytes } from 'node:crypto'
+import { closeSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, writeSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { fail } from './errors.ts'
+
+/** A sibling name that no reader will take for the finished file. */
+export const temporaryName = (path: string): string => `${path}.${randomBytes(4).toString('hex')}.tmp`
+
+/** Turn a system error into one line that says what to do. */
+export function explainSystemError(error: unknown, action: string): never {
+  const { code, message } = error as NodeJS.ErrnoException
+  const advice: Record<string, string> = {
+    ENOSPC: 'the disk is full: free some space or choose another folder with --out',
+    EACCES: 'permission denied: choose a folder you can write to',
+    EROFS: 'the file system is read-only: choose another folder',
+    ENOENT: 'no such file or folder: check the path',
+    EISDIR: 'that is a folder, a file was expected',
+    ENOTDIR: 'a part of the path is a file, a folder was expected',
+    EMFILE: 'too many open files: raise the limit (ulimit -n) or use fewer workers',
+    EDQUOT: 'the disk quota is used up: free some space or choose another folder',
+  }
+  return fail('TL_IO', `${action}: ${(code && advice[code]) ?? message}`, error)
+}
+
+/** Write chunks to a temporary sibling, flush to disk, rename over `path`; on any failure the old file stays. */
+export function writeAtomically(path: string, chunks: string | Uint8Array | Iterable<Uint8Array>): void {
+  const temporary = temporaryName(path)
+  let descriptor: number | undefined
+  try {
+    mkdirSync(dirname(path), { recursive: true })
+    descriptor = openSync(temporary, 'w')
+    const list =
+      typeof chunks === 'string'
+        ? [new TextEncoder().encode(chunks)]
+        : chunks instanceof Uint8Array
+          ? [chunks]
+          : chunks
+    for (const chunk of list)
+      for (let offset = 0; offset < chunk.byteLength; ) offset += writeSync(descriptor, chunk, offset)
+    fsyncSync(descriptor)
+    closeSync(descriptor)
+    descriptor = undefined
+    renameSync(temporary, path)
+  } catch (error) {
+    if (descriptor !== undefined) closeSync(descriptor)
+    rmSync(temporary, { force: true })
+    explainSystemError(error, `cannot write ${path}`)
+  }
+}

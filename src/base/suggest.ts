@@ -1,0 +1,33 @@
+/** @file Nearest valid word for a typo. */
+
+/** Levenshtein distance between two words. */
+export function editDistance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, j) => j)
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i]
+    for (let j = 1; j <= b.length; j++) {
+      const substitution = row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1)
+      next.push(Math.min(row[j]! + 1, next[j - 1]! + 1, substitution))
+    }
+    row = next
+  }
+  return row[b.length]!
+}
+
+/** The closest of `choices` to `word`, or undefined when none is close enough to be a typo. */
+export function nearest(word: string, choices: readonly string[]): string | undefined {
+  let best: string | undefined
+  let bestDistance = Math.max(2, Math.floor(word.length / 2)) + 1
+  for (const choice of choices) {
+    const distance = editDistance(word.toLowerCase(), choice.toLowerCase())
+    if (distance < bestDistance) [best, bestDistance] = [choice, distance]
+  }
+  return best
+}
+
+/** `did you mean "x"? (valid: a, b, c)` – the tail of a message about an unknown word. */
+export function didYouMean(word: string, choices: readonly string[]): string {
+  const hint = nearest(word, choices)
+  const valid = `valid: ${choices.join(', ')}`
+  return hint ? `did you mean "${hint}"? (${valid})` : `(${valid})`
+}
