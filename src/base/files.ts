@@ -2,13 +2,14 @@
 import { randomBytes } from 'node:crypto'
 import { closeSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, writeSync } from 'node:fs'
 import { dirname } from 'node:path'
-import { fail } from './errors.ts'
+import { fail, TreelineError } from './errors.ts'
 
 /** A sibling name that no reader will take for the finished file. */
 export const temporaryName = (path: string): string => `${path}.${randomBytes(4).toString('hex')}.tmp`
 
 /** Turn a system error into one line that says what to do. */
 export function explainSystemError(error: unknown, action: string): never {
+  if (error instanceof TreelineError) throw error
   const { code, message } = error as NodeJS.ErrnoException
   const advice: Record<string, string> = {
     ENOSPC: 'the disk is full: free some space or choose another folder with --out',
