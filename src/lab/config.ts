@@ -1,0 +1,166 @@
+/** @file Config composition: defaults ← preset ← `--set a.b=value`, checked strictly, explained in words. */
+import { z } from 'zod'
+import { didYouMean, fail } from '../base/index.ts'
+import { contentHash } from './canonical.ts'
+import type { AnyExperiment, BaseConfig } from './experiment.ts'
+import { describeField, type FieldSchema, fieldAt, fieldSchema, leafFields, parseWord } from './schema.ts'
+
+/** The field every experiment has. */
+export const seedField = z.int().min(0).max(0xffff_ffff).default(0).describe('all randomness comes from it')
+
+/** What a user asks for: a preset by name and assignments in order. */
+export interface ConfigRequest {
+  preset?: string
+  /** `a.b=value`, or several separated by commas: `L=3,m=4`. Later ones win. */
+  set?: readonly string[]
+  /** Values by dotted path, already typed; they win over `set`. */
+  values?: Readonly<Record<string, unknown>>
+}
+
+type Tree = Record<string, unknown>
+const isTree = (value: unknown): value is Tree =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+
+/** Deep merge of plain objects; lists and leaves are replaced. */
+export function mergeConfig(base: Tree, over: Tree): Tree {
+  const merged: Tree = { ...base }
+  for (const [key, value] of Object.entries(over)) {
+    const old = merged[key]
+    merged[key] = isTree(old) && isTree(value) ? mergeConfig(old, value) : value
+  }
+  return merged
+}
+
+/** Split `L=3,m=4` at the commas that begin a new assignment; `sizes=1,2,3` stays whole. */
+export const splitAssignments = (text: string): string[] => text.split(/,(?=\s*[A-Za-z_][\w.]*=)/)
+
+function unknownField(schema: FieldSchema, path: readonly string[]): never {
+  const word = path.join('.')
+  const parent = path.slice(0, -1)
+  const siblings = Object.keys(fieldAt(schema, parent)?.properties ?? {}).map((key) =>
+    [...parent, key].join('.'),
+  )
+  const choices = siblings.length > 0 ? siblings : leafFields(schema).map(([leaf]) => leaf)
+  return fail('TL_BAD_CONFIG', `config.${word}: there is no such field: ${didYouMean(word, choices)}`)
+}
+
+function assign(tree: Tree, path: readonly string[], value: unknown): void {
+  let node = tree
+  for (const key of path.slice(0, -1)) {
+    const child = node[key]
+    const next: Tree = isTree(child) ? child : {}
+    node[key] = next
+    node = next
+  }
+  node[path.at(-1)!] = value
+}
+
+/** Find the first field of `tree` that the schema does not know. */
+function checkFields(schema: FieldSchema, tree: unknown, path: readonly string[] = []): void {
+  const node = fieldAt(schema, path)
+  if (!isTree(tree) || !node?.properties) return
+  for (const [key, value] of Object.entries(tree)) {
+    if (!Object.hasOwn(node.properties, key)) unknownField(schema, [...path, key])
+    checkFields(schema, value, [...path, key])
+  }
+}
+
+function valueAt(tree: unknown, path: readonly PropertyKey[]): unknown {
+  let node = tree
+  for (const key of path)
+    node = node !== null && typeof node === 'object' ? (node as Record<PropertyKey, unknown>)[key] : undefined
+  return node
+}
+
+/** One line for the first thing zod found: `config.s: expected an integer >= 2, got 1 (symbols per rule)`. */
+function explain(issue: z.core.$ZodIssue, schema: FieldSchema, input: unknown): string {
+  const path = issue.path
+  const name = ['config', ...path.map(String)].join('.')
+  const got = JSON.stringify(valueAt(input, path)) ?? 'nothing'
+  if (issue.code === 'custom') return `${name}: ${issue.message}${path.length ? `, got ${got}` : ''}`
+  const field = fieldAt(schema, path)
+  const about = field?.description ? ` (${field.description})` : ''
+  return `${name}: expected ${describeField(field)}, got ${got}${about}`
+}
+
+/** Validate a partial config: defaults are filled in, unknown fields refused. Throws TL_BAD_CONFIG. */
+export function completeConfig(experiment: AnyExperiment, partial: unknown): BaseConfig {
+  const schema = fieldSchema(experiment.config)
+  if (!isTree(partial))
+    fail('TL_BAD_CONFIG', `config: expected a group of fields, got ${JSON.stringify(partial)}`)
+  checkFields(schema, partial)
+  const parsed = experiment.config.safeParse(partial)
+  if (!parsed.success) fail('TL_BAD_CONFIG', explain(parsed.error.issues[0]!, schema, partial))
+  return parsed.data
+}
+
+/**
+ * The complete config of one run. Throws TL_BAD_CONFIG naming the field, what it accepts and what it got.
+ */
+export function composeConfig(experiment: AnyExperiment, request: ConfigRequest = {}): BaseConfig {
+  const schema = fieldSchema(experiment.config)
+  let tree: Tree = {}
+  if (request.preset !== undefined) {
+    const presets = Object.keys(experiment.presets)
+    if (!presets.includes(request.preset))
+      fail(
+        'TL_BAD_CONFIG',
+        `preset "${request.preset}": ${experiment.name} has no such preset: ${didYouMean(request.preset, presets)}`,
+      )
+    tree = mergeConfig(tree, experiment.presets[request.preset as 'quick' | 'paper'] as Tree)
+  }
+  for (const assignment of (request.set ?? []).flatMap(splitAssignments)) {
+    const [, name, word] = assignment.match(/^\s*([^=\s]+)\s*=(.*)$/s) ?? []
+    if (name === undefined || word === undefined)
+      fail('TL_BAD_CONFIG', `--set ${assignment}: expected field=value, such as --set seed=1`)
+    const path = name.split('.')
+    const field = fieldAt(schema, path)
+    if (!field) unknownField(schema, path)
+    assign(tree, path, parseWord(word.trim(), field))
+  }
+  for (const [name, value] of Object.entries(request.values ?? {})) assign(tree, name.split('.'), value)
+  return completeConfig(experiment, tree)
+}
+
+/** The fields of `config` that differ from the defaults, as dotted path and value, in order of definition. */
+export function changedFields(experiment: AnyExperiment, config: unknown): [path: string, value: unknown][] {
+  const schema = fieldSchema(experiment.config)
+  const defaults = experiment.config.parse({})
+  return leafFields(schema)
+    .map(([path]): [string, unknown, unknown] => {
+      const keys = path.split('.')
+      return [path, valueAt(config, keys), valueAt(defaults, keys)]
+    })
+    .filter(([, value, standard]) => JSON.stringify(value) !== JSON.stringify(standard))
+    .map(([path, value]) => [path, value])
+}
+
+/** Every leaf field of a config with its value and description. */
+export function configRows(
+  experiment: AnyExperiment,
+  config: unknown,
+): { path: string; value: unknown; description: string }[] {
+  return leafFields(fieldSchema(experiment.config)).map(([path, field]) => ({
+    path,
+    value: valueAt(config, path.split('.')),
+    description: field.description ?? '',
+  }))
+}
+
+const quoted = (word: string): string =>
+  /^[\w.,:+/-]*$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`
+
+/** The command that makes this run again, whatever the presets will be by then. */
+export function reproduceCommand(experiment: AnyExperiment, config: unknown, root = 'runs'): string {
+  const words = ['npx treeline run', experiment.name]
+  for (const [path, value] of changedFields(experiment, config)) {
+    const text = typeof value === 'string' ? value : JSON.stringify(value)
+    words.push('--set', quoted(`${path}=${text}`))
+  }
+  if (root !== 'runs') words.push('--out', quoted(root))
+  return words.join(' ')
+}
+
+/** SHA-256 over experiment, its version and the complete config. */
+export const configHash = (experiment: AnyExperiment, config: unknown): string =>
+  contentHash({ experiment: experiment.name, version: experiment.version, config })

@@ -1,0 +1,114 @@
+/** @file What an experiment is: one record with a config schema, a run, a summary and figures. */
+import type { z } from 'zod'
+import { fail } from '../base/index.ts'
+import type { Json } from './canonical.ts'
+import type { RunContext } from './context.ts'
+import type { Figure } from './figures/index.ts'
+import type { Metric } from './metrics.ts'
+
+/** Every experiment has a seed: all its randomness comes from it. */
+export interface BaseConfig {
+  seed: number
+}
+
+/** A config schema: a zod object in which every field has a default. */
+export type ConfigSchema = z.ZodObject<z.ZodRawShape>
+
+/** Part of a config, at any depth. */
+export type PartialConfig<T> = T extends readonly unknown[]
+  ? T
+  : T extends object
+    ? { [K in keyof T]?: PartialConfig<T[K]> }
+    : T
+
+/** A claim put to the test: what was measured, with its error, beside what theory or the paper predicts. */
+export interface Verdict {
+  claim: string
+  measured: number | null
+  /** One standard error (or the half width named in the claim), null when there is none. */
+  error: number | null
+  predicted: number | null
+  pass: boolean
+  /** True for a control: a case that must come out the other way. */
+  control: boolean
+}
+
+/** What a finished run says. */
+export interface Conclusion {
+  /** The one line a terminal shows last, such as `test accuracy 99.12 %`. */
+  headline: string
+  /** One paragraph in words. */
+  paragraph: string
+  /** Key numbers, formatted for people. */
+  numbers?: readonly { label: string; value: string; note?: string }[]
+  verdicts?: readonly Verdict[]
+}
+
+/** A finished run as summary, figures and tables see it: everything comes from its folder. */
+export interface RunView<Config = Record<string, unknown>, Result = Record<string, Json>> {
+  readonly folder: string
+  readonly hash: string
+  readonly config: Config
+  readonly result: Result
+  readonly metrics: readonly Metric[]
+  /** A JSON file that the run wrote with `context.write(name, value)`. */
+  readonly read: (name: string) => Json
+}
+
+/** A table of the report. Cells are shown as they are; numbers are aligned to the right. */
+export interface ReportTable {
+  title: string
+  columns: readonly string[]
+  rows: readonly (readonly (string | number)[])[]
+}
+
+/** One experiment; `defineExperiment` makes it, the table `experiments` lists it. */
+export interface Experiment<
+  Config extends BaseConfig = BaseConfig,
+  Result extends object = Record<string, Json>,
+> {
+  /** The word on the command line, such as `digits`. */
+  name: string
+  /** Raised when the same config would give other numbers than before; part of the hash. */
+  version: number
+  title: string
+  description: string
+  /** Every field with a default; `.describe()` texts appear in messages and tables. */
+  config: z.ZodType<Config>
+  presets: Record<'quick' | 'paper', PartialConfig<Config>>
+  /** Measure; return what was measured, as plain data. Called again with `resumed` after an interruption. */
+  run: (context: RunContext<Config>) => Promise<Result>
+  /** Put one finished run into words. Pure: `treeline report` calls it again years later. */
+  summary: (run: RunView<Config, Result>) => Conclusion
+  /** Draw one or several finished runs of this experiment. */
+  figures: (runs: readonly RunView<Config, Result>[]) => readonly Figure[]
+  /** Optional tables for the report. */
+  tables?: (runs: readonly RunView<Config, Result>[]) => readonly ReportTable[]
+}
+
+/** An experiment whose config and result types have been forgotten, as the table holds it. */
+export type AnyExperiment = Experiment<BaseConfig, Record<string, Json>>
+
+/**
+ * Define an experiment. The config schema must accept `{}` (all fields have defaults) and have a whole-number `seed`.
+ * Throws TL_BAD_CONFIG when it does not: a mistake in the experiment, found when the table is loaded.
+ */
+export function defineExperiment<Config extends BaseConfig, Result extends object>(
+  definition: Omit<Experiment<Config, Result>, 'version'> & { version?: number },
+): AnyExperiment {
+  const { name, config } = definition
+  if (!/^[a-z][a-z0-9-]*$/.test(name))
+    fail('TL_BAD_CONFIG', `experiment "${name}": expected a name of small letters, digits and hyphens`)
+  const defaults = config.safeParse({})
+  if (!defaults.success)
+    fail(
+      'TL_BAD_CONFIG',
+      `experiment "${name}": every config field needs a default (${defaults.error.message})`,
+    )
+  if (!Number.isInteger(defaults.data.seed))
+    fail(
+      'TL_BAD_CONFIG',
+      `experiment "${name}": the config needs a whole number \`seed\` (use \`seedField\`)`,
+    )
+  return { version: 1, ...definition } as unknown as AnyExperiment
+}

@@ -1,0 +1,41 @@
+/** @file Observable Plot without a browser: options in, a themed SVG string out. */
+import * as Plot from '@observablehq/plot'
+import { parseHTML } from 'linkedom'
+import { escapeText } from './figure.ts'
+import { color, fontFamily } from './theme.ts'
+
+const { document } = parseHTML('<!doctype html><html><body></body></html>')
+
+/** Options all our plots share: size of type, ink, room around. */
+const themed = (options: Plot.PlotOptions): Plot.PlotOptions => ({
+  document: document as unknown as Document,
+  className: 'tl-plot',
+  ...options,
+  style: {
+    fontFamily,
+    fontSize: '12px',
+    color: color('ink'),
+    background: 'none',
+    overflow: 'visible',
+  } as unknown as Partial<CSSStyleDeclaration>,
+})
+
+/** Build a plot and also return its scales, for labels placed in pixels. */
+export function buildPlot(options: Plot.PlotOptions): (SVGSVGElement | HTMLElement) & Plot.Plot {
+  return Plot.plot(themed(options))
+}
+
+/** A plot as an SVG string with a label for people who hear instead of see. */
+export function plotSvg(label: string, options: Plot.PlotOptions): string {
+  const element = buildPlot(options)
+  // Plot's own style sheet sets colours and fonts that the theme sets on the element
+  for (const style of [...element.querySelectorAll('style')]) style.remove()
+  return cleanSvg(element.outerHTML, label)
+}
+
+/** Inside HTML the namespace is implied: without it the file names no outside address at all. */
+function cleanSvg(svg: string, label: string): string {
+  return svg
+    .replace(/ xmlns(:xlink)?="[^"]*"/g, '')
+    .replace(/^<svg/, `<svg role="img" aria-label="${escapeText(label)}"`)
+}

@@ -1,0 +1,140 @@
+/** @file Run folders: where a config's run lives, and reading finished ones. The folder is the database. */
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { explainSystemError } from '../base/files.ts'
+import { fail } from '../base/index.ts'
+import type { Json } from './canonical.ts'
+import type { BaseConfig, RunView, Verdict } from './experiment.ts'
+import type { Machine } from './machine.ts'
+import { readMetrics } from './metrics.ts'
+
+/** `config.json`. */
+export interface ConfigFile {
+  experiment: string
+  /** The experiment's own version. */
+  version: number
+  hash: string
+  /** The package's version that began the run. */
+  treeline: string
+  config: BaseConfig
+}
+
+/** `summary.json`: the contract with scripts. */
+export interface Summary {
+  experiment: string
+  version: number
+  hash: string
+  treeline: string
+  config: BaseConfig
+  headline: string
+  result: Record<string, Json>
+  verdicts: readonly Verdict[]
+  timing: { startedAt: string; finishedAt: string; seconds: number; sessions: number; threads: number }
+  machine: Machine
+}
+
+/** A finished run, read from its folder. */
+export interface FinishedRun extends RunView<BaseConfig> {
+  readonly experiment: string
+  readonly summary: Summary
+}
+
+/** `<root>/<experiment>/<first twelve digits of the hash>`. */
+export const runFolder = (root: string, experiment: string, hash: string): string =>
+  join(root, experiment, hash.slice(0, 12))
+
+/** True when `done` is there: everything else was written before it. */
+export const isFinished = (folder: string): boolean => existsSync(join(folder, 'done'))
+
+/** Parse a JSON file that must hold an object (or, with `any`, any JSON). Throws TL_BAD_FILE or TL_IO in one line. */
+export function readJson(path: string, any = false): Json {
+  let text: string
+  try {
+    text = readFileSync(path, 'utf8')
+  } catch (error) {
+    return explainSystemError(error, `cannot read ${path}`)
+  }
+  try {
+    const value = JSON.parse(text) as Json
+    if (any || (typeof value === 'object' && value !== null && !Array.isArray(value))) return value
+  } catch {
+    // reported below, with the same words as a file of the wrong kind
+  }
+  return fail(
+    'TL_BAD_FILE',
+    `${path}: expected a JSON ${any ? 'file' : 'object'}; it is damaged (run again with --fresh)`,
+  )
+}
+
+/** Read `config.json` and check that it is one. */
+export function readConfigFile(folder: string): ConfigFile {
+  const path = join(folder, 'config.json')
+  const file = readJson(path) as unknown as ConfigFile
+  if (typeof file.experiment !== 'string' || typeof file.hash !== 'string' || typeof file.config !== 'object')
+    fail('TL_BAD_FILE', `${path}: expected experiment, hash and config; it is no run of treeline's`)
+  return file
+}
+
+/** Read `summary.json`. */
+export function readSummary(folder: string): Summary {
+  const path = join(folder, 'summary.json')
+  const summary = readJson(path) as unknown as Summary
+  if (typeof summary.experiment !== 'string' || typeof summary.result !== 'object' || !summary.timing)
+    fail('TL_BAD_FILE', `${path}: expected a run's summary; it is damaged (run again with --fresh)`)
+  return summary
+}
+
+/** Read a finished run. Throws TL_BAD_FILE when it is none, saying what to do. */
+export function loadRun(folder: string): FinishedRun {
+  const { experiment, hash, config } = readConfigFile(folder)
+  if (!isFinished(folder))
+    fail('TL_BAD_FILE', `${folder}: this run of ${experiment} is not finished; run it again to resume it`)
+  const summary = readSummary(folder)
+  return {
+    folder,
+    experiment,
+    hash,
+    config,
+    summary,
+    result: summary.result,
+    metrics: readMetrics(join(folder, 'metrics.jsonl')),
+    read: (name) => readJson(join(folder, name), true),
+  }
+}
+
+/** Folders that hold runs, finished or not, in `path` or up to three levels below it, sorted. */
+export function findRunFolders(path: string, depth = 3): string[] {
+  if (existsSync(join(path, 'config.json')) && 'hash' in (readJson(join(path, 'config.json')) as object))
+    return [path]
+  if (depth === 0) return []
+  return readdirSync(path)
+    .sort()
+    .map((name) => join(path, name))
+    .filter((child) => statSync(child, { throwIfNoEntry: false })?.isDirectory())
+    .flatMap((child) => findRunFolders(child, depth - 1))
+}
+
+/**
+ * All finished runs in the given folders: run folders, or folders above them. Unfinished ones are passed to
+ * `onUnfinished`, or refused when named directly. Throws TL_BAD_FILE when a path holds no run at all.
+ */
+export function loadRuns(paths: readonly string[], onUnfinished?: (folder: string) => void): FinishedRun[] {
+  const runs = new Map<string, FinishedRun>()
+  for (const path of paths) {
+    if (!statSync(path, { throwIfNoEntry: false })?.isDirectory())
+      fail('TL_IO', `${path}: expected a run folder, or a folder of runs; there is no such folder`)
+    const folders = findRunFolders(path)
+    if (folders.length === 0)
+      fail(
+        'TL_BAD_FILE',
+        `${path}: no runs here; make one with \`treeline run NAME\` (see \`treeline list\`)`,
+      )
+    for (const folder of folders) {
+      if (folder !== path && !isFinished(folder)) onUnfinished?.(folder)
+      else runs.set(resolve(folder), loadRun(folder))
+    }
+  }
+  if (runs.size === 0)
+    fail('TL_BAD_FILE', `${paths.join(', ')}: no finished runs here; run them again to resume`)
+  return [...runs.values()]
+}
