@@ -1,0 +1,105 @@
+/** @file The tensor engine: programs over tensors, their derivatives, their compilation. */
+import './methods.ts'
+
+export {
+  allocate,
+  bytesPerElement,
+  type Dtype,
+  dtypes,
+  type FloatDtype,
+  isFloat,
+  isInteger,
+  type Spec,
+  sameShape,
+  showSpec,
+  sizeOf,
+  type TypedArray,
+} from './dtype.ts'
+export { broadcastTo } from './ops/broadcast.ts'
+export { checkpoint, stopGradient } from './ops/control.ts'
+export {
+  type ConvOptions,
+  type ConvTransposeOptions,
+  conv1d,
+  conv2d,
+  convTranspose1d,
+  convTranspose2d,
+} from './ops/conv.ts'
+export * from './ops/elementwise.ts'
+export {
+  arange,
+  argsort,
+  gather,
+  iota,
+  oneHot,
+  roll,
+  scatterAdd,
+  scatterAlong,
+  sort,
+  takeAlong,
+  topK,
+  triangularMask,
+} from './ops/indexing.ts'
+export { dot, einsum, type MatmulOptions, matmul, matrixTranspose } from './ops/matmul.ts'
+export {
+  crossEntropy,
+  gelu,
+  layerNorm,
+  logSoftmax,
+  logSumExp,
+  type NormOptions,
+  rmsNorm,
+  silu,
+  softCrossEntropy,
+  softmax,
+  softplus,
+} from './ops/normalize.ts'
+export { averagePool2d, maxPool2d, type PoolOptions } from './ops/pool.ts'
+export {
+  argmax,
+  argmin,
+  cumsum,
+  max,
+  mean,
+  min,
+  prod,
+  type ReduceOptions,
+  sum,
+  variance,
+} from './ops/reduce.ts'
+export {
+  concatenate,
+  expandDims,
+  flatten,
+  flip,
+  type PadOptions,
+  pad,
+  reshape,
+  select,
+  slice,
+  sliceAxis,
+  split,
+  squeeze,
+  stack,
+  swapAxes,
+  transpose,
+} from './ops/shape.ts'
+export { opNames } from './ops/table.ts'
+export type { Key } from './random.ts'
+export * as random from './random.ts'
+export {
+  full,
+  ones,
+  onesLike,
+  placeholder,
+  scalar,
+  Tensor,
+  type TensorLike,
+  tensor,
+  zeros,
+  zerosLike,
+} from './tensor.ts'
+export { jvp, linearize } from './transform/jvp.ts'
+export { grad, valueAndGrad, valueAndGradWithAux, vjp } from './transform/vjp.ts'
+export { type InAxes, vmap } from './transform/vmap.ts'
+export { entries, fromEntries, leaves, mapTree, type Tree, unflatten, zipTrees } from './tree.ts'

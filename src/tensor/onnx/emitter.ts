@@ -1,0 +1,42 @@
+/** @file What a row's ONNX cell may do: add nodes and constants to the model under construction. Names stand for values. */
+import type { Dtype, TypedArray } from '../dtype.ts'
+
+/** `portable` emits only standard operators (for files); `cpu` may use the runtime's own fused and blocked kernels. */
+export type Target = 'portable' | 'cpu'
+
+export type OnnxAttribute = number | bigint | string | readonly number[] | { readonly float: number }
+
+export interface NodeOptions {
+  readonly domain?: string
+  /** Names wanted; an empty string leaves an optional output out. Default: one fresh name. */
+  readonly outputs?: number
+}
+
+export interface Emitter {
+  readonly target: Target
+  /** Add a node, return the names of its outputs. Numbers become INT attributes, `{ float }` FLOAT ones. */
+  readonly nodes: (
+    op: string,
+    inputs: readonly string[],
+    attributes?: Readonly<Record<string, OnnxAttribute>>,
+    options?: NodeOptions,
+  ) => string[]
+  /** Add a node with one output. */
+  readonly node: (
+    op: string,
+    inputs: readonly string[],
+    attributes?: Readonly<Record<string, OnnxAttribute>>,
+    domain?: string,
+  ) => string
+  readonly constant: (data: TypedArray, shape: readonly number[]) => string
+  readonly scalar: (value: number, dtype: Dtype) => string
+  /** A one-dimensional int64 constant, as shapes and axes are given. */
+  readonly ints: (values: readonly number[]) => string
+  readonly cast: (name: string, to: Dtype) => string
+  readonly reshape: (name: string, shape: readonly number[]) => string
+}
+
+/** Code of an element type in ONNX's TensorProto.DataType. */
+export const onnxType: Record<Dtype, number> = { f32: 1, f64: 11, i32: 6, i64: 7, u32: 12, bool: 9 }
+
+export const microsoft = 'com.microsoft'

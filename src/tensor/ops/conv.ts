@@ -1,0 +1,364 @@
+/**
+ * @file Convolution over two spatial axes and its two adjoints. The three are one trilinear form ⟨y, x ∗ w⟩ solved for y, x
+ * and w, so that each one's derivatives are the other two: the family is closed and needs no special cases.
+ *
+ *   conv             x [N, C, H, W],  w [O, C/g, kh, kw]  →  y [N, O, oh, ow]
+ *   convInputGrad    y [N, O, oh, ow], w [O, C/g, kh, kw]  →  x [N, C, H, W]      (transposed convolution)
+ *   convKernelGrad   x [N, C, H, W],  y [N, O, oh, ow]    →  w [O, C/g, kh, kw]
+ */
+import { fail } from '../../base/index.ts'
+import { requireFloat, requireSameDtype, type Spec, showSpec } from '../dtype.ts'
+import { emitConv, emitConvInputGrad, emitConvKernelGrad } from '../onnx/convolution.ts'
+import { type Attributes, apply, type Node, type Tensor } from '../tensor.ts'
+import { broadcastTo } from './broadcast.ts'
+import { add } from './elementwise.ts'
+import { reshape, transpose } from './shape.ts'
+import { type Dense, defineOp, type Row } from './table.ts'
+
+type Pair = readonly [number, number]
+
+/** Geometry shared by the three members of the family. */
+export interface ConvGeometry {
+  readonly stride: Pair
+  /** [[top, bottom], [left, right]] */
+  readonly padding: readonly [Pair, Pair]
+  /** Distance between kernel elements. */
+  readonly dilation: Pair
+  readonly groups: number
+  /** Input height and width. */
+  readonly input: Pair
+  /** Kernel height and width. */
+  readonly kernel: Pair
+}
+
+export const geometryOf = (attributes: Attributes): ConvGeometry => attributes as unknown as ConvGeometry
+
+const outputSize = (g: ConvGeometry): Pair =>
+  [0, 1].map((i) => {
+    const span = g.dilation[i]! * (g.kernel[i]! - 1) + 1
+    return Math.floor((g.input[i]! + g.padding[i]![0] + g.padding[i]![1] - span) / g.stride[i]!) + 1
+  }) as unknown as Pair
+
+function check(op: string, g: ConvGeometry): void {
+  const positive = [...g.stride, ...g.dilation, ...g.kernel, g.groups]
+  if (
+    positive.some((n) => !Number.isInteger(n) || n < 1) ||
+    g.padding.flat().some((n) => !Number.isInteger(n) || n < 0)
+  )
+    fail(
+      'TL_BAD_ARGUMENT',
+      `${op}: expected positive stride, dilation, kernel and groups and non-negative padding, got stride ${g.stride}, dilation ${g.dilation}, kernel ${g.kernel}, groups ${g.groups}, padding ${g.padding}`,
+    )
+  if (outputSize(g).some((n) => n < 1))
+    fail(
+      'TL_SHAPE_MISMATCH',
+      `${op}: a kernel of ${g.kernel.join('×')} (dilation ${g.dilation}) does not fit an input of ${g.input.join('×')} with padding ${g.padding}`,
+    )
+}
+
+function requireRank4(op: string, specs: readonly Spec[]): void {
+  for (const spec of specs) {
+    requireFloat(op, spec)
+    if (spec.shape.length !== 4)
+      fail(
+        'TL_SHAPE_MISMATCH',
+        `${op}: expected four axes [N, C, H, W] and [O, C/groups, kh, kw], got ${specs.map(showSpec).join(' and ')}`,
+      )
+  }
+  requireSameDtype(op, specs)
+}
+
+/** Visit every product of the trilinear form once, with flat places in x, w and y. */
+function visit(
+  g: ConvGeometry,
+  n: number,
+  channels: number,
+  filters: number,
+  f: (x: number, w: number, y: number) => void,
+): void {
+  const [oh, ow] = outputSize(g)
+  const [h, w] = g.input
+  const [kh, kw] = g.kernel
+  const [inner, outer] = [channels / g.groups, filters / g.groups]
+  for (let b = 0; b < n; b++)
+    for (let o = 0; o < filters; o++)
+      for (let c = 0; c < inner; c++) {
+        const source = (b * channels + Math.floor(o / outer) * inner + c) * h
+        for (let i = 0; i < kh; i++)
+          for (let p = 0; p < oh; p++) {
+            const row = p * g.stride[0] + i * g.dilation[0] - g.padding[0][0]
+            if (row < 0 || row >= h) continue
+            for (let j = 0; j < kw; j++)
+              for (let q = 0; q < ow; q++) {
+                const column = q * g.stride[1] + j * g.dilation[1] - g.padding[1][0]
+                if (column >= 0 && column < w)
+                  f(
+                    (source + row) * w + column,
+                    ((o * inner + c) * kh + i) * kw + j,
+                    ((b * filters + o) * oh + p) * ow + q,
+                  )
+              }
+          }
+      }
+}
+
+// How the two operands of each member carry groups when both are batched: the batch joins the groups.
+
+/** [B, N, C, …] → [N, g·B·(C/g), …], groups outermost in the channels. */
+function joinChannels(x: Tensor, size: number, groups: number): Tensor {
+  const [, n, c, ...space] = x.shape as [number, number, number, ...number[]]
+  const open = reshape(x, [size, n, groups, c / groups, ...space])
+  return reshape(transpose(open, [1, 2, 0, 3, 4, 5]), [n, size * c, ...space])
+}
+/** Inverse of `joinChannels`. */
+function splitChannels(x: Tensor, size: number, groups: number): Tensor {
+  const [n, c, ...space] = x.shape as [number, number, ...number[]]
+  const open = reshape(x, [n, groups, size, c / size / groups, ...space])
+  return reshape(transpose(open, [2, 0, 1, 3, 4, 5]), [size, n, c / size, ...space])
+}
+/** [B, O, I, …] → [g·B·(O/g), I, …] */
+function joinKernels(w: Tensor, size: number, groups: number): Tensor {
+  const [, o, i, ...space] = w.shape as [number, number, number, ...number[]]
+  const open = reshape(w, [size, groups, o / groups, i, ...space])
+  return reshape(transpose(open, [1, 0, 2, 3, 4, 5]), [size * o, i, ...space])
+}
+function splitKernels(w: Tensor, size: number, groups: number): Tensor {
+  const [o, i, ...space] = w.shape as [number, number, ...number[]]
+  const open = reshape(w, [groups, size, o / size / groups, i, ...space])
+  return reshape(transpose(open, [1, 0, 2, 3, 4, 5]), [size, o / size, i, ...space])
+}
+
+interface Member {
+  readonly shape: (g: ConvGeometry, a: Spec, b: Spec) => number[]
+  readonly reference: (
+    g: ConvGeometry,
+    a: Dense,
+    b: Dense,
+    out: Float64Array,
+    shape: readonly number[],
+  ) => void
+  readonly vjp: (g: Tensor, a: Tensor, b: Tensor, attributes: Attributes) => [Tensor, Tensor]
+  /** Layout of the operands and the result: images (batch first) or kernels. */
+  readonly layout: readonly ['image' | 'kernel', 'image' | 'kernel', 'image' | 'kernel']
+  readonly onnx: Row['onnx']
+}
+
+function defineMember(name: string, { shape, reference, vjp, layout, onnx }: Member): void {
+  const join = { image: joinChannels, kernel: joinKernels }
+  const open = { image: splitChannels, kernel: splitKernels }
+  defineOp(name, {
+    shape: (inputs, attributes) => {
+      requireRank4(name, inputs)
+      const g = geometryOf(attributes)
+      check(name, g)
+      return [{ shape: shape(g, inputs[0]!, inputs[1]!), dtype: inputs[0]!.dtype }]
+    },
+    reference: ([a, b], attributes, [spec]) => {
+      const out = new Float64Array(spec!.shape.reduce((x, y) => x * y, 1))
+      reference(geometryOf(attributes), a!, b!, out, spec!.shape)
+      return [out]
+    },
+    jvp: (node, [ta, tb]) => {
+      const [a, b] = node.inputs as [Tensor, Tensor]
+      const left = ta && apply(name, [ta, b], node.attributes)
+      const right = tb && apply(name, [a, tb], node.attributes)
+      return [left && right ? add(left, right) : (left ?? right)]
+    },
+    vjp: (node, [g]) => (g ? vjp(g, node.inputs[0]!, node.inputs[1]!, node.attributes) : [null, null]),
+    vmap: (node, inputs, batched, size) => {
+      const g = geometryOf(node.attributes)
+      // images against one kernel: the batch is just more images
+      if (layout[1] === 'kernel' && !batched[1]) {
+        const [, n, ...rest] = inputs[0]!.shape
+        const y = apply(name, [reshape(inputs[0]!, [size * n!, ...rest]), inputs[1]!], node.attributes)
+        return [reshape(y, [size, ...node.outputs[0]!.shape])]
+      }
+      const wide = inputs.map((x, i) =>
+        join[layout[i]!](batched[i] ? x : broadcastTo(x, [size, ...x.shape]), size, g.groups),
+      )
+      return [
+        open[layout[2]](apply(name, wide, { ...node.attributes, groups: g.groups * size }), size, g.groups),
+      ]
+    },
+    onnx,
+  })
+}
+
+const nodeGeometry = (node: Node): ConvGeometry => geometryOf(node.attributes)
+
+defineMember('conv', {
+  shape: (g, x, w) => {
+    if (x.shape[1] !== w.shape[1]! * g.groups || w.shape[0]! % g.groups !== 0)
+      fail(
+        'TL_SHAPE_MISMATCH',
+        `conv: ${showSpec(x)} with kernel ${showSpec(w)} and ${g.groups} groups: expected ${x.shape[1]! / g.groups} channels in each kernel and a multiple of ${g.groups} kernels`,
+      )
+    return [x.shape[0]!, w.shape[0]!, ...outputSize(g)]
+  },
+  reference: (g, x, w, y) =>
+    visit(g, x.shape[0]!, x.shape[1]!, w.shape[0]!, (i, j, k) => (y[k]! += x.values[i]! * w.values[j]!)),
+  vjp: (g, x, w, attributes) => [
+    apply('convInputGrad', [g, w], attributes),
+    apply('convKernelGrad', [x, g], attributes),
+  ],
+  layout: ['image', 'kernel', 'image'],
+  onnx: (e, [x, w], node) => [emitConv(e, x!, w!, node.inputs, nodeGeometry(node))],
+})
+
+defineMember('convInputGrad', {
+  shape: (g, y, w) => {
+    const [oh, ow] = outputSize(g)
+    if (y.shape[1] !== w.shape[0] || y.shape[2] !== oh || y.shape[3] !== ow)
+      fail(
+        'TL_SHAPE_MISMATCH',
+        `transposed convolution: ${showSpec(y)} with kernel ${showSpec(w)}: expected ${w.shape[0]} channels and ${oh}×${ow} for an output of ${g.input.join('×')}`,
+      )
+    return [y.shape[0]!, w.shape[1]! * g.groups, ...g.input]
+  },
+  reference: (g, y, w, x, shape) =>
+    visit(g, shape[0]!, shape[1]!, w.shape[0]!, (i, j, k) => (x[i]! += y.values[k]! * w.values[j]!)),
+  vjp: (g, y, w, attributes) => [
+    apply('conv', [g, w], attributes),
+    apply('convKernelGrad', [g, y], attributes),
+  ],
+  layout: ['image', 'kernel', 'image'],
+  onnx: (e, [y, w], node) => [emitConvInputGrad(e, y!, w!, node.inputs, nodeGeometry(node))],
+})
+
+defineMember('convKernelGrad', {
+  shape: (g, x, y) => {
+    if (x.shape[0] !== y.shape[0] || x.shape[1]! % g.groups !== 0)
+      fail(
+        'TL_SHAPE_MISMATCH',
+        `convKernelGrad: ${showSpec(x)} and ${showSpec(y)} with ${g.groups} groups: expected equal batch sizes and channels divisible by the groups`,
+      )
+    return [y.shape[1]!, x.shape[1]! / g.groups, ...g.kernel]
+  },
+  reference: (g, x, y, w, shape) =>
+    visit(g, x.shape[0]!, x.shape[1]!, shape[0]!, (i, j, k) => (w[j]! += x.values[i]! * y.values[k]!)),
+  vjp: (g, x, y, attributes) => [
+    apply('convInputGrad', [y, g], attributes),
+    apply('conv', [x, g], attributes),
+  ],
+  layout: ['image', 'image', 'kernel'],
+  onnx: (e, [x, y], node) => [emitConvKernelGrad(e, x!, y!, node.inputs, nodeGeometry(node))],
+})
+
+// --- public functions ---
+
+export interface ConvOptions {
+  /** Step between output positions; one number or one for each spatial axis. Default 1. */
+  readonly stride?: number | readonly number[]
+  /** Zeros around the input: a number, [before, after] for each axis, or 'same' / 'valid'. Default 0. */
+  readonly padding?: number | readonly (number | Pair)[] | 'same' | 'valid'
+  readonly dilation?: number | readonly number[]
+  readonly groups?: number
+}
+export interface ConvTransposeOptions extends ConvOptions {
+  /** Rows and columns added at the end of the output, to choose between sizes that the stride confuses. */
+  readonly outputPadding?: number | readonly number[]
+}
+
+const pair = (value: number | readonly number[] | undefined, otherwise: number, axes: number): Pair => {
+  const list =
+    typeof value === 'number' || value === undefined
+      ? new Array<number>(axes).fill(value ?? otherwise)
+      : value
+  return (axes === 1 ? [otherwise, list[0]!] : [list[0]!, list[1]!]) as Pair
+}
+
+function paddingOf(
+  op: string,
+  { padding = 0, stride }: ConvOptions,
+  axes: number,
+  kernel: Pair,
+  dilation: Pair,
+): [Pair, Pair] {
+  if (padding === 'valid') return [[0, 0], [0, 0]] // biome-ignore format: two pairs
+  if (padding === 'same') {
+    if (pair(stride, 1, axes).some((s) => s !== 1))
+      fail('TL_BAD_ARGUMENT', `${op}: padding 'same' needs stride 1 (give numbers)`)
+    return kernel.map((k, i) => {
+      const total = dilation[i]! * (k - 1)
+      return [Math.floor(total / 2), Math.ceil(total / 2)]
+    }) as unknown as [Pair, Pair]
+  }
+  const list = typeof padding === 'number' ? new Array<number>(axes).fill(padding) : padding
+  const pairs = list.map((p) => (typeof p === 'number' ? ([p, p] as const) : p))
+  return axes === 1 ? [[0, 0], pairs[0]!] : [pairs[0]!, pairs[1]!]
+}
+
+/** Append a height of 1, so that one-dimensional signals are images of one row. */
+const lift = (x: Tensor): Tensor => reshape(x, [x.shape[0]!, x.shape[1]!, 1, x.shape[2]!])
+const lower = (x: Tensor): Tensor => reshape(x, [x.shape[0]!, x.shape[1]!, x.shape[3]!])
+
+function requireConvRanks(op: string, x: Tensor, w: Tensor, rank: number): void {
+  if (x.rank !== rank || w.rank !== rank)
+    fail(
+      'TL_SHAPE_MISMATCH',
+      `${op}: expected input and kernel of ${rank} axes ([N, C, ${rank === 4 ? 'H, W' : 'T'}] and [O, C/groups, ${rank === 4 ? 'kh, kw' : 'k'}]), got ${showSpec(x)} and ${showSpec(w)}`,
+    )
+}
+
+function convolve(op: string, x: Tensor, w: Tensor, options: ConvOptions, axes: number): Tensor {
+  const kernel = [w.shape[2]!, w.shape[3]!] as const
+  const dilation = pair(options.dilation, 1, axes)
+  const geometry: ConvGeometry = {
+    stride: pair(options.stride, 1, axes),
+    padding: paddingOf(op, options, axes, kernel, dilation),
+    dilation,
+    groups: options.groups ?? 1,
+    input: [x.shape[2]!, x.shape[3]!],
+    kernel,
+  }
+  return apply('conv', [x, w], { ...geometry })
+}
+
+/** Cross-correlation of images [N, C, H, W] with kernels [O, C/groups, kh, kw]. */
+export function conv2d(x: Tensor, w: Tensor, options: ConvOptions = {}): Tensor {
+  requireConvRanks('conv2d', x, w, 4)
+  return convolve('conv2d', x, w, options, 2)
+}
+
+/** Cross-correlation of signals [N, C, T] with kernels [O, C/groups, k]. */
+export function conv1d(x: Tensor, w: Tensor, options: ConvOptions = {}): Tensor {
+  requireConvRanks('conv1d', x, w, 3)
+  return lower(convolve('conv1d', lift(x), lift(w), options, 1))
+}
+
+function convolveTransposed(
+  op: string,
+  x: Tensor,
+  w: Tensor,
+  options: ConvTransposeOptions,
+  axes: number,
+): Tensor {
+  const kernel = [w.shape[2]!, w.shape[3]!] as const
+  const dilation = pair(options.dilation, 1, axes)
+  const stride = pair(options.stride, 1, axes)
+  const padding = paddingOf(op, options, axes, kernel, dilation)
+  const extra = pair(options.outputPadding, 0, axes)
+  const input = [0, 1].map(
+    (i) =>
+      (x.shape[2 + i]! - 1) * stride[i]! -
+      padding[i]![0] -
+      padding[i]![1] +
+      dilation[i]! * (kernel[i]! - 1) +
+      extra[i]! +
+      1,
+  ) as unknown as Pair
+  const geometry: ConvGeometry = { stride, padding, dilation, groups: options.groups ?? 1, input, kernel }
+  return apply('convInputGrad', [x, w], { ...geometry })
+}
+
+/** Transposed convolution of [N, C, H, W] with kernels [C, O/groups, kh, kw] (the layout of PyTorch). */
+export function convTranspose2d(x: Tensor, w: Tensor, options: ConvTransposeOptions = {}): Tensor {
+  requireConvRanks('convTranspose2d', x, w, 4)
+  return convolveTransposed('convTranspose2d', x, w, options, 2)
+}
+
+/** Transposed convolution of signals [N, C, T] with kernels [C, O/groups, k]. */
+export function convTranspose1d(x: Tensor, w: Tensor, options: ConvTransposeOptions = {}): Tensor {
+  requireConvRanks('convTranspose1d', x, w, 3)
+  return lower(convolveTransposed('convTranspose1d', lift(x), lift(w), options, 1))
+}

@@ -1,0 +1,190 @@
+/**
+// biome-ignore-all lint/correctness/noPrecisionLoss: published coefficients, kept as printed
+ * @file Random numbers as pure functions of a key. Functions that return tensors work in graphs; those named `sample…` fill
+ * typed arrays at once, with the same bits. Keys, bits, splits and uniform numbers are bit for bit those of `jax.random`
+ * (partitionable Threefry, 32-bit).
+ */
+import { fail } from '../base/index.ts'
+import { requireFloat } from './dtype.ts'
+import {
+  add,
+  bitXor,
+  cast,
+  less,
+  log,
+  minimum,
+  mul,
+  neg,
+  shiftRight,
+  sqrt,
+  sub,
+  where,
+} from './ops/elementwise.ts'
+import { gather } from './ops/indexing.ts'
+import { randomWords, threefry2x32 } from './ops/random.ts'
+import { argmax } from './ops/reduce.ts'
+import { select } from './ops/shape.ts'
+import { scalar, type Tensor, tensor } from './tensor.ts'
+
+/** Two words of 32 bits, as plain numbers. */
+export type Key = readonly [number, number]
+
+/** A key from a seed: an integer of up to 53 bits. */
+export function key(seed: number): Key {
+  if (!Number.isSafeInteger(seed) || seed < 0)
+    fail('TL_BAD_ARGUMENT', `key: expected a seed that is an integer between 0 and 2^53 − 1, got ${seed}`)
+  return [Math.floor(seed / 2 ** 32), seed >>> 0]
+}
+
+/** `count` independent keys. */
+export const split = (k: Key, count = 2): Key[] =>
+  Array.from({ length: count }, (_, i) => threefry2x32(k[0], k[1], 0, i))
+
+/** A key for a number (a step, a layer, an example) under a key. */
+export const foldIn = (k: Key, data: number): Key => threefry2x32(k[0], k[1], 0, data >>> 0)
+
+/** A key as a tensor u32[2], to be an input of a program. */
+export const keyTensor = (k: Key): Tensor => tensor(Uint32Array.from(k))
+const asTensor = (k: Key | Tensor): Tensor => ('dtype' in k ? (k as Tensor) : keyTensor(k as Key))
+
+/** Keys u32[count, 2] split from a key inside a graph. */
+export const splitTensor = (k: Tensor, count = 2): Tensor => randomWords(k, [count])
+
+/** `foldIn` inside a graph, for a number known when the graph is built. */
+export const foldInTensor = (k: Tensor, data: number): Tensor => select(randomWords(k, [data + 1]), 0, data)
+
+/** Uniform 32-bit words. */
+export const bits = (k: Key | Tensor, shape: readonly number[]): Tensor => {
+  const words = randomWords(asTensor(k), shape)
+  return bitXor(select(words, -1, 0), select(words, -1, 1))
+}
+
+/** Uniform f32 in [low, high), with 23 random bits. */
+export function uniform(
+  k: Key | Tensor,
+  shape: readonly number[],
+  { low = 0, high = 1 }: { low?: number; high?: number } = {},
+): Tensor {
+  const unit = mul(cast(shiftRight(bits(k, shape), 9), 'f32'), 2 ** -23)
+  return low === 0 && high === 1 ? unit : add(mul(unit, high - low), low)
+}
+
+// Inverse error function in single precision (Giles 2012): two polynomials in w = −log(1 − x²).
+const gilesCentral = [
+  2.81022636e-8, 3.43273939e-7, -3.5233877e-6, -4.39150654e-6, 0.00021858087, -0.00125372503, -0.00417768164,
+  0.246640727, 1.50140941,
+]
+const gilesTail = [
+  -0.000200214257, 0.000100950558, 0.00134934322, -0.00367342844, 0.00573950773, -0.0076224613, 0.00943887047,
+  1.00167406, 2.83297682,
+]
+
+/** The inverse of erf on (−1, 1), to single precision. */
+export function erfInverse(x: Tensor): Tensor {
+  requireFloat('erfInverse', x)
+  const w = neg(log(mul(sub(1, x), add(x, 1))))
+  const polynomial = (c: readonly number[], t: Tensor): Tensor =>
+    c.slice(1).reduce((p, a) => add(mul(p, t), a), scalar(c[0]!, t.dtype))
+  const central = polynomial(gilesCentral, sub(w, 2.5))
+  const tail = polynomial(gilesTail, sub(sqrt(where(less(w, 5), 5, w)), 3))
+  return mul(where(less(w, 5), central, tail), x)
+}
+
+const belowOne = Math.fround(1 - 2 ** -24)
+
+/** Standard normal f32. */
+export function normal(k: Key | Tensor, shape: readonly number[]): Tensor {
+  const low = -belowOne
+  return mul(erfInverse(minimum(uniform(k, shape, { low, high: 1 }), belowOne)), Math.SQRT2)
+}
+
+/** True with probability p. */
+export const bernoulli = (k: Key | Tensor, p: number | Tensor, shape: readonly number[]): Tensor =>
+  less(uniform(k, shape), p)
+
+/** Standard Gumbel f32. */
+export function gumbel(k: Key | Tensor, shape: readonly number[]): Tensor {
+  const tiny = 1.1754943508222875e-38
+  const u = uniform(k, shape)
+  return neg(log(neg(log(where(less(u, tiny), tiny, u)))))
+}
+
+/** An index (i32) for each row of logits [..., C], drawn with probability softmax(logits). */
+export const categorical = (k: Key | Tensor, logits: Tensor): Tensor =>
+  argmax(add(cast(logits, 'f32'), gumbel(k, logits.shape)), -1)
+
+/** Rounds of sorting by random words after which equal words hardly matter (as in JAX). */
+const shuffleRounds = (n: number): number => Math.ceil((3 * Math.log(Math.max(1, n))) / Math.log(2 ** 32 - 1))
+
+/** A random order of 0 … n − 1, or of the rows of a tensor. The key is concrete: rounds split it on the host. */
+export function permutation(k: Key, x: number | Tensor): Tensor {
+  const n = typeof x === 'number' ? x : x.shape[0]!
+  const order = tensor(Int32Array.from(samplePermutation(k, n)))
+  return typeof x === 'number' ? order : gather(x, order, 0)
+}
+
+// --- on the host ---
+
+/** Uniform 32-bit words 0 … n − 1 of a key. */
+export function sampleBits(k: Key, n: number): Uint32Array {
+  const out = new Uint32Array(n)
+  for (let i = 0; i < n; i++) {
+    const [a, b] = threefry2x32(k[0], k[1], 0, i)
+    out[i] = a ^ b
+  }
+  return out
+}
+
+/** Uniform numbers in [0, 1) with 23 random bits, as `uniform`. */
+export function sampleUniform(k: Key, n: number): Float32Array {
+  const words = sampleBits(k, n)
+  return Float32Array.from(words, (w) => (w >>> 9) * 2 ** -23)
+}
+
+const giles = (c: readonly number[], t: number): number => c.reduce((p, a) => p * t + a, 0)
+
+/** Standard normal numbers, as `normal` up to rounding. */
+export function sampleNormal(k: Key, n: number): Float32Array {
+  const words = sampleBits(k, n)
+  return Float32Array.from(words, (word) => {
+    const x = Math.min(
+      Math.fround(Math.fround((word >>> 9) * 2 ** -23 * (1 + belowOne)) - belowOne),
+      belowOne,
+    )
+    const w = -Math.log((1 - x) * (1 + x))
+    return Math.SQRT2 * x * (w < 5 ? giles(gilesCentral, w - 2.5) : giles(gilesTail, Math.sqrt(w) - 3))
+  })
+}
+
+/** An unbiased integer 0 … bound − 1 for each of n draws. */
+export function sampleIntegers(k: Key, n: number, bound: number): Int32Array {
+  if (!(Number.isInteger(bound) && bound >= 1 && bound <= 2 ** 31))
+    fail('TL_BAD_ARGUMENT', `sampleIntegers: expected a bound between 1 and 2^31, got ${bound}`)
+  const words = [0, 1].map((i) => sampleBits(foldIn(k, i), n))
+  // 64 random bits modulo the bound: the bias is below 2^-33
+  const step = 2 ** 32 % bound
+  return Int32Array.from(
+    { length: n },
+    (_, i) => ((words[0]![i]! % bound) * step + (words[1]![i]! % bound)) % bound,
+  )
+}
+
+/** A random order of 0 … n − 1: repeated stable sorts by random words. */
+export function samplePermutation(k: Key, n: number): Uint32Array {
+  let order = Uint32Array.from({ length: n }, (_, i) => i)
+  let current = k
+  for (let round = 0; round < shuffleRounds(n); round++) {
+    const [next, sub] = split(current) as [Key, Key]
+    current = next
+    const words = sampleBits(sub, n)
+    const packed = Float64Array.from(words, (w, i) => w * 2 ** 21 + i)
+    if (n > 2 ** 21) {
+      const places = Array.from({ length: n }, (_, i) => i).sort((a, b) => words[a]! - words[b]! || a - b)
+      order = Uint32Array.from(places, (i) => order[i]!)
+    } else {
+      const previous = order
+      order = Uint32Array.from(packed.sort(), (v) => previous[v % 2 ** 21]!)
+    }
+  }
+  return order
+}

@@ -1,0 +1,213 @@
+/**
+ * @file The value that programs are written over. A tensor is one output of a node; nodes form an acyclic graph that
+ * grows as ordinary functions run. Transformations read that graph and add to it; nothing is ever changed in place,
+ * so a node's id (the order of creation) is also a topological order.
+ */
+import { fail, TreelineError } from '../base/index.ts'
+import {
+  type Dtype,
+  dtypeOf,
+  fromFloat64,
+  type Spec,
+  sameShape,
+  showSpec,
+  sizeOf,
+  type TypedArray,
+} from './dtype.ts'
+import { opRow } from './ops/table.ts'
+
+/** Static parameters of a node: plain data, part of its identity (two nodes with equal op, inputs and attributes are one). */
+export type Attributes = { readonly [key: string]: unknown }
+
+export interface Node {
+  readonly id: number
+  readonly op: string
+  readonly inputs: readonly Tensor[]
+  readonly attributes: Attributes
+  readonly outputs: readonly Tensor[]
+}
+
+export type TensorLike = Tensor | number | boolean
+
+let nextId = 0
+
+/**
+ * An n-dimensional array: symbolic while a program is traced, concrete when it holds values. Operations are functions
+ * (`add(x, y)`); the commonest are methods too (`x.add(y)`).
+ */
+export class Tensor implements Spec {
+  constructor(
+    readonly node: Node,
+    readonly index: number,
+    readonly shape: readonly number[],
+    readonly dtype: Dtype,
+  ) {}
+
+  get rank(): number {
+    return this.shape.length
+  }
+  get size(): number {
+    return sizeOf(this.shape)
+  }
+  /** True when the values are known (a constant, or the result of a program). */
+  get isConcrete(): boolean {
+    return this.node.op === 'constant'
+  }
+  /** The values in row-major order. Throws on a symbolic tensor: run the program, or `await evaluate(x)`. */
+  get data(): TypedArray {
+    if (!this.isConcrete)
+      fail(
+        'TL_NOT_CONCRETE',
+        `${showSpec(this)} has no values yet: it is the result of ${this.node.op} in a traced graph (compile and run the program, or await evaluate(x))`,
+      )
+    return this.node.attributes['data'] as TypedArray
+  }
+  /** The value of a concrete tensor of one element, as a number. */
+  item(): number {
+    if (this.size !== 1) fail('TL_SHAPE_MISMATCH', `item: expected one element, got ${showSpec(this)}`)
+    return Number(this.data[0])
+  }
+  /** Nested lists of numbers (booleans for bool). */
+  toArray(): unknown {
+    const { data, shape, dtype } = this
+    let next = 0
+    const build = (axis: number): unknown => {
+      if (axis < shape.length) return Array.from({ length: shape[axis]! }, () => build(axis + 1))
+      const value = Number(data[next++])
+      return dtype === 'bool' ? value !== 0 : value
+    }
+    return build(0)
+  }
+  toString(): string {
+    return `Tensor ${showSpec(this)}${this.isConcrete && this.size <= 16 ? ` ${JSON.stringify(this.toArray())}` : ''}`
+  }
+}
+
+/** Make a node without checks; `applyAll` is the checked way. */
+export function makeNode(
+  op: string,
+  inputs: readonly Tensor[],
+  attributes: Attributes,
+  specs: readonly Spec[],
+): Node {
+  const outputs: Tensor[] = []
+  const node: Node = { id: nextId++, op, inputs, attributes, outputs }
+  for (const [i, { shape, dtype }] of specs.entries()) outputs.push(new Tensor(node, i, shape, dtype))
+  return node
+}
+
+/** First stack frame outside this floor: the line of the caller's program that made the mistake. */
+function callerLine(): string {
+  const frames = new Error().stack?.split('\n').slice(1) ?? []
+  const frame = frames.find(
+    (line) => !/[\\/](src|dist)[\\/]tensor[\\/]/.test(line) && !line.includes('node:internal'),
+  )
+  const place = frame?.match(/\(?((?:file:\/\/)?[^()\s]+:\d+):\d+\)?$/)?.[1]
+  return place ? ` (at ${place.replace('file://', '')})` : ''
+}
+
+/** Apply a primitive by name: checks shapes and element types now, so that a mistake names the caller's line. */
+export function applyAll(
+  op: string,
+  inputs: readonly Tensor[],
+  attributes: Attributes = {},
+): readonly Tensor[] {
+  let specs: readonly Spec[]
+  try {
+    specs = opRow(op).shape(inputs, attributes)
+  } catch (error) {
+    if (error instanceof TreelineError && !error.message.includes(' (at '))
+      fail(error.code, error.message + callerLine(), error)
+    throw error
+  }
+  return makeNode(op, inputs, attributes, specs).outputs
+}
+
+/** Apply a primitive with one output. */
+export const apply = (op: string, inputs: readonly Tensor[], attributes: Attributes = {}): Tensor =>
+  applyAll(op, inputs, attributes)[0]!
+
+/** A symbolic input of a program. */
+export const placeholder = ({ shape, dtype }: Spec, name = ''): Tensor =>
+  makeNode('input', [], { name }, [{ shape: [...shape], dtype }]).outputs[0]!
+
+function constant(data: TypedArray, shape: readonly number[], dtype: Dtype): Tensor {
+  return makeNode('constant', [], { data }, [{ shape, dtype }]).outputs[0]!
+}
+
+type Nested = number | boolean | readonly Nested[]
+
+/**
+ * A concrete tensor from nested lists, a number, or a typed array with a shape. Numbers become f32 unless `dtype` says
+ * otherwise, booleans become bool. A typed array is kept, not copied: do not change it afterwards.
+ */
+export function tensor(
+  values: Nested | TypedArray,
+  options: { shape?: readonly number[]; dtype?: Dtype } = {},
+): Tensor {
+  if (ArrayBuffer.isView(values)) {
+    const stored = dtypeOf(values)
+    const shape = options.shape ?? [values.length]
+    if (sizeOf(shape) !== values.length)
+      fail(
+        'TL_SHAPE_MISMATCH',
+        `tensor: shape [${shape.join(',')}] needs ${sizeOf(shape)} elements, got ${values.length}`,
+      )
+    if (options.dtype && options.dtype !== stored)
+      return constant(
+        fromFloat64(Float64Array.from(values as Float64Array, Number), options.dtype),
+        shape,
+        options.dtype,
+      )
+    return constant(values, shape, stored)
+  }
+  const shape: number[] = []
+  const flat: number[] = []
+  let isBoolean = true
+  const visit = (value: Nested, depth: number): void => {
+    if (!Array.isArray(value)) {
+      if (depth !== shape.length) fail('TL_SHAPE_MISMATCH', 'tensor: nested lists have different depths')
+      if (typeof value !== 'boolean') isBoolean = false
+      flat.push(Number(value))
+      return
+    }
+    if (shape.length === depth && flat.length === 0) shape.push(value.length)
+    if (value.length !== shape[depth])
+      fail(
+        'TL_SHAPE_MISMATCH',
+        `tensor: nested lists have different lengths at depth ${depth}: ${shape[depth]} and ${value.length}`,
+      )
+    for (const item of value) visit(item, depth + 1)
+  }
+  visit(values as Nested, 0)
+  const dtype = options.dtype ?? (isBoolean && flat.length > 0 ? 'bool' : 'f32')
+  const target = options.shape ?? shape
+  if (sizeOf(target) !== flat.length)
+    fail(
+      'TL_SHAPE_MISMATCH',
+      `tensor: shape [${target.join(',')}] needs ${sizeOf(target)} elements, got ${flat.length}`,
+    )
+  return constant(fromFloat64(flat, dtype), target, dtype)
+}
+
+/** A scalar constant of a given element type. */
+export const scalar = (value: number | boolean, dtype: Dtype): Tensor =>
+  constant(fromFloat64([Number(value)], dtype), [], dtype)
+
+/** A constant filled with one value (held as a scalar and broadcast, so that it costs no memory). */
+export function full(shape: readonly number[], value: number, dtype: Dtype = 'f32'): Tensor {
+  const one = scalar(value, dtype)
+  return sameShape(shape, []) ? one : apply('broadcastTo', [one], { shape: [...shape] })
+}
+export const zeros = (shape: readonly number[], dtype: Dtype = 'f32'): Tensor => full(shape, 0, dtype)
+export const ones = (shape: readonly number[], dtype: Dtype = 'f32'): Tensor => full(shape, 1, dtype)
+export const zerosLike = (x: Spec): Tensor => zeros(x.shape, x.dtype)
+export const onesLike = (x: Spec): Tensor => ones(x.shape, x.dtype)
+
+/** Operands of one operation: numbers take the element type of the tensors beside them (f32 when there is none). */
+export function operands(...values: TensorLike[]): Tensor[] {
+  const dtype = values.find((v): v is Tensor => v instanceof Tensor)?.dtype
+  return values.map((v) =>
+    v instanceof Tensor ? v : scalar(v, dtype ?? (typeof v === 'boolean' ? 'bool' : 'f32')),
+  )
+}
