@@ -135,24 +135,29 @@ export function changedFields(experiment: AnyExperiment, config: unknown): [path
     .map(([path, value]) => [path, value])
 }
 
-/** Every leaf field of a config with its value and description. */
+/** Every leaf field of a config with its value, what it accepts in words, and its description. */
 export function configRows(
   experiment: AnyExperiment,
   config: unknown,
-): { path: string; value: unknown; description: string }[] {
+): { path: string; value: unknown; accepts: string; description: string }[] {
   return leafFields(fieldSchema(experiment.config)).map(([path, field]) => ({
     path,
     value: valueAt(config, path.split('.')),
+    accepts: describeField(field),
     description: field.description ?? '',
   }))
 }
 
 const quoted = (word: string): string =>
-  /^[\w.,:+/-]*$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`
+  /^[\w.,:=+/-]*$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`
 
 /** The command that makes this run again, whatever the presets will be by then. */
-export function reproduceCommand(experiment: AnyExperiment, config: unknown, root = 'runs'): string {
-  const words = ['npx treeline run', experiment.name]
+export function reproduceCommand(
+  experiment: AnyExperiment,
+  config: unknown,
+  { root = 'runs', word = experiment.name }: { root?: string; word?: string } = {},
+): string {
+  const words = ['npx treeline run', quoted(word)]
   for (const [path, value] of changedFields(experiment, config)) {
     const text = typeof value === 'string' ? value : JSON.stringify(value)
     words.push('--set', quoted(`${path}=${text}`))

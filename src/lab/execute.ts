@@ -30,6 +30,8 @@ export interface RunOptions extends RunListeners {
   /** Throw away what the folder holds and begin again. */
   fresh?: boolean
   signal?: AbortSignal
+  /** The module that exports the experiment, when it is none of Treeline's own. */
+  module?: string
 }
 
 /** What became of it. */
@@ -118,7 +120,8 @@ async function work(
   prepareFolder(folder, options.fresh ?? false)
   if (existsSync(file('config.json')) && readConfigFile(folder).hash !== hash)
     fail('TL_BAD_FILE', `${folder}: holds another config than its name says; run again with --fresh`)
-  const about: ConfigFile = { experiment: name, version, hash, treeline: packageVersion(), config }
+  const { module } = options
+  const about: ConfigFile = { experiment: name, version, hash, treeline: packageVersion(), module, config }
   if (!existsSync(file('config.json'))) writeAtomically(file('config.json'), prettyJson(about))
 
   const resumed = existsSync(file('state.safetensors'))
@@ -143,7 +146,7 @@ async function work(
       const kept = existsSync(file('state.safetensors')) ? 'resume' : 'start again'
       fail(
         'TL_INTERRUPTED',
-        `interrupted; everything finished is kept in ${folder}; ${kept} with: ${reproduceCommand(experiment, config, options.root)}`,
+        `interrupted; everything finished is kept in ${folder}; ${kept} with: ${reproduceCommand(experiment, config, { root: options.root, word: options.module })}`,
         error,
       )
     }

@@ -16,6 +16,8 @@ export interface ConfigFile {
   hash: string
   /** The package's version that began the run. */
   treeline: string
+  /** The module that exports the experiment, when it is none of Treeline's own. */
+  module?: string
   config: BaseConfig
 }
 
@@ -36,6 +38,8 @@ export interface Summary {
 /** A finished run, read from its folder. */
 export interface FinishedRun extends RunView<BaseConfig> {
   readonly experiment: string
+  /** See `ConfigFile`. */
+  readonly module?: string
   readonly summary: Summary
 }
 
@@ -86,13 +90,14 @@ export function readSummary(folder: string): Summary {
 
 /** Read a finished run. Throws TL_BAD_FILE when it is none, saying what to do. */
 export function loadRun(folder: string): FinishedRun {
-  const { experiment, hash, config } = readConfigFile(folder)
+  const { experiment, hash, config, module } = readConfigFile(folder)
   if (!isFinished(folder))
     fail('TL_BAD_FILE', `${folder}: this run of ${experiment} is not finished; run it again to resume it`)
   const summary = readSummary(folder)
   return {
     folder,
     experiment,
+    module,
     hash,
     config,
     summary,

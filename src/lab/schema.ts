@@ -29,7 +29,8 @@ export function fieldAt(root: FieldSchema, path: readonly PropertyKey[]): FieldS
   let node: FieldSchema | undefined = root
   for (const key of path) {
     if (typeof key === 'number') node = node?.items
-    else if (node?.properties) node = node.properties[String(key)]
+    else if (node?.properties)
+      node = Object.hasOwn(node.properties, String(key)) ? node.properties[String(key)] : undefined
     else node = typeof node?.additionalProperties === 'object' ? node.additionalProperties : undefined
     if (!node) return undefined
   }

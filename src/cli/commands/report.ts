@@ -1,0 +1,43 @@
+/** @file `treeline report`: one page for one or several finished runs. */
+import { Command } from 'commander'
+import type { Io } from '../io.ts'
+import { collect, examples, jsonOption, quietOption } from '../options.ts'
+
+interface ReportFlags {
+  out?: string
+  experiment?: string[]
+  json?: boolean
+  quiet?: boolean
+}
+
+/** The command. */
+export const reportCommand = (io: Io): Command =>
+  new Command('report')
+    .description('write a report of finished runs: one HTML page, and PNG figures beside it')
+    .argument('<dir...>', 'run folders, or folders of runs')
+    .option('--out <dir>', 'where to write report.html and figures/ (default: DIR, or "report" for several)')
+    .option(
+      '--experiment <file>',
+      'a module of your own that exports an experiment; may be repeated',
+      collect,
+    )
+    .addOption(jsonOption())
+    .addOption(quietOption())
+    .addHelpText(
+      'after',
+      examples(
+        ['treeline report runs/digits/3f2a19c0bd11', 'of one run, into its folder'],
+        ['treeline report runs --out report', 'of everything below runs'],
+      ),
+    )
+    .action(async (paths: string[], flags: ReportFlags) => {
+      const lab = await import('../../lab/index.ts')
+      const own = await Promise.all((flags.experiment ?? []).map((path) => lab.importExperiment(path)))
+      const runs = lab.loadRuns(paths, (folder) => {
+        if (!flags.quiet) io.err(`${folder}: not finished, left out\n`)
+      })
+      const folder = flags.out ?? (paths.length === 1 ? paths[0]! : 'report')
+      const { html, figures } = lab.writeReport(runs, [...own, ...lab.experiments], folder)
+      if (flags.json) io.out(lab.prettyJson({ report: html, figures, runs: runs.map((run) => run.folder) }))
+      else io.out(`${html}\n`)
+    })

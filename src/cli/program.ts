@@ -1,0 +1,48 @@
+/** @file The program `treeline`: its commands, and the way from an argument list to an exit code. */
+import { Command } from 'commander'
+import { listCommand } from './commands/list.ts'
+import { reportCommand } from './commands/report.ts'
+import { runCommand } from './commands/run.ts'
+import { exitCodes, reportError } from './errors.ts'
+import { type Io, processIo } from './io.ts'
+import { examples } from './options.ts'
+import { version } from './version.ts'
+
+const commands = [listCommand, runCommand, reportCommand]
+
+/** Run the program with these arguments (without node and script). Returns the exit code. */
+export async function main(argv: readonly string[], io: Io = processIo()): Promise<number> {
+  const program = new Command('treeline')
+    .description('What does a neural network know, at which level of abstraction?')
+    .version(version(), '-V, --version', 'print the version')
+    .helpOption('-h, --help', 'show help')
+    .addHelpText(
+      'after',
+      examples(
+        ['treeline list', 'what there is'],
+        ['treeline run digits --report', 'train on MNIST and write a report'],
+        ['treeline doctor', 'check this machine'],
+      ),
+    )
+  for (const make of commands) program.addCommand(make(io))
+
+  // commander tells which command complained only by whose callback is called
+  let culprit = program
+  const prepare = (command: Command): void => {
+    command
+      .exitOverride((error) => {
+        culprit = command
+        throw error
+      })
+      .showSuggestionAfterError(false)
+      .configureOutput({ writeOut: io.out, writeErr: io.err, outputError: () => {} })
+    for (const child of command.commands) prepare(child)
+  }
+  prepare(program)
+  try {
+    await program.parseAsync([...argv], { from: 'user' })
+    return exitCodes.done
+  } catch (error) {
+    return reportError(error, culprit, io)
+  }
+}

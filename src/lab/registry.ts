@@ -1,0 +1,30 @@
+/** @file The table of experiments. A new one is a file in `experiments/` and a row here. */
+import { existsSync } from 'node:fs'
+import { resolve } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { didYouMean, fail } from '../base/index.ts'
+import type { AnyExperiment } from './experiment.ts'
+
+/** All experiments, in the order in which they are listed. */
+export const experiments: readonly AnyExperiment[] = []
+
+/** An experiment by name. Throws TL_USAGE with the nearest name. */
+export function findExperiment(name: string, table: readonly AnyExperiment[] = experiments): AnyExperiment {
+  const found = table.find((experiment) => experiment.name === name)
+  if (found) return found
+  const names = table.map((experiment) => experiment.name)
+  return fail('TL_USAGE', `experiment "${name}": there is no such experiment: ${didYouMean(name, names)}`)
+}
+
+/**
+ * An experiment of your own: a JavaScript module whose default export is what `defineExperiment` returned. Runs the
+ * module's code. Throws TL_IO when there is no such file, TL_BAD_FILE when it exports something else.
+ */
+export async function importExperiment(path: string): Promise<AnyExperiment> {
+  if (!existsSync(path)) fail('TL_IO', `${path}: no such file; expected a module that exports an experiment`)
+  const module = (await import(pathToFileURL(resolve(path)).href)) as { default?: Partial<AnyExperiment> }
+  const found = module.default
+  if (typeof found?.name !== 'string' || typeof found.run !== 'function' || !found.config)
+    fail('TL_BAD_FILE', `${path}: expected \`export default defineExperiment({ … })\``)
+  return found as AnyExperiment
+}

@@ -1,0 +1,87 @@
+/** @file A report's page as text: sections, numbers, tables, figures. Everything is escaped here. */
+
+import type { Conclusion, ReportTable, Verdict } from '../experiment.ts'
+import { escapeText, type Figure } from '../figures/index.ts'
+import { reportCss } from './style.ts'
+
+/** HTML that is already safe. */
+export type Html = string
+
+/** A number for people: at most five significant digits, `–` for none. */
+export function formatNumber(value: number | null): string {
+  if (value === null || !Number.isFinite(value)) return '–'
+  if (Number.isInteger(value) && Math.abs(value) < 1e7) return value.toLocaleString('en-US')
+  const size = Math.abs(value)
+  return size >= 1e5 || size < 1e-3 ? value.toExponential(2) : String(Number(value.toPrecision(5)))
+}
+
+const cell = (value: string | number): Html =>
+  typeof value === 'number'
+    ? `<td class="number">${formatNumber(value)}</td>`
+    : `<td>${escapeText(value)}</td>`
+
+/** A table; its first column heads the rows. */
+export function tableHtml(table: ReportTable): Html {
+  const numeric = table.columns.map((_, column) => table.rows.some((row) => typeof row[column] === 'number'))
+  const head = table.columns.map(
+    (column, index) => `<th scope="col"${numeric[index] ? ' class="number"' : ''}>${escapeText(column)}</th>`,
+  )
+  const rows = table.rows.map(
+    ([first = '', ...rest]) =>
+      `<tr><th scope="row">${escapeText(String(first))}</th>${rest.map(cell).join('')}</tr>`,
+  )
+  return (
+    `<div class="scroll"><table><caption>${escapeText(table.title)}</caption>` +
+    `<thead><tr>${head.join('')}</tr></thead><tbody>${rows.join('')}</tbody></table></div>`
+  )
+}
+
+/** Key numbers as tiles. */
+export function numbersHtml(numbers: NonNullable<Conclusion['numbers']>): Html {
+  if (numbers.length === 0) return ''
+  const tiles = numbers.map(({ label, value, note }) => {
+    const small = note ? `<small>${escapeText(note)}</small>` : ''
+    return `<div><dt>${escapeText(label)}</dt><dd>${escapeText(value)}${small}</dd></div>`
+  })
+  return `<dl class="numbers">${tiles.join('')}</dl>`
+}
+
+/** Claims with what was measured and predicted. A word says pass or not: colour alone would not reach everyone. */
+export function verdictsHtml(verdicts: readonly Verdict[]): Html {
+  if (verdicts.length === 0) return ''
+  const rows = verdicts.map(({ claim, measured, error, predicted, pass, control }) => {
+    const value = `${formatNumber(measured)}${error === null ? '' : ` ± ${formatNumber(error)}`}`
+    return (
+      `<tr><th scope="row">${escapeText(claim)}${control ? ' <span class="note">(control)</span>' : ''}</th>` +
+      `<td class="number">${value}</td><td class="number">${formatNumber(predicted)}</td>` +
+      `<td class="${pass ? 'pass' : 'miss'}">${pass ? '✓ holds' : '✗ does not hold'}</td></tr>`
+    )
+  })
+  return (
+    '<div class="scroll"><table><caption>Verdicts</caption><thead><tr><th scope="col">claim</th>' +
+    '<th scope="col" class="number">measured</th><th scope="col" class="number">predicted</th>' +
+    `<th scope="col">verdict</th></tr></thead><tbody>${rows.join('')}</tbody></table></div>`
+  )
+}
+
+/** One figure with its caption and the config that made it. Ids inside the SVG are made unique with `prefix`. */
+export function figureHtml(figure: Figure, made: string, prefix: string): Html {
+  const svg = figure.svg
+    .replace(/\bid="([^"]+)"/g, `id="${prefix}-$1"`)
+    .replace(/url\(#([^)]+)\)/g, `url(#${prefix}-$1)`)
+    .replace(/\bhref="#([^"]+)"/g, `href="#${prefix}-$1"`)
+  return (
+    `<figure id="${prefix}"><h3>${escapeText(figure.title)}</h3>${svg}` +
+    `<figcaption><p>${escapeText(figure.caption)}</p><p class="made">${escapeText(made)}</p></figcaption></figure>`
+  )
+}
+
+/** The whole page. */
+export function pageHtml(title: string, body: Html): Html {
+  return (
+    '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">' +
+    '<meta name="viewport" content="width=device-width,initial-scale=1">' +
+    `<title>${escapeText(title)}</title><style>${reportCss()}</style></head>\n` +
+    `<body><main>${body}</main></body></html>\n`
+  )
+}

@@ -1,0 +1,43 @@
+/** @file The look of a report: one column, quiet, light or dark as the reader's system is, good on paper. */
+import { themeCss } from '../figures/index.ts'
+
+const rules = `
+*{box-sizing:border-box}
+body{margin:0;background:var(--tl-paper);color:var(--tl-ink);font:16px/1.6 Inter,system-ui,-apple-system,"Segoe UI",sans-serif;-webkit-font-smoothing:antialiased}
+main{max-width:64rem;margin:0 auto;padding:3.5rem 1.5rem 5rem}
+header p.kind{margin:0 0 .4rem;color:var(--tl-muted);font-size:.85rem;letter-spacing:.04em}
+h1{font-size:2.1rem;line-height:1.2;font-weight:650;letter-spacing:-.015em;margin:0 0 .9rem}
+h2{font-size:1.25rem;font-weight:620;letter-spacing:-.01em;margin:3.2rem 0 .9rem}
+section.run>h2:first-child{margin-top:3.6rem;padding-top:1.6rem;border-top:1px solid var(--tl-grid)}
+p{max-width:44rem;margin:.6rem 0}
+p.lead{font-size:1.1rem;line-height:1.6}
+p.note,figcaption .made{color:var(--tl-muted);font-size:.85rem}
+dl.numbers{display:grid;grid-template-columns:repeat(auto-fit,minmax(10.5rem,1fr));gap:1px;margin:1.8rem 0 0;background:var(--tl-grid);border:1px solid var(--tl-grid);border-radius:10px;overflow:hidden}
+dl.numbers>div{background:var(--tl-paper);padding:1rem 1.1rem}
+dl.numbers dt{color:var(--tl-muted);font-size:.82rem}
+dl.numbers dd{margin:.1rem 0 0;font-size:1.55rem;font-weight:620;letter-spacing:-.01em;font-variant-numeric:tabular-nums}
+dl.numbers dd small{display:block;font-size:.8rem;font-weight:400;letter-spacing:0;color:var(--tl-muted)}
+.figures{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,27rem),1fr));gap:2.6rem 2.4rem;align-items:start}
+figure{margin:0}
+figure h3{font-size:1rem;font-weight:620;margin:0 0 .7rem}
+figure svg{display:block;width:100%;height:auto}
+figcaption{margin-top:.8rem;font-size:.92rem;line-height:1.5}
+figcaption p{margin:.2rem 0}
+.scroll{overflow-x:auto}
+table{border-collapse:collapse;font-size:.92rem;font-variant-numeric:tabular-nums;min-width:min(100%,26rem)}
+caption{text-align:left;font-weight:620;padding:0 0 .4rem}
+th,td{text-align:left;padding:.4rem 1.4rem .4rem 0;border-bottom:1px solid var(--tl-grid);vertical-align:top}
+th{font-weight:500;color:var(--tl-muted)}
+tbody th{color:var(--tl-ink)}
+td.number,th.number{text-align:right}
+td.note{color:var(--tl-muted)}
+.pass{color:var(--tl-good);font-weight:600}
+.miss{color:var(--tl-bad);font-weight:600}
+code,pre{font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;font-size:.88em}
+pre{background:color-mix(in srgb,var(--tl-grid) 45%,transparent);border-radius:8px;padding:.9rem 1.1rem;overflow-x:auto}
+footer{margin-top:4rem;color:var(--tl-muted);font-size:.85rem}
+@media print{main{padding:0;max-width:none}figure,dl.numbers,table{break-inside:avoid}body{font-size:11pt}}
+`
+
+/** The style sheet of a report. */
+export const reportCss = (): string => themeCss() + rules.trim().replaceAll('\n', '')

@@ -1,0 +1,107 @@
+/** @file Reports: well-formed, self-contained, complete, the same twice. */
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { parseHTML } from 'linkedom'
+import { PNG } from 'pngjs'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { composeConfig, executeRun, loadRun, loadRuns, writeReport } from '../../src/lab/index.ts'
+import { makeToy } from './toy.ts'
+
+let root: string
+const folders: string[] = []
+const toy = makeToy()
+beforeAll(async () => {
+  root = mkdtempSync(join(tmpdir(), 'treeline-report-'))
+  for (const seed of [0, 1])
+    folders.push(
+      (await executeRun(toy, composeConfig(toy, { values: { seed } }), { root, threads: 1 })).folder,
+    )
+})
+afterAll(() => rmSync(root, { recursive: true, force: true }))
+
+/** Tags opened and closed in order, with void elements and self-closed ones aside. */
+function unbalanced(html: string): string[] {
+  const open: string[] = []
+  const wrong: string[] = []
+  for (const [, close, name, , self] of html.matchAll(
+    /<(\/?)([a-zA-Z][\w-]*)((?:"[^"]*"|'[^']*'|[^>"'])*?)(\/?)>/g,
+  )) {
+    if (self || ['meta', 'br', 'hr', 'img', 'link', 'input'].includes(name!)) continue
+    if (!close) open.push(name!)
+    else if (open.pop() !== name) wrong.push(name!)
+  }
+  return [...wrong, ...open]
+}
+
+it('the check for balanced tags finds what is wrong', () => {
+  expect(unbalanced('<p><b>x</b></p><br>')).toEqual([])
+  expect(unbalanced('<p><b>x</p>')).not.toEqual([])
+})
+
+describe('the report of one run', () => {
+  it('is one well-formed page that asks the network for nothing', () => {
+    const { html, figures } = writeReport([loadRun(folders[0]!)], [toy], folders[0]!)
+    expect(html).toBe(join(folders[0]!, 'report.html'))
+    const page = readFileSync(html, 'utf8')
+    expect(unbalanced(page.replace('<!doctype html>', ''))).toEqual([])
+    expect(page).not.toMatch(/https?:|\/\/[a-z]|@import|<script|<link/i)
+    expect(
+      [...page.matchAll(/(?:src|href)="([^"]*)"/g)].filter(([, url]) => !/^(data:|#)/.test(url!)),
+    ).toEqual([])
+    const { document } = parseHTML(page)
+    expect(document.documentElement.getAttribute('lang')).toBe('en')
+    expect(document.title).toBe('A toy <that> descends & rests')
+    expect(document.querySelector('h1')!.textContent).toBe('A toy <that> descends & rests')
+    expect(document.querySelector('p.lead')!.textContent).toContain('"small" & <tame>')
+    expect(document.querySelectorAll('figure')).toHaveLength(4)
+    for (const figure of document.querySelectorAll('figure')) {
+      expect(figure.querySelector('svg[role="img"][aria-label]')).not.toBeNull()
+      expect(figure.querySelector('figcaption .made')!.textContent).toMatch(
+        /^toy · seed 0 · steps 20 .*[0-9a-f]{12}$/,
+      )
+    }
+    const ids = [...document.querySelectorAll('[id]')].map((node) => node.id)
+    expect(new Set(ids).size).toBe(ids.length)
+    const pageText = document.body.textContent
+    for (const words of [
+      'final value',
+      'the value shrinks',
+      '✓ holds',
+      'two <2>',
+      'how many steps to take',
+      'Node ',
+    ])
+      expect(pageText).toContain(words)
+    expect(document.querySelector('pre')!.textContent).toBe('npx treeline run toy --threads 1 --report')
+    expect(figures).toHaveLength(4)
+    for (const path of figures) expect(PNG.sync.read(readFileSync(path)).width).toBeGreaterThan(1000)
+  })
+
+  it('gives the same page twice', () => {
+    const page = () => readFileSync(writeReport([loadRun(folders[0]!)], [toy], folders[0]!).html, 'utf8')
+    expect(page()).toBe(page())
+  })
+})
+
+describe('the report of several runs', () => {
+  it('shows what varies and draws the runs together', () => {
+    const out = join(root, 'together')
+    const { html } = writeReport(loadRuns([root]), [toy], out)
+    const { document } = parseHTML(readFileSync(html, 'utf8'))
+    const heads = [...document.querySelectorAll('thead')[0]!.querySelectorAll('th')].map(
+      (node) => node.textContent,
+    )
+    expect(heads).toEqual(['run', 'seed', 'result', 'time'])
+    expect(document.querySelectorAll('#toy-loss [aria-label="line"] path')).toHaveLength(2)
+    expect(document.querySelector('figcaption .made')!.textContent).toContain('seed 0|1')
+    expect(existsSync(join(out, 'figures', 'loss.png'))).toBe(true)
+    expect(document.querySelectorAll('pre')).toHaveLength(2)
+  })
+
+  it('refuses a run of an experiment it does not know', () => {
+    expect(() => writeReport(loadRuns([root]), [], root)).toThrow(
+      /a run of "toy", which this version does not know/,
+    )
+  })
+})
