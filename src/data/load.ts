@@ -1,0 +1,194 @@
+/** @file From files to a labelled image set in memory: fetched sets by name, IDX files from a folder. */
+import { readdirSync, readFileSync, statSync } from 'node:fs'
+import { basename, join, resolve } from 'node:path'
+import { explainSystemError } from '../base/files.ts'
+import { fail, TreelineError } from '../base/index.ts'
+import { type GetDatasetOptions, getDataset, replaceDataset } from './get.ts'
+import { readIdx } from './idx.ts'
+import { readImageSheet, readLabelList } from './image-sheet.ts'
+import { type ImageDataset, pixelStatistics, type Split } from './images.ts'
+import { type DatasetSource, datasets, fashionClasses, findSource } from './sources.ts'
+import { sha256 } from './unpack.ts'
+
+/**
+ * Load a set, fetching it when it is not cached. The SHA-256 of every file is checked; a damaged cache is said and
+ * fetched again, or refused when offline. `name` may also be the path of a folder of IDX files (it then contains a
+ * slash). Throws what `getDataset` and the readers throw.
+ */
+export async function loadDataset(name: string, options: GetDatasetOptions = {}): Promise<ImageDataset> {
+  if (/[\\/]/.test(name)) return loadIdxFolder(name)
+  const source = findSource(name, options.table ?? datasets)
+  let { files } = await getDataset(name, options)
+  let contents = readChecked(files, source)
+  if (contents.damage) {
+    files = (await replaceDataset(name, contents.damage, options)).files
+    contents = readChecked(files, source)
+    if (contents.damage)
+      fail(
+        'TL_CHECKSUM',
+        `${name}: ${contents.damage}, though it was just fetched: the disk under the cache loses data`,
+      )
+  }
+  const { title, classes, shape, mean, std } = source
+  const split = (part: 'train' | 'test') => {
+    const read = assembled(source, part, contents.bytes)
+    checkSplit(read, source, `${name} ${part}`)
+    return read
+  }
+  const record = { name, title, classes: [...classes], mean: [...mean], std: [...std] }
+  return { ...record, shape: [...shape], train: split('train'), test: split('test') }
+}
+
+/** Read all files, and compare the very bytes that will be used. */
+function readChecked(
+  files: Record<string, string>,
+  source: DatasetSource,
+): { bytes: Map<string, Uint8Array>; damage?: string } {
+  const contents = new Map<string, Uint8Array>()
+  for (const [name, path] of Object.entries(files)) {
+    const data = readBytes(path)
+    if (sha256(data) !== source.files[name]!.sha256)
+      return { bytes: contents, damage: `${name} has another checksum` }
+    contents.set(name, data)
+  }
+  return { bytes: contents }
+}
+
+function readBytes(path: string): Uint8Array {
+  try {
+    return readFileSync(path)
+  } catch (error) {
+    return explainSystemError(error, `cannot read ${path}`)
+  }
+}
+
+function assembled(source: DatasetSource, part: 'train' | 'test', contents: Map<string, Uint8Array>): Split {
+  const { layout, shape } = source
+  if (layout.kind === 'idx') {
+    const { images, labels } = layout[part]
+    return idxSplit(contents.get(images)!, contents.get(labels)!, images, labels).split
+  }
+  const [height, width] = shape
+  const { images, labels } = layout[part]
+  const sheets = images.map((name) => {
+    const sheet = readImageSheet(contents.get(name)!, { height, width }, name)
+    contents.delete(name) // sheets are large: let each go once it is decoded
+    return sheet
+  })
+  const count = sheets.reduce((sum, sheet) => sum + sheet.count, 0)
+  const pixels = new Uint8Array(sheets.reduce((sum, sheet) => sum + sheet.images.length, 0))
+  let at = 0
+  for (const sheet of sheets) {
+    pixels.set(sheet.images, at)
+    at += sheet.images.length
+  }
+  const list = readLabelList(contents.get(labels)!, { count, classes: source.classes.length }, labels)
+  return { images: pixels, labels: list, count }
+}
+
+/** An image file [n, height, width] or [n, height, width, channels] of bytes, and its labels [n]. */
+function idxSplit(imageBytes: Uint8Array, labelBytes: Uint8Array, imageName: string, labelName: string) {
+  const images = readIdx(imageBytes, imageName)
+  const labels = readIdx(labelBytes, labelName)
+  const shown = (array: { dtype: string; shape: number[] }) => `${array.dtype} [${array.shape.join(', ')}]`
+  const { shape } = images
+  if (images.dtype !== 'u8' || (shape.length !== 3 && shape.length !== 4))
+    return fail(
+      'TL_BAD_FILE',
+      `${imageName}: ${shown(images)}, expected u8 [count, height, width] or [count, height, width, channels]`,
+    )
+  if (labels.dtype !== 'u8' || labels.shape.length !== 1)
+    return fail('TL_BAD_FILE', `${labelName}: ${shown(labels)}, expected u8 [count]`)
+  const [count = 0, height = 0, width = 0, channels = 1] = shape
+  if (labels.shape[0] !== count)
+    return fail(
+      'TL_BAD_FILE',
+      `${labelName}: ${labels.shape[0]} labels for the ${count} images of ${imageName}`,
+    )
+  if (count === 0 || height * width * channels === 0)
+    return fail('TL_BAD_FILE', `${imageName}: ${shown(images)} holds no pixels`)
+  const size: ImageDataset['shape'] = [height, width, channels]
+  return { split: { images: images.data, labels: labels.data, count }, shape: size }
+}
+
+function checkSplit(
+  { images, labels, count }: Split,
+  { shape, classes }: Pick<ImageDataset, 'shape' | 'classes'>,
+  label: string,
+) {
+  const [height, width, channels] = shape
+  if (images.length !== count * height * width * channels)
+    fail(
+      'TL_BAD_FILE',
+      `${label}: ${images.length} bytes for ${count} images of ${height} x ${width} x ${channels}`,
+    )
+  const bad = labels.findIndex((value) => value >= classes.length)
+  if (bad >= 0)
+    fail('TL_BAD_FILE', `${label}: label ${bad} is ${labels[bad]}, expected 0 to ${classes.length - 1}`)
+}
+
+/** What the files cannot say about themselves. */
+export type IdxFolderOptions = { name?: string; classes?: string[] }
+
+/**
+ * Load IDX files from a folder, as MNIST and Fashion-MNIST are published (Debian: /usr/share/datasets/fashion-mnist):
+ * `train-` and `t10k-` (or `test-`), `images-idx3-ubyte` and `labels-idx1-ubyte`, with or without `.gz`.
+ * Mean and deviation are computed from the training images. Classes are numbered, but for a folder with "fashion" in
+ * its name. Throws `TL_IO`, `TL_BAD_FILE`.
+ */
+export function loadIdxFolder(folder: string, options: IdxFolderOptions = {}): ImageDataset {
+  const name = options.name ?? basename(resolve(folder))
+  const names = listFolder(folder)
+  const read = (part: 'train' | 'test') => {
+    const images = pick(names, part, 'images', folder)
+    const labels = pick(names, part, 'labels', folder)
+    return idxSplit(
+      readBytes(join(folder, images)),
+      readBytes(join(folder, labels)),
+      join(folder, images),
+      join(folder, labels),
+    )
+  }
+  const train = read('train')
+  const test = read('test')
+  if (train.shape.join() !== test.shape.join())
+    fail(
+      'TL_BAD_FILE',
+      `${folder}: train images are ${train.shape.join(' x ')}, test images ${test.shape.join(' x ')}`,
+    )
+  const largest = train.split.labels.reduce((most, label) => Math.max(most, label), 0)
+  const numbered = Array.from({ length: largest + 1 }, (_, index) => String(index))
+  const classes = options.classes ?? (/fashion/i.test(name) && largest < 10 ? [...fashionClasses] : numbered)
+  const { shape } = train
+  checkSplit(train.split, { shape, classes }, `${folder} train`)
+  checkSplit(test.split, { shape, classes }, `${folder} test`)
+  const statistics = pixelStatistics(train.split.images, shape[2])
+  return { name, title: name, classes, shape, ...statistics, train: train.split, test: test.split }
+}
+
+function listFolder(folder: string): string[] {
+  try {
+    if (!statSync(folder).isDirectory())
+      fail('TL_IO', `cannot read ${folder}: that is a file, a folder of IDX files was expected`)
+    return readdirSync(folder).sort()
+  } catch (error) {
+    if (error instanceof TreelineError) throw error
+    return explainSystemError(error, `cannot read ${folder}`)
+  }
+}
+
+/** The plain file comes before the gzipped one. */
+function pick(names: string[], part: 'train' | 'test', what: 'images' | 'labels', folder: string): string {
+  const pattern = new RegExp(
+    `^${part === 'train' ? 'train' : '(t10k|test)'}-${what}[-.]idx[134]-ubyte(\\.gz)?$`,
+  )
+  const prefix = part === 'train' ? 'train' : 't10k'
+  const rank = what === 'images' ? 3 : 1
+  return (
+    names.find((name) => pattern.test(name)) ??
+    fail(
+      'TL_IO',
+      `${folder}: no ${part} ${what}, expected a file ${prefix}-${what}-idx${rank}-ubyte or ${prefix}-${what}-idx${rank}-ubyte.gz`,
+    )
+  )
+}
