@@ -1,5 +1,8 @@
 /** @file The program `treeline`: its commands, and the way from an argument list to an exit code. */
 import { Command } from 'commander'
+import { dataCommand } from './commands/data.ts'
+import { doctorCommand } from './commands/doctor.ts'
+import { exportCommand } from './commands/export.ts'
 import { listCommand } from './commands/list.ts'
 import { reportCommand } from './commands/report.ts'
 import { runCommand } from './commands/run.ts'
@@ -8,7 +11,7 @@ import { type Io, processIo } from './io.ts'
 import { examples } from './options.ts'
 import { version } from './version.ts'
 
-const commands = [listCommand, runCommand, reportCommand]
+const commands = [listCommand, runCommand, reportCommand, dataCommand, exportCommand, doctorCommand]
 
 /** Run the program with these arguments (without node and script). Returns the exit code. */
 export async function main(argv: readonly string[], io: Io = processIo()): Promise<number> {

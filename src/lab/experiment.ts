@@ -82,6 +82,8 @@ export interface Experiment<
   summary: (run: RunView<Config, Result>) => Conclusion
   /** Draw one or several finished runs of this experiment. */
   figures: (runs: readonly RunView<Config, Result>[]) => readonly Figure[]
+  /** The trained network of a finished run: a whole ONNX file, and its inputs and outputs in words. */
+  network?: (run: RunView<Config, Result>) => Promise<{ onnx: Uint8Array; about: string }>
   /** Optional tables for the report. */
   tables?: (runs: readonly RunView<Config, Result>[]) => readonly ReportTable[]
 }

@@ -24,11 +24,12 @@ export {
   type RunView,
   type Verdict,
 } from './experiment.ts'
+export { type ExportedRun, exportRun } from './exportRun.ts'
 export * from './figures/index.ts'
 export { lockFolder } from './lock.ts'
 export { type Machine, packageVersion, thisMachine } from './machine.ts'
 export { type Metric, readMetrics } from './metrics.ts'
-export { experiments, findExperiment, importExperiment } from './registry.ts'
+export { experimentOf, experiments, findExperiment, importExperiment } from './registry.ts'
 export { type ReportFiles, writeReport } from './report/report.ts'
 export {
   type ConfigFile,

@@ -4,6 +4,7 @@ import { resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { didYouMean, fail } from '../base/index.ts'
 import type { AnyExperiment } from './experiment.ts'
+import type { FinishedRun } from './runFolder.ts'
 
 /** All experiments, in the order in which they are listed. */
 export const experiments: readonly AnyExperiment[] = []
@@ -14,6 +15,18 @@ export function findExperiment(name: string, table: readonly AnyExperiment[] = e
   if (found) return found
   const names = table.map((experiment) => experiment.name)
   return fail('TL_USAGE', `experiment "${name}": there is no such experiment: ${didYouMean(name, names)}`)
+}
+
+/** The experiment that a finished run is of. Throws TL_BAD_FILE when it is none of `known`. */
+export function experimentOf(run: FinishedRun, known: readonly AnyExperiment[] = experiments): AnyExperiment {
+  const found = known.find(({ name }) => name === run.experiment)
+  if (found) return found
+  const names = known.map(({ name }) => name).join(', ')
+  const from = run.module ? `--experiment ${run.module}` : '--experiment FILE'
+  return fail(
+    'TL_BAD_FILE',
+    `${run.folder}: a run of "${run.experiment}", which is not among ${names}; add its module with ${from}`,
+  )
 }
 
 /**

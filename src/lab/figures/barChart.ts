@@ -27,7 +27,7 @@ export interface BarChart extends FigureText {
 
 /** Draw a bar chart, in the given order from top to bottom. */
 export function barChart(chart: BarChart): Figure {
-  const width = chart.width ?? 560
+  const width = chart.width ?? 540
   const height = 64 + chart.bars.length * 28
   const format = chart.format ?? ((value: number) => value.toPrecision(3))
   const end = ({ value, error = 0 }: Bar) => value + error

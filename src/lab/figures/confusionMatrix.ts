@@ -46,7 +46,7 @@ export function confusionMatrix(chart: ConfusionMatrix): Figure {
       weight: i === j ? n / size : Math.sqrt(n / mostMistakes),
     }))
   })
-  const width = chart.width ?? 560
+  const width = chart.width ?? 540
   const left = 44 + Math.max(...labels.map((label) => textWidth(label)))
   const side = (width - left - 16) / labels.length
   const height = Math.round(side * labels.length + 56)
@@ -71,7 +71,7 @@ export function confusionMatrix(chart: ConfusionMatrix): Figure {
         {
           ...base,
           fill: (cell: Cell) => color(cell.right ? 'series-1' : 'series-2'),
-          fillOpacity: (cell: Cell) => (cell.right ? 0.1 + 0.25 * cell.weight : 0.1 + 0.75 * cell.weight),
+          fillOpacity: (cell: Cell) => (cell.right ? 0.1 + 0.25 * cell.weight : 0.12 + 0.5 * cell.weight),
         },
       ),
       Plot.text(

@@ -56,7 +56,7 @@ export const pngDataUri = (bytes: Uint8Array): string =>
 /** Draw a gallery. */
 export function gallery(chart: Gallery): Figure {
   const { name, title, caption, items } = chart
-  const width = chart.width ?? 560
+  const width = chart.width ?? 540
   const columns = Math.min(chart.columns ?? 6, Math.max(1, items.length))
   const gap = 14
   const side = Math.floor((width - gap * (columns - 1)) / columns)

@@ -111,7 +111,7 @@ const drawable = (point: LinePoint, chart: LineChart): boolean =>
 
 /** Draw a line chart. */
 export function lineChart(chart: LineChart): Figure {
-  const width = chart.width ?? 560
+  const width = chart.width ?? 540
   const height = chart.height ?? 320
   const hues = chart.series.map((series, index) => seriesColor(series.hue ?? index))
   const lines = chart.series.map((series) =>

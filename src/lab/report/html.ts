@@ -20,8 +20,8 @@ const cell = (value: string | number): Html =>
     ? `<td class="number">${formatNumber(value)}</td>`
     : `<td>${escapeText(value)}</td>`
 
-/** A table; its first column heads the rows. */
-export function tableHtml(table: ReportTable): Html {
+/** A table; its first column heads the rows. A quiet title is for people who hear the page: the heading shows it. */
+export function tableHtml(table: ReportTable, quiet = false): Html {
   const numeric = table.columns.map((_, column) => table.rows.some((row) => typeof row[column] === 'number'))
   const head = table.columns.map(
     (column, index) => `<th scope="col"${numeric[index] ? ' class="number"' : ''}>${escapeText(column)}</th>`,
@@ -31,7 +31,7 @@ export function tableHtml(table: ReportTable): Html {
       `<tr><th scope="row">${escapeText(String(first))}</th>${rest.map(cell).join('')}</tr>`,
   )
   return (
-    `<div class="scroll"><table><caption>${escapeText(table.title)}</caption>` +
+    `<div class="scroll"><table><caption${quiet ? ' class="quiet"' : ''}>${escapeText(table.title)}</caption>` +
     `<thead><tr>${head.join('')}</tr></thead><tbody>${rows.join('')}</tbody></table></div>`
   )
 }
@@ -58,7 +58,7 @@ export function verdictsHtml(verdicts: readonly Verdict[]): Html {
     )
   })
   return (
-    '<div class="scroll"><table><caption>Verdicts</caption><thead><tr><th scope="col">claim</th>' +
+    '<div class="scroll"><table><caption class="quiet">Verdicts</caption><thead><tr><th scope="col">claim</th>' +
     '<th scope="col" class="number">measured</th><th scope="col" class="number">predicted</th>' +
     `<th scope="col">verdict</th></tr></thead><tbody>${rows.join('')}</tbody></table></div>`
   )

@@ -2,10 +2,11 @@
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { explainSystemError, writeAtomically } from '../../base/files.ts'
-import { bytes, duration, fail } from '../../base/index.ts'
+import { bytes, duration } from '../../base/index.ts'
 import { changedFields, configRows, reproduceCommand } from '../config.ts'
 import type { AnyExperiment } from '../experiment.ts'
 import { escapeText, type Figure, posterSvg, svgToPng } from '../figures/index.ts'
+import { experimentOf } from '../registry.ts'
 import type { FinishedRun } from '../runFolder.ts'
 import { figureHtml, type Html, numbersHtml, pageHtml, tableHtml, verdictsHtml } from './html.ts'
 
@@ -37,30 +38,39 @@ const day = (iso: string): string => `${iso.slice(0, 10)} ${iso.slice(11, 16)} U
 function runDetails(experiment: AnyExperiment, run: FinishedRun): Html {
   const { timing, machine, treeline } = run.summary
   const changed = new Set(changedFields(experiment, run.config).map(([path]) => path))
-  const config = tableHtml({
-    title: 'Config',
-    columns: ['field', 'value', 'meaning'],
-    rows: configRows(experiment, run.config).map(({ path, value, description }) => [
-      path,
-      `${shown(value)}${changed.has(path) ? '' : ' (default)'}`,
-      description,
-    ]),
-  })
-  const made = tableHtml({
-    title: 'Timing and machine',
-    columns: ['what', 'value'],
-    rows: [
-      ['time', duration(timing.seconds)],
-      ['finished', day(timing.finishedAt)],
-      ['sessions', timing.sessions === 1 ? '1, not interrupted' : `${timing.sessions}, resumed`],
-      ['threads', String(timing.threads)],
-      ['machine', `${machine.cpu}, ${machine.cores} cores, ${bytes(machine.memory)}`],
-      ['system', `${machine.platform}, Node ${machine.node}`],
-      ['treeline', `${treeline}, experiment version ${run.summary.version}`],
-      ['hash', run.hash],
-    ],
-  })
-  return `<h2>Config</h2>${config}<h2>Timing</h2>${made}<h2>Make it again</h2>${command(experiment, run)}`
+  const config = tableHtml(
+    {
+      title: 'Config',
+      columns: ['field', 'value', 'meaning'],
+      rows: configRows(experiment, run.config).map(({ path, value, description }) => [
+        path,
+        `${shown(value)}${changed.has(path) ? '' : ' (default)'}`,
+        description,
+      ]),
+    },
+    true,
+  )
+  const made = tableHtml(
+    {
+      title: 'Timing and machine',
+      columns: ['what', 'value'],
+      rows: [
+        ['time', duration(timing.seconds)],
+        ['finished', day(timing.finishedAt)],
+        ['sessions', timing.sessions === 1 ? '1, not interrupted' : `${timing.sessions}, resumed`],
+        ['threads', String(timing.threads)],
+        ['machine', `${machine.cpu}, ${machine.cores} cores, ${bytes(machine.memory)}`],
+        ['system', `${machine.platform}, Node ${machine.node}`],
+        ['treeline', `${treeline}, experiment version ${run.summary.version}`],
+        ['hash', run.hash],
+      ],
+    },
+    true,
+  )
+  return (
+    `<div class="details"><div><h2>Config</h2>${config}</div><div><h2>Timing and machine</h2>${made}</div></div>` +
+    `<h2>Make it again</h2>${command(experiment, run)}`
+  )
 }
 
 const command = (experiment: AnyExperiment, run: FinishedRun): Html =>
@@ -70,16 +80,19 @@ function manyRuns(experiment: AnyExperiment, runs: readonly FinishedRun[]): Html
   const varying = configRows(experiment, runs[0]!.config)
     .map(({ path }) => path)
     .filter((path) => new Set(runs.flatMap((run) => pathValues(experiment, run, path).map(shown))).size > 1)
-  return tableHtml({
-    title: 'Runs',
-    columns: ['run', ...varying, 'result', 'time'],
-    rows: runs.map((run) => [
-      run.hash.slice(0, 12),
-      ...varying.map((path) => shown(pathValues(experiment, run, path)[0])),
-      run.summary.headline,
-      duration(run.summary.timing.seconds),
-    ]),
-  })
+  return tableHtml(
+    {
+      title: 'Runs',
+      columns: ['run', ...varying, 'result', 'time'],
+      rows: runs.map((run) => [
+        run.hash.slice(0, 12),
+        ...varying.map((path) => shown(pathValues(experiment, run, path)[0])),
+        run.summary.headline,
+        duration(run.summary.timing.seconds),
+      ]),
+    },
+    true,
+  )
 }
 
 function experimentSection(
@@ -110,7 +123,7 @@ function experimentSection(
   const drawn = figures.map((figure) => figureHtml(figure, made, `${experiment.name}-${figure.name}`))
   if (drawn.length > 0) parts.push(`<h2>Figures</h2><div class="figures">${drawn.join('')}</div>`)
   const tables = experiment.tables?.(runs) ?? []
-  if (tables.length > 0) parts.push(`<h2>Tables</h2>${tables.map(tableHtml).join('')}`)
+  if (tables.length > 0) parts.push(`<h2>Tables</h2>${tables.map((table) => tableHtml(table)).join('')}`)
   parts.push(
     runs.length === 1
       ? runDetails(experiment, runs[0]!)
@@ -130,12 +143,7 @@ export function writeReport(
 ): ReportFiles {
   const groups = new Map<AnyExperiment, FinishedRun[]>()
   for (const run of runs) {
-    const experiment = known.find(({ name }) => name === run.experiment)
-    if (!experiment)
-      fail(
-        'TL_BAD_FILE',
-        `${run.folder}: a run of "${run.experiment}", which this version does not know (it knows: ${known.map(({ name }) => name).join(', ')}; --experiment FILE adds one)`,
-      )
+    const experiment = experimentOf(run, known)
     groups.set(experiment, [...(groups.get(experiment) ?? []), run])
   }
   const figureFolder = join(folder, 'figures')

@@ -4,7 +4,7 @@ import { themeCss } from '../figures/index.ts'
 const rules = `
 *{box-sizing:border-box}
 body{margin:0;background:var(--tl-paper);color:var(--tl-ink);font:16px/1.6 Inter,system-ui,-apple-system,"Segoe UI",sans-serif;-webkit-font-smoothing:antialiased}
-main{max-width:64rem;margin:0 auto;padding:3.5rem 1.5rem 5rem}
+main{max-width:72rem;margin:0 auto;padding:3.5rem 1.5rem 5rem}
 header p.kind{margin:0 0 .4rem;color:var(--tl-muted);font-size:.85rem;letter-spacing:.04em}
 h1{font-size:2.1rem;line-height:1.2;font-weight:650;letter-spacing:-.015em;margin:0 0 .9rem}
 h2{font-size:1.25rem;font-weight:620;letter-spacing:-.01em;margin:3.2rem 0 .9rem}
@@ -26,6 +26,8 @@ figcaption p{margin:.2rem 0}
 .scroll{overflow-x:auto}
 table{border-collapse:collapse;font-size:.92rem;font-variant-numeric:tabular-nums;min-width:min(100%,26rem)}
 caption{text-align:left;font-weight:620;padding:0 0 .4rem}
+caption.quiet{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}
+.details{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,27rem),1fr));gap:0 2.4rem;align-items:start}
 th,td{text-align:left;padding:.4rem 1.4rem .4rem 0;border-bottom:1px solid var(--tl-grid);vertical-align:top}
 th{font-weight:500;color:var(--tl-muted)}
 tbody th{color:var(--tl-ink)}

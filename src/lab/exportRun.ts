@@ -1,0 +1,36 @@
+/** @file The trained network of a finished run, as an ONNX file. */
+
+import { writeAtomically } from '../base/files.ts'
+import { fail } from '../base/index.ts'
+import type { AnyExperiment } from './experiment.ts'
+import { experimentOf } from './registry.ts'
+import type { FinishedRun } from './runFolder.ts'
+
+/** What was written. */
+export interface ExportedRun {
+  file: string
+  bytes: number
+  /** Inputs and outputs in words. */
+  about: string
+  run: string
+}
+
+/**
+ * Write the network of a run to `path`. Throws TL_UNSUPPORTED when the experiment trains no network, TL_BAD_FILE when
+ * its experiment is unknown.
+ */
+export async function exportRun(
+  run: FinishedRun,
+  known: readonly AnyExperiment[],
+  path: string,
+): Promise<ExportedRun> {
+  const experiment = experimentOf(run, known)
+  if (!experiment.network)
+    fail(
+      'TL_UNSUPPORTED',
+      `${run.folder}: ${experiment.name} trains no network, so there is nothing to export`,
+    )
+  const { onnx, about } = await experiment.network(run)
+  writeAtomically(path, onnx)
+  return { file: path, bytes: onnx.byteLength, about, run: run.folder }
+}
