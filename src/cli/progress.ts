@@ -20,6 +20,20 @@ export interface Display {
 
 const clearLine = '\r\u001b[2K'
 
+/** Where the present phase began. Work that begins anew with another total (download, then training) is a new phase. */
+interface Phase {
+  at: number
+  done: number
+  total: number
+  last: number
+}
+
+function inPhase(phase: Phase | undefined, now: number, { done, total }: Step): Phase {
+  if (!phase || phase.total !== total || done < phase.last) return { at: now, done, total, last: done }
+  phase.last = done
+  return phase
+}
+
 /** Seconds left from the mean pace since the first update; undefined until there is one. */
 export function timeLeft(first: { at: number; done: number }, now: number, step: Step): number | undefined {
   const advanced = step.done - first.done
@@ -48,13 +62,13 @@ function describe(first: { at: number; done: number }, now: number, step: Step):
 }
 
 function movingDisplay(title: string, io: Io): Display {
-  let first: { at: number; done: number } | undefined
+  let first: Phase | undefined
   let drawnAt = Number.NEGATIVE_INFINITY
   let shown = ''
   return {
     update(step) {
       const now = performance.now()
-      first ??= { at: now, done: step.done }
+      first = inPhase(first, now, step)
       if (now - drawnAt < 80 && step.done < step.total) return
       drawnAt = now
       const share = step.total > 0 ? step.done / step.total : 0
@@ -77,13 +91,15 @@ function movingDisplay(title: string, io: Io): Display {
 }
 
 function plainDisplay(title: string, io: Io): Display {
-  let first: { at: number; done: number } | undefined
+  let first: Phase | undefined
   let printedShare = Number.NEGATIVE_INFINITY
   let printedAt = 0
   return {
     update(step) {
       const now = performance.now()
-      first ??= { at: now, done: step.done }
+      const phase = inPhase(first, now, step)
+      if (phase !== first) [printedShare, printedAt] = [Number.NEGATIVE_INFINITY, 0]
+      first = phase
       const share = step.total > 0 ? step.done / step.total : 0
       // a line each tenth, or each half minute when it goes slowly; an unchanged share is no news
       if (share < printedShare + 0.1 && (now - printedAt < 30_000 || share === printedShare)) return

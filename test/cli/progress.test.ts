@@ -50,6 +50,13 @@ describe('progress', () => {
     expect(written.join('').split('\n')).toHaveLength(2)
   })
 
+  it('begins anew with a new phase', () => {
+    const { io, written } = recorder(false)
+    const display = makeDisplay('digits', io)
+    for (const total of [100, 700]) for (let done = 0; done <= total; done++) display.update({ done, total })
+    expect(written.filter((line) => line.includes(' 0 %'))).toHaveLength(2)
+  })
+
   it('writes few plain lines elsewhere, and none when quiet', () => {
     const { io, written } = recorder(false)
     const display = makeDisplay('digits', io)
