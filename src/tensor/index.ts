@@ -1,6 +1,16 @@
 /** @file The tensor engine: programs over tensors, their derivatives, their compilation. */
 import './methods.ts'
 
+export { type Backend, type BackendOptions, type Executable, referenceBackend } from './backend.ts'
+export {
+  type Compiled,
+  type CompileOptions,
+  compile,
+  type ExportOptions,
+  evaluate,
+  exportOnnx,
+  spec,
+} from './compile.ts'
 export {
   allocate,
   bytesPerElement,
@@ -15,6 +25,8 @@ export {
   sizeOf,
   type TypedArray,
 } from './dtype.ts'
+export { type Graph, printGraph, trace } from './graph.ts'
+export { makeOnnxBackend, type OrtModule, onnxBackend } from './onnx/session.ts'
 export { broadcastTo } from './ops/broadcast.ts'
 export { checkpoint, stopGradient } from './ops/control.ts'
 export {
@@ -87,6 +99,7 @@ export {
 export { opNames } from './ops/table.ts'
 export type { Key } from './random.ts'
 export * as random from './random.ts'
+export { compileStep, type StepOptions, type StepProgram } from './step.ts'
 export {
   full,
   ones,

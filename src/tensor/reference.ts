@@ -19,11 +19,11 @@ export function evaluateNodes(
   return targets.map((t) => values.get(t)!)
 }
 
-function evaluateNode(node: Node, valueOf: (x: Tensor) => Float64Array): Float64Array[] {
+function evaluateNode(node: Node, valueAt: (x: Tensor) => Float64Array): Float64Array[] {
   if (node.op === 'constant') return [toFloat64(node.attributes['data'] as TypedArray)]
   if (node.op === 'input')
     fail('TL_NOT_CONCRETE', `reference: input ${showSpec(node.outputs[0]!)} has no value`)
-  const inputs = node.inputs.map((x) => ({ shape: x.shape, dtype: x.dtype, values: valueOf(x) }))
+  const inputs = node.inputs.map((x) => ({ shape: x.shape, dtype: x.dtype, values: valueAt(x) }))
   const results = opRow(node.op).reference(inputs, node.attributes, node.outputs)
   for (const [i, y] of node.outputs.entries())
     if (results[i]!.length !== sizeOf(y.shape))

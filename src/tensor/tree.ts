@@ -3,9 +3,13 @@ import { fail } from '../base/index.ts'
 
 export type Tree<T> = T | readonly Tree<T>[] | { readonly [key: string]: Tree<T> }
 
-const isBranch = (value: unknown): value is Record<string, unknown> | unknown[] =>
-  Array.isArray(value) ||
-  (typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype)
+/** Lists and plain records are branches; a spec `{ shape, dtype }` is a leaf, as tensors are. */
+const isBranch = (value: unknown): value is Record<string, unknown> | unknown[] => {
+  if (Array.isArray(value)) return true
+  if (typeof value !== 'object' || value === null) return false
+  const prototype = Object.getPrototypeOf(value)
+  return (prototype === Object.prototype || prototype === null) && typeof (value as { dtype?: unknown }).dtype !== 'string'
+}
 
 /** Leaves with their dotted names, in the order of the keys. Empty branches vanish; `undefined` leaves are skipped. */
 export function entries<T>(tree: Tree<T>, prefix = ''): [string, T][] {

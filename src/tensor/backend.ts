@@ -1,0 +1,53 @@
+/**
+ * @file What runs programs. A backend turns a graph into an executable over typed arrays; ONNX Runtime (native or in a
+ * browser) and the reference interpreter are the two kinds there are.
+ */
+import { allocate, fromFloat64, type TypedArray, toFloat64 } from './dtype.ts'
+import type { Graph } from './graph.ts'
+import { evaluateNodes } from './reference.ts'
+
+export interface BackendOptions {
+  /** Threads for one operation; 1 when not given. */
+  readonly threads?: number
+}
+
+export interface Executable {
+  /** Typed arrays in the order of the graph's inputs; results go to `outputs` where given, else to new arrays. */
+  run(inputs: readonly TypedArray[], outputs?: readonly TypedArray[]): Promise<TypedArray[]>
+  dispose(): void
+}
+
+export interface Backend {
+  readonly name: string
+  compile(graph: Graph, options: BackendOptions): Promise<Executable>
+}
+
+/** The float64 interpreter: slow, exact, and independent of the runtime. */
+export const referenceBackend: Backend = {
+  name: 'reference',
+  async compile(graph) {
+    return {
+      async run(inputs, outputs) {
+        const values = evaluateNodes(
+          graph.outputs,
+          new Map(graph.inputs.map((t, i) => [t, toFloat64(inputs[i]!)])),
+        )
+        return values.map((v, i) => {
+          const { dtype } = graph.outputs[i]!
+          const result = fromFloat64(v, dtype)
+          const target = outputs?.[i]
+          if (!target) return result === inputs.find((x) => x === result) ? copyOf(result, dtype) : result
+          ;(target as Float64Array).set(result as Float64Array)
+          return target
+        })
+      },
+      dispose() {},
+    }
+  },
+}
+
+const copyOf = (data: TypedArray, dtype: Parameters<typeof allocate>[0]): TypedArray => {
+  const copy = allocate(dtype, data.length)
+  ;(copy as Float64Array).set(data as Float64Array)
+  return copy
+}

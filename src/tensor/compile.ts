@@ -1,0 +1,146 @@
+/** @file Compiled programs: functions over concrete tensors, traced once for each signature of shapes. */
+import { fail } from '../base/index.ts'
+import { type Backend, type Executable, referenceBackend } from './backend.ts'
+import { type Dtype, type Spec, showSpec } from './dtype.ts'
+import { type Graph, printGraph, trace } from './graph.ts'
+import type { Target } from './onnx/emitter.ts'
+import { lower } from './onnx/lower.ts'
+import { encodeModel } from './onnx/proto.ts'
+import { onnxBackend } from './onnx/session.ts'
+import { simplify } from './simplify.ts'
+import { Tensor, tensor } from './tensor.ts'
+import { leaves, mapTree, type Tree, unflatten } from './tree.ts'
+
+export interface CompileOptions {
+  /** 'onnx' (default), 'reference', or a backend of your own (`makeOnnxBackend` for a browser). */
+  readonly backend?: 'onnx' | 'reference' | Backend
+  /** Threads within one operation. Default 1: run independent work in parallel processes, give one large run all cores. */
+  readonly threads?: number
+  /** Name for messages and files; the function's own by default. */
+  readonly name?: string
+}
+
+export function backendOf(option: CompileOptions['backend'] = 'onnx'): Backend {
+  if (typeof option === 'object') return option
+  if (option === 'onnx') return onnxBackend
+  if (option === 'reference') return referenceBackend
+  return fail(
+    'TL_BAD_ARGUMENT',
+    `backend: expected 'onnx', 'reference' or a backend object, got ${JSON.stringify(option)}`,
+  )
+}
+
+const specOf = ({ shape, dtype }: Spec): Spec => ({ shape, dtype })
+const signature = (values: readonly Tensor[]): string => values.map(showSpec).join(';')
+
+/** Concrete leaves of arguments; a symbolic one means that a compiled function was called while tracing. */
+function concreteLeaves(name: string, args: readonly Tree<Tensor>[]): Tensor[] {
+  const list = leaves(args as Tree<Tensor>)
+  for (const [i, t] of list.entries())
+    if (!(t instanceof Tensor) || !t.isConcrete)
+      fail(
+        'TL_NOT_CONCRETE',
+        `${name}: argument leaf ${i} should be a concrete tensor, got ${t instanceof Tensor ? `${t} made by ${t.node.op}` : JSON.stringify(t)} (a compiled function cannot be called inside a traced one; call the plain function there)`,
+      )
+  return list
+}
+
+export interface Compiled<A extends readonly Tree<Tensor>[], R extends Tree<Tensor>> {
+  (...args: A): Promise<R>
+  /** The simplified graph for given argument specs, as text. */
+  print(...specs: readonly Tree<Spec>[]): string
+  /** Release the sessions of all signatures. */
+  dispose(): void
+}
+
+/** Make a function of tensors run on a backend. Each new signature of shapes and element types is traced and compiled once. */
+export function compile<A extends readonly Tree<Tensor>[], R extends Tree<Tensor>>(
+  fn: (...args: A) => R,
+  options: CompileOptions = {},
+): Compiled<A, R> {
+  const backend = backendOf(options.backend)
+  const name = options.name ?? (fn.name || 'program')
+  const programs = new Map<string, Promise<{ executable: Executable; graph: Graph; result: R }>>()
+
+  const run = async (...args: A): Promise<R> => {
+    const list = concreteLeaves(name, args)
+    const key = signature(list)
+    let program = programs.get(key)
+    if (!program) {
+      const specs = args.map((arg) => mapTree(arg, specOf))
+      const { graph, result } = trace(fn, specs as readonly Tree<Spec>[], name)
+      program = backend.compile(graph, options).then((executable) => ({ executable, graph, result }))
+      programs.set(key, program)
+      program.catch(() => programs.delete(key))
+    }
+    const { executable, graph, result } = await program
+    const outputs = await executable.run(list.map((t) => t.data))
+    return unflatten(
+      result as Tree<Tensor>,
+      outputs.map((data, i) => tensor(data, { shape: graph.outputs[i]!.shape })),
+    ) as R
+  }
+  return Object.assign(run, {
+    print: (...specs: readonly Tree<Spec>[]) => printGraph(simplify(trace(fn, specs, name).graph, 'cpu')),
+    dispose: () => {
+      for (const program of programs.values())
+        void program.then(({ executable }) => executable.dispose()).catch(() => undefined)
+      programs.clear()
+    },
+  })
+}
+
+/** Values of symbolic tensors that depend on no input: compile, run, forget. */
+export async function evaluate<R extends Tree<Tensor>>(tree: R, options: CompileOptions = {}): Promise<R> {
+  const program = compile(() => tree, { name: 'evaluate', ...options })
+  try {
+    return await program()
+  } finally {
+    program.dispose()
+  }
+}
+
+export interface ExportOptions {
+  readonly name?: string
+  /** Written into the file's metadata. */
+  readonly metadata?: Readonly<Record<string, string>>
+  /** Names for inputs (by leaf) and outputs; by default their place in the arguments and results. */
+  readonly inputNames?: readonly string[]
+  readonly outputNames?: readonly string[]
+}
+
+/**
+ * A program as an ONNX file of standard operators only (opset 20), in chunks to be written one after the other. Concrete
+ * tensors the function closes over become weights in the file.
+ */
+export function exportOnnx<A extends readonly Tree<Tensor>[], R extends Tree<Tensor>>(
+  fn: (...args: A) => R,
+  specs: readonly Tree<Spec>[],
+  options: ExportOptions = {},
+): { chunks: readonly Uint8Array[]; length: number } {
+  const { graph } = trace(fn, specs, options.name)
+  const target: Target = 'portable'
+  const model = lower(simplify(graph, target), target)
+  const bytes = model.initializers.reduce((n, t) => n + t.data.byteLength, 0)
+  if (bytes > 2 ** 31 - 2 ** 20)
+    fail('TL_UNSUPPORTED', `exportOnnx: ${bytes} bytes of weights exceed the 2 GB an ONNX file can hold`)
+  const renamed = new Map<string, string>()
+  for (const [i, name] of (options.inputNames ?? graph.inputNames).entries()) renamed.set(`i${i}`, name)
+  for (const [i, name] of (options.outputNames ?? graph.outputNames).entries()) renamed.set(`o${i}`, name)
+  if (new Set(renamed.values()).size !== renamed.size)
+    fail(
+      'TL_BAD_ARGUMENT',
+      `exportOnnx: input and output names must differ from each other, got ${[...renamed.values()].join(', ')}`,
+    )
+  const rename = (name: string): string => renamed.get(name) ?? name
+  return encodeModel({
+    ...model,
+    metadata: options.metadata ?? {},
+    nodes: model.nodes.map((n) => ({ ...n, inputs: n.inputs.map(rename), outputs: n.outputs.map(rename) })),
+    inputs: model.inputs.map((v) => ({ ...v, name: rename(v.name) })),
+    outputs: model.outputs.map((v) => ({ ...v, name: rename(v.name) })),
+  })
+}
+
+/** A tensor's specification, for programs traced ahead of their values. */
+export const spec = (shape: readonly number[], dtype: Dtype = 'f32'): Spec => ({ shape, dtype })

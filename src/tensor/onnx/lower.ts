@@ -1,0 +1,214 @@
+/** @file A simplified graph as an ONNX model: names, constants, and one call of each row's lowering. */
+import { allocate, type Dtype, fromFloat64, isFloat, sameShape, type TypedArray } from '../dtype.ts'
+import { type Graph, nodesOf } from '../graph.ts'
+import { opRow } from '../ops/table.ts'
+import { evaluateNodes } from '../reference.ts'
+import type { Node, Tensor } from '../tensor.ts'
+import {
+  type Emitter,
+  microsoft,
+  type NodeOptions,
+  type OnnxAttribute,
+  onnxType,
+  type Target,
+} from './emitter.ts'
+import type { OnnxModel, OnnxNode, OnnxTensor } from './proto.ts'
+
+export const opset = 20
+
+/** Lower a graph. Inputs and outputs of zero size do not appear in the model: they carry nothing. */
+export function lower(graph: Graph, target: Target): OnnxModel {
+  const nodes: OnnxNode[] = []
+  const initializers: OnnxTensor[] = []
+  const constants = new Map<string, string>()
+  const names = new Map<Tensor, string>()
+  let next = 0
+  const fresh = (): string => `v${next++}`
+
+  const constant = (data: TypedArray, shape: readonly number[], dtype: Dtype): string => {
+    const short =
+      data.length <= 16
+        ? `${dtype}[${shape}]${Array.from(data as Float64Array, (v) => (Object.is(v, -0) ? '-0' : String(v)))}`
+        : undefined
+    const known = short && constants.get(short)
+    if (known) return known
+    const name = fresh()
+    initializers.push({ name, type: onnxType[dtype], shape, data })
+    if (short) constants.set(short, name)
+    return name
+  }
+  const emit = (
+    op: string,
+    inputs: readonly string[],
+    attributes: Readonly<Record<string, OnnxAttribute>> = {},
+    { domain = '', outputs = 1 }: NodeOptions = {},
+  ): string[] => {
+    const results = Array.from({ length: outputs }, fresh)
+    nodes.push({ op, domain, inputs, outputs: results, attributes })
+    return results
+  }
+  const emitter: Emitter = {
+    target,
+    nodes: emit,
+    node: (op, inputs, attributes, domain = '') => emit(op, inputs, attributes, { domain })[0]!,
+    constant: (data, shape) => constant(data, shape, dtypeOfArray(data)),
+    scalar: (value, dtype) => constant(fromFloat64([value], dtype), [], dtype),
+    ints: (values) => constant(BigInt64Array.from(values, BigInt), [values.length], 'i64'),
+    cast: (name, to) => emit('Cast', [name], { to: onnxType[to] })[0]!,
+    reshape: (name, shape) =>
+      emit('Reshape', [name, constant(BigInt64Array.from(shape, BigInt), [shape.length], 'i64')])[0]!,
+  }
+
+  for (const [i, t] of graph.inputs.entries()) names.set(t, `i${i}`)
+  const uses = countUses(graph)
+  for (const node of nodesOf(graph)) {
+    if (node.op === 'input') continue
+    if (node.op === 'constant') {
+      const [t] = node.outputs
+      names.set(t!, constant(t!.data, t!.shape, t!.dtype))
+      continue
+    }
+    if (
+      node.outputs.every((t) => t.size === 0) ||
+      (node.inputs.length > 0 && node.inputs.every((t) => t.size === 0 || t.isConcrete))
+    ) {
+      for (const [i, t] of node.outputs.entries())
+        names.set(t, constant(knownValue(node)[i]!, t.shape, t.dtype))
+      continue
+    }
+    const fused =
+      target === 'cpu' || isFloat(node.outputs[0]!.dtype)
+        ? gemmWithBias(emitter, node, names, uses)
+        : undefined
+    const results =
+      fused ??
+      opRow(node.op).onnx(
+        emitter,
+        node.inputs.map((x) => names.get(x)!),
+        node,
+      )
+    for (const [i, t] of node.outputs.entries()) names.set(t, results[i]!)
+  }
+
+  const inputs = graph.inputs.flatMap((t, i) =>
+    t.size ? [{ name: `i${i}`, type: onnxType[t.dtype], shape: t.shape }] : [],
+  )
+  const outputs = graph.outputs.flatMap((t, i) => {
+    if (!t.size) return []
+    // a fresh name for every output: the same value may leave twice, or be an input or a constant
+    nodes.push({ op: 'Identity', domain: '', inputs: [names.get(t)!], outputs: [`o${i}`], attributes: {} })
+    return [{ name: `o${i}`, type: onnxType[t.dtype], shape: t.shape }]
+  })
+  const used = prune(
+    withDirectOutputs(nodes),
+    outputs.map((o) => o.name),
+  )
+  const needed = new Set(used.flatMap((n) => n.inputs))
+  return {
+    name: graph.name,
+    nodes: used,
+    initializers: initializers.filter((t) => needed.has(t.name)),
+    inputs,
+    outputs,
+    opsets: target === 'cpu' ? { '': opset, [microsoft]: 1, 'com.microsoft.nchwc': 1 } : { '': opset },
+  }
+}
+
+const dtypeOfArray = (data: TypedArray): Dtype =>
+  data instanceof BigInt64Array
+    ? 'i64'
+    : data instanceof Float32Array
+      ? 'f32'
+      : data instanceof Float64Array
+        ? 'f64'
+        : data instanceof Int32Array
+          ? 'i32'
+          : data instanceof Uint32Array
+            ? 'u32'
+            : 'bool'
+
+function countUses(graph: Graph): Map<Tensor, number> {
+  const uses = new Map<Tensor, number>()
+  for (const node of nodesOf(graph)) for (const x of node.inputs) uses.set(x, (uses.get(x) ?? 0) + 1)
+  for (const t of graph.outputs) uses.set(t, (uses.get(t) ?? 0) + 1)
+  return uses
+}
+
+/** Values of a node that no input can change (all its inputs are empty or constant). */
+function knownValue(node: Node): TypedArray[] {
+  if (node.outputs.every((t) => t.size === 0)) return node.outputs.map((t) => allocate(t.dtype, 0))
+  const empty = new Map(node.inputs.filter((x) => !x.isConcrete).map((x) => [x, new Float64Array(0)]))
+  return evaluateNodes(node.outputs, empty).map((values, i) => fromFloat64(values, node.outputs[i]!.dtype))
+}
+
+/** product + bias as one Gemm, when nobody else needs the bare product. */
+function gemmWithBias(
+  e: Emitter,
+  node: Node,
+  names: Map<Tensor, string>,
+  uses: Map<Tensor, number>,
+): string[] | undefined {
+  if (node.op !== 'add' || node.outputs[0]!.rank !== 2 || !isFloat(node.outputs[0]!.dtype)) return undefined
+  for (const [i, product] of node.inputs.entries()) {
+    const bias = node.inputs[1 - i]!
+    if (
+      product.node.op !== 'matmul' ||
+      !sameShape(product.shape, node.outputs[0]!.shape) ||
+      uses.get(product) !== 1 ||
+      bias.rank > 2 ||
+      bias.rank === 0
+    )
+      continue
+    if (product.node.inputs.some((x) => x.size === 0)) continue
+    const { transposeA, transposeB } = product.node.attributes as { transposeA: boolean; transposeB: boolean }
+    const [a, b] = product.node.inputs.map((x) => names.get(x)!)
+    return [
+      e.node('Gemm', [a!, b!, names.get(bias)!], { transA: Number(transposeA), transB: Number(transposeB) }),
+    ]
+  }
+  return undefined
+}
+
+/** Let producers write outputs directly where the copy in between is the only difference. */
+function withDirectOutputs(nodes: readonly OnnxNode[]): OnnxNode[] {
+  const producer = new Map(nodes.flatMap((n) => n.outputs.map((o) => [o, n] as const)))
+  const renamed = new Map<string, string>()
+  const dropped = new Set<OnnxNode>()
+  for (const node of nodes) {
+    const [source] = node.inputs
+    if (
+      node.op !== 'Identity' ||
+      !node.outputs[0]!.startsWith('o') ||
+      !producer.has(source!) ||
+      renamed.has(source!)
+    )
+      continue
+    renamed.set(source!, node.outputs[0]!)
+    dropped.add(node)
+  }
+  const name = (s: string): string => renamed.get(s) ?? s
+  return nodes
+    .filter((n) => !dropped.has(n))
+    .map((n) => ({ ...n, inputs: n.inputs.map(name), outputs: n.outputs.map(name) }))
+}
+
+/** Operators whose outputs after the first may be left out. */
+const optionalOutputs = new Set(['LayerNormalization', 'MaxPool'])
+
+/** Nodes that the outputs need, in order. */
+function prune(nodes: readonly OnnxNode[], outputs: readonly string[]): OnnxNode[] {
+  const needed = new Set(outputs)
+  const kept: OnnxNode[] = []
+  for (const node of nodes.toReversed()) {
+    if (!node.outputs.some((o) => needed.has(o))) continue
+    for (const x of node.inputs) needed.add(x)
+    kept.push(optionalOutputs.has(node.op) ? { ...node, outputs: trimOutputs(node.outputs, needed) } : node)
+  }
+  return kept.reverse()
+}
+/** Optional outputs that nobody reads get no name, so that the runtime need not compute them. */
+function trimOutputs(outputs: readonly string[], needed: ReadonlySet<string>): string[] {
+  const list = outputs.map((o) => (needed.has(o) ? o : ''))
+  while (list.length > 1 && list.at(-1) === '') list.pop()
+  return list
+}

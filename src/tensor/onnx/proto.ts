@@ -1,0 +1,199 @@
+/**
+ * @file A writer of ONNX files: the few protobuf messages a model needs, as lists of byte chunks, so that weights are never
+ * copied. Field numbers are those of the public onnx.proto (ONNX 1.16, IR version 10).
+ */
+import type { TypedArray } from '../dtype.ts'
+import type { OnnxAttribute } from './emitter.ts'
+
+/** A message in pieces with its total length. */
+interface Message {
+  readonly chunks: Uint8Array[]
+  length: number
+}
+
+const text = new TextEncoder()
+
+function varint(value: number | bigint): Uint8Array {
+  let rest = BigInt.asUintN(64, BigInt(value))
+  const out: number[] = []
+  do {
+    const low = Number(rest & 127n)
+    rest >>= 7n
+    out.push(rest ? low | 128 : low)
+  } while (rest)
+  return Uint8Array.from(out)
+}
+
+/** Small non-negative numbers, the common case, without bigint arithmetic. */
+function smallVarint(value: number): Uint8Array {
+  if (value < 0 || value >= 2 ** 31) return varint(value)
+  const out: number[] = []
+  let rest = value
+  do {
+    const low = rest & 127
+    rest >>>= 7
+    out.push(rest ? low | 128 : low)
+  } while (rest)
+  return Uint8Array.from(out)
+}
+
+function append(message: Message, bytes: Uint8Array): void {
+  message.chunks.push(bytes)
+  message.length += bytes.length
+}
+const message = (): Message => ({ chunks: [], length: 0 })
+
+const int = (m: Message, field: number, value: number | bigint): void => {
+  append(m, smallVarint(field << 3))
+  append(m, typeof value === 'number' && value >= 0 ? smallVarint(value) : varint(value))
+}
+const float = (m: Message, field: number, value: number): void => {
+  append(m, smallVarint((field << 3) | 5))
+  append(m, new Uint8Array(Float32Array.of(value).buffer))
+}
+const bytes = (m: Message, field: number, value: Uint8Array): void => {
+  append(m, smallVarint((field << 3) | 2))
+  append(m, smallVarint(value.length))
+  append(m, value)
+}
+const string = (m: Message, field: number, value: string): void => bytes(m, field, text.encode(value))
+const nested = (m: Message, field: number, value: Message): void => {
+  append(m, smallVarint((field << 3) | 2))
+  append(m, smallVarint(value.length))
+  m.chunks.push(...value.chunks)
+  m.length += value.length
+}
+const packed = (m: Message, field: number, values: readonly number[]): void => {
+  const body = message()
+  for (const value of values) append(body, value >= 0 ? smallVarint(value) : varint(Math.trunc(value)))
+  nested(m, field, body)
+}
+
+export interface OnnxNode {
+  readonly op: string
+  readonly domain: string
+  readonly inputs: readonly string[]
+  readonly outputs: readonly string[]
+  readonly attributes: Readonly<Record<string, OnnxAttribute>>
+}
+export interface OnnxTensor {
+  readonly name: string
+  readonly type: number
+  readonly shape: readonly number[]
+  readonly data: TypedArray
+}
+export interface OnnxValue {
+  readonly name: string
+  readonly type: number
+  readonly shape: readonly number[]
+}
+export interface OnnxModel {
+  readonly name: string
+  readonly nodes: readonly OnnxNode[]
+  readonly initializers: readonly OnnxTensor[]
+  readonly inputs: readonly OnnxValue[]
+  readonly outputs: readonly OnnxValue[]
+  /** Version by domain; '' is the standard one. */
+  readonly opsets: Readonly<Record<string, number>>
+  readonly metadata?: Readonly<Record<string, string>>
+}
+
+function attributeMessage(name: string, value: OnnxAttribute): Message {
+  const m = message()
+  string(m, 1, name)
+  if (typeof value === 'number' || typeof value === 'bigint') {
+    int(m, 3, value)
+    int(m, 20, 2)
+  } else if (typeof value === 'string') {
+    string(m, 4, value)
+    int(m, 20, 3)
+  } else if ('float' in value) {
+    float(m, 2, value.float)
+    int(m, 20, 1)
+  } else {
+    packed(m, 8, value)
+    int(m, 20, 7)
+  }
+  return m
+}
+
+function nodeMessage(node: OnnxNode): Message {
+  const m = message()
+  for (const input of node.inputs) string(m, 1, input)
+  for (const output of node.outputs) string(m, 2, output)
+  string(m, 4, node.op)
+  for (const [name, value] of Object.entries(node.attributes)) nested(m, 5, attributeMessage(name, value))
+  if (node.domain) string(m, 7, node.domain)
+  return m
+}
+
+function tensorMessage({ name, type, shape, data }: OnnxTensor): Message {
+  const m = message()
+  packed(m, 1, shape)
+  int(m, 2, type)
+  string(m, 8, name)
+  bytes(m, 9, new Uint8Array(data.buffer, data.byteOffset, data.byteLength))
+  return m
+}
+
+function valueMessage({ name, type, shape }: OnnxValue): Message {
+  const dims = message()
+  for (const n of shape) {
+    const dim = message()
+    int(dim, 1, n)
+    nested(dims, 1, dim)
+  }
+  const tensor = message()
+  int(tensor, 1, type)
+  nested(tensor, 2, dims)
+  const kind = message()
+  nested(kind, 1, tensor)
+  const m = message()
+  string(m, 1, name)
+  nested(m, 2, kind)
+  return m
+}
+
+/** The file's bytes in chunks; concatenated they are a ModelProto. */
+export function encodeModel(model: OnnxModel): { chunks: readonly Uint8Array[]; length: number } {
+  const graph = message()
+  for (const node of model.nodes) nested(graph, 1, nodeMessage(node))
+  string(graph, 2, model.name)
+  for (const initializer of model.initializers) nested(graph, 5, tensorMessage(initializer))
+  for (const value of model.inputs) nested(graph, 11, valueMessage(value))
+  for (const value of model.outputs) nested(graph, 12, valueMessage(value))
+  const m = message()
+  int(m, 1, 10)
+  string(m, 2, 'treeline')
+  nested(m, 7, graph)
+  for (const [domain, version] of Object.entries(model.opsets)) {
+    const opset = message()
+    string(opset, 1, domain)
+    int(opset, 2, version)
+    nested(m, 8, opset)
+  }
+  for (const [name, value] of Object.entries(model.metadata ?? {})) {
+    const property = message()
+    string(property, 1, name)
+    string(property, 2, value)
+    nested(m, 14, property)
+  }
+  return m
+}
+
+/** All chunks in one array, as sessions are made from. */
+export function joinChunks({
+  chunks,
+  length,
+}: {
+  chunks: readonly Uint8Array[]
+  length: number
+}): Uint8Array {
+  const out = new Uint8Array(length)
+  let at = 0
+  for (const chunk of chunks) {
+    out.set(chunk, at)
+    at += chunk.length
+  }
+  return out
+}

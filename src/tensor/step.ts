@@ -1,0 +1,211 @@
+/**
+ * @file Programs with state: (state, inputs) ↦ (state, outputs), run again and again. All state of one element type lives in
+ * one flat buffer of which every tensor is a view; a second buffer receives the next state and the two are swapped, since
+ * the runtime must never write what it reads.
+ */
+import { fail } from '../base/index.ts'
+import { backendOf, type CompileOptions } from './compile.ts'
+import { allocate, type Dtype, type Spec, sameShape, showSpec, sizeOf, type TypedArray } from './dtype.ts'
+import { type Graph, trace } from './graph.ts'
+import { concatenate, flatten, reshape, select, sliceAxis, stack } from './ops/shape.ts'
+import { Tensor, tensor } from './tensor.ts'
+import { entries, leaves, mapTree, type Tree, unflatten } from './tree.ts'
+
+export interface StepOptions extends CompileOptions {
+  /** Run k steps in one call: inputs carry a new axis 0 of size k, outputs too. For small programs, where a call costs more than a step. */
+  readonly stepsPerCall?: number
+}
+
+export interface StepProgram<
+  S extends Tree<Tensor>,
+  I extends readonly Tree<Tensor>[],
+  O extends Tree<Tensor>,
+> {
+  /** Advance the state; returns the outputs. Inputs are concrete tensors. */
+  step(...inputs: I): Promise<O>
+  /** The state now, as views of the current buffer: the next step but one overwrites them. Copy what you keep. */
+  readonly state: S
+  /** A copy of the state that stays as it is. */
+  copyState(): S
+  /** Replace the state by values of the same shapes. */
+  setState(state: S): void
+  dispose(): void
+}
+
+/** Where a leaf lives: which flat buffer, from which element. */
+interface Place {
+  readonly dtype: Dtype
+  readonly offset: number
+  readonly size: number
+}
+
+/** Below this mean size of a leaf, one flat input and a split inside the program are cheaper than many inputs. */
+const flatBelow = 5000
+
+function layout(list: readonly Tensor[]): { places: Place[]; totals: Map<Dtype, number> } {
+  const totals = new Map<Dtype, number>()
+  const places = list.map(({ dtype, size }) => {
+    const offset = totals.get(dtype) ?? 0
+    totals.set(dtype, offset + size)
+    return { dtype, offset, size }
+  })
+  return { places, totals }
+}
+
+/** Compile a step. The initial state's values are copied. */
+export async function compileStep<
+  S extends Tree<Tensor>,
+  I extends readonly Tree<Tensor>[],
+  O extends Tree<Tensor>,
+>(
+  fn: (state: S, ...inputs: I) => { state: S; outputs: O },
+  initial: S,
+  inputs: readonly Tree<Spec>[],
+  options: StepOptions = {},
+): Promise<StepProgram<S, I, O>> {
+  const name = options.name ?? (fn.name || 'step')
+  const initialLeaves = leaves(initial as Tree<Tensor>)
+  const { places, totals } = layout(initialLeaves)
+  const dtypes = [...totals.keys()]
+  const isFlat =
+    initialLeaves.length > 2 &&
+    initialLeaves.reduce((n, t) => n + t.size, 0) / initialLeaves.length < flatBelow
+  const buffers = [0, 1].map(
+    () => new Map(dtypes.map((dtype) => [dtype, allocate(dtype, totals.get(dtype)!)])),
+  )
+  const views = buffers.map((set) =>
+    places.map(({ dtype, offset, size }) => set.get(dtype)!.subarray(offset, offset + size) as TypedArray),
+  )
+
+  const write = (list: readonly Tensor[], side: number): void => {
+    for (const [i, t] of list.entries()) {
+      const expected = initialLeaves[i]
+      if (
+        !expected ||
+        t.dtype !== expected.dtype ||
+        !sameShape(t.shape, expected.shape) ||
+        list.length !== initialLeaves.length
+      )
+        fail(
+          'TL_SHAPE_MISMATCH',
+          `${name}: state leaf "${entries(initial as Tree<Tensor>)[i]?.[0]}" should be ${expected ? showSpec(expected) : 'absent'}, got ${showSpec(t)}`,
+        )
+      ;(views[side]![i] as Float64Array).set(t.data as Float64Array)
+    }
+  }
+  write(initialLeaves, 0)
+
+  let template: O | undefined
+  const steps = options.stepsPerCall ?? 1
+  if (!(Number.isInteger(steps) && steps >= 1))
+    fail('TL_BAD_ARGUMENT', `${name}: stepsPerCall: expected an integer ≥ 1, got ${steps}`)
+
+  /** The function as the graph sees it: flat state in, flat state out, or leaf by leaf. */
+  const body = (stateIn: readonly Tensor[], ...args: Tree<Tensor>[]): Tensor[] => {
+    const list = isFlat
+      ? places.map(({ dtype, offset, size }, i) =>
+          reshape(
+            sliceAxis(stateIn[dtypes.indexOf(dtype)]!, 0, offset, offset + size),
+            initialLeaves[i]!.shape,
+          ),
+        )
+      : stateIn
+    const advance = (state: S, given: readonly Tree<Tensor>[]): { state: S; outputs: O } => {
+      const result = fn(state, ...(given as unknown as I))
+      checkState(name, initial, result.state)
+      return result
+    }
+    let state = unflatten(initial as Tree<Tensor>, list) as S
+    const collected: O[] = []
+    for (let k = 0; k < steps; k++) {
+      const given = steps === 1 ? args : args.map((arg) => mapTree(arg, (x) => select(x, 0, k)))
+      const result = advance(state, given)
+      state = result.state
+      collected.push(result.outputs)
+    }
+    template = collected[0]!
+    const next = leaves(state as Tree<Tensor>)
+    const outputs = leaves(template as Tree<Tensor>).map((first, i) =>
+      steps === 1 ? first : stack(collected.map((o) => leaves(o as Tree<Tensor>)[i]!)),
+    )
+    const packed = isFlat
+      ? dtypes.map((dtype) => concatenate(next.filter((t) => t.dtype === dtype).map(flatten)))
+      : next
+    return [...packed, ...outputs]
+  }
+
+  const stateSpecs: Spec[] = isFlat
+    ? dtypes.map((dtype) => ({ dtype, shape: [totals.get(dtype)!] }))
+    : initialLeaves
+  const wide = inputs.map((tree) =>
+    mapTree(tree, ({ shape, dtype }) => ({ shape: steps === 1 ? shape : [steps, ...shape], dtype })),
+  )
+  const { graph } = trace(body as never, [stateSpecs as unknown as Tree<Spec>, ...wide], name) as {
+    graph: Graph
+  }
+  const executable = await backendOf(options.backend).compile(graph, options)
+  const stateArrays = buffers.map((set, side) =>
+    isFlat ? dtypes.map((dtype) => set.get(dtype)!) : views[side]!,
+  )
+  const outputSpecs = graph.outputs.slice(stateSpecs.length)
+  const inputSpecs = graph.inputs.slice(stateSpecs.length)
+
+  let side = 0
+  const stateTree = (copy: boolean): S =>
+    unflatten(
+      initial as Tree<Tensor>,
+      initialLeaves.map((t, i) =>
+        tensor(copy ? (views[side]![i]!.slice() as TypedArray) : views[side]![i]!, { shape: t.shape }),
+      ),
+    ) as S
+
+  return {
+    async step(...given) {
+      const list = leaves(given as unknown as Tree<Tensor>)
+      for (const [i, expected] of inputSpecs.entries()) {
+        const t = list[i]
+        if (!(t instanceof Tensor) || t.dtype !== expected.dtype || !sameShape(t.shape, expected.shape))
+          fail(
+            'TL_SHAPE_MISMATCH',
+            `${name}: input ${i} should be ${showSpec(expected)}, got ${t instanceof Tensor ? showSpec(t) : String(t)}`,
+          )
+      }
+      const next = 1 - side
+      const blank = outputSpecs.map(({ dtype, shape }) => allocate(dtype, sizeOf(shape)))
+      await executable.run(
+        [...stateArrays[side]!, ...list.map((t) => t.data)],
+        [...stateArrays[next]!, ...blank],
+      )
+      side = next
+      return unflatten(
+        template as Tree<Tensor>,
+        blank.map((data, i) => tensor(data, { shape: outputSpecs[i]!.shape })),
+      ) as O
+    },
+    get state() {
+      return stateTree(false)
+    },
+    copyState: () => stateTree(true),
+    setState: (state) => write(leaves(state as Tree<Tensor>), side),
+    dispose: () => executable.dispose(),
+  }
+}
+
+function checkState(name: string, before: Tree<Tensor>, after: Tree<Tensor>): void {
+  const list = entries(after)
+  const expected = entries(before)
+  for (const [i, [path, t]] of expected.entries()) {
+    const got = list[i]
+    if (
+      list.length !== expected.length ||
+      !got ||
+      got[0] !== path ||
+      got[1].dtype !== t.dtype ||
+      !sameShape(got[1].shape, t.shape)
+    )
+      fail(
+        'TL_SHAPE_MISMATCH',
+        `${name}: the step should return state "${path}" as ${showSpec(t)}, got ${got ? `"${got[0]}" ${showSpec(got[1])}` : 'nothing'}`,
+      )
+  }
+}
