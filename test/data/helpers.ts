@@ -57,9 +57,10 @@ export const rejection = (promise: Promise<unknown>): Promise<{ code: string; me
 /** A gzipped tarball as npm makes them. */
 export async function tarball(files: Record<string, Uint8Array>): Promise<Buffer> {
   const archive = pack()
-  archive.entry({ name: 'package/package.json' }, '{}')
+  const mtime = new Date(0) // the same bytes whenever it is made
+  archive.entry({ name: 'package/package.json', mtime }, '{}')
   for (const [path, bytes] of Object.entries(files))
-    archive.entry({ name: `package/${path}` }, Buffer.from(bytes))
+    archive.entry({ name: `package/${path}`, mtime }, Buffer.from(bytes))
   archive.finalize()
   const chunks: Uint8Array[] = []
   for await (const chunk of archive as AsyncIterable<Uint8Array>) chunks.push(chunk)
@@ -91,8 +92,10 @@ export async function tinyDigits(): Promise<{
 }> {
   const noise = new Uint8Array(300_000)
   for (let i = 0, state = 1; i < noise.length; i++) {
-    state = (state * 1_103_515_245 + 12_345) % 2 ** 31
-    noise[i] = state >> 16
+    state ^= state << 13 // xorshift32 (Marsaglia 2003)
+    state ^= state >>> 17
+    state ^= state << 5
+    noise[i] = state
   }
   const { tgz, ...rest } = await published('tiny-digits', {
     'data/train-images-idx3-ubyte': idx([6, 4, 3], pixels(72, 1)),

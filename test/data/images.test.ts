@@ -146,7 +146,7 @@ describe('readLabelList', () => {
       ['[1 2,3]', /JSON list of whole numbers/],
       ['[]', /0 labels for 3 images/],
       ['{"a":1}', /JSON list of whole numbers/],
-      [`[1,2,${' '.repeat(200)}3]`, /206 bytes for 3 labels, expected at most 112/],
+      [`[1,2,${' '.repeat(200)}3]`, /207 bytes for 3 labels, expected at most 112/],
     ] as const)
       expect(refusal(() => read(text))).toMatchObject({
         code: 'TL_BAD_FILE',
