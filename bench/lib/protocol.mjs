@@ -1,0 +1,98 @@
+/**
+ * @file The line protocol of the timed programs, on standard input and output, one JSON document a line. First
+ * { ready: true, … }, then for each `run K` one { seconds, steps, loss } (loss of the last step), until `quit` or the end.
+ */
+import { spawn } from 'node:child_process'
+import { createInterface } from 'node:readline'
+
+const print = (value) => process.stdout.write(`${JSON.stringify(value)}\n`)
+
+/** Serve a step. `step(i)` runs training step i and returns its loss; only the last loss of a run is read. */
+export async function serve(info, step) {
+  const started = performance.now()
+  let count = 0
+  const run = async (steps) => {
+    let loss
+    const start = performance.now()
+    for (let k = 0; k < steps; k++) loss = await step(count++)
+    return { seconds: (performance.now() - start) / 1000, steps, loss: await loss() }
+  }
+  const firstLoss = (await run(1)).loss
+  await run(3)
+  print({ ready: true, ...info, firstLoss, warmSeconds: (performance.now() - started) / 1000 })
+  for await (const line of createInterface({ input: process.stdin })) {
+    const [word, number] = line.trim().split(/\s+/)
+    if (word === 'quit') break
+    if (word === 'run' && /^[1-9]\d*$/.test(number ?? '')) print(await run(Number(number)))
+    else print({ error: `${JSON.stringify(line)}: expected "run K" with K at least 1, or "quit"` })
+  }
+  process.exit(0)
+}
+
+/** Start a timed program. Returns { ready, pid, run(K), stop() }; promises fail with the program's last words. */
+export async function start(command, args, env, secondsToStart) {
+  const child = spawn(command, args, { env: { ...process.env, ...env }, stdio: ['pipe', 'pipe', 'pipe'] })
+  const answers = []
+  const waiting = []
+  let words = ''
+  let ended
+  const settle = () => {
+    while (waiting.length > 0 && (answers.length > 0 || ended)) {
+      const { resolve, reject } = waiting.shift()
+      if (answers.length === 0) reject(ended)
+      else {
+        const answer = answers.shift()
+        if (answer.error) reject(new Error(answer.error))
+        else resolve(answer)
+      }
+    }
+  }
+  const end = (reason) => {
+    const lines = words.split('\n').filter((line) => line.trim())
+    const last = lines.findLast((line) => /error/i.test(line)) ?? lines.at(-1)
+    ended ??= new Error(last ? `${reason}: ${last.trim()}` : reason)
+    settle()
+  }
+  child.stderr.on('data', (chunk) => {
+    words = (words + chunk).slice(-8000)
+  })
+  child.stdin.on('error', () => undefined)
+  child.on('error', (error) => end(error.message))
+  child.on('close', (code, signal) => end(`ended with ${signal ?? `exit code ${code}`}`))
+  createInterface({ input: child.stdout }).on('line', (line) => {
+    try {
+      answers.push(JSON.parse(line))
+      settle()
+    } catch {
+      words += `\n${line}`
+    }
+  })
+  const answer = () =>
+    new Promise((resolve, reject) => {
+      waiting.push({ resolve, reject })
+      settle()
+    })
+  const stop = () => {
+    child.stdin.end('quit\n')
+    const timer = setTimeout(() => child.kill('SIGKILL'), 2000)
+    child.once('close', () => clearTimeout(timer))
+  }
+  const late = setTimeout(() => {
+    end(`not ready after ${secondsToStart} s`)
+    child.kill('SIGKILL')
+  }, secondsToStart * 1000)
+  try {
+    const ready = await answer()
+    return {
+      ready,
+      pid: child.pid,
+      stop,
+      run: (steps) => {
+        child.stdin.write(`run ${steps}\n`)
+        return answer()
+      },
+    }
+  } finally {
+    clearTimeout(late)
+  }
+}
