@@ -195,7 +195,8 @@ export const silu = (x: Tensor): Tensor => mul(x, sigmoid(x))
 /** log(1 + eˣ), computed stably. */
 export const softplus = (x: Tensor): Tensor => {
   const a = apply('abs', [x])
-  return add(apply('relu', [x]), log(add(exp(apply('neg', [a])), 1)))
+  // (x + |x|) / 2 rather than relu(x): the slope at 0 comes out as 1/2
+  return add(mul(add(x, a), 0.5), log(add(exp(apply('neg', [a])), 1)))
 }
 
 // --- cross-entropy ---

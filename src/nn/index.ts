@@ -1,0 +1,83 @@
+/** @file Neural networks as pure functions of parameter trees: layers, networks, losses, optimizers, the training loop. */
+export { type Activation, activation } from './activations.ts'
+export { type Fans, type Initializer, initialize, initializeBias } from './initializers.ts'
+export {
+  fromFunction,
+  initAll,
+  type Key,
+  type Layer,
+  type Parameters,
+  type ParametersOf,
+  residual,
+  sequential,
+  subKey,
+} from './layer.ts'
+export {
+  type AttendOptions,
+  type AttentionInputs,
+  type AttentionOptions,
+  type AttentionParameters,
+  attend,
+  attention,
+} from './layers/attention.ts'
+export {
+  type ConvOptions,
+  type ConvParameters,
+  type ConvTransposeOptions,
+  conv1d,
+  conv2d,
+  convTranspose1d,
+  convTranspose2d,
+} from './layers/conv.ts'
+export { type DenseOptions, type DenseParameters, dense } from './layers/dense.ts'
+export { dropout } from './layers/dropout.ts'
+export { embedding, sinusoidalFeatures } from './layers/embedding.ts'
+export {
+  fromConvWeight,
+  hierarchicalConv,
+  hierarchicalConv2d,
+  hierarchicalConvTranspose,
+  joinTiles,
+  joinWindows,
+  splitWindows,
+} from './layers/hierarchicalConv.ts'
+export { groupNorm, layerNorm, type NormParameters, rmsNorm } from './layers/normalization.ts'
+export { type RotaryOptions, rotary } from './layers/rotary.ts'
+export {
+  binaryCrossEntropyLoss,
+  type CrossEntropyOptions,
+  crossEntropyLoss,
+  hingeLoss,
+  meanSquaredError,
+  weightedMean,
+} from './losses.ts'
+export { accuracy, isCorrect } from './metrics.ts'
+export {
+  type HierarchicalCnn,
+  type HierarchicalCnnOptions,
+  type HierarchicalCnnParameters,
+  hierarchicalCnn,
+} from './networks/hierarchicalCnn.ts'
+export { type Mlp, type MlpOptions, type MlpParameters, mlp } from './networks/mlp.ts'
+export {
+  type Transformer,
+  type TransformerBlockParameters,
+  type TransformerInputs,
+  type TransformerOptions,
+  type TransformerParameters,
+  transformer,
+} from './networks/transformer.ts'
+export {
+  type ResidualBlockParameters,
+  residualBlock,
+  type UnetOptions,
+  type UnetParameters,
+  unet,
+  upsampleNearest,
+} from './networks/unet.ts'
+export {
+  type Parametrization,
+  parametrization,
+  parametrizations,
+  scaledLearningRate,
+} from './parametrization.ts'

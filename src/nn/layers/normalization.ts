@@ -1,0 +1,99 @@
+/** @file Layer, RMS and group normalization, as layers with scale and shift. */
+import { fail } from '../../base/index.ts'
+import {
+  add,
+  mean,
+  mul,
+  reshape,
+  rsqrt,
+  showSpec,
+  square,
+  stopGradient,
+  sub,
+  type Tensor,
+  layerNorm as tensorLayerNorm,
+  rmsNorm as tensorRmsNorm,
+} from '../../tensor/index.ts'
+import { filled } from '../initializers.ts'
+import { type Layer, requireFeatures, requirePositive } from '../layer.ts'
+
+/** weight and bias [features]. */
+export type NormParameters = { weight: Tensor; bias: Tensor }
+
+interface NormOptions {
+  /** Added to the variance under the root. Default 1e-5. */
+  readonly epsilon?: number
+}
+
+const scaleAndShift = (features: number): NormParameters => ({
+  weight: filled([features], 1),
+  bias: filled([features], 0),
+})
+
+/** The last axis to mean 0 and variance 1, then scale and shift: [..., features] ↦ the same. (Ba et al. 2016) */
+export function layerNorm(features: number, { epsilon = 1e-5 }: NormOptions = {}): Layer<NormParameters> {
+  requirePositive('layerNorm: features', features)
+  return {
+    init: () => scaleAndShift(features),
+    apply: ({ weight, bias }, x) => {
+      requireFeatures(`layerNorm(${features})`, x, features)
+      return tensorLayerNorm(x, weight, bias, { epsilon })
+    },
+  }
+}
+
+/** The last axis divided by its root mean square, then scaled: [..., features] ↦ the same. (Zhang & Sennrich 2019) */
+export function rmsNorm(features: number, { epsilon = 1e-5 }: NormOptions = {}): Layer<{ weight: Tensor }> {
+  requirePositive('rmsNorm: features', features)
+  return {
+    init: () => ({ weight: filled([features], 1) }),
+    apply: ({ weight }, x) => {
+      requireFeatures(`rmsNorm(${features})`, x, features)
+      return tensorRmsNorm(x, weight, { epsilon })
+    },
+  }
+}
+
+/**
+ * Each group of channels of each example to mean 0 and variance 1 over channels and positions, then scale and shift by
+ * channel: [N, channels, ...] ↦ the same. (Wu & He 2018)
+ */
+export function groupNorm(
+  channels: number,
+  groups: number,
+  { epsilon = 1e-5 }: NormOptions = {},
+): Layer<NormParameters> {
+  requirePositive('groupNorm: channels and groups', channels, groups)
+  if (channels % groups !== 0)
+    fail('TL_BAD_ARGUMENT', `groupNorm: expected groups that divide ${channels} channels, got ${groups}`)
+  return {
+    init: () => scaleAndShift(channels),
+    apply: ({ weight, bias }, x) => {
+      requireFeatures(`groupNorm(${channels}, ${groups} groups)`, x, channels, 1)
+      if (x.size === 0)
+        fail('TL_SHAPE_MISMATCH', `groupNorm: expected at least one element, got ${showSpec(x)}`)
+      return normalizeGroups(x, weight, bias, groups, epsilon)
+    },
+  }
+}
+
+/**
+ * y = a x + b with a, b for each example and channel: one pass over x for the result, two for the moments. The variance is
+ * taken about a constant c = mean, as E(x − c)² − (E x − c)², which has the right derivatives of every order while the
+ * second term, zero in value, keeps the backward pass from going through the mean at every element.
+ */
+function normalizeGroups(x: Tensor, weight: Tensor, bias: Tensor, groups: number, epsilon: number): Tensor {
+  const [n, channels] = x.shape as [number, number]
+  const perGroup = channels / groups
+  const grouped = reshape(x, [n, groups, x.size / (n * groups)])
+  const centre = mean(grouped, -1, { keepDims: true }) // [N, G, 1]
+  const fixed = stopGradient(centre)
+  const spread = sub(mean(square(sub(grouped, fixed)), -1, { keepDims: true }), square(sub(centre, fixed)))
+  const inverse = rsqrt(add(spread, epsilon))
+  const scale = mul(inverse, reshape(weight, [groups, perGroup])) // [N, G, C/G]
+  const shift = sub(reshape(bias, [groups, perGroup]), mul(centre, scale))
+  const positions = x.size / (n * channels)
+  const perChannel = (t: Tensor): Tensor => reshape(t, [n, channels, 1])
+  const y = add(mul(reshape(x, [n, channels, positions]), perChannel(scale)), perChannel(shift))
+  return reshape(y, x.shape)
+}
