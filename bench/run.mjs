@@ -1,13 +1,16 @@
 /** @file `npm run bench -- NAME [options]`: one of the benchmarks below. */
-import { engine, usage } from './engine.mjs'
+import { engine, usage as engineUsage } from './engine.mjs'
+import { profile, usage as profileUsage } from './profile.mjs'
 
-const benchmarks = { engine }
+const benchmarks = { engine, profile }
 const [name, ...args] = process.argv.slice(2)
-const run = benchmarks[name]
+const run = Object.hasOwn(benchmarks, name ?? '') ? benchmarks[name] : undefined
 if (run) process.exitCode = await run(args)
 else {
-  const wrong = name && name !== '--help'
-  const text = `${wrong ? `unknown benchmark "${name}", expected ${Object.keys(benchmarks).join(', ')}\n\n` : ''}${usage}\n`
-  ;(wrong || !name ? process.stderr : process.stdout).write(text)
-  process.exitCode = name === '--help' ? 0 : 2
+  const isHelp = name === '--help' || name === '-h'
+  const names = Object.keys(benchmarks).join(', ')
+  const complaint = `${name ? `unknown benchmark "${name}"` : 'which benchmark?'} expected ${names}\n\n`
+  const text = `${isHelp ? '' : complaint}${engineUsage}\n\n${profileUsage}\n`
+  ;(isHelp ? process.stdout : process.stderr).write(text)
+  process.exitCode = isHelp ? 0 : 2
 }

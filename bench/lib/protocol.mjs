@@ -7,15 +7,19 @@ import { createInterface } from 'node:readline'
 
 const print = (value) => process.stdout.write(`${JSON.stringify(value)}\n`)
 
-/** Serve a step. `step(i)` runs training step i and returns its loss; only the last loss of a run is read. */
-export async function serve(info, step) {
+/**
+ * Serve a step. `call(i)` does the i-th `stepsPerCall` training steps and returns a function that reads the last loss. A run
+ * of K steps is rounded up to whole calls, and says how many steps it was.
+ */
+export async function serve(info, call, stepsPerCall = 1) {
   const started = performance.now()
   let count = 0
   const run = async (steps) => {
+    const calls = Math.ceil(steps / stepsPerCall)
     let loss
     const start = performance.now()
-    for (let k = 0; k < steps; k++) loss = await step(count++)
-    return { seconds: (performance.now() - start) / 1000, steps, loss: await loss() }
+    for (let k = 0; k < calls; k++) loss = await call(count++)
+    return { seconds: (performance.now() - start) / 1000, steps: calls * stepsPerCall, loss: loss() }
   }
   const firstLoss = (await run(1)).loss
   await run(3)
