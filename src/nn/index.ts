@@ -75,9 +75,52 @@ export {
   unet,
   upsampleNearest,
 } from './networks/unet.ts'
+export { type AdamOptions, type AdamState, type AdamWOptions, adam, adamW } from './optimizers/adam.ts'
+export { clipByGlobalNorm, globalNorm, movingAverage } from './optimizers/gradients.ts'
+export { type Optimizer, unpackScalars, zerosLikeTree } from './optimizers/optimizer.ts'
+export {
+  type CosineOptions,
+  constant,
+  cosine,
+  type Schedule,
+  type StepDecayOptions,
+  stepDecay,
+  warmUp,
+} from './optimizers/schedules.ts'
+export { type SgdOptions, type SgdState, sgd } from './optimizers/sgd.ts'
+export {
+  castParameters,
+  copyParameters,
+  countParameters,
+  describeParameters,
+  loadParameters,
+  partition,
+  saveParameters,
+} from './parameters.ts'
 export {
   type Parametrization,
   parametrization,
   parametrizations,
   scaledLearningRate,
 } from './parametrization.ts'
+export {
+  applyInBatches,
+  evaluateMeans,
+  type InBatchesOptions,
+  overTable,
+  type TableFunction,
+} from './train/evaluate.ts'
+export { firstNonFinite } from './train/guard.ts'
+export type {
+  Batch,
+  BestOptions,
+  DataSource,
+  Evaluation,
+  LossContext,
+  LossResult,
+  MetricsLine,
+  TrainOptions,
+  TrainProgress,
+  TrainResult,
+} from './train/options.ts'
+export { train } from './train/train.ts'
