@@ -6,16 +6,17 @@ import { fromFloat64, isFloat, sameShape } from './dtype.ts'
 import type { Graph } from './graph.ts'
 import type { Target } from './onnx/emitter.ts'
 import { broadcastShapes } from './ops/broadcast.ts'
-import { expandComposite } from './ops/composite.ts'
+import { expandComposite, type Scene } from './ops/composite.ts'
 import { inline } from './ops/control.ts'
 import { geometryOf } from './ops/conv.ts'
 import { convBySlices, convInputGradBySlices, convKernelGradBySlices } from './ops/conv-slices.ts'
+import { matmulFlags } from './ops/matmul.ts'
 import { evaluateNodes } from './reference.ts'
 import { apply, applyAll, type Node, scalar, type Tensor, tensor } from './tensor.ts'
 import { ancestors, replay } from './transform/walk.ts'
 
 /** One node written in terms of others, when the target cannot take it as it is. */
-function expansion(node: Node, inputs: readonly Tensor[], target: Target): readonly Tensor[] | undefined {
+function expansion(node: Node, inputs: readonly Tensor[], scene: Scene): readonly Tensor[] | undefined {
   if (node.op === 'copy' || node.op === 'stopGradient') return inputs
   if (node.op === 'checkpoint') return inline(node, inputs)
   if (node.op.startsWith('conv') && node.outputs[0]!.dtype === 'f64' && node.outputs[0]!.size > 0) {
@@ -25,8 +26,15 @@ function expansion(node: Node, inputs: readonly Tensor[], target: Target): reado
       return [convBySlices(a, b, g, node.outputs[0]!.shape.slice(2) as unknown as [number, number])]
     return [node.op === 'convInputGrad' ? convInputGradBySlices(a, b, g) : convKernelGradBySlices(a, b, g)]
   }
-  return expandComposite(node, inputs, target)
+  return expandComposite(node, inputs, scene)
 }
+
+const erfArguments = (nodes: readonly Node[]): Set<Tensor> =>
+  new Set(
+    nodes.flatMap(({ op, inputs: [x] }) =>
+      op === 'erf' && x!.node.op === 'mul' ? [x!.node.inputs[0]!] : [],
+    ),
+  )
 
 /** Expand until nothing is left to expand. */
 function expandAll(graph: Graph, target: Target): Graph {
@@ -34,8 +42,10 @@ function expandAll(graph: Graph, target: Target): Graph {
   for (let changed = true; changed; ) {
     changed = false
     const inputs = new Map(graph.inputs.map((t) => [t, t]))
-    const lookup = replay(ancestors(outputs), inputs, (node, xs) => {
-      const expanded = node.op === 'input' || node.op === 'constant' ? undefined : expansion(node, xs, target)
+    const nodes = ancestors(outputs)
+    const scene: Scene = { target, erfArguments: erfArguments(nodes) }
+    const lookup = replay(nodes, inputs, (node, xs) => {
+      const expanded = node.op === 'input' || node.op === 'constant' ? undefined : expansion(node, xs, scene)
       if (expanded) {
         changed = true
         return expanded
@@ -106,18 +116,33 @@ function rewrite(op: string, xs: readonly Tensor[], node: Node): Tensor | undefi
         : undefined
     }
     case 'matmul': {
-      const flags = node.attributes as { transposeA: boolean; transposeB: boolean }
+      const flags = matmulFlags(node.attributes)
       const [ta, tb] = [swapsLastAxes(a), swapsLastAxes(b)]
-      if (!ta && !tb) return undefined
-      return simple('matmul', [ta ?? a, tb ?? b], {
-        transposeA: flags.transposeA !== Boolean(ta),
-        transposeB: flags.transposeB !== Boolean(tb),
-      })
+      if (ta || tb)
+        return simple('matmul', [ta ?? a, tb ?? b], {
+          ...flags,
+          transposeA: flags.transposeA !== Boolean(ta),
+          transposeB: flags.transposeB !== Boolean(tb),
+        })
+      // a factor on an operand is a factor on the product, which costs nothing
+      for (const [i, x] of [a, b].entries()) {
+        const factor = scaleOf(x)
+        if (factor)
+          return simple('matmul', i === 0 ? [factor.x, b] : [a, factor.x], {
+            ...flags,
+            alpha: flags.alpha * factor.by,
+          })
+      }
+      return undefined
     }
     case 'mul': {
       const [ca, cb] = [uniformValue(a), uniformValue(b)]
       if (cb === 1) return whole(a)
       if (ca === 1) return whole(b)
+      if (cb !== undefined && a.node.op === 'matmul' && a.dtype === 'f32' && sameShape(a.shape, out.shape)) {
+        const flags = matmulFlags(a.node.attributes)
+        return simple('matmul', a.node.inputs, { ...flags, alpha: flags.alpha * cb })
+      }
       if (ca !== undefined && cb === undefined && constantOf(a) !== undefined)
         return again('mul', [b, a], node)
       if (cb !== undefined && isFloat(out.dtype) && a.node.op === 'mul') {
@@ -153,6 +178,21 @@ const simple = (op: string, inputs: readonly Tensor[], attributes: Node['attribu
   apply(op, inputs, attributes)
 const again = (op: string, inputs: readonly Tensor[], node: Node): Tensor =>
   apply(op, inputs, node.attributes)
+
+/** x = by · y for a constant factor, through reshapes. */
+function scaleOf(x: Tensor): { x: Tensor; by: number } | undefined {
+  if (x.dtype !== 'f32') return undefined
+  if (x.node.op === 'mul') {
+    const by = constantOf(x.node.inputs[1]!)
+    const y = x.node.inputs[0]!
+    return by !== undefined && sameShape(y.shape, x.shape) ? { x: y, by } : undefined
+  }
+  if (x.node.op === 'reshape' || x.node.op === 'transpose') {
+    const inner = scaleOf(x.node.inputs[0]!)
+    return inner && { x: simple(x.node.op, [inner.x], x.node.attributes), by: inner.by }
+  }
+  return undefined
+}
 
 /** The untransposed operand when x only swaps the last two axes. */
 function swapsLastAxes(x: Tensor): Tensor | undefined {

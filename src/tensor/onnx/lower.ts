@@ -1,6 +1,7 @@
 /** @file A simplified graph as an ONNX model: names, constants, and one call of each row's lowering. */
 import { allocate, type Dtype, fromFloat64, isFloat, sameShape, type TypedArray } from '../dtype.ts'
 import { type Graph, nodesOf } from '../graph.ts'
+import { matmulFlags } from '../ops/matmul.ts'
 import { opRow } from '../ops/table.ts'
 import { evaluateNodes } from '../reference.ts'
 import type { Node, Tensor } from '../tensor.ts'
@@ -160,10 +161,11 @@ function gemmWithBias(
     )
       continue
     if (product.node.inputs.some((x) => x.size === 0)) continue
-    const { transposeA, transposeB } = product.node.attributes as { transposeA: boolean; transposeB: boolean }
+    const { transposeA, transposeB, alpha } = matmulFlags(product.node.attributes)
+    if (alpha !== 1 && product.dtype !== 'f32') continue
     const [a, b] = product.node.inputs.map((x) => names.get(x)!)
     return [
-      e.node('Gemm', [a!, b!, names.get(bias)!], { transA: Number(transposeA), transB: Number(transposeB) }),
+      e.node('Gemm', [a!, b!, names.get(bias)!], { transA: Number(transposeA), transB: Number(transposeB), alpha: { float: alpha } }),
     ]
   }
   return undefined
@@ -208,7 +210,7 @@ function prune(nodes: readonly OnnxNode[], outputs: readonly string[]): OnnxNode
 }
 /** Optional outputs that nobody reads get no name, so that the runtime need not compute them. */
 function trimOutputs(outputs: readonly string[], needed: ReadonlySet<string>): string[] {
-  const list = outputs.map((o) => (needed.has(o) ? o : ''))
+  const list = outputs.map((o, i) => (i === 0 || needed.has(o) ? o : ''))
   while (list.length > 1 && list.at(-1) === '') list.pop()
   return list
 }

@@ -11,6 +11,13 @@ import { backward } from '../transform/vjp.ts'
 import { batch } from '../transform/vmap.ts'
 import { defineOp, type Row } from './table.ts'
 
+/** What an expansion may look at besides its node. */
+export interface Scene {
+  readonly target: Target
+  /** Tensors x for which the graph also holds erf(c·x), as the derivative of GELU does. */
+  readonly erfArguments: ReadonlySet<Tensor>
+}
+
 /** A cell that may decline (undefined): the definition is used instead. */
 type Declining<F> = F extends (...args: infer A) => infer R ? (...args: A) => R | undefined : never
 
@@ -24,7 +31,7 @@ export interface Composite {
   readonly vmap?: Declining<Row['vmap']>
   readonly onnx?: Row['onnx']
   /** Whether the runtime has a fused kernel for this node; by default yes where `onnx` is given and the type is f32. */
-  readonly fuses?: (node: Node, target: Target) => boolean
+  readonly fuses?: (node: Node, scene: Scene) => boolean
 }
 
 const composites = new Map<string, Composite>()
@@ -33,12 +40,12 @@ const composites = new Map<string, Composite>()
 export function expandComposite(
   node: Node,
   inputs: readonly Tensor[],
-  target: Target,
+  scene: Scene,
 ): readonly Tensor[] | undefined {
   const composite = composites.get(node.op)
   if (!composite) return undefined
   const { onnx, fuses = (n) => n.outputs[0]!.dtype === 'f32' } = composite
-  return onnx && fuses(node, target) ? undefined : composite.define(inputs, node.attributes)
+  return onnx && fuses(node, scene) ? undefined : composite.define(inputs, node.attributes)
 }
 
 export function defineComposite(name: string, composite: Composite): void {

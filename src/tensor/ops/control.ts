@@ -7,6 +7,7 @@ import { backward } from '../transform/vjp.ts'
 import { batch } from '../transform/vmap.ts'
 import { nodesBetween, replay } from '../transform/walk.ts'
 import { leaves, mapTree, type Tree, unflatten } from '../tree.ts'
+import { broadcastTo } from './broadcast.ts'
 import { type Dense, defineOp, noDerivative } from './table.ts'
 
 const same = ([x]: readonly Spec[]): Spec[] => [{ shape: x!.shape, dtype: x!.dtype }]
@@ -43,7 +44,9 @@ defineOp('barrier', {
   reference: identity,
   jvp: (_, [t]) => [t ?? null],
   vjp: (_, [g]) => [g ?? null, null],
-  vmap: (_, [x, after], [hasX]) => (hasX ? [apply('barrier', [x!, after!])] : [apply('copy', [x!])]),
+  vmap: (_, [x, after], [hasX], size) => [
+    apply('barrier', [hasX ? x! : broadcastTo(x!, [size, ...x!.shape]), after!]),
+  ],
   onnx: (e, [x, after], node) => {
     const [first, second] = node.inputs
     if (first!.size === 0 || second!.size === 0) return [x!]

@@ -9,7 +9,7 @@
 import { fail } from '../../base/index.ts'
 import { requireFloat, requireSameDtype, type Spec, showSpec } from '../dtype.ts'
 import { emitConv, emitConvInputGrad, emitConvKernelGrad } from '../onnx/convolution.ts'
-import { type Attributes, apply, type Node, type Tensor } from '../tensor.ts'
+import { type Attributes, apply, type Node, type Tensor, zeros } from '../tensor.ts'
 import { broadcastTo } from './broadcast.ts'
 import { add } from './elementwise.ts'
 import { reshape, transpose } from './shape.ts'
@@ -167,6 +167,7 @@ function defineMember(name: string, { shape, reference, vjp, layout, onnx }: Mem
     vjp: (node, [g]) => (g ? vjp(g, node.inputs[0]!, node.inputs[1]!, node.attributes) : [null, null]),
     vmap: (node, inputs, batched, size) => {
       const g = geometryOf(node.attributes)
+      if (size === 0) return [zeros([0, ...node.outputs[0]!.shape], node.outputs[0]!.dtype)]
       // images against one kernel: the batch is just more images
       if (layout[1] === 'kernel' && !batched[1]) {
         const [, n, ...rest] = inputs[0]!.shape

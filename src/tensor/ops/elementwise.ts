@@ -115,6 +115,17 @@ const boolean = (name: string, inputs: readonly Spec[]): Dtype => {
   return 'bool'
 }
 
+/** The runtime does not order booleans. */
+const ordered =
+  (op: string) =>
+  (e: Emitter, inputs: readonly string[], node: Node): string =>
+    node.inputs[0]!.dtype === 'bool'
+      ? e.node(
+          op,
+          inputs.map((x) => e.cast(x, 'i32')),
+        )
+      : viaInt64(op)(e, inputs, node)
+
 /** The runtime has little uint32 arithmetic: compute in int64 and wrap on the way back. */
 const viaInt64 =
   (op: string, attributes?: Record<string, number>) =>
@@ -288,13 +299,13 @@ defineElementwise('less', {
   f: (a, b) => Number(a < b),
   push: [none, none],
   dtype: comparison,
-  onnx: viaInt64('Less'),
+  onnx: ordered('Less'),
 })
 defineElementwise('lessEqual', {
   f: (a, b) => Number(a <= b),
   push: [none, none],
   dtype: comparison,
-  onnx: viaInt64('LessOrEqual'),
+  onnx: ordered('LessOrEqual'),
 })
 defineElementwise('and', { f: (a, b) => a * b, push: [none, none], dtype: boolean, onnx: 'And' })
 defineElementwise('or', { f: (a, b) => Math.max(a, b), push: [none, none], dtype: boolean, onnx: 'Or' })

@@ -13,7 +13,7 @@ import {
 import type { Emitter } from '../onnx/emitter.ts'
 import { type Attributes, apply, applyAll, type Node, type Tensor, zeros } from '../tensor.ts'
 import { broadcastTo, flatIndices, stridesOf } from './broadcast.ts'
-import { add, cast, equal, greaterEqual, mul } from './elementwise.ts'
+import { add, cast, equal, greaterEqual, less, logicalAnd, mul, where } from './elementwise.ts'
 import { concatenate, normalizeAxis, reshape, sliceAxis, swapAxes, transpose } from './shape.ts'
 import { type Dense, defineOp, noDerivative } from './table.ts'
 
@@ -166,7 +166,11 @@ function mergeBatch(
   ])
   const flat = reshape(front, [size * n, ...front.shape.slice(2)])
   const offsets = mul(iota([size], 0, indices.dtype), n)
-  const shifted = add(indices, reshape(offsets, [size, ...indices.shape.slice(1).map(() => 1)]))
+  // negative indices count from the end of their own example; one that is out of range must not reach into another
+  const own = indices.dtype === 'u32' ? indices : where(less(indices, 0), add(indices, n), indices)
+  const valid = indices.dtype === 'u32' ? less(own, n) : logicalAnd(less(own, n), greaterEqual(own, 0))
+  const placed = add(own, reshape(offsets, [size, ...indices.shape.slice(1).map(() => 1)]))
+  const shifted = where(valid, placed, size * n)
   return { flat, shifted }
 }
 

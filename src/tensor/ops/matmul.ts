@@ -1,6 +1,6 @@
 /** @file Matrix product with transposition flags, and general contraction (einsum) on top of it. */
 import { fail } from '../../base/index.ts'
-import { requireSameDtype, type Spec, showSpec } from '../dtype.ts'
+import { isFloat, requireSameDtype, type Spec, showSpec } from '../dtype.ts'
 import { microsoft } from '../onnx/emitter.ts'
 import { type Attributes, apply, type Tensor } from '../tensor.ts'
 import { broadcastShapes, broadcastTo } from './broadcast.ts'
@@ -12,12 +12,15 @@ import { defineOp } from './table.ts'
 interface Flags {
   readonly transposeA: boolean
   readonly transposeB: boolean
+  /** Factor on the product; the runtime applies it for nothing. */
+  readonly alpha: number
 }
-const flagsOf = (attributes: Attributes): Flags => attributes as unknown as Flags
+/** Flags of a product; absent ones are false and 1. */
+export const matmulFlags = (attributes: Attributes): Flags => ({ transposeA: false, transposeB: false, alpha: 1, ...attributes })
 
-/** op(A) · op(B) over equal leading axes, where op transposes the last two axes when its flag is set. */
-const product = (a: Tensor, b: Tensor, transposeA = false, transposeB = false): Tensor =>
-  apply('matmul', [a, b], { transposeA, transposeB })
+/** α op(A) · op(B) over equal leading axes, where op transposes the last two axes when its flag is set. */
+const product = (a: Tensor, b: Tensor, transposeA = false, transposeB = false, alpha = 1): Tensor =>
+  apply('matmul', [a, b], { transposeA, transposeB, alpha })
 
 function dimensions(
   [a, b]: readonly Spec[],
@@ -39,7 +42,7 @@ defineOp('matmul', {
         'TL_SHAPE_MISMATCH',
         `matmul: expected two tensors of one rank ≥ 2, got ${showSpec(a!)} and ${showSpec(b!)}`,
       )
-    const { batch, m, k, kB, n } = dimensions(inputs, flagsOf(attributes))
+    const { batch, m, k, kB, n } = dimensions(inputs, matmulFlags(attributes))
     if (k !== kB || batch.some((size, i) => size !== b!.shape[i]))
       fail(
         'TL_SHAPE_MISMATCH',
@@ -48,8 +51,9 @@ defineOp('matmul', {
     return [{ shape: [...batch, m, n], dtype }]
   },
   reference: (inputs, attributes, [spec]) => {
-    const { transposeA, transposeB } = flagsOf(attributes)
-    const { m, k, n } = dimensions(inputs, { transposeA, transposeB })
+    const flags = matmulFlags(attributes)
+    const { transposeA, transposeB, alpha } = flags
+    const { m, k, n } = dimensions(inputs, flags)
     const [a, b] = inputs
     const out = new Float64Array(spec!.shape.reduce((x, y) => x * y, 1))
     const batches = m * n === 0 ? 0 : out.length / (m * n)
@@ -61,7 +65,7 @@ defineOp('matmul', {
             total +=
               a!.values[t * m * k + (transposeA ? p * m + i : i * k + p)]! *
               b!.values[t * k * n + (transposeB ? j * k + p : p * n + j)]!
-          out[(t * m + i) * n + j] = total
+          out[(t * m + i) * n + j] = alpha * total
         }
     return [out]
   },
@@ -74,14 +78,14 @@ defineOp('matmul', {
   vjp: (node, [g]) => {
     if (!g) return [null, null]
     const [a, b] = node.inputs as [Tensor, Tensor]
-    const { transposeA: ta, transposeB: tb } = flagsOf(node.attributes)
+    const { transposeA: ta, transposeB: tb, alpha } = matmulFlags(node.attributes)
     return [
-      ta ? product(b, g, tb, true) : product(g, b, false, !tb),
-      tb ? product(g, a, true, ta) : product(a, g, !ta, false),
+      ta ? product(b, g, tb, true, alpha) : product(g, b, false, !tb, alpha),
+      tb ? product(g, a, true, ta, alpha) : product(a, g, !ta, false, alpha),
     ]
   },
   vmap: (node, [a, b], [hasA, hasB], size) => {
-    const { transposeA } = flagsOf(node.attributes)
+    const { transposeA } = matmulFlags(node.attributes)
     if (hasA && !hasB && b!.rank === 2 && !transposeA) {
       const [, m, k] = a!.shape as [number, number, number]
       return [
@@ -95,25 +99,20 @@ defineOp('matmul', {
     return [apply('matmul', [wide(a!, hasA!), wide(b!, hasB!)], node.attributes)]
   },
   onnx: (e, [a, b], node) => {
-    const { transposeA, transposeB } = flagsOf(node.attributes)
-    const [x, y] = node.inputs as [Tensor, Tensor]
-    const isFloat = x.dtype === 'f32' || x.dtype === 'f64'
-    if (isFloat && x.rank === 2 && (transposeA || transposeB))
-      return [e.node('Gemm', [a!, b!], { transA: Number(transposeA), transB: Number(transposeB) })]
-    if (isFloat && (transposeA || transposeB) && e.target === 'cpu')
-      return [
-        e.node(
-          'FusedMatMul',
-          [a!, b!],
-          { transA: Number(transposeA), transB: Number(transposeB) },
-          microsoft,
-        ),
-      ]
+    const { transposeA, transposeB, alpha } = matmulFlags(node.attributes)
+    const [x] = node.inputs as [Tensor, Tensor]
+    const isPlain = !transposeA && !transposeB && alpha === 1
+    const flags = { transA: Number(transposeA), transB: Number(transposeB), alpha: { float: alpha } }
+    if (isFloat(x.dtype) && !isPlain && x.rank === 2 && (x.dtype === 'f32' || alpha === 1))
+      return [e.node('Gemm', [a!, b!], flags)]
+    if (x.dtype === 'f32' && !isPlain && e.target === 'cpu')
+      return [e.node('FusedMatMul', [a!, b!], flags, microsoft)]
     const swap = x.shape.map((_, i) => i)
     ;[swap[x.rank - 1], swap[x.rank - 2]] = [x.rank - 2, x.rank - 1]
     const straight = (name: string, flag: boolean): string =>
       flag ? e.node('Transpose', [name], { perm: swap }) : name
-    return [e.node('MatMul', [straight(a!, transposeA), straight(b!, transposeB)])]
+    const y = e.node('MatMul', [straight(a!, transposeA), straight(b!, transposeB)])
+    return [alpha === 1 ? y : e.node('Mul', [y, e.scalar(alpha, x.dtype)])]
   },
 })
 

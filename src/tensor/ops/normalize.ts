@@ -24,6 +24,7 @@ import {
   where,
 } from './elementwise.ts'
 import { takeAlong } from './indexing.ts'
+import { matmul } from './matmul.ts'
 import { max, mean, sum } from './reduce.ts'
 import { normalizeAxis, reshape, swapAxes } from './shape.ts'
 import type { Row } from './table.ts'
@@ -127,10 +128,14 @@ defineComposite('layerNorm', {
     const [, centre, inverse] = node.outputs as [Tensor, Tensor, Tensor]
     const normalized = mul(sub(x, centre), inverse)
     const rows = x.shape.map((_, i) => i).slice(0, -1)
-    const scaled = mul(g, scale)
-    const slope = mean(mul(scaled, normalized), -1, { keepDims: true })
-    const dx = mul(sub(sub(scaled, mean(scaled, -1, { keepDims: true })), mul(normalized, slope)), inverse)
-    return [dx, sum(mul(g, normalized), rows), sum(g, rows)]
+    const n = x.shape.at(-1)!
+    const pulled = mul(g, normalized)
+    // row means of g·scale and g·scale·normalized as products with a vector: no pass over memory is written
+    const column = reshape(mul(scale, 1 / n), [n, 1])
+    const slope = matmul(pulled, column)
+    const shift = matmul(g, column)
+    const dx = mul(sub(sub(mul(g, scale), mul(normalized, slope)), shift), inverse)
+    return [dx, sum(pulled, rows), sum(g, rows)]
   },
   vmap: (node, inputs, batched) =>
     batched[1] || batched[2] ? undefined : applyAll('layerNorm', inputs, node.attributes),
@@ -163,23 +168,32 @@ export function rmsNorm(x: Tensor, scale: Tensor, { epsilon = 1e-5 }: NormOption
 // --- activations ---
 
 const root2 = Math.SQRT2
-/** Standard normal distribution function and density. */
-const normalCdf = (x: Tensor): Tensor => add(mul(erf(mul(x, 1 / root2)), 0.5), 0.5)
-const normalDensity = (x: Tensor): Tensor => mul(exp(mul(square(x), -0.5)), 1 / Math.sqrt(2 * Math.PI))
+/** Twice the standard normal distribution function. */
+const onePlusErf = (x: Tensor): Tensor => add(erf(mul(x, 1 / root2)), 1)
 
-const geluSlope = (x: Tensor, t: Tensor): Tensor => mul(t, add(normalCdf(x), mul(x, normalDensity(x))))
+/**
+ * t · (Φ(x) + x φ(x)) = t/2 · (1 + erf h + 2/√π · h / exp h²) with h = x/√2: the erf is shared with the forward pass, and
+ * dividing by exp h² saves a negation (far out it divides by ∞, which is the right limit).
+ */
+function geluSlope(x: Tensor, t: Tensor): Tensor {
+  const h = mul(x, 1 / root2)
+  const tail = mul(div(h, exp(square(h))), 2 / Math.sqrt(Math.PI))
+  return mul(mul(t, 0.5), add(onePlusErf(x), tail))
+}
 defineComposite('gelu', {
   shape: ([x]) => {
     requireFloat('gelu', x!)
     return [{ shape: x!.shape, dtype: x!.dtype }]
   },
-  define: ([x]) => [mul(x!, normalCdf(x!))],
+  define: ([x]) => [mul(mul(x!, onePlusErf(x!)), 0.5)],
   jvp: (node, [t]) => [t && geluSlope(node.inputs[0]!, t)],
   vjp: (node, [g]) => [g && geluSlope(node.inputs[0]!, g)],
   vmap: (_, inputs) => [apply('gelu', inputs)],
   onnx: (e: Emitter, [x]) => [
     e.target === 'cpu' ? e.node('Gelu', [x!], {}, microsoft) : e.node('Gelu', [x!]),
   ],
+  // where a derivative needs the same erf, the definition shares it and beats the fused kernel
+  fuses: (node, { erfArguments }) => node.outputs[0]!.dtype === 'f32' && !erfArguments.has(node.inputs[0]!),
 })
 
 /** x Φ(x); `approximate: 'tanh'` gives the older form with tanh. (Hendrycks & Gimpel 2016) */
@@ -189,8 +203,22 @@ export function gelu(x: Tensor, { approximate = 'none' }: { approximate?: 'none'
   return mul(mul(x, 0.5), add(tanh(inner), 1))
 }
 
+/** d(xσ) = σ + y(1 − σ) = y + σ(1 − y), from the two values the forward pass has. */
+const siluSlope = (x: Tensor, y: Tensor, t: Tensor): Tensor => mul(t, add(y, mul(sigmoid(x), sub(1, y))))
+
+defineComposite('silu', {
+  shape: ([x]) => {
+    requireFloat('silu', x!)
+    return [{ shape: x!.shape, dtype: x!.dtype }]
+  },
+  define: ([x]) => [mul(x!, sigmoid(x!))],
+  jvp: (node, [t]) => [t && siluSlope(node.inputs[0]!, node.outputs[0]!, t)],
+  vjp: (node, [g]) => [g && siluSlope(node.inputs[0]!, node.outputs[0]!, g)],
+  vmap: (_, inputs) => [apply('silu', inputs)],
+})
+
 /** x σ(x), also called swish. */
-export const silu = (x: Tensor): Tensor => mul(x, sigmoid(x))
+export const silu = (x: Tensor): Tensor => apply('silu', [x])
 
 /** log(1 + eˣ), computed stably. */
 export const softplus = (x: Tensor): Tensor => {

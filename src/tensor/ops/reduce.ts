@@ -52,6 +52,7 @@ const onnxReduce =
   (op: string) =>
   (e: Emitter, [x]: readonly string[], node: Node): string[] => {
     const { dtype } = node.inputs[0]!
+    if (axesOf(node).length === 0) return [x!] // to the runtime, no axes are all axes
     const axes = e.ints(axesOf(node))
     if (dtype === 'u32') return [e.cast(e.node(op, [e.cast(x!, 'i64'), axes], { keepdims: 0 }), 'u32')]
     return [e.node(op, [x!, axes], { keepdims: 0 })]

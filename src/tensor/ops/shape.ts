@@ -2,7 +2,7 @@
 import { fail } from '../../base/index.ts'
 import { requireSameDtype, type Spec, sameShape, showSpec, sizeOf } from '../dtype.ts'
 import type { Emitter } from '../onnx/emitter.ts'
-import { type Attributes, apply, scalar, Tensor, type TensorLike } from '../tensor.ts'
+import { type Attributes, apply, applyAll, scalar, Tensor, type TensorLike } from '../tensor.ts'
 import { broadcastIndices, broadcastTo, flatIndices, stridesOf, unbroadcast } from './broadcast.ts'
 import { type Dense, defineOp, type Maybe } from './table.ts'
 
@@ -159,12 +159,13 @@ defineOp('broadcastTo', {
     const aligned = reshape(x!, [size, ...new Array<number>(target.length - rest.length).fill(1), ...rest])
     return [broadcastTo(aligned, [size, ...target])]
   },
-  onnx: (e, [x], node) => {
-    const { shape, dtype } = node.outputs[0]!
-    if (dtype === 'u32') return [e.cast(e.node('Expand', [e.cast(x!, 'i64'), e.ints(shape)]), 'u32')]
-    return [e.node('Expand', [x!, e.ints(shape)])]
-  },
+  onnx: (e, [x], node) => [emitExpand(e, x!, node.outputs[0]!)],
 })
+
+function emitExpand(e: Emitter, x: string, { shape, dtype }: Spec): string {
+  if (dtype === 'u32') return e.cast(e.node('Expand', [e.cast(x, 'i64'), e.ints(shape)]), 'u32')
+  return e.node('Expand', [x, e.ints(shape)])
+}
 
 // --- concatenate ---
 
@@ -301,6 +302,7 @@ defineOp('slice', {
     const axes = range(node.inputs[0]!.rank).filter(
       (i) => starts![i] !== 0 || ends![i] !== node.inputs[0]!.shape[i] || strides![i] !== 1,
     )
+    if (axes.length === 0) return [x!]
     const at = (list: number[]): string => e.ints(axes.map((i) => list[i]!))
     return [e.node('Slice', [x!, at(starts!), at(ends!), e.ints(axes), at(strides!)])]
   },
@@ -342,21 +344,46 @@ export function sliceAxis(x: Tensor, axis: number, start: number, end: number, s
   )
 }
 
+defineOp('split', {
+  shape: ([x], attributes) => {
+    const { axis, sizes } = attributes as { axis: number; sizes: number[] }
+    return sizes.map((size) => ({ shape: x!.shape.with(axis, size), dtype: x!.dtype }))
+  },
+  reference: ([x], attributes, specs) => {
+    const axis = attributes['axis'] as number
+    const strides = stridesOf(x!.shape)
+    let start = 0
+    return specs.map(({ shape }) => {
+      start += shape[axis]!
+      return pick(x!, flatIndices(shape, strides, (start - shape[axis]!) * strides[axis]!))
+    })
+  },
+  jvp: (node, [t]) => (t ? applyAll('split', [t], node.attributes) : node.outputs.map(() => null)),
+  vjp: (node, cotangents) => [
+    concatenate(
+      cotangents.map((g, i) => g ?? broadcastTo(scalar(0, node.inputs[0]!.dtype), node.outputs[i]!.shape)),
+      node.attributes['axis'] as number,
+    ),
+  ],
+  vmap: (node, [x]) =>
+    applyAll('split', [x!], { ...node.attributes, axis: (node.attributes['axis'] as number) + 1 }),
+  onnx: (e, [x], node) => {
+    const { axis, sizes } = node.attributes as { axis: number; sizes: number[] }
+    return e.nodes('Split', [x!, e.ints(sizes)], { axis }, { outputs: sizes.length })
+  },
+})
+
 /** Cut an axis into pieces: a number of equal ones, or a list of sizes. */
-export function split(x: Tensor, parts: number | readonly number[], axis = 0): Tensor[] {
+export function split(x: Tensor, parts: number | readonly number[], axis = 0): readonly Tensor[] {
   const a = normalizeAxis('split', axis, x.rank)
   const n = x.shape[a]!
-  const sizes = typeof parts === 'number' ? new Array<number>(parts).fill(n / parts) : parts
+  const sizes = typeof parts === 'number' ? new Array<number>(parts).fill(n / parts) : [...parts]
   if (sizes.reduce((p, q) => p + q, 0) !== n || sizes.some((s) => !Number.isInteger(s) || s < 0))
     fail(
       'TL_SHAPE_MISMATCH',
       `split: axis ${axis} of ${showSpec(x)} has size ${n}, which ${typeof parts === 'number' ? `${parts} does not divide` : `is not the sum of [${parts}]`}`,
     )
-  let start = 0
-  return sizes.map((size) => {
-    start += size
-    return sliceAxis(x, a, start - size, start)
-  })
+  return sizes.length === 1 ? [x] : applyAll('split', [x], { axis: a, sizes })
 }
 
 /** One index of an axis; the axis disappears. */
@@ -430,16 +457,17 @@ defineOp('pad', {
     const batchedX = hasX ? x! : broadcastTo(x!, [size, ...x!.shape])
     const wide = { low: [0, ...low], high: [0, ...high], interior: [0, ...interior] }
     if (!hasValue) return [apply('pad', [batchedX, value!], wide)]
-    // a different fill for each element: pad with zeros, then add the fill where a padded mask of ones is zero
-    const dtype = x!.dtype
-    const zero = scalar(0, dtype)
-    const mask = apply('pad', [broadcastTo(scalar(1, dtype), node.inputs[0]!.shape), zero], node.attributes)
+    // a different fill for each example: pad with zeros, then choose the fill where a padded mask says so
+    const inside = broadcastTo(scalar(true, 'bool'), node.inputs[0]!.shape)
+    const mask = apply('pad', [inside, scalar(false, 'bool')], node.attributes)
     const fill = reshape(value!, [size, ...node.outputs[0]!.shape.map(() => 1)])
-    const outside = apply('mul', [fill, apply('sub', [scalar(1, dtype), mask])])
-    return [apply('add', [apply('pad', [batchedX, zero], wide), outside])]
+    const padded = apply('pad', [batchedX, scalar(0, x!.dtype)], wide)
+    return [apply('where', [broadcastTo(mask, padded.shape), padded, broadcastTo(fill, padded.shape)])]
   },
   onnx: (e, [x, value], node) => {
     const { low, high, interior } = node.attributes as unknown as PadAttributes
+    const out = node.outputs[0]!
+    if (node.inputs[0]!.size === 0) return [emitExpand(e, value!, out)]
     return [emitPad(e, x!, value!, node.inputs[0]!, low, high, interior)]
   },
 })
@@ -522,6 +550,7 @@ defineOp('flip', {
   ],
   onnx: (e, [x], node) => {
     const axes = node.attributes['axes'] as number[]
+    if (axes.length === 0) return [x!]
     const of = (value: number): string => e.ints(axes.map(() => value))
     return [e.node('Slice', [x!, of(-1), of(Number.MIN_SAFE_INTEGER), e.ints(axes), of(-1)])]
   },
