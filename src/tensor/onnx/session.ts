@@ -4,7 +4,7 @@
  */
 import { fail } from '../../base/index.ts'
 import type { Backend, BackendOptions, Executable } from '../backend.ts'
-import { allocate, type Dtype, type TypedArray } from '../dtype.ts'
+import { allocate, type Dtype, sameShape, type TypedArray } from '../dtype.ts'
 import type { Graph } from '../graph.ts'
 import { simplify } from '../simplify.ts'
 import { lower } from './lower.ts'
@@ -51,6 +51,15 @@ function fingerprint(bytes: Uint8Array): string {
   return `${bytes.length}-${(a >>> 0).toString(16)}-${(b >>> 0).toString(16)}`
 }
 
+/** The runtime's message in one line, without its C++ signatures. */
+const lineOf = (error: unknown): string =>
+  (error as Error).message.split('\n')[0]!.replace(/\S*onnxruntime_src\S+ .*?[&*>\w]\)( const)? /, '')
+
+const emptyExecutable = (graph: Graph): Executable => ({
+  run: async (_, outputs) => graph.outputs.map((t, i) => outputs?.[i] ?? allocate(t.dtype, 0)),
+  dispose() {},
+})
+
 export interface OnnxBackendOptions {
   /** Extra session options, as the runtime's package defines them. */
   readonly session?: object
@@ -87,17 +96,15 @@ export function makeOnnxBackend(
     shared.users++
     const session = await shared.session.catch((error: unknown) => {
       sessions.delete(id)
-      return fail(
-        'TL_UNSUPPORTED',
-        `the runtime refused the program: ${(error as Error).message.split('\n')[0]}`,
-        error,
-      )
+      return fail('TL_UNSUPPORTED', `the runtime refused the program: ${lineOf(error)}`, error)
     })
     const entry = shared
+    let released = false
     return {
       session,
       release: () => {
-        if (--entry.users > 0) return
+        if (released || --entry.users > 0) return
+        released = true
         sessions.delete(id)
         void session.release()
       },
@@ -109,12 +116,15 @@ export function makeOnnxBackend(
     async compile(graph: Graph, options: BackendOptions): Promise<Executable> {
       const ort = await load()
       const model = lower(simplify(graph, 'cpu'), 'cpu')
+      // a program whose results are all empty has nothing to run
+      if (model.outputs.length === 0) return emptyExecutable(graph)
       const { session, release } = await open(ort, joinChunks(encodeModel(model)), options)
       const wanted = model.inputs.map(({ name: input }) => Number(input.slice(1)))
       const views = new WeakMap<TypedArray, OrtTensor>()
       const wrap = (data: TypedArray, dtype: Dtype, shape: readonly number[]): OrtTensor => {
         let view = views.get(data)
-        if (!view) {
+        // the same values may be seen under two shapes
+        if (!view || !sameShape(view.dims, shape)) {
           view = new ort.Tensor(ortType[dtype], data as never, shape)
           views.set(data, view)
         }
@@ -146,8 +156,7 @@ export function makeOnnxBackend(
           const result = busy.then(() => run(inputs, outputs))
           busy = result.catch(() => undefined)
           return result.catch((error: unknown) => {
-            const line = (error as Error).message.split('\n')[0]
-            return fail('TL_UNSUPPORTED', `${graph.name}: the runtime stopped: ${line}`, error)
+            return fail('TL_UNSUPPORTED', `${graph.name}: the runtime stopped: ${lineOf(error)}`, error)
           })
         },
         dispose: release,
