@@ -4,10 +4,11 @@ import { resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { didYouMean, fail } from '../base/index.ts'
 import type { AnyExperiment } from './experiment.ts'
+import { digits } from './experiments/digits.ts'
 import type { FinishedRun } from './runFolder.ts'
 
 /** All experiments, in the order in which they are listed. */
-export const experiments: readonly AnyExperiment[] = []
+export const experiments: readonly AnyExperiment[] = [digits]
 
 /** An experiment by name. Throws TL_USAGE with the nearest name. */
 export function findExperiment(name: string, table: readonly AnyExperiment[] = experiments): AnyExperiment {

@@ -60,6 +60,12 @@ export {
 } from './networks/hierarchicalCnn.ts'
 export { type Mlp, type MlpOptions, type MlpParameters, mlp } from './networks/mlp.ts'
 export {
+  type SmallCnn,
+  type SmallCnnOptions,
+  type SmallCnnParameters,
+  smallCnn,
+} from './networks/smallCnn.ts'
+export {
   type Transformer,
   type TransformerBlockParameters,
   type TransformerInputs,

@@ -14,12 +14,12 @@ export interface Optimizer<S extends Tree<Tensor> = Tree<Tensor>> {
   /** The numbers of step 1, 2, …, given the learning rate of that step. Always equally many. */
   readonly scalars: (step: number, learningRate: number) => readonly number[]
   /** New parameters and state; `scalars` are tensors of no axes, in the order of the function above. */
-  readonly update: (
+  update(
     parameters: Parameters,
     gradients: Parameters,
     state: S,
     scalars: readonly Tensor[],
-  ) => { parameters: Parameters; state: S }
+  ): { parameters: Parameters; state: S }
 }
 
 /** A concrete tree of zeros like `parameters`. */
