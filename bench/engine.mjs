@@ -84,7 +84,10 @@ function sides(problem, threads, settings, torch, jax) {
     {
       label: 'treeline',
       command: process.execPath,
-      args: [join(here, 'ours.mjs'), ...common, '--threads', String(threads)],
+      args: [
+        join(here, 'ours.mjs'),
+        ...[...common, '--threads', String(threads), '--steps-per-call', String(problem.stepsPerCall ?? 1)],
+      ],
     },
   ]
   for (const peer of torch.command ? wanted : [])

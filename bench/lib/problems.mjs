@@ -5,6 +5,7 @@ export const draws = 16
 
 /**
  * `most`: the ratio (ours / PyTorch's faster ordinary mode) that the project allows itself. `jax`: also timed with jax-js.
+ * `stepsPerCall`: how many of our steps one call of the runtime does (1), more where a call costs as much as a step.
  * `peers`: PyTorch's ways, each a mode and a variant of torch_steps.py; `rewritten` marks those that no user would write first.
  */
 const ordinary = [
@@ -18,10 +19,17 @@ const matmul = [
 ]
 
 export const problems = [
-  { network: 'mlp', width: 64, most: 0.6, jax: true, peers: [...ordinary, whole] },
+  { network: 'mlp', width: 64, most: 0.6, jax: true, stepsPerCall: 4, peers: [...ordinary, whole] },
   { network: 'mlp', width: 256, most: 0.85, jax: true, peers: [...ordinary, whole] },
   { network: 'mlp', width: 512, most: 0.85, jax: true, peers: [...ordinary, whole] },
-  { network: 'hierarchical-cnn', width: 64, most: 0.6, jax: true, peers: [...ordinary, ...matmul] },
+  {
+    network: 'hierarchical-cnn',
+    width: 64,
+    most: 0.6,
+    jax: true,
+    stepsPerCall: 4,
+    peers: [...ordinary, ...matmul],
+  },
   { network: 'hierarchical-cnn', width: 256, most: 0.85, jax: true, peers: [...ordinary, ...matmul] },
   { network: 'transformer', width: 128, most: 0.85, jax: true, peers: [...ordinary, whole] },
   { network: 'transformer', width: 256, most: 0.85, jax: false, peers: [...ordinary, whole] },
