@@ -1,5 +1,5 @@
 /** @file Element types, their storage, and how a plain number becomes one. */
-import { fail } from '../base/index.ts'
+import { fail } from './mistake.ts'
 
 export type Dtype = 'f32' | 'f64' | 'i32' | 'i64' | 'u32' | 'bool'
 export type FloatDtype = 'f32' | 'f64'

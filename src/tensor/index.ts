@@ -45,6 +45,7 @@ export {
   iota,
   oneHot,
   roll,
+  type SortOptions,
   scatterAdd,
   scatterAlong,
   sort,
@@ -66,7 +67,15 @@ export {
   softmax,
   softplus,
 } from './ops/normalize.ts'
-export { averagePool2d, maxPool2d, type PoolOptions } from './ops/pool.ts'
+export {
+  type AveragePoolOptions,
+  averagePool1d,
+  averagePool2d,
+  type MaxPoolOptions,
+  maxPool1d,
+  maxPool2d,
+  type PoolOptions,
+} from './ops/pool.ts'
 export {
   argmax,
   argmin,

@@ -4,8 +4,9 @@
  * typed arrays at once, with the same bits. Keys, bits, splits and uniform numbers are bit for bit those of `jax.random`
  * (partitionable Threefry, 32-bit).
  */
-import { fail } from '../base/index.ts'
+
 import { requireFloat } from './dtype.ts'
+import { fail } from './mistake.ts'
 import {
   add,
   bitXor,

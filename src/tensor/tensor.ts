@@ -3,17 +3,18 @@
  * grows as ordinary functions run. Transformations read that graph and add to it; nothing is ever changed in place,
  * so a node's id (the order of creation) is also a topological order.
  */
-import { fail, TreelineError } from '../base/index.ts'
 import {
   type Dtype,
   dtypeOf,
   fromFloat64,
+  isFloat,
   type Spec,
   sameShape,
   showSpec,
   sizeOf,
   type TypedArray,
 } from './dtype.ts'
+import { fail } from './mistake.ts'
 import { opRow } from './ops/table.ts'
 
 /** Static parameters of a node: plain data, part of its identity (two nodes with equal op, inputs and attributes are one). */
@@ -96,31 +97,13 @@ export function makeNode(
   return node
 }
 
-/** First stack frame outside this floor: the line of the caller's program that made the mistake. */
-function callerLine(): string {
-  const frames = new Error().stack?.split('\n').slice(1) ?? []
-  const frame = frames.find(
-    (line) => !/[\\/](src|dist)[\\/]tensor[\\/]/.test(line) && !line.includes('node:internal'),
-  )
-  const place = frame?.match(/\(?((?:file:\/\/)?[^()\s]+:\d+):\d+\)?$/)?.[1]
-  return place ? ` (at ${place.replace('file://', '')})` : ''
-}
-
 /** Apply a primitive by name: checks shapes and element types now, so that a mistake names the caller's line. */
 export function applyAll(
   op: string,
   inputs: readonly Tensor[],
   attributes: Attributes = {},
 ): readonly Tensor[] {
-  let specs: readonly Spec[]
-  try {
-    specs = opRow(op).shape(inputs, attributes)
-  } catch (error) {
-    if (error instanceof TreelineError && !error.message.includes(' (at '))
-      fail(error.code, error.message + callerLine(), error)
-    throw error
-  }
-  return makeNode(op, inputs, attributes, specs).outputs
+  return makeNode(op, inputs, attributes, opRow(op).shape(inputs, attributes)).outputs
 }
 
 /** Apply a primitive with one output. */
@@ -207,6 +190,13 @@ export const onesLike = (x: Spec): Tensor => ones(x.shape, x.dtype)
 /** Operands of one operation: numbers take the element type of the tensors beside them (f32 when there is none). */
 export function operands(...values: TensorLike[]): Tensor[] {
   const dtype = values.find((v): v is Tensor => v instanceof Tensor)?.dtype
+  if (dtype && !isFloat(dtype))
+    for (const v of values)
+      if (typeof v === 'number' && !Number.isInteger(v))
+        fail(
+          'TL_DTYPE_MISMATCH',
+          `${v} is no ${dtype}: cast the tensor first (cast(x, 'f32')), or round the number`,
+        )
   return values.map((v) =>
     v instanceof Tensor ? v : scalar(v, dtype ?? (typeof v === 'boolean' ? 'bool' : 'f32')),
   )

@@ -14,6 +14,7 @@ import {
   numbers,
   representable,
   seedOf,
+  toTensor,
   type Value,
   without,
 } from './draw.ts'
@@ -203,6 +204,18 @@ const power = binary('pow', (a, b) => a ** b, {
   specials: false,
 })
 
+/** Bases that are zero or negative, where only whole exponents have a power. */
+const wholePower: CaseMaker = {
+  dtypes: floats,
+  count: 1,
+  make: (_, dtype) => {
+    const a = input([5, 1], dtype, () => [-2, -1, 0, 0.5, 2])
+    const b = input([4], dtype, () => [0, 1, 2, 3])
+    const fn = (x: Tensor): Tensor[] => [apply('pow', [x, toTensor(b)])]
+    return { inputs: [a], fn: (x) => fn(x!), expected: [mapped([a, b], (x, y) => x ** y)] }
+  },
+}
+
 const choice: CaseMaker = {
   dtypes: all,
   count: 8,
@@ -289,8 +302,14 @@ const position: CaseMaker = {
     const axis = draw.int(0, shape.length - 1)
     if (shape[axis] === 0) shape[axis] = 3
     const ties = i % 3 === 0 || dtype === 'bool'
+    const close = i % 3 === 1 && integers.includes(dtype)
     const x = input(shape, dtype, () =>
-      ties ? numbers(draw, shape, isFloat(dtype) ? 'i32' : dtype) : distinct(draw, shape, dtype),
+      close
+        ? // neighbours that f32 cannot tell apart
+          distinct(draw, shape, dtype).map((v) => v + 2 ** 30)
+        : ties
+          ? numbers(draw, shape, isFloat(dtype) ? 'i32' : dtype)
+          : distinct(draw, shape, dtype),
     )
     const expected = build(without(shape, [axis]), (o) => {
       const line = lineOf(x, axis, o)
@@ -805,12 +824,16 @@ const pooling: CaseMaker = {
       [number, number],
       [number, number],
     ]
-    const size = kernel.map((k, axis) => Math.max(1, k - pads[axis]![0] - pads[axis]![1]) + draw.int(0, 4))
+    const dilation = draw.chance(0.7) ? ([1, 1] as [number, number]) : pair(1, 2)
+    const span = kernel.map((k, axis) => dilation[axis]! * (k - 1) + 1)
+    const size = span.map(
+      (k, axis) => Math.max(dilation[axis]!, k - pads[axis]![0] - pads[axis]![1]) + draw.int(0, 4),
+    )
     const shape = [draw.pick([0, 1, 2]), draw.int(1, 2), ...size]
     const ties = i % 4 === 0
     const x = input(shape, dtype, () => (ties ? numbers(draw, shape, 'i32') : distinct(draw, shape, dtype)))
     const out = size.map(
-      (n, axis) => Math.floor((n + pads[axis]![0] + pads[axis]![1] - kernel[axis]!) / stride[axis]!) + 1,
+      (n, axis) => Math.floor((n + pads[axis]![0] + pads[axis]![1] - span[axis]!) / stride[axis]!) + 1,
     )
     const best = Array.from(
       indices([...shape.slice(0, 2), ...out]) as Iterable<[number, number, number, number]>,
@@ -819,14 +842,15 @@ const pooling: CaseMaker = {
         for (let row = 0; row < size[0]!; row++)
           for (let column = 0; column < size[1]!; column++) {
             const [u, v] = [row + pads[0][0] - p * stride[0], column + pads[1][0] - q * stride[1]]
-            if (u < 0 || u >= kernel[0] || v < 0 || v >= kernel[1]) continue
+            if (u < 0 || u >= span[0]! || v < 0 || v >= span[1]! || u % dilation[0] || v % dilation[1])
+              continue
             if (at(x, [n, c, row, column]) > value)
               [value, place] = [at(x, [n, c, row, column]), row * size[1]! + column]
           }
         return [value, place] as const
       },
     )
-    const attributes = { kernel, stride, padding: pads }
+    const attributes = { kernel, stride, padding: pads, dilation }
     return {
       inputs: [x],
       fn: (t) => applyAll('maxPool', [t!], attributes),
@@ -944,7 +968,11 @@ export const generators: Readonly<Record<string, CaseMaker>> = {
     b: nonZero,
     exact: (a, b) => ((a % b) + b) % b,
   }),
-  pow: power,
+  pow: {
+    ...power,
+    count: power.count + 1,
+    make: (draw, dtype, i) => (i === power.count ? wholePower : power).make(draw, dtype, i),
+  },
   max: binary('max', Math.max, { a: tenths, b: halfTenths }),
   min: binary('min', Math.min, { a: tenths, b: halfTenths }),
   neg: unary('neg', (x) => -x, { dtypes: numeric }),
@@ -1030,6 +1058,7 @@ export const generators: Readonly<Record<string, CaseMaker>> = {
         : x * 0.5 * (1 + (Math.abs(x) > 5 ? Math.sign(x) : erfSeries(x / Math.SQRT2))),
     { low: -3, high: 3 },
   ),
+  silu: unary('silu', (x) => x / (1 + Math.exp(-x)), { low: -4, high: 4 }),
   copy: transparent('copy'),
   stopGradient: transparent('stopGradient', false),
   barrier: waiting,

@@ -1,6 +1,6 @@
 /** @file NumPy broadcasting: shapes, its adjoint, and index arithmetic for the reference interpreter. */
-import { fail } from '../../base/index.ts'
 import { type Spec, sameShape, showSpec, sizeOf } from '../dtype.ts'
+import { fail } from '../mistake.ts'
 import { apply, type Tensor } from '../tensor.ts'
 
 /** The common shape of operands, axes aligned at the right; axes of size 1 stretch. */

@@ -6,8 +6,8 @@
  *   convInputGrad    y [N, O, oh, ow], w [O, C/g, kh, kw]  →  x [N, C, H, W]      (transposed convolution)
  *   convKernelGrad   x [N, C, H, W],  y [N, O, oh, ow]    →  w [O, C/g, kh, kw]
  */
-import { fail } from '../../base/index.ts'
 import { requireFloat, requireSameDtype, type Spec, showSpec } from '../dtype.ts'
+import { fail } from '../mistake.ts'
 import { emitConv, emitConvInputGrad, emitConvKernelGrad } from '../onnx/convolution.ts'
 import { type Attributes, apply, type Node, type Tensor, zeros } from '../tensor.ts'
 import { broadcastTo } from './broadcast.ts'
@@ -49,7 +49,7 @@ function check(op: string, g: ConvGeometry): void {
       'TL_BAD_ARGUMENT',
       `${op}: expected positive stride, dilation, kernel and groups and non-negative padding, got stride ${g.stride}, dilation ${g.dilation}, kernel ${g.kernel}, groups ${g.groups}, padding ${g.padding}`,
     )
-  if (outputSize(g).some((n) => n < 1))
+  if (outputSize(g).some((n) => n < 1) || g.input.some((n) => n < 0))
     fail(
       'TL_SHAPE_MISMATCH',
       `${op}: a kernel of ${g.kernel.join('×')} (dilation ${g.dilation}) does not fit an input of ${g.input.join('×')} with padding ${g.padding}`,
@@ -260,7 +260,12 @@ export interface ConvTransposeOptions extends ConvOptions {
   readonly outputPadding?: number | readonly number[]
 }
 
-const pair = (value: number | readonly number[] | undefined, otherwise: number, axes: number): Pair => {
+/** One number for each of two axes; signals have a height of 1. */
+export const spatial = (
+  value: number | readonly number[] | undefined,
+  otherwise: number,
+  axes: number,
+): Pair => {
   const list =
     typeof value === 'number' || value === undefined
       ? new Array<number>(axes).fill(value ?? otherwise)
@@ -277,7 +282,7 @@ function paddingOf(
 ): [Pair, Pair] {
   if (padding === 'valid') return [[0, 0], [0, 0]] // biome-ignore format: two pairs
   if (padding === 'same') {
-    if (pair(stride, 1, axes).some((s) => s !== 1))
+    if (spatial(stride, 1, axes).some((s) => s !== 1))
       fail('TL_BAD_ARGUMENT', `${op}: padding 'same' needs stride 1 (give numbers)`)
     return kernel.map((k, i) => {
       const total = dilation[i]! * (k - 1)
@@ -290,8 +295,9 @@ function paddingOf(
 }
 
 /** Append a height of 1, so that one-dimensional signals are images of one row. */
-const lift = (x: Tensor): Tensor => reshape(x, [x.shape[0]!, x.shape[1]!, 1, x.shape[2]!])
-const lower = (x: Tensor): Tensor => reshape(x, [x.shape[0]!, x.shape[1]!, x.shape[3]!])
+export const lift = (x: Tensor): Tensor => reshape(x, [x.shape[0]!, x.shape[1]!, 1, x.shape[2]!])
+/** Inverse of `lift`. */
+export const lower = (x: Tensor): Tensor => reshape(x, [x.shape[0]!, x.shape[1]!, x.shape[3]!])
 
 function requireConvRanks(op: string, x: Tensor, w: Tensor, rank: number): void {
   if (x.rank !== rank || w.rank !== rank)
@@ -303,9 +309,9 @@ function requireConvRanks(op: string, x: Tensor, w: Tensor, rank: number): void 
 
 function convolve(op: string, x: Tensor, w: Tensor, options: ConvOptions, axes: number): Tensor {
   const kernel = [w.shape[2]!, w.shape[3]!] as const
-  const dilation = pair(options.dilation, 1, axes)
+  const dilation = spatial(options.dilation, 1, axes)
   const geometry: ConvGeometry = {
-    stride: pair(options.stride, 1, axes),
+    stride: spatial(options.stride, 1, axes),
     padding: paddingOf(op, options, axes, kernel, dilation),
     dilation,
     groups: options.groups ?? 1,
@@ -335,10 +341,10 @@ function convolveTransposed(
   axes: number,
 ): Tensor {
   const kernel = [w.shape[2]!, w.shape[3]!] as const
-  const dilation = pair(options.dilation, 1, axes)
-  const stride = pair(options.stride, 1, axes)
+  const dilation = spatial(options.dilation, 1, axes)
+  const stride = spatial(options.stride, 1, axes)
   const padding = paddingOf(op, options, axes, kernel, dilation)
-  const extra = pair(options.outputPadding, 0, axes)
+  const extra = spatial(options.outputPadding, 0, axes)
   const input = [0, 1].map(
     (i) =>
       (x.shape[2 + i]! - 1) * stride[i]! -

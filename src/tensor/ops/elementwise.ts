@@ -1,5 +1,4 @@
 /** @file Elementwise primitives: one number in, one number out, with NumPy broadcasting for two or three operands. */
-import { fail } from '../../base/index.ts'
 import {
   type Dtype,
   isFloat,
@@ -9,6 +8,7 @@ import {
   type Spec,
   showSpec,
 } from '../dtype.ts'
+import { fail } from '../mistake.ts'
 import type { Emitter } from '../onnx/emitter.ts'
 import { apply, type Node, operands, scalar, type Tensor, type TensorLike } from '../tensor.ts'
 import { alignBatched, broadcastIndices, broadcastShapes, broadcastTo, unbroadcast } from './broadcast.ts'
@@ -141,6 +141,30 @@ const viaInt64 =
       : e.cast(e.node('BitwiseAnd', [wide, e.scalar(0xffffffff, 'i64')]), 'u32')
   }
 
+/**
+ * Integer division and remainder. The processor traps on x/0 and on min/−1, which would end the whole process: divide by 1
+ * there and choose the result (0 and −x; remainders are 0). Divisors known when the program is compiled need no care.
+ */
+const dividing =
+  (op: 'Div' | 'Mod') =>
+  (e: Emitter, [a, b]: readonly string[], node: Node): string => {
+    const divisor = node.inputs[1]!
+    const { dtype } = divisor
+    if (isFloat(dtype)) return e.node(op, [a!, b!])
+    const harmless = divisor.isConcrete && divisor.data.every((v) => Number(v) !== 0 && Number(v) !== -1)
+    if (harmless) return viaInt64(op)(e, [a!, b!], node)
+    const wide: Dtype = dtype === 'u32' ? 'i64' : dtype
+    const [x, y] = dtype === 'u32' ? [e.cast(a!, wide), e.cast(b!, wide)] : [a!, b!]
+    const isZero = e.node('Equal', [y, e.scalar(0, wide)])
+    const isMinusOne = e.node('Equal', [y, e.scalar(-1, wide)])
+    const safe = e.node('Where', [e.node('Or', [isZero, isMinusOne]), e.scalar(1, wide), y])
+    const quotient = e.node(op, [x, safe])
+    if (op === 'Mod') return dtype === 'u32' ? e.cast(quotient, dtype) : quotient
+    const negated = e.node('Where', [isMinusOne, e.node('Neg', [x]), quotient])
+    const result = e.node('Where', [isZero, e.scalar(0, wide), negated])
+    return dtype === 'u32' ? e.cast(result, dtype) : result
+  }
+
 const none: Push = () => null
 
 // --- arithmetic ---
@@ -164,21 +188,22 @@ defineElementwise('mul', {
   onnx: viaInt64('Mul'),
 })
 defineElementwise('div', {
-  f: (a, b, _, dtype) => (isFloat(dtype) ? a / b : Math.trunc(a / b)),
+  f: (a, b, _, dtype) => (isFloat(dtype) ? a / b : b === 0 ? 0 : Math.trunc(a / b)),
   push: [(t, [, b]) => div(t, b!), (t, [, b], y) => neg(mul(t, div(y, b!)))],
   dtype: numeric,
-  onnx: viaInt64('Div'),
+  onnx: dividing('Div'),
 })
 defineElementwise('mod', {
-  f: (a, b) => a - b * Math.floor(a / b),
+  f: (a, b) => (b === 0 ? 0 : a - b * Math.floor(a / b)),
   push: [none, none],
   dtype: integer,
-  onnx: viaInt64('Mod'),
+  onnx: dividing('Mod'),
 })
 defineElementwise('pow', {
   f: (a, b) => a ** b,
   push: [
-    (t, [a, b]) => mul(t, mul(b!, pow(a!, sub(b!, 1)))),
+    // x^0 is constant, at x = 0 too: without the choice its slope there would be 0 · ∞
+    (t, [a, b]) => mul(t, mul(b!, pow(a!, where(equal(b!, 0), 1, sub(b!, 1))))),
     // x^b has no derivative in b for x < 0, and 0 at x = 0
     (t, [a], y) => mul(t, mul(y, log(where(greater(a!, 0), a!, 1)))),
   ],
@@ -387,9 +412,9 @@ const binary =
 export const add = binary('add')
 export const sub = binary('sub')
 export const mul = binary('mul')
-/** Division; on integers it truncates towards zero. */
+/** Division; on integers it truncates towards zero, and x/0 is 0. */
 export const div = binary('div')
-/** Remainder of integers with the sign of the divisor, as in NumPy. */
+/** Remainder of integers with the sign of the divisor, as in NumPy; 0 for a divisor of 0. */
 export const mod = binary('mod')
 export const pow = binary('pow')
 export const maximum = binary('max')

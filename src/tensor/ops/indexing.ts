@@ -1,5 +1,4 @@
 /** @file Primitives that read and write by index: iota, gather, scatter-add, their along-axis forms, and topK. */
-import { fail } from '../../base/index.ts'
 import {
   type Dtype,
   fromFloat64,
@@ -10,6 +9,7 @@ import {
   showSpec,
   sizeOf,
 } from '../dtype.ts'
+import { fail } from '../mistake.ts'
 import type { Emitter } from '../onnx/emitter.ts'
 import { type Attributes, apply, applyAll, type Node, type Tensor, zeros } from '../tensor.ts'
 import { broadcastTo, flatIndices, stridesOf } from './broadcast.ts'
@@ -420,13 +420,18 @@ function along(x: Tensor, axis: number, f: (y: Tensor) => Tensor): Tensor {
   return a === x.rank - 1 ? f(x) : swapAxes(f(swapAxes(x, a, -1)), a, -1)
 }
 
-/** Ascending order along an axis. */
-export const sort = (x: Tensor, axis = -1): Tensor =>
-  along(x, axis, (y) => topK(y, y.shape.at(-1)!, { largest: false }).values)
+export interface SortOptions {
+  /** Largest first. Default: smallest first. */
+  readonly descending?: boolean
+}
 
-/** Places (i32) that would sort an axis; stable. */
-export const argsort = (x: Tensor, axis = -1): Tensor =>
-  along(x, axis, (y) => topK(y, y.shape.at(-1)!, { largest: false }).indices)
+/** Elements in order along an axis. */
+export const sort = (x: Tensor, axis = -1, { descending = false }: SortOptions = {}): Tensor =>
+  along(x, axis, (y) => topK(y, y.shape.at(-1)!, { largest: descending }).values)
+
+/** Places (i32) that would sort an axis; equal elements keep their order. */
+export const argsort = (x: Tensor, axis = -1, { descending = false }: SortOptions = {}): Tensor =>
+  along(x, axis, (y) => topK(y, y.shape.at(-1)!, { largest: descending }).indices)
 
 /** Shift elements around the end of an axis. */
 export function roll(x: Tensor, shift: number, axis = -1): Tensor {

@@ -1,6 +1,7 @@
 /** @file Matrix product with transposition flags, and general contraction (einsum) on top of it. */
-import { fail } from '../../base/index.ts'
+
 import { isFloat, requireSameDtype, type Spec, showSpec } from '../dtype.ts'
+import { fail } from '../mistake.ts'
 import { microsoft } from '../onnx/emitter.ts'
 import { type Attributes, apply, type Tensor } from '../tensor.ts'
 import { broadcastShapes, broadcastTo } from './broadcast.ts'
@@ -16,7 +17,12 @@ interface Flags {
   readonly alpha: number
 }
 /** Flags of a product; absent ones are false and 1. */
-export const matmulFlags = (attributes: Attributes): Flags => ({ transposeA: false, transposeB: false, alpha: 1, ...attributes })
+export const matmulFlags = (attributes: Attributes): Flags => ({
+  transposeA: false,
+  transposeB: false,
+  alpha: 1,
+  ...attributes,
+})
 
 /** α op(A) · op(B) over equal leading axes, where op transposes the last two axes when its flag is set. */
 const product = (a: Tensor, b: Tensor, transposeA = false, transposeB = false, alpha = 1): Tensor =>
@@ -37,6 +43,11 @@ defineOp('matmul', {
   shape: (inputs, attributes) => {
     const [a, b] = inputs
     const dtype = requireSameDtype('matmul', inputs)
+    if (dtype === 'bool')
+      fail(
+        'TL_DTYPE_MISMATCH',
+        `matmul: expected numbers, got ${inputs.map(showSpec).join(' and ')} (cast them: cast(x, 'f32'))`,
+      )
     if (a!.shape.length < 2 || a!.shape.length !== b!.shape.length)
       fail(
         'TL_SHAPE_MISMATCH',

@@ -2,8 +2,9 @@
  * @file Softmax, normalizations, activations and losses: composites with fused lowerings and derivatives written by hand
  * where that saves passes over memory.
  */
-import { fail } from '../../base/index.ts'
+
 import { isInteger, requireFloat, type Spec, sameShape, showSpec } from '../dtype.ts'
+import { fail } from '../mistake.ts'
 import { type Emitter, microsoft } from '../onnx/emitter.ts'
 import { type Attributes, apply, applyAll, type Tensor } from '../tensor.ts'
 import { defineComposite } from './composite.ts'
@@ -14,6 +15,7 @@ import {
   equal,
   erf,
   exp,
+  less,
   log,
   mul,
   rsqrt,
@@ -94,7 +96,7 @@ export const logSoftmax = (x: Tensor, axis = -1): Tensor => onLastAxis('logSoftm
 /** log Σ exp x along an axis, computed stably; −∞ everywhere gives −∞. */
 export function logSumExp(x: Tensor, axis = -1, { keepDims = false }: { keepDims?: boolean } = {}): Tensor {
   const top = stopGradient(max(x, axis, { keepDims: true }))
-  const finite = where(equal(top, Number.NEGATIVE_INFINITY), 0, top)
+  const finite = where(less(apply('abs', [top]), Number.POSITIVE_INFINITY), top, 0)
   const y = add(log(sum(exp(sub(x, finite)), axis, { keepDims: true })), finite)
   return keepDims ? y : reshape(y, y.shape.toSpliced(normalizeAxis('logSumExp', axis, x.rank), 1))
 }

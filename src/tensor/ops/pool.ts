@@ -1,8 +1,8 @@
 /** @file Pooling over two spatial axes: max (a primitive that remembers places) and average (a composite). */
-import { fail } from '../../base/index.ts'
 import { requireFloat, showSpec, sizeOf } from '../dtype.ts'
-import { type Attributes, apply, applyAll, ones, type Tensor, zeros } from '../tensor.ts'
-import { conv2d } from './conv.ts'
+import { fail } from '../mistake.ts'
+import { type Attributes, applyAll, ones, scalar, type Tensor, zeros } from '../tensor.ts'
+import { conv2d, lift, lower, spatial } from './conv.ts'
 import { div } from './elementwise.ts'
 import { scatterAlong, takeAlong } from './indexing.ts'
 import { mean } from './reduce.ts'
@@ -15,12 +15,17 @@ interface PoolGeometry {
   readonly stride: Pair
   /** [[top, bottom], [left, right]] */
   readonly padding: readonly [Pair, Pair]
+  /** Distance between the elements of a window. */
+  readonly dilation: Pair
 }
 const geometryOf = (attributes: Attributes): PoolGeometry => attributes as unknown as PoolGeometry
 
+/** Height and width that a window covers. */
+const spanOf = (g: PoolGeometry): number[] => g.kernel.map((k, i) => g.dilation[i]! * (k - 1) + 1)
+
 const outputSize = (g: PoolGeometry, input: readonly number[]): number[] =>
   [0, 1].map(
-    (i) => Math.floor((input[i]! + g.padding[i]![0] + g.padding[i]![1] - g.kernel[i]!) / g.stride[i]!) + 1,
+    (i) => Math.floor((input[i]! + g.padding[i]![0] + g.padding[i]![1] - spanOf(g)[i]!) / g.stride[i]!) + 1,
   )
 
 /** Fold all leading axes into one and both spatial axes into another: [N, C, H, W] → [N·C, H·W]. */
@@ -33,10 +38,14 @@ defineOp('maxPool', {
     if (x!.shape.length !== 4)
       fail('TL_SHAPE_MISMATCH', `maxPool: expected [N, C, H, W], got ${showSpec(x!)}`)
     const out = outputSize(g, x!.shape.slice(2))
-    if (out.some((n) => !(n >= 1)) || g.padding.some((p, i) => Math.max(...p) >= g.kernel[i]!))
+    // each window must see at least one element
+    const isBlind = g.padding.some(
+      (p, i) => Math.max(...p) >= g.kernel[i]! || x!.shape[2 + i]! < g.dilation[i]!,
+    )
+    if (out.some((n) => !(n >= 1)) || isBlind)
       fail(
         'TL_SHAPE_MISMATCH',
-        `maxPool: a window of ${g.kernel.join('×')} with padding ${g.padding} does not fit ${showSpec(x!)} (padding must be smaller than the window)`,
+        `maxPool: a window of ${g.kernel.join('×')} (dilation ${g.dilation}) with padding ${g.padding} does not fit ${showSpec(x!)} (padding must be smaller than the window)`,
       )
     const shape = [x!.shape[0]!, x!.shape[1]!, ...out]
     return [
@@ -56,8 +65,8 @@ defineOp('maxPool', {
           for (let i = 0; i < g.kernel[0]; i++)
             for (let j = 0; j < g.kernel[1]; j++) {
               const [row, column] = [
-                p * g.stride[0] + i - g.padding[0][0],
-                q * g.stride[1] + j - g.padding[1][0],
+                p * g.stride[0] + i * g.dilation[0] - g.padding[0][0],
+                q * g.stride[1] + j * g.dilation[1] - g.padding[1][0],
               ]
               if (row < 0 || row >= h || column < 0 || column >= w) continue
               const value = x!.values[(plane * h + row) * w + column]!
@@ -92,6 +101,7 @@ defineOp('maxPool', {
       {
         kernel_shape: [...g.kernel],
         strides: [...g.stride],
+        dilations: [...g.dilation],
         pads: [g.padding[0][0], g.padding[1][0], g.padding[0][1], g.padding[1][1]],
       },
       { outputs: 2 },
@@ -102,43 +112,83 @@ defineOp('maxPool', {
 })
 
 export interface PoolOptions {
-  /** Window height and width. */
-  readonly kernel: number | Pair
+  /** Window size: one number or one for each axis. */
+  readonly kernel: number | readonly number[]
   /** Step between windows; the window's size when not given. */
-  readonly stride?: number | Pair
-  readonly padding?: number | Pair
+  readonly stride?: number | readonly number[]
+  /** A number, or for each axis a number or [before, after]. Default 0. */
+  readonly padding?: number | readonly (number | Pair)[]
+}
+export interface MaxPoolOptions extends PoolOptions {
+  /** Distance between the elements of a window. Default 1. */
+  readonly dilation?: number | readonly number[]
+}
+export interface AveragePoolOptions extends PoolOptions {
+  /** Whether padding counts as zeros in the mean (default, as in PyTorch), or not at all. */
+  readonly countPadding?: boolean
 }
 
-function geometry({ kernel, stride = kernel, padding = 0 }: PoolOptions): PoolGeometry {
-  const pair = (value: number | Pair): Pair => (typeof value === 'number' ? [value, value] : value)
-  const [p, q] = pair(padding)
-  const g = { kernel: pair(kernel), stride: pair(stride), padding: [[p, p], [q, q]] } as const // biome-ignore format: one line
+function geometry(op: string, options: MaxPoolOptions, axes: 1 | 2): PoolGeometry {
+  const { kernel, stride = kernel, padding = 0, dilation = 1 } = options
+  const pads = Array.isArray(padding)
+    ? padding.map((p: number | Pair) => (typeof p === 'number' ? ([p, p] as const) : p))
+    : new Array<Pair>(axes).fill([padding as number, padding as number])
+  const g: PoolGeometry = {
+    kernel: spatial(kernel, 1, axes),
+    stride: spatial(stride, 1, axes),
+    padding: axes === 1 ? [[0, 0], pads[0]!] : [pads[0]!, pads[1]!],
+    dilation: spatial(dilation, 1, axes),
+  }
   if (
-    [...g.kernel, ...g.stride].some((n) => !Number.isInteger(n) || n < 1) ||
-    [p, q].some((n) => !Number.isInteger(n) || n < 0)
+    [...g.kernel, ...g.stride, ...g.dilation].some((n) => !Number.isInteger(n) || n < 1) ||
+    g.padding.flat().some((n) => !Number.isInteger(n) || n < 0)
   )
     fail(
       'TL_BAD_ARGUMENT',
-      `pooling: expected a positive kernel and stride and non-negative padding, got kernel ${kernel}, stride ${stride}, padding ${padding}`,
+      `${op}: expected a positive kernel, stride and dilation and non-negative padding, got kernel ${kernel}, stride ${stride}, dilation ${dilation}, padding ${padding}`,
     )
   return g
 }
 
-/** Largest element of each window of [N, C, H, W]; padding never wins. Among equals the first takes the derivative. */
-export const maxPool2d = (x: Tensor, options: PoolOptions): Tensor =>
-  applyAll('maxPool', [x], { ...geometry(options) })[0]!
+function requireRank(op: string, x: Tensor, rank: number): void {
+  if (x.rank !== rank)
+    fail('TL_SHAPE_MISMATCH', `${op}: expected [N, C, ${rank === 4 ? 'H, W' : 'T'}], got ${showSpec(x)}`)
+}
 
-/** Mean of each window of [N, C, H, W]. Padding zeros count towards the mean (as in PyTorch's default). */
-export function averagePool2d(x: Tensor, options: PoolOptions): Tensor {
-  const { kernel, stride, padding } = geometry(options)
-  if (x.rank !== 4) fail('TL_SHAPE_MISMATCH', `averagePool2d: expected [N, C, H, W], got ${showSpec(x)}`)
+/** Largest element of each window of [N, C, H, W]; padding never wins. Among equals the first takes the derivative. */
+export function maxPool2d(x: Tensor, options: MaxPoolOptions): Tensor {
+  requireRank('maxPool2d', x, 4)
+  return applyAll('maxPool', [x], { ...geometry('maxPool2d', options, 2) })[0]!
+}
+
+/** Largest element of each window of [N, C, T]. */
+export function maxPool1d(x: Tensor, options: MaxPoolOptions): Tensor {
+  requireRank('maxPool1d', x, 3)
+  return lower(applyAll('maxPool', [lift(x)], { ...geometry('maxPool1d', options, 1) })[0]!)
+}
+
+/** Mean of each window of [N, C, H, W]. */
+export function averagePool2d(x: Tensor, options: AveragePoolOptions): Tensor {
+  requireRank('averagePool2d', x, 4)
+  return average(x, geometry('averagePool2d', options, 2), options)
+}
+
+/** Mean of each window of [N, C, T]. */
+export function averagePool1d(x: Tensor, options: AveragePoolOptions): Tensor {
+  requireRank('averagePool1d', x, 3)
+  return lower(average(lift(x), geometry('averagePool1d', options, 1), options))
+}
+
+function average(x: Tensor, g: PoolGeometry, { countPadding = true }: AveragePoolOptions): Tensor {
+  const { kernel, stride, padding } = g
   const [n, c, h, w] = x.shape as [number, number, number, number]
-  const tiles =
-    kernel.every((k, i) => k === stride[i] && padding[i]![0] === 0) &&
-    h % kernel[0] === 0 &&
-    w % kernel[1] === 0
-  if (tiles) return mean(reshape(x, [n, c, h / kernel[0], kernel[0], w / kernel[1], kernel[1]]), [3, 5])
+  const isPadded = padding.flat().some((p) => p > 0)
+  if (!isPadded && kernel.every((k, i) => k === stride[i]) && h % kernel[0] === 0 && w % kernel[1] === 0)
+    return mean(reshape(x, [n, c, h / kernel[0], kernel[0], w / kernel[1], kernel[1]]), [3, 5])
   const window = ones([1, 1, ...kernel], x.dtype)
-  const summed = conv2d(reshape(x, [n * c, 1, h, w]), window, { stride, padding })
-  return div(reshape(summed, [n, c, ...summed.shape.slice(2)]), kernel[0] * kernel[1])
+  const total = (images: Tensor): Tensor => conv2d(images, window, { stride, padding })
+  const summed = total(reshape(x, [n * c, 1, h, w]))
+  const count =
+    isPadded && !countPadding ? total(ones([1, 1, h, w], x.dtype)) : scalar(kernel[0] * kernel[1], x.dtype)
+  return reshape(div(summed, count), [n, c, ...summed.shape.slice(2)])
 }

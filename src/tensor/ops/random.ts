@@ -2,8 +2,8 @@
  * @file Counter-based random bits: Threefry 2×32 with 20 rounds (Salmon et al. 2011), laid out as JAX does with
  * `jax_threefry_partitionable`: element i of a result depends on the key and on i alone.
  */
-import { fail } from '../../base/index.ts'
 import { showSpec, sizeOf } from '../dtype.ts'
+import { fail } from '../mistake.ts'
 import { apply, scalar, type Tensor } from '../tensor.ts'
 import { broadcastTo } from './broadcast.ts'
 import { defineComposite } from './composite.ts'

@@ -1,6 +1,6 @@
 /** @file Reductions and scans along axes: sum, max, min, prod, argmax, cumulative sum. */
-import { fail } from '../../base/index.ts'
-import { isFloat, type Spec, showSpec, sizeOf } from '../dtype.ts'
+import { type Dtype, isFloat, requireFloat, type Spec, showSpec, sizeOf } from '../dtype.ts'
+import { fail } from '../mistake.ts'
 import type { Emitter } from '../onnx/emitter.ts'
 import { type Attributes, apply, type Node, type Tensor } from '../tensor.ts'
 import { jvp } from '../transform/jvp.ts'
@@ -15,10 +15,20 @@ const kept = (shape: readonly number[], axes: readonly number[]): number[] =>
   shape.map((n, i) => (axes.includes(i) ? 1 : n))
 const axesOf = (node: { attributes: Attributes }): number[] => node.attributes['axes'] as number[]
 
+function requireNumbers(op: string, x: Spec): void {
+  if (x.dtype === 'bool')
+    fail('TL_DTYPE_MISMATCH', `${op}: expected numbers, got ${showSpec(x)} (cast it: cast(x, 'i32'))`)
+}
+
+/** What 32-bit integers make of a result. */
+function wrapped(dtype: Dtype, value: number): number {
+  if (dtype === 'i32') return value | 0
+  return dtype === 'u32' ? value >>> 0 : value
+}
+
 function reduceShape(op: string, [x]: readonly Spec[], attributes: Attributes): Spec[] {
   const axes = attributes['axes'] as number[]
-  if (x!.dtype === 'bool')
-    fail('TL_DTYPE_MISMATCH', `${op}: expected numbers, got ${showSpec(x!)} (cast it: cast(x, 'i32'))`)
+  requireNumbers(op, x!)
   return [{ shape: x!.shape.filter((_, i) => !axes.includes(i)), dtype: x!.dtype }]
 }
 
@@ -61,12 +71,7 @@ const onnxReduce =
 defineOp('sum', {
   shape: (inputs, attributes) => reduceShape('sum', inputs, attributes),
   reference: ([x], { axes }, [spec]) => {
-    const out = fold(x!, axes as number[], 0, (a, b) => a + b)
-    return [
-      isFloat(spec!.dtype)
-        ? out
-        : out.map((v) => (spec!.dtype === 'u32' ? v >>> 0 : spec!.dtype === 'i32' ? v | 0 : v)),
-    ]
+    return [fold(x!, axes as number[], 0, (a, b) => a + b).map((v) => wrapped(spec!.dtype, v))]
   },
   jvp: (node, [t]) => [t && apply('sum', [t], node.attributes)],
   vjp: (node, [g]) => {
@@ -137,7 +142,10 @@ function productTree(x: Tensor, axes: readonly number[]): Tensor {
 
 defineOp('prod', {
   shape: (inputs, attributes) => reduceShape('prod', inputs, attributes),
-  reference: ([x], { axes }) => [fold(x!, axes as number[], 1, (a, b) => a * b)],
+  reference: ([x], { axes }) => {
+    const product = x!.dtype === 'i32' || x!.dtype === 'u32' ? Math.imul : (a: number, b: number) => a * b
+    return [fold(x!, axes as number[], 1, product).map((v) => wrapped(x!.dtype, v))]
+  },
   jvp: (node, [t]) => {
     const x = node.inputs[0]!
     return [t && x.size ? jvp((v: Tensor) => productTree(v, axesOf(node)), [x], [t]).tangents : null]
@@ -178,7 +186,7 @@ defineOp('argmax', {
   vmap: (node, [x]) => [apply('argmax', [x!], { axis: (node.attributes['axis'] as number) + 1 })],
   onnx: (e, [x], node) => {
     const { dtype } = node.inputs[0]!
-    const values = isFloat(dtype) ? x! : e.cast(x!, dtype === 'i64' || dtype === 'u32' ? 'f64' : 'f32')
+    const values = isFloat(dtype) || dtype === 'i32' ? x! : e.cast(x!, dtype === 'bool' ? 'i32' : 'f64')
     return [
       e.cast(e.node('ArgMax', [values], { axis: node.attributes['axis'] as number, keepdims: 0 }), 'i32'),
     ]
@@ -186,7 +194,10 @@ defineOp('argmax', {
 })
 
 defineOp('cumsum', {
-  shape: ([x]) => [{ shape: x!.shape, dtype: x!.dtype }],
+  shape: ([x]) => {
+    requireNumbers('cumsum', x!)
+    return [{ shape: x!.shape, dtype: x!.dtype }]
+  },
   reference: ([x], attributes) => {
     const axis = attributes['axis'] as number
     const [n, step] = [x!.shape[axis]!, stridesOf(x!.shape)[axis]!]
@@ -196,7 +207,8 @@ defineOp('cumsum', {
     const sign = attributes['reverse'] ? 1 : -1
     for (const i of order) {
       const position = Math.floor(i / step) % n
-      if (position + sign >= 0 && position + sign < n) out[i]! += out[i + sign * step]!
+      if (position + sign >= 0 && position + sign < n)
+        out[i] = wrapped(x!.dtype, out[i]! + out[i + sign * step]!)
     }
     return [out]
   },
@@ -240,6 +252,7 @@ export const prod = (x: Tensor, axes?: Axes, options: ReduceOptions = {}): Tenso
 
 /** Arithmetic mean over axes. */
 export function mean(x: Tensor, axes?: Axes, options: ReduceOptions = {}): Tensor {
+  requireFloat('mean', x)
   const total = sum(x, axes, options)
   return mul(total, total.size === 0 ? 1 : total.size / x.size)
 }
@@ -253,7 +266,11 @@ export function variance(x: Tensor, axes?: Axes, options: ReduceOptions = {}): T
 /** Index of the largest element along an axis (the first among equals), i32. */
 export const argmax = (x: Tensor, axis = -1): Tensor =>
   apply('argmax', [x], { axis: normalizeAxis('argmax', axis, x.rank) })
-export const argmin = (x: Tensor, axis = -1): Tensor => argmax(apply('neg', [x]), axis)
+export function argmin(x: Tensor, axis = -1): Tensor {
+  // the negative of an integer may not be one
+  const values = isFloat(x.dtype) || x.dtype === 'i64' ? x : cast(x, 'f64')
+  return argmax(apply('neg', [values]), axis)
+}
 
 /** Running sum along an axis; `reverse` starts at the end. */
 export const cumsum = (x: Tensor, axis = -1, { reverse = false }: { reverse?: boolean } = {}): Tensor =>

@@ -1,6 +1,7 @@
 /** @file Primitives that move elements without changing them: reshape, transpose, broadcast, concatenate, slice, pad, flip. */
-import { fail } from '../../base/index.ts'
+
 import { requireSameDtype, type Spec, sameShape, showSpec, sizeOf } from '../dtype.ts'
+import { fail } from '../mistake.ts'
 import type { Emitter } from '../onnx/emitter.ts'
 import { type Attributes, apply, applyAll, scalar, Tensor, type TensorLike } from '../tensor.ts'
 import { broadcastIndices, broadcastTo, flatIndices, stridesOf, unbroadcast } from './broadcast.ts'

@@ -2,8 +2,8 @@
  * @file The table of primitives. A primitive is one row: what it returns (shape), what it means (reference), how it is
  * differentiated (jvp, vjp), batched (vmap), and lowered (onnx). A test fails when a row lacks a cell.
  */
-import { fail } from '../../base/index.ts'
 import type { Spec } from '../dtype.ts'
+import { fail } from '../mistake.ts'
 import type { Emitter } from '../onnx/emitter.ts'
 import type { Attributes, Node, Tensor } from '../tensor.ts'
 

@@ -1,6 +1,6 @@
 /** @file Forward mode: push tangents through the nodes a function makes; and linearize, the same with the tangent left open. */
-import { fail } from '../../base/index.ts'
 import { isFloat, sameShape, showSpec } from '../dtype.ts'
+import { fail } from '../mistake.ts'
 import { type Maybe, opRow } from '../ops/table.ts'
 import { apply, applyAll, placeholder, type Tensor, zerosLike } from '../tensor.ts'
 import { leaves, mapTree, type Tree, unflatten } from '../tree.ts'

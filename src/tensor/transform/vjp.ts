@@ -2,8 +2,8 @@
  * @file Reverse mode. A function is called on copies of its arguments; walking the new nodes backwards from the results to
  * the copies accumulates cotangents. The copies are fresh nodes, so nested calls can never confuse their derivatives.
  */
-import { fail } from '../../base/index.ts'
 import { isFloat, sameShape, showSpec } from '../dtype.ts'
+import { fail } from '../mistake.ts'
 import { type Maybe, opRow } from '../ops/table.ts'
 import { apply, onesLike, type Tensor, zerosLike } from '../tensor.ts'
 import { leaves, mapTree, type Tree, unflatten } from '../tree.ts'

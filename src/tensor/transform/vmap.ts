@@ -1,6 +1,6 @@
 /** @file Batching: a function of single examples becomes one of batches, by rewriting the nodes it makes. */
-import { fail } from '../../base/index.ts'
 import { showSpec } from '../dtype.ts'
+import { fail } from '../mistake.ts'
 import { broadcastTo } from '../ops/broadcast.ts'
 import { normalizeAxis, transpose } from '../ops/shape.ts'
 import { opRow } from '../ops/table.ts'
