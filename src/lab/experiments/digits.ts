@@ -1,6 +1,5 @@
 /** @file The first experiment: a small convolutional network on the MNIST digits. */
 import { z } from 'zod'
-import { duration } from '../../base/index.ts'
 import { readSafetensors } from '../../checkpoint/index.ts'
 import { type ImageDataset, loadDataset, normalizeImages, type Split } from '../../data/index.ts'
 import {
@@ -62,7 +61,6 @@ interface Result {
   parameters: number
   trainImages: number
   testImages: number
-  secondsTraining: number
 }
 
 type Images = { image: Tensor; label: Tensor }
@@ -138,7 +136,6 @@ export const digits = defineExperiment<Config, Result>({
       `${set.title}: ${trainImages} training and ${set.test.count} test images; network of ${countParameters(start)} weights; ${threads} thread${threads === 1 ? '' : 's'}`,
     )
     const test = tableOf(set, set.test, set.test.count)
-    const began = performance.now()
     const steps = Math.ceil((c.epochs * trainImages) / c.batchSize)
     const result = await train<SmallCnnParameters, Images>({
       parameters: start,
@@ -179,10 +176,12 @@ export const digits = defineExperiment<Config, Result>({
         progress({
           done: step,
           total,
-          detail: `loss ${loss.toFixed(3)}${metrics['testAccuracy'] === undefined ? '' : ` · test ${percent(metrics['testAccuracy'])}`}`,
+          detail:
+            step === 0
+              ? 'compiling'
+              : `loss ${loss.toFixed(3)}${metrics['testAccuracy'] === undefined ? '' : ` · test ${percent(metrics['testAccuracy'])}`}`,
         }),
     })
-    const secondsTraining = (performance.now() - began) / 1000
 
     const found = await applyInBatches(
       (parameters: SmallCnnParameters, { image, label }: Images) => {
@@ -206,7 +205,6 @@ export const digits = defineExperiment<Config, Result>({
       parameters: countParameters(start),
       trainImages,
       testImages: set.test.count,
-      secondsTraining,
     }
   },
 
@@ -230,7 +228,11 @@ export const digits = defineExperiment<Config, Result>({
         },
         { label: 'test loss', value: result.testLoss.toFixed(4), note: 'nats per digit' },
         { label: 'weights', value: result.parameters.toLocaleString('en') },
-        { label: 'training', value: duration(result.secondsTraining), note: `${c.epochs} epochs` },
+        {
+          label: 'epochs',
+          value: String(c.epochs),
+          note: `of ${result.trainImages.toLocaleString('en')} digits`,
+        },
       ],
     }
   },
