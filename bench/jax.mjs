@@ -56,7 +56,7 @@ function hierarchicalCnn() {
     },
     x: array(oneHot(data.x, 8)),
     targets: data.targets.map((t) => array(oneHot(t, 8))),
-    rate: 0.1,
+    rate: 1,
   }
 }
 

@@ -38,13 +38,16 @@ export const problems = [
 
 /** Numbers in [0, 1) from a seed: a 32-bit xorshift, enough for filling a benchmark's arrays. */
 function uniform(seed) {
-  let x = seed >>> 0 || 1
-  return () => {
+  let x = Math.imul(seed, 0x9e3779b9) >>> 0 || 1
+  const next = () => {
     x ^= x << 13
     x ^= x >>> 17
     x ^= x << 5
     return (x >>> 0) / 2 ** 32
   }
+  // Neighbouring seeds begin alike.
+  for (let i = 0; i < 20; i++) next()
+  return next
 }
 
 /** { shape, data } of standard normal numbers, f32. */

@@ -22,7 +22,7 @@ const builders = {
     inputs: [asTensor(oneHot(data.x, 8))],
     loss: nn.crossEntropyLoss,
     optimizer: nn.sgd(),
-    learningRate: 0.1,
+    learningRate: 1,
   }),
   transformer: (data, width) => ({
     model: nn.transformer({

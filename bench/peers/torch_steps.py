@@ -15,7 +15,7 @@ turn, so that the loss falls to a floor well above 0 and gradients never fade in
 (which are flushed to zero all the same). The networks are defined in networks.py. Settings:
 
     mlp               batch 128, width 64 | 256 | 512, 10 classes, Adam 1e-3
-    hierarchical-cnn  v = 8, s = 2, L = 3, 8 classes, batch 128, width 64 | 256, SGD 0.1 (no momentum)
+    hierarchical-cnn  v = 8, s = 2, L = 3, 8 classes, batch 128, width 64 | 256, SGD 1.0 (no momentum)
     transformer       4 layers, width 128 (4 heads) | 256 (8 heads), 32 sequences of 32 tokens,
                       64 symbols, Adam 1e-3
     unet              28x28, batch 32, channels = width (32: 32-64 channels), 8 groups, Adam 1e-3
@@ -83,7 +83,7 @@ def problem(torch, chosen):
         x = F.one_hot(integers(8, 128, 8), 8).float()
         x = x if matmul else x.transpose(1, 2).contiguous()
         batches = [(x, integers(8, 128)) for _ in range(POOL)]
-        return build(8, 2, 3, width, 8), classify, batches, "sgd", 0.1
+        return build(8, 2, 3, width, 8), classify, batches, "sgd", 1.0
     if chosen.network == "transformer":
 
         def loss(model, tokens, following):
