@@ -2,7 +2,6 @@
 import { expect } from 'vitest'
 import { readSafetensors } from '../../src/checkpoint/index.ts'
 import {
-  cast,
   entries,
   fromEntries,
   type Tensor,
@@ -44,6 +43,7 @@ export function loadCase(file: string, name = file, dtype: 'f32' | 'f64' = 'f64'
     jvp: role('jvp'),
     hvp: role('hvp'),
     tangent: role('tangent'),
+    cotangent: role('cotangent'),
   }
 }
 

@@ -113,11 +113,12 @@ function parse(path: string, text: string | undefined) {
   const isRecord = (x: unknown): boolean => typeof x === 'object' && x !== null && !Array.isArray(x)
   if (!isRecord(counters) || !isRecord(fingerprint) || !isRecord(rates))
     return wrong('a part of its entry is missing')
-  const { step, sums, summed, stale, metrics } = counters
+  const { step, sums, summed, metrics, best, stale, reason } = counters
   const isCount = (n: unknown): boolean => Number.isSafeInteger(n) && (n as number) >= 0
   if (![step, summed, stale].every(isCount) || !Array.isArray(sums) || !isRecord(metrics))
     return wrong('its counters are damaged')
-  return { fingerprint, rates, counters }
+  // every field, in the order of a new run: a resumed run writes the same bytes
+  return { fingerprint, rates, counters: { step, sums, summed, metrics, best, stale, reason } }
 }
 
 const brief = (text: string | undefined): string =>
