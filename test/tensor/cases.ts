@@ -1059,6 +1059,8 @@ export const generators: Readonly<Record<string, CaseMaker>> = {
     { low: -3, high: 3 },
   ),
   silu: unary('silu', (x) => x / (1 + Math.exp(-x)), { low: -4, high: 4 }),
+  softplus: unary('softplus', (x) => (x > 100 ? x : Math.log1p(Math.exp(x))), { low: -4, high: 4 }),
+  bell: unary('bell', (x) => x / Math.exp(x * x), { low: -3, high: 3 }),
   copy: transparent('copy'),
   stopGradient: transparent('stopGradient', false),
   barrier: waiting,

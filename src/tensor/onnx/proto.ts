@@ -60,7 +60,7 @@ const string = (m: Message, field: number, value: string): void => bytes(m, fiel
 const nested = (m: Message, field: number, value: Message): void => {
   append(m, smallVarint((field << 3) | 2))
   append(m, smallVarint(value.length))
-  m.chunks.push(...value.chunks)
+  for (const chunk of value.chunks) m.chunks.push(chunk)
   m.length += value.length
 }
 const packed = (m: Message, field: number, values: readonly number[]): void => {

@@ -12,7 +12,6 @@ import { stopGradient } from './control.ts'
 import {
   add,
   div,
-  equal,
   erf,
   exp,
   less,
@@ -173,13 +172,23 @@ const root2 = Math.SQRT2
 /** Twice the standard normal distribution function. */
 const onePlusErf = (x: Tensor): Tensor => add(erf(mul(x, 1 / root2)), 1)
 
+/** h / exp h²: far out it divides by ∞, which is the right limit; its slope is written so that it has that limit too. */
+const bellSlope = (h: Tensor, t: Tensor): Tensor =>
+  mul(t, mul(sub(1, mul(square(h), 2)), exp(apply('neg', [square(h)]))))
+defineComposite('bell', {
+  define: ([h]) => [div(h!, exp(square(h!)))],
+  jvp: (node, [t]) => [t && bellSlope(node.inputs[0]!, t)],
+  vjp: (node, [g]) => [g && bellSlope(node.inputs[0]!, g)],
+  vmap: (_, inputs) => [apply('bell', inputs)],
+})
+
 /**
  * t · (Φ(x) + x φ(x)) = t/2 · (1 + erf h + 2/√π · h / exp h²) with h = x/√2: the erf is shared with the forward pass, and
- * dividing by exp h² saves a negation (far out it divides by ∞, which is the right limit).
+ * dividing by exp h² saves a negation.
  */
 function geluSlope(x: Tensor, t: Tensor): Tensor {
   const h = mul(x, 1 / root2)
-  const tail = mul(div(h, exp(square(h))), 2 / Math.sqrt(Math.PI))
+  const tail = mul(apply('bell', [h]), 2 / Math.sqrt(Math.PI))
   return mul(mul(t, 0.5), add(onePlusErf(x), tail))
 }
 defineComposite('gelu', {
@@ -222,12 +231,20 @@ defineComposite('silu', {
 /** x σ(x), also called swish. */
 export const silu = (x: Tensor): Tensor => apply('silu', [x])
 
+defineComposite('softplus', {
+  shape: ([x]) => {
+    requireFloat('softplus', x!)
+    return [{ shape: x!.shape, dtype: x!.dtype }]
+  },
+  define: ([x]) => [add(apply('relu', [x!]), log(add(exp(apply('neg', [apply('abs', [x!])])), 1)))],
+  // the kinks of the two terms cancel, in every derivative: it is a sigmoid
+  jvp: (node, [t]) => [t && mul(t, sigmoid(node.inputs[0]!))],
+  vjp: (node, [g]) => [g && mul(g, sigmoid(node.inputs[0]!))],
+  vmap: (_, inputs) => [apply('softplus', inputs)],
+})
+
 /** log(1 + eˣ), computed stably. */
-export const softplus = (x: Tensor): Tensor => {
-  const a = apply('abs', [x])
-  // (x + |x|) / 2 rather than relu(x): the slope at 0 comes out as 1/2
-  return add(mul(add(x, a), 0.5), log(add(exp(apply('neg', [a])), 1)))
-}
+export const softplus = (x: Tensor): Tensor => apply('softplus', [x])
 
 // --- cross-entropy ---
 
