@@ -85,9 +85,8 @@ function makeCheckpoint(
   // what the body closes over becomes an input, so that derivatives flow to it
   const nodes = nodesBetween(holes, results)
   const inside = new Set([...nodes, ...holes.map((h) => h.node)])
-  const captured = [
-    ...new Set(nodes.flatMap((node) => node.inputs.filter((x) => !inside.has(x.node) && !x.isConcrete))),
-  ]
+  const outside = [...nodes.flatMap((node) => node.inputs), ...results]
+  const captured = [...new Set(outside.filter((x) => !inside.has(x.node) && !x.isConcrete))]
   const extra = captured.map((x) => placeholder(x))
   const lookup = replay(nodes, new Map(captured.map((x, i) => [x, extra[i]!])), (inner, xs) =>
     applyAll(inner.op, xs, inner.attributes),
