@@ -68,7 +68,7 @@ export async function profile(args) {
     const { InferenceSession, Tensor } = ort.default ?? ort
     const create = async (bytes, options) => {
       const session = await InferenceSession.create(bytes, options)
-      sessions.push(session)
+      if (options.enableProfiling) sessions.push(session)
       return session
     }
     const backend = makeOnnxBackend('profiled', async () => ({ Tensor, InferenceSession: { create } }), {

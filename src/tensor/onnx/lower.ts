@@ -1,10 +1,12 @@
 /** @file A simplified graph as an ONNX model: names, constants, and one call of each row's lowering. */
 import { allocate, type Dtype, fromFloat64, isFloat, sameShape, type TypedArray } from '../dtype.ts'
 import { type Graph, nodesOf } from '../graph.ts'
+import { geometryOf } from '../ops/conv.ts'
 import { matmulFlags } from '../ops/matmul.ts'
 import { opRow } from '../ops/table.ts'
 import { evaluateNodes } from '../reference.ts'
 import type { Node, Tensor } from '../tensor.ts'
+import { emitConv } from './convolution.ts'
 import {
   type Emitter,
   microsoft,
@@ -17,8 +19,11 @@ import type { OnnxModel, OnnxNode, OnnxTensor } from './proto.ts'
 
 export const opset = 20
 
-/** Lower a graph. Inputs and outputs of zero size do not appear in the model: they carry nothing. */
-export function lower(graph: Graph, target: Target): OnnxModel {
+/**
+ * Lower a graph. Inputs and outputs of zero size do not appear in the model: they carry nothing. With target 'cpu', `block` is
+ * the processor's (`Emitter.block`).
+ */
+export function lower(graph: Graph, target: Target, block = 0): OnnxModel {
   const nodes: OnnxNode[] = []
   const initializers: OnnxTensor[] = []
   const constants = new Map<string, string>()
@@ -50,6 +55,7 @@ export function lower(graph: Graph, target: Target): OnnxModel {
   }
   const emitter: Emitter = {
     target,
+    block,
     nodes: emit,
     node: (op, inputs, attributes, domain = '') => emit(op, inputs, attributes, { domain })[0]!,
     constant: (data, shape) => constant(data, shape, dtypeOfArray(data)),
@@ -79,7 +85,7 @@ export function lower(graph: Graph, target: Target): OnnxModel {
     }
     const fused =
       target === 'cpu' || isFloat(node.outputs[0]!.dtype)
-        ? gemmWithBias(emitter, node, names, uses)
+        ? (gemmWithBias(emitter, node, names, uses) ?? convWithBias(emitter, node, names, uses))
         : undefined
     const results =
       fused ??
@@ -165,8 +171,39 @@ function gemmWithBias(
     if (alpha !== 1 && product.dtype !== 'f32') continue
     const [a, b] = product.node.inputs.map((x) => names.get(x)!)
     return [
-      e.node('Gemm', [a!, b!, names.get(bias)!], { transA: Number(transposeA), transB: Number(transposeB), alpha: { float: alpha } }),
+      e.node('Gemm', [a!, b!, names.get(bias)!], {
+        transA: Number(transposeA),
+        transB: Number(transposeB),
+        alpha: { float: alpha },
+      }),
     ]
+  }
+  return undefined
+}
+
+/** convolution + one number for each channel, when nobody else needs the bare convolution. */
+function convWithBias(
+  e: Emitter,
+  node: Node,
+  names: Map<Tensor, string>,
+  uses: Map<Tensor, number>,
+): string[] | undefined {
+  if (node.op !== 'add' || node.outputs[0]!.rank !== 4) return undefined
+  for (const [i, y] of node.inputs.entries()) {
+    const bias = node.inputs[1 - i]!
+    const channels = y.shape[1]!
+    if (
+      y.node.op !== 'conv' ||
+      !sameShape(y.shape, node.outputs[0]!.shape) ||
+      uses.get(y) !== 1 ||
+      bias.size !== channels ||
+      bias.shape.at(-3) !== channels ||
+      y.node.inputs.some((x) => x.size === 0)
+    )
+      continue
+    const [x, w] = y.node.inputs.map((t) => names.get(t)!)
+    const flat = e.reshape(names.get(bias)!, [channels])
+    return [emitConv(e, x!, w!, y.node.inputs, geometryOf(y.node.attributes), flat)]
   }
   return undefined
 }

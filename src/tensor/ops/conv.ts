@@ -8,7 +8,8 @@
  */
 import { requireFloat, requireSameDtype, type Spec, showSpec } from '../dtype.ts'
 import { fail } from '../mistake.ts'
-import { emitConv, emitConvInputGrad, emitConvKernelGrad } from '../onnx/convolution.ts'
+import { emitConv, emitConvInputGrad } from '../onnx/convolution.ts'
+import { emitConvKernelGrad } from '../onnx/convolution-kernel.ts'
 import { type Attributes, apply, type Node, type Tensor, zeros } from '../tensor.ts'
 import { broadcastTo } from './broadcast.ts'
 import { add } from './elementwise.ts'
@@ -33,7 +34,8 @@ export interface ConvGeometry {
 
 export const geometryOf = (attributes: Attributes): ConvGeometry => attributes as unknown as ConvGeometry
 
-const outputSize = (g: ConvGeometry): Pair =>
+/** Height and width of the output. */
+export const outputSize = (g: ConvGeometry): Pair =>
   [0, 1].map((i) => {
     const span = g.dilation[i]! * (g.kernel[i]! - 1) + 1
     return Math.floor((g.input[i]! + g.padding[i]![0] + g.padding[i]![1] - span) / g.stride[i]!) + 1

@@ -1,0 +1,214 @@
+/**
+ * @file Convolutions on the processor's own kernels against the reference: random geometries large enough to leave the plain
+ * kernels, every shape that has a route of its own, and what is emitted for which target.
+ */
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { sizeOf } from '../../src/tensor/dtype.ts'
+import { trace } from '../../src/tensor/graph.ts'
+import {
+  add,
+  conv2d,
+  grad,
+  makeOnnxBackend,
+  mul,
+  relu,
+  reshape,
+  spec,
+  sum,
+  type Tensor,
+  valueAndGrad,
+} from '../../src/tensor/index.ts'
+import { lower } from '../../src/tensor/onnx/lower.ts'
+import { type ConvGeometry, outputSize } from '../../src/tensor/ops/conv.ts'
+import { simplify } from '../../src/tensor/simplify.ts'
+import { apply } from '../../src/tensor/tensor.ts'
+import { type Draw, drawFrom, numbers, type Value } from './draw.ts'
+import { differences, type Job, onRuntime, referenceOf } from './run.ts'
+
+interface Case {
+  readonly n: number
+  readonly c: number
+  readonly o: number
+  readonly g: ConvGeometry
+}
+
+const value = (draw: Draw, shape: readonly number[]): Value => ({
+  shape,
+  dtype: 'f32',
+  values: numbers(draw, shape, 'f32', -1, 1),
+})
+
+/** The convolution and both adjoints, each of operands of its own. */
+function jobOf({ n, c, o, g }: Case, seed: number): Job {
+  const draw = drawFrom(seed)
+  const shapes = [
+    [n, c, ...g.input],
+    [o, c / g.groups, ...g.kernel],
+    [n, o, ...outputSize(g)],
+  ]
+  return {
+    label: JSON.stringify({ n, c, o, ...g }),
+    inputs: shapes.map((shape) => value(draw, shape)),
+    fn: (x, w, y) => [
+      apply('conv', [x!, w!], { ...g }),
+      apply('convInputGrad', [y!, w!], { ...g }),
+      apply('convKernelGrad', [x!, y!], { ...g }),
+    ],
+  }
+}
+
+async function agree(cases: readonly Case[]): Promise<void> {
+  const jobs = cases.map((c, i) => jobOf(c, i + 1))
+  const results = await onRuntime(jobs)
+  const wrong = jobs.flatMap((job, i) => differences(job.label, results[i]!, referenceOf(job), 2e-5))
+  expect(wrong).toEqual([])
+}
+
+const products = ({ n, c, o, g }: Case): number =>
+  (n * o * c * sizeOf(g.kernel) * sizeOf(outputSize(g))) / g.groups
+
+const pairOf = <T>(arbitrary: fc.Arbitrary<T>): fc.Arbitrary<[T, T]> => fc.tuple(arbitrary, arbitrary)
+
+const geometry: fc.Arbitrary<ConvGeometry> = fc.record({
+  stride: pairOf(fc.constantFrom(1, 1, 1, 2, 3)),
+  padding: pairOf(pairOf(fc.constantFrom(0, 0, 1, 1, 2, 3))),
+  dilation: pairOf(fc.constantFrom(1, 1, 1, 2, 3)),
+  groups: fc.constant(1),
+  input: pairOf(fc.integer({ min: 1, max: 13 })),
+  kernel: pairOf(fc.integer({ min: 1, max: 5 })),
+})
+
+const channels = fc.oneof(fc.integer({ min: 1, max: 50 }), fc.constantFrom(8, 16, 32, 48))
+
+/** Cases of half a million to three million products: enough for the fast routes, few enough for the interpreter. */
+const cases: fc.Arbitrary<Case> = fc
+  .record({
+    n: fc.oneof(fc.integer({ min: 1, max: 40 }), fc.constantFrom(1, 16, 32)),
+    c: channels,
+    o: channels,
+    g: geometry,
+  })
+  .filter((c) => outputSize(c.g).every((k) => k >= 1))
+  .filter((c) => products(c) > 5e5 && products(c) < 3e6)
+
+const plain = (size: number, kernel: number, more: Partial<ConvGeometry> = {}): ConvGeometry => ({
+  stride: [1, 1],
+  padding: [[0, 0], [0, 0]], // biome-ignore format: two pairs
+  dilation: [1, 1],
+  groups: 1,
+  input: [size, size],
+  kernel: [kernel, kernel],
+  ...more,
+})
+const around = (n: number): ConvGeometry['padding'] => [[n, n], [n, n]] // biome-ignore format: two pairs
+
+describe('convolutions on the runtime', () => {
+  it('agree with the reference on random geometries', async () => {
+    await fc.assert(
+      fc.asyncProperty(cases, async (c) => agree([c])),
+      { numRuns: 60, seed: 11 },
+    )
+  }, 240_000)
+
+  it('agree where a route of its own is taken', async () => {
+    const same = plain(8, 3, { padding: around(1) })
+    await agree([
+      { n: 16, c: 16, o: 32, g: same },
+      // one example, few examples, a batch that is no multiple of a block
+      { n: 1, c: 40, o: 40, g: same },
+      { n: 5, c: 16, o: 16, g: same },
+      { n: 19, c: 16, o: 16, g: same },
+      // few channels in, few out, surplus channels
+      { n: 16, c: 1, o: 32, g: plain(12, 5, { padding: around(2) }) },
+      { n: 32, c: 32, o: 1, g: plain(10, 3, { padding: around(1) }) },
+      { n: 8, c: 18, o: 35, g: same },
+      { n: 8, c: 13, o: 20, g: same },
+      // strides with every remainder, non-overlapping windows, gaps between windows
+      { n: 16, c: 16, o: 16, g: plain(9, 3, { stride: [2, 2], padding: around(1) }) },
+      { n: 16, c: 16, o: 16, g: plain(10, 3, { stride: [2, 2], padding: around(1) }) },
+      { n: 16, c: 16, o: 16, g: plain(11, 4, { stride: [3, 2], padding: [[2, 0], [1, 2]] }) }, // biome-ignore format: one line
+      { n: 16, c: 32, o: 32, g: plain(8, 2, { stride: [2, 2] }) },
+      { n: 16, c: 32, o: 32, g: plain(8, 1, { stride: [2, 2] }) },
+      // pointwise, dilated, padding wider than the image
+      { n: 16, c: 32, o: 32, g: plain(8, 1) },
+      { n: 16, c: 64, o: 64, g: plain(1, 1) },
+      { n: 16, c: 16, o: 16, g: plain(9, 3, { dilation: [2, 3], padding: around(3) }) },
+      { n: 16, c: 16, o: 16, g: plain(2, 5, { padding: around(4) }) },
+      // deep layers: more kernel than image
+      { n: 16, c: 96, o: 32, g: plain(3, 3, { padding: around(1) }) },
+      // groups and a kernel for each channel
+      { n: 16, c: 32, o: 64, g: plain(8, 3, { groups: 2, padding: around(1) }) },
+      { n: 64, c: 40, o: 40, g: plain(8, 3, { groups: 40, padding: around(1) }) },
+      { n: 64, c: 48, o: 48, g: plain(8, 3, { groups: 48, stride: [2, 1], padding: around(1) }) },
+    ])
+  }, 240_000)
+
+  it('agree in a chain with bias, where images stay in blocks between convolutions', async () => {
+    const draw = drawFrom(5)
+    const job: Job = {
+      label: 'chain',
+      inputs: [[16, 3, 8, 8], [32, 3, 3, 3], [32], [32, 32, 3, 3], [18, 32, 1, 1], [18]].map((s) => value(draw, s)), // biome-ignore format: one line
+      fn: (x, w1, b1, w2, w3, b3) => {
+        const loss = (p: readonly Tensor[]): Tensor => {
+          const [a, b, c, d, e] = p as [Tensor, Tensor, Tensor, Tensor, Tensor]
+          const first = relu(add(conv2d(x!, a, { padding: 1 }), reshape(b, [32, 1, 1])))
+          const second = add(first, conv2d(first, c, { padding: 1 }))
+          const third = add(conv2d(second, d), reshape(e, [1, 18, 1, 1]))
+          return sum(mul(third, third))
+        }
+        const { value: at, gradient } = valueAndGrad(loss)([w1!, b1!, w2!, w3!, b3!])
+        return [at, ...gradient]
+      },
+    }
+    const [results] = await onRuntime([job])
+    expect(differences(job.label, results!, referenceOf(job), 1e-4)).toEqual([])
+  })
+})
+
+describe('what convolutions become', () => {
+  const image = spec([16, 32, 8, 8])
+  const kernel = spec([32, 32, 3, 3])
+  const loss = (x: Tensor, w: Tensor): Tensor =>
+    sum(mul(conv2d(relu(conv2d(x, w, { padding: 1 })), w, { padding: 1 }), 2))
+  const { graph } = trace((x: Tensor, w: Tensor) => grad((v: Tensor) => loss(x, v))(w), [image, kernel])
+  const domainsOf = (target: 'portable' | 'cpu', block?: number): Set<string> =>
+    new Set(lower(simplify(graph, target), target, block).nodes.map((node) => node.domain))
+
+  it('is standard ONNX in a file and where the processor has no blocked kernels', () => {
+    expect([...domainsOf('portable')]).toEqual([''])
+    expect([...domainsOf('cpu', 0)]).not.toContain('com.microsoft.nchwc')
+  })
+
+  it.each([8, 16])('is blocked nodes in a training step where blocks have %i channels', (block) => {
+    const { nodes } = lower(simplify(graph, 'cpu'), 'cpu', block)
+    expect(nodes.filter((node) => /Conv/.test(node.op)).every((node) => /nchwc/.test(node.domain))).toBe(true)
+  })
+
+  it('falls back where the runtime refuses the probe', async () => {
+    const refused: string[] = []
+    const runtime = ((await import('onnxruntime-node')) as { default?: object }).default as {
+      Tensor: never
+      InferenceSession: { create(bytes: Uint8Array, options: object): Promise<unknown> }
+    }
+    const create = async (bytes: Uint8Array, options: object): Promise<unknown> => {
+      if (Buffer.from(bytes).includes('ReorderInput')) {
+        refused.push('probe')
+        throw new Error('no such operator')
+      }
+      return runtime.InferenceSession.create(bytes, options)
+    }
+    const backend = makeOnnxBackend('plain', async () => ({
+      Tensor: runtime.Tensor,
+      InferenceSession: { create },
+    }))
+    const job = jobOf({ n: 16, c: 16, o: 16, g: plain(8, 3, { padding: around(1) }) }, 3)
+    const { graph: program } = trace(job.fn as (...xs: Tensor[]) => Tensor[], job.inputs)
+    const executable = await backend.compile(program, {})
+    const [y] = await executable.run(job.inputs.map((x) => Float32Array.from(x.values)))
+    executable.dispose()
+    const got: Value = { ...program.outputs[0]!, values: [...(y as Float32Array)] }
+    expect(refused).toEqual(['probe'])
+    expect(differences('conv', [{ shape: program.outputs[0]!.shape, dtype: 'f32', values: got.values }], [referenceOf(job)[0]!], 2e-5)).toEqual([]) // biome-ignore format: one line
+  })
+})
