@@ -77,23 +77,15 @@ export async function compileStep<
     places.map(({ dtype, offset, size }) => set.get(dtype)!.subarray(offset, offset + size) as TypedArray),
   )
 
-  const write = (list: readonly Tensor[], side: number): void => {
-    for (const [i, t] of list.entries()) {
-      const expected = initialLeaves[i]
-      if (
-        !expected ||
-        t.dtype !== expected.dtype ||
-        !sameShape(t.shape, expected.shape) ||
-        list.length !== initialLeaves.length
-      )
-        fail(
-          'TL_SHAPE_MISMATCH',
-          `${name}: state leaf "${entries(initial as Tree<Tensor>)[i]?.[0]}" should be ${expected ? showSpec(expected) : 'absent'}, got ${showSpec(t)}`,
-        )
-      ;(views[side]![i] as Float64Array).set(t.data as Float64Array)
-    }
+  const write = (state: S, side: number): void => {
+    checkState(`${name}: the state given should have`, initial, state)
+    // all values first: a leaf without values must not leave a state half written
+    for (const [i, data] of leaves(state as Tree<Tensor>)
+      .map((t) => t.data)
+      .entries())
+      (views[side]![i] as Float64Array).set(data as Float64Array)
   }
-  write(initialLeaves, 0)
+  write(initial, 0)
 
   let template: O | undefined
   const steps = options.stepsPerCall ?? 1
@@ -112,7 +104,7 @@ export async function compileStep<
       : stateIn
     const advance = (state: S, given: readonly Tree<Tensor>[]): { state: S; outputs: O } => {
       const result = fn(state, ...(given as unknown as I))
-      checkState(name, initial, result.state)
+      checkState(`${name}: the step should return`, initial, result.state)
       return result
     }
     let state = unflatten(initial as Tree<Tensor>, list) as S
@@ -151,6 +143,8 @@ export async function compileStep<
   const inputSpecs = graph.inputs.slice(stateSpecs.length)
 
   let side = 0
+  let running = 0
+  let last: Promise<unknown> = Promise.resolve()
   const stateTree = (copy: boolean): S =>
     unflatten(
       initial as Tree<Tensor>,
@@ -170,13 +164,17 @@ export async function compileStep<
             `${name}: input ${i} should be ${showSpec(expected)}, got ${t instanceof Tensor ? showSpec(t) : String(t)}`,
           )
       }
-      const next = 1 - side
       const blank = outputSpecs.map(({ dtype, shape }) => allocate(dtype, sizeOf(shape)))
-      await executable.run(
-        [...stateArrays[side]!, ...list.map((t) => t.data)],
-        [...stateArrays[next]!, ...blank],
-      )
-      side = next
+      const data = list.map((t) => t.data)
+      // a step that is asked for before the last one is done begins from the state that one leaves
+      const turn = last.then(async () => {
+        const next = 1 - side
+        await executable.run([...stateArrays[side]!, ...data], [...stateArrays[next]!, ...blank])
+        side = next
+      })
+      running++
+      last = turn.catch(() => undefined).then(() => void running--)
+      await turn
       return unflatten(
         template as Tree<Tensor>,
         blank.map((data, i) => tensor(data, { shape: outputSpecs[i]!.shape })),
@@ -186,26 +184,25 @@ export async function compileStep<
       return stateTree(false)
     },
     copyState: () => stateTree(true),
-    setState: (state) => write(leaves(state as Tree<Tensor>), side),
+    setState: (state) => {
+      if (running) fail('TL_BAD_ARGUMENT', `${name}: setState while a step is running: await the step first`)
+      write(state, side)
+    },
     dispose: () => executable.dispose(),
   }
 }
 
-function checkState(name: string, before: Tree<Tensor>, after: Tree<Tensor>): void {
+/** Leaves with the same names, shapes and element types, or a message that begins with `what`. */
+function checkState(what: string, before: Tree<Tensor>, after: Tree<Tensor>): void {
   const list = entries(after)
   const expected = entries(before)
-  for (const [i, [path, t]] of expected.entries()) {
-    const got = list[i]
-    if (
-      list.length !== expected.length ||
-      !got ||
-      got[0] !== path ||
-      got[1].dtype !== t.dtype ||
-      !sameShape(got[1].shape, t.shape)
-    )
+  for (let i = 0; i < Math.max(list.length, expected.length); i++) {
+    const [path, t] = expected[i] ?? []
+    const [name, got] = list[i] ?? []
+    if (name !== path || !got || !t || got.dtype !== t.dtype || !sameShape(got.shape, t.shape))
       fail(
         'TL_SHAPE_MISMATCH',
-        `${name}: the step should return state "${path}" as ${showSpec(t)}, got ${got ? `"${got[0]}" ${showSpec(got[1])}` : 'nothing'}`,
+        `${what} state ${t ? `"${path}" as ${showSpec(t)}` : `of ${expected.length} leaves`}, got ${got instanceof Tensor ? `"${name}" ${showSpec(got)}` : String(got ?? 'nothing')}`,
       )
   }
 }

@@ -4,6 +4,7 @@
  * so a node's id (the order of creation) is also a topological order.
  */
 import {
+  allocate,
   type Dtype,
   dtypeOf,
   fromFloat64,
@@ -50,13 +51,14 @@ export class Tensor implements Spec {
   get size(): number {
     return sizeOf(this.shape)
   }
-  /** True when the values are known (a constant, or the result of a program). */
+  /** True when the values are known: a constant, the result of a program, or one value everywhere (`zeros`, `full`). */
   get isConcrete(): boolean {
-    return this.node.op === 'constant'
+    return this.node.op === 'constant' || isUniform(this.node)
   }
   /** The values in row-major order. Throws on a symbolic tensor: run the program, or `await evaluate(x)`. */
   get data(): TypedArray {
-    if (!this.isConcrete)
+    if (isUniform(this.node)) return spread(this)
+    if (this.node.op !== 'constant')
       fail(
         'TL_NOT_CONCRETE',
         `${showSpec(this)} has no values yet: it is the result of ${this.node.op} in a traced graph (compile and run the program, or await evaluate(x))`,
@@ -82,6 +84,20 @@ export class Tensor implements Spec {
   toString(): string {
     return `Tensor ${showSpec(this)}${this.isConcrete && this.size <= 16 ? ` ${JSON.stringify(this.toArray())}` : ''}`
   }
+}
+
+const isUniform = ({ op, inputs }: Node): boolean =>
+  op === 'broadcastTo' && inputs[0]!.node.op === 'constant' && inputs[0]!.size === 1
+
+const spreads = new WeakMap<Tensor, TypedArray>()
+/** The values of a uniform tensor, made when somebody asks for them. */
+function spread(x: Tensor): TypedArray {
+  const known = spreads.get(x)
+  if (known) return known
+  const values = allocate(x.dtype, x.size)
+  ;(values as Float64Array).fill(x.node.inputs[0]!.data[0] as number)
+  spreads.set(x, values)
+  return values
 }
 
 /** Make a node without checks; `applyAll` is the checked way. */

@@ -585,6 +585,11 @@ describe('mistakes name the operation, the shapes and the line', () => {
       /^valueAndGrad: expected the function to return one float scalar, got f32\[2,3\]/,
     ],
     [
+      'a number as a result',
+      () => grad((_: Tensor) => 3 as unknown as Tensor)(a),
+      /^vjp: expected tensors as results of the function, got 3/,
+    ],
+    [
       'vmap of different sizes',
       () => vmap((x: Tensor, y: Tensor) => add(x, y))(a, b),
       /^vmap: mapped axes differ in size: 2 and 4/,

@@ -5,7 +5,7 @@ import { apply, applyAll, type Node, placeholder, type Tensor } from '../tensor.
 import { forward } from '../transform/jvp.ts'
 import { backward } from '../transform/vjp.ts'
 import { batch } from '../transform/vmap.ts'
-import { nodesBetween, replay } from '../transform/walk.ts'
+import { nodesBetween, replay, resultsOf } from '../transform/walk.ts'
 import { leaves, mapTree, type Tree, unflatten } from '../tree.ts'
 import { broadcastTo } from './broadcast.ts'
 import { type Dense, defineOp, noDerivative } from './table.ts'
@@ -138,6 +138,6 @@ export const checkpoint =
     const value = f(...inner)
     return unflatten(
       value as Tree<Tensor>,
-      makeCheckpoint(holes, leaves(value as Tree<Tensor>), leaves(args as Tree<Tensor>)),
+      makeCheckpoint(holes, resultsOf('checkpoint', value), leaves(args as Tree<Tensor>)),
     ) as R
   }

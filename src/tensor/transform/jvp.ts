@@ -4,7 +4,7 @@ import { fail } from '../mistake.ts'
 import { type Maybe, opRow } from '../ops/table.ts'
 import { apply, applyAll, placeholder, type Tensor, zerosLike } from '../tensor.ts'
 import { leaves, mapTree, type Tree, unflatten } from '../tree.ts'
-import { nodesBetween, replay } from './walk.ts'
+import { nodesBetween, replay, resultsOf } from './walk.ts'
 
 /** Tangents of `targets` given those of `sources`. */
 export function forward(
@@ -49,7 +49,7 @@ export function jvp<A extends readonly Tree<Tensor>[], R extends Tree<Tensor>>(
   const sources = leaves(copies as Tree<Tensor>)
   const directions = leaves(tangents as Tree<Tensor>)
   checkTangents(sources, directions)
-  const targets = leaves(value as Tree<Tensor>)
+  const targets = resultsOf('jvp', value)
   const pushed = forward(
     sources,
     targets,

@@ -7,7 +7,7 @@ import { fail } from '../mistake.ts'
 import { type Maybe, opRow } from '../ops/table.ts'
 import { apply, onesLike, type Tensor, zerosLike } from '../tensor.ts'
 import { leaves, mapTree, type Tree, unflatten } from '../tree.ts'
-import { nodesBetween } from './walk.ts'
+import { nodesBetween, resultsOf } from './walk.ts'
 
 /** Cotangents of `sources` given those of `targets`; null where no path carries a derivative. */
 export function backward(
@@ -44,7 +44,7 @@ export function vjp<A extends readonly Tree<Tensor>[], R extends Tree<Tensor>>(
   const copies = copyTree(args)
   const value = f(...copies)
   const sources = leaves(copies as Tree<Tensor>)
-  const targets = leaves(value as Tree<Tensor>)
+  const targets = resultsOf('vjp', value)
   return {
     value,
     pullback: (cotangent) => {
@@ -65,7 +65,7 @@ export function vjp<A extends readonly Tree<Tensor>[], R extends Tree<Tensor>>(
 }
 
 function requireScalar(name: string, value: unknown): Tensor {
-  const [loss, ...rest] = leaves(value as Tree<Tensor>)
+  const [loss, ...rest] = resultsOf(name, value)
   if (!loss || rest.length || loss.size !== 1 || !isFloat(loss.dtype))
     fail(
       'TL_SHAPE_MISMATCH',

@@ -5,8 +5,8 @@ import { broadcastTo } from '../ops/broadcast.ts'
 import { normalizeAxis, transpose } from '../ops/shape.ts'
 import { opRow } from '../ops/table.ts'
 import { placeholder, type Tensor } from '../tensor.ts'
-import { leaves, mapTree, type Tree, unflatten } from '../tree.ts'
-import { nodesBetween } from './walk.ts'
+import { mapTree, type Tree, unflatten } from '../tree.ts'
+import { nodesBetween, resultsOf } from './walk.ts'
 
 function moveAxis(x: Tensor, from: number, to: number): Tensor {
   const order = x.shape.map((_, i) => i).filter((i) => i !== from)
@@ -73,6 +73,6 @@ export function vmap<A extends readonly Tree<Tensor>[], R extends Tree<Tensor>>(
     if (size === undefined)
       fail('TL_BAD_ARGUMENT', 'vmap: expected at least one mapped argument, got only null axes')
     const value = f(...inner)
-    return unflatten(value as Tree<Tensor>, batch(holes, given, leaves(value as Tree<Tensor>), size!)) as R
+    return unflatten(value as Tree<Tensor>, batch(holes, given, resultsOf('vmap', value), size!)) as R
   }
 }

@@ -1,5 +1,19 @@
 /** @file Which nodes lie between some tensors and others: the part of the graph a transformation has to visit. */
-import type { Node, Tensor } from '../tensor.ts'
+import { fail } from '../mistake.ts'
+import { type Node, Tensor } from '../tensor.ts'
+import { leaves, type Tree } from '../tree.ts'
+
+/** The leaves of what a function returned; they must be tensors. */
+export function resultsOf(name: string, value: unknown): Tensor[] {
+  const list = leaves(value as Tree<unknown>)
+  for (const leaf of list)
+    if (!(leaf instanceof Tensor))
+      fail(
+        'TL_BAD_ARGUMENT',
+        `${name}: expected tensors as results of the function, got ${String(leaf)} (make it one: tensor(…))`,
+      )
+  return list as Tensor[]
+}
 
 /**
  * Nodes on a path from `sources` to `targets`, in topological order (the sources' own nodes excluded). Nodes older than
