@@ -124,19 +124,37 @@ export function exportOnnx<A extends readonly Tree<Tensor>[], R extends Tree<Ten
   const bytes = model.initializers.reduce((n, t) => n + t.data.byteLength, 0)
   if (bytes > 2 ** 31 - 2 ** 20)
     fail('TL_UNSUPPORTED', `exportOnnx: ${bytes} bytes of weights exceed the 2 GB an ONNX file can hold`)
-  const renamed = new Map<string, string>()
-  for (const [i, name] of (options.inputNames ?? graph.inputNames).entries()) renamed.set(`i${i}`, name)
-  for (const [i, name] of (options.outputNames ?? graph.outputNames).entries()) renamed.set(`o${i}`, name)
-  if (new Set(renamed.values()).size !== renamed.size)
+  const { inputNames = graph.inputNames, outputNames = graph.outputNames } = options
+  for (const [kind, given, own] of [
+    ['input', inputNames, graph.inputs],
+    ['output', outputNames, graph.outputs],
+  ] as const)
+    if (given.length !== own.length)
+      fail(
+        'TL_BAD_ARGUMENT',
+        `exportOnnx: ${kind}Names: expected ${own.length} names, got ${given.length} (${given.join(', ')})`,
+      )
+  const renamed = new Map<string, string>([
+    ...inputNames.map((name, i) => [`i${i}`, name] as const),
+    ...outputNames.map((name, i) => [`o${i}`, name] as const),
+  ])
+  const taken = new Set(renamed.values())
+  if (taken.size !== renamed.size || taken.has(''))
     fail(
       'TL_BAD_ARGUMENT',
-      `exportOnnx: input and output names must differ from each other, got ${[...renamed.values()].join(', ')}`,
+      `exportOnnx: input and output names must differ from each other and not be empty, got ${[...renamed.values()].join(', ')}`,
     )
-  const rename = (name: string): string => renamed.get(name) ?? name
+  /** Values inside the program give way to the names chosen. */
+  const rename = (name: string): string => {
+    let result = renamed.get(name) ?? name
+    if (!renamed.has(name)) while (taken.has(result)) result = `_${result}`
+    return result
+  }
   return encodeModel({
     ...model,
     metadata: options.metadata ?? {},
     nodes: model.nodes.map((n) => ({ ...n, inputs: n.inputs.map(rename), outputs: n.outputs.map(rename) })),
+    initializers: model.initializers.map((v) => ({ ...v, name: rename(v.name) })),
     inputs: model.inputs.map((v) => ({ ...v, name: rename(v.name) })),
     outputs: model.outputs.map((v) => ({ ...v, name: rename(v.name) })),
   })

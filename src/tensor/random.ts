@@ -1,10 +1,8 @@
 /**
-// biome-ignore-all lint/correctness/noPrecisionLoss: published coefficients, kept as printed
  * @file Random numbers as pure functions of a key. Functions that return tensors work in graphs; those named `sample…` fill
  * typed arrays at once, with the same bits. Keys, bits, splits and uniform numbers are bit for bit those of `jax.random`
  * (partitionable Threefry, 32-bit).
  */
-
 import { requireFloat } from './dtype.ts'
 import { fail } from './mistake.ts'
 import {
@@ -52,7 +50,7 @@ const asTensor = (k: Key | Tensor): Tensor => ('dtype' in k ? (k as Tensor) : ke
 export const splitTensor = (k: Tensor, count = 2): Tensor => randomWords(k, [count])
 
 /** `foldIn` inside a graph, for a number known when the graph is built. */
-export const foldInTensor = (k: Tensor, data: number): Tensor => select(randomWords(k, [data + 1]), 0, data)
+export const foldInTensor = (k: Tensor, data: number): Tensor => randomWords(k, [], data >>> 0)
 
 /** Uniform 32-bit words. */
 export const bits = (k: Key | Tensor, shape: readonly number[]): Tensor => {
@@ -67,7 +65,10 @@ export function uniform(
   { low = 0, high = 1 }: { low?: number; high?: number } = {},
 ): Tensor {
   const unit = mul(cast(shiftRight(bits(k, shape), 9), 'f32'), 2 ** -23)
-  return low === 0 && high === 1 ? unit : add(mul(unit, high - low), low)
+  if (low === 0 && high === 1) return unit
+  if (!(Number.isFinite(low) && Number.isFinite(high) && low < high))
+    fail('TL_BAD_ARGUMENT', `uniform: expected finite bounds low < high, got low ${low}, high ${high}`)
+  return add(mul(unit, Math.fround(high) - Math.fround(low)), low)
 }
 
 // Inverse error function in single precision (Giles 2012): two polynomials in w = −log(1 − x²).
@@ -157,17 +158,24 @@ export function sampleNormal(k: Key, n: number): Float32Array {
   })
 }
 
-/** An unbiased integer 0 … bound − 1 for each of n draws. */
+/**
+ * An integer 0 … bound − 1 for each of n draws, from 64 random bits modulo the bound. Up to a bound of 2^16 these are the
+ * numbers of `jax.random.randint`, which keeps only 32 bits beyond.
+ */
 export function sampleIntegers(k: Key, n: number, bound: number): Int32Array {
   if (!(Number.isInteger(bound) && bound >= 1 && bound <= 2 ** 31))
     fail('TL_BAD_ARGUMENT', `sampleIntegers: expected a bound between 1 and 2^31, got ${bound}`)
-  const words = [0, 1].map((i) => sampleBits(foldIn(k, i), n))
-  // 64 random bits modulo the bound: the bias is below 2^-33
-  const step = 2 ** 32 % bound
-  return Int32Array.from(
-    { length: n },
-    (_, i) => ((words[0]![i]! % bound) * step + (words[1]![i]! % bound)) % bound,
-  )
+  const [high, low] = split(k).map((half) => sampleBits(half, n)) as [Uint32Array, Uint32Array]
+  const out = new Int32Array(n)
+  if (bound <= 2 ** 21) {
+    const step = 2 ** 32 % bound
+    for (let i = 0; i < n; i++) out[i] = ((high[i]! % bound) * step + (low[i]! % bound)) % bound
+  } else {
+    // the product would not fit a double
+    const wide = BigInt(bound)
+    for (let i = 0; i < n; i++) out[i] = Number(((BigInt(high[i]!) << 32n) | BigInt(low[i]!)) % wide)
+  }
+  return out
 }
 
 /** A random order of 0 … n − 1: repeated stable sorts by random words. */

@@ -288,7 +288,11 @@ defineElementwise('sigmoid', {
   f: (x) => (x >= 0 ? 1 / (1 + Math.exp(-x)) : Math.exp(x) / (1 + Math.exp(x))),
   push: [(t, _, y) => mul(t, mul(y, sub(1, y)))],
   dtype: float,
-  onnx: 'Sigmoid',
+  // the runtime's own optimizer may fuse x·σ(x) into a kernel that it lacks for f64: in files, the definition
+  onnx: (e, [x], node) =>
+    e.target === 'portable' && node.outputs[0]!.dtype === 'f64'
+      ? e.node('Reciprocal', [e.node('Add', [e.node('Exp', [e.node('Neg', [x!])]), e.scalar(1, 'f64')])])
+      : e.node('Sigmoid', [x!]),
 })
 defineElementwise('relu', {
   f: (x) => (x > 0 || Number.isNaN(x) ? x : 0),

@@ -55,25 +55,24 @@ function threefryBlock(key: Tensor, counter0: Tensor, counter1: Tensor): [Tensor
   return [x, y]
 }
 
-function counters(shape: readonly number[]): [Tensor, Tensor] {
-  const n = sizeOf(shape)
-  return [broadcastTo(scalar(0, 'u32'), [n]), iota([n], 0, 'u32')]
+function counters(n: number, first: number): [Tensor, Tensor] {
+  return [broadcastTo(scalar(0, 'u32'), [n]), add(iota([n], 0, 'u32'), scalar(first, 'u32'))]
 }
 
-/** Both words of the block for each counter 0 … n − 1, stacked last: key [2] ↦ [...shape, 2]. */
+/** Both words of the block for each counter first … first + n − 1, stacked last: key [2] ↦ [...shape, 2]. */
 defineComposite('randomWords', {
   define: ([key], attributes) => {
-    const shape = attributes['shape'] as number[]
+    const { shape, first } = attributes as { shape: number[]; first: number }
     if (key!.dtype !== 'u32' || key!.shape.length !== 1 || key!.shape[0] !== 2)
       fail(
         'TL_SHAPE_MISMATCH',
         `random: expected a key of u32[2], got ${showSpec(key!)} (make one with key(seed))`,
       )
-    if (sizeOf(shape) >= 2 ** 32)
-      fail('TL_BAD_ARGUMENT', `random: expected fewer than 2^32 elements, got [${shape}]`)
-    return [reshape(stack(threefryBlock(key!, ...counters(shape)), -1), [...shape, 2])]
+    if (first + sizeOf(shape) > 2 ** 32)
+      fail('TL_BAD_ARGUMENT', `random: expected at most 2^32 elements, got [${shape}]`)
+    return [reshape(stack(threefryBlock(key!, ...counters(sizeOf(shape), first)), -1), [...shape, 2])]
   },
 })
 
-export const randomWords = (key: Tensor, shape: readonly number[]): Tensor =>
-  apply('randomWords', [key], { shape: [...shape] })
+export const randomWords = (key: Tensor, shape: readonly number[], first = 0): Tensor =>
+  apply('randomWords', [key], { shape: [...shape], first })
