@@ -19,6 +19,8 @@ export interface Executable {
 
 export interface Backend {
   readonly name: string
+  /** True where pre-allocated outputs are filled in place, without a copy; steps then run their tails as kernels. */
+  readonly fillsOutputs?: boolean
   compile(graph: Graph, options: BackendOptions): Promise<Executable>
 }
 

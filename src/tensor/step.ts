@@ -1,13 +1,16 @@
 /**
- * @file Programs with state: (state, inputs) ↦ (state, outputs), run again and again. All state of one element type lives in
- * one flat buffer of which every tensor is a view; a second buffer receives the next state and the two are swapped, since
- * the runtime must never write what it reads.
+ * @file Programs with state: (state, inputs) ↦ (state, outputs), run again and again. All state lives in flat buffers of
+ * which every tensor is a view; a second set receives the next state and the two are swapped, since the runtime must never
+ * write what it reads. Elementwise updates at the end of a step (an optimizer's) run as fused kernels over the same memory.
  */
 import { fail } from '../base/index.ts'
+import type { Backend } from './backend.ts'
 import { backendOf, type CompileOptions } from './compile.ts'
 import { allocate, type Dtype, type Spec, sameShape, showSpec, sizeOf, type TypedArray } from './dtype.ts'
 import { type Graph, trace } from './graph.ts'
 import { concatenate, flatten, reshape, select, sliceAxis, stack } from './ops/shape.ts'
+import { simplify } from './simplify.ts'
+import { openTail, splitTail } from './tail/index.ts'
 import { Tensor, tensor } from './tensor.ts'
 import { entries, leaves, mapTree, type Tree, unflatten } from './tree.ts'
 
@@ -70,23 +73,6 @@ export async function compileStep<
   const isFlat =
     initialLeaves.length > 2 &&
     initialLeaves.reduce((n, t) => n + t.size, 0) / initialLeaves.length < flatBelow
-  const buffers = [0, 1].map(
-    () => new Map(dtypes.map((dtype) => [dtype, allocate(dtype, totals.get(dtype)!)])),
-  )
-  const views = buffers.map((set) =>
-    places.map(({ dtype, offset, size }) => set.get(dtype)!.subarray(offset, offset + size) as TypedArray),
-  )
-
-  const write = (state: S, side: number): void => {
-    checkState(`${name}: the state given should have`, initial, state)
-    // all values first: a leaf without values must not leave a state half written
-    for (const [i, data] of leaves(state as Tree<Tensor>)
-      .map((t) => t.data)
-      .entries())
-      (views[side]![i] as Float64Array).set(data as Float64Array)
-  }
-  write(initial, 0)
-
   let template: O | undefined
   const steps = options.stepsPerCall ?? 1
   if (!(Number.isInteger(steps) && steps >= 1))
@@ -135,10 +121,58 @@ export async function compileStep<
   const { graph } = trace(body as never, [stateSpecs as unknown as Tree<Spec>, ...wide], name) as {
     graph: Graph
   }
-  const executable = await backendOf(options.backend).compile(graph, options)
-  const stateArrays = buffers.map((set, side) =>
-    isFlat ? dtypes.map((dtype) => set.get(dtype)!) : views[side]!,
-  )
+  /** Memory for two sets of state, and what the runtime is given to compute. */
+  const open = (whole: Graph, { fillsOutputs }: Backend) => {
+    const count = stateSpecs.length
+    if (fillsOutputs && !isFlat && steps === 1) {
+      const simplified = simplify(whole, 'cpu')
+      const plan = splitTail(simplified, count)
+      const tail = plan && openTail(plan, simplified.inputs, count)
+      if (tail) {
+        const keptState = plan.kept.filter((i) => i < count)
+        return {
+          graph: plan.head,
+          views: tail.state,
+          arrays: tail.state,
+          targets: (side: number, blank: readonly TypedArray[]) => [
+            ...keptState.map((i) => tail.state[side]![i]!),
+            ...blank,
+            ...tail.boundary,
+          ],
+          finish: tail.run,
+        }
+      }
+    }
+    const buffers = [0, 1].map(
+      () => new Map(dtypes.map((dtype) => [dtype, allocate(dtype, totals.get(dtype)!)])),
+    )
+    const leafViews = buffers.map((set) =>
+      places.map(({ dtype, offset, size }) => set.get(dtype)!.subarray(offset, offset + size) as TypedArray),
+    )
+    const arrays = isFlat ? buffers.map((set) => dtypes.map((dtype) => set.get(dtype)!)) : leafViews
+    return {
+      graph: whole,
+      views: leafViews,
+      arrays,
+      targets: (side: number, blank: readonly TypedArray[]) => [...arrays[side]!, ...blank],
+      finish: () => undefined,
+    }
+  }
+  const backend = backendOf(options.backend)
+  const storage = open(graph, backend)
+  const executable = await backend.compile(storage.graph, options)
+  const views = storage.views
+  const write = (state: S, side: number): void => {
+    checkState(`${name}: the state given should have`, initial, state)
+    // all values first: a leaf without values must not leave a state half written
+    for (const [i, data] of leaves(state as Tree<Tensor>)
+      .map((t) => t.data)
+      .entries())
+      (views[side]![i] as Float64Array).set(data as Float64Array)
+  }
+
+  write(initial, 0)
+
   const outputSpecs = graph.outputs.slice(stateSpecs.length)
   const inputSpecs = graph.inputs.slice(stateSpecs.length)
 
@@ -169,7 +203,8 @@ export async function compileStep<
       // a step that is asked for before the last one is done begins from the state that one leaves
       const turn = last.then(async () => {
         const next = 1 - side
-        await executable.run([...stateArrays[side]!, ...data], [...stateArrays[next]!, ...blank])
+        await executable.run([...storage.arrays[side]!, ...data], storage.targets(next, blank))
+        storage.finish(side, data)
         side = next
       })
       running++

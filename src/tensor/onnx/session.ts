@@ -150,6 +150,7 @@ export function makeOnnxBackend(
 
   return {
     name,
+    fillsOutputs,
     async compile(graph: Graph, options: BackendOptions): Promise<Executable> {
       const ort = await load()
       const simple = simplify(graph, 'cpu')

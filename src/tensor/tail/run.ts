@@ -1,0 +1,89 @@
+/** @file A tail at work: one memory that holds state, gradients and scalars, and the kernels that run over it after the head. */
+import { allocate, type TypedArray } from '../dtype.ts'
+import type { Tensor } from '../tensor.ts'
+import type { TailPlan } from './partition.ts'
+import { compileKernels, hasSimd, mostPages, pageBytes } from './wasm.ts'
+
+/** Room for whole vectors after the last element, so that kernels never read beyond their own memory. */
+const alignment = 64
+const padded = (bytes: number): number => Math.ceil(bytes / alignment) * alignment
+
+export interface Tail {
+  /** Two sets of state, each with an array for every leaf. */
+  readonly state: readonly (readonly TypedArray[])[]
+  /** Where the head leaves what the kernels read. */
+  readonly boundary: readonly TypedArray[]
+  /** Make the new state of the other set from set `from`, the program's inputs (state left out) and the boundary. */
+  run(from: number, inputs: readonly TypedArray[]): void
+}
+
+/**
+ * Allocate and compile. `state` are the state's leaves as graph inputs, which come first among `inputs`. Undefined where the
+ * engine has no SIMD or the memory would exceed 4 GiB: the caller keeps the whole graph in the runtime then.
+ */
+export function openTail(plan: TailPlan, inputs: readonly Tensor[], stateCount: number): Tail | undefined {
+  const bytesOf = (t: Tensor): number => padded(allocate(t.dtype, 0).BYTES_PER_ELEMENT * t.size)
+  const state = inputs.slice(0, stateCount)
+  const total =
+    2 * state.reduce((n, t) => n + bytesOf(t), 0) + plan.boundary.reduce((n, t) => n + bytesOf(t), 0)
+  const pages = Math.ceil(total / pageBytes) + 1
+  if (!hasSimd() || pages > mostPages) return undefined
+  const memory = new WebAssembly.Memory({ initial: pages, maximum: pages })
+  let next = 0
+  const place = (t: Tensor): TypedArray => {
+    const make = allocate(t.dtype, 0).constructor as new (
+      buffer: ArrayBuffer,
+      offset: number,
+      length: number,
+    ) => TypedArray
+    const view = new make(memory.buffer as ArrayBuffer, next, t.size)
+    next += bytesOf(t)
+    return view
+  }
+  const sets = [state.map(place), state.map(place)]
+  const boundary = plan.boundary.map(place)
+  const functions = compileKernels(plan.kernels, memory)
+  const inputIndex = new Map(inputs.map((t, i) => [t, i]))
+  const boundaryIndex = new Map(plan.boundary.map((t, i) => [t, i]))
+  // vectors must be state or come from the head: other inputs lie outside the memory
+  for (const t of plan.kernels.flatMap((k) => k.vectors))
+    if (inputIndex.get(t)! >= stateCount) return undefined
+
+  const calls = [0, 1].map((from) =>
+    plan.kernels.map((kernel, k) => {
+      const source = (t: Tensor): TypedArray => {
+        const i = boundaryIndex.get(t)
+        return i === undefined ? sets[from]![inputIndex.get(t)!]! : boundary[i]!
+      }
+      const addresses = [
+        ...kernel.vectors.map((t) => source(t).byteOffset),
+        ...kernel.results.map((r) => sets[1 - from]![r.outputs[0]!]!.byteOffset),
+      ]
+      const extra = kernel.results.flatMap((r) =>
+        r.outputs.slice(1).map((i) => [sets[1 - from]![r.outputs[0]!]!, sets[1 - from]![i]!] as const),
+      )
+      const scalars = kernel.scalars.map((t) => {
+        const i = inputIndex.get(t)
+        if (i === undefined) return { fixed: boundary[boundaryIndex.get(t)!]!, input: -1 }
+        return i < stateCount
+          ? { fixed: sets[from]![i]!, input: -1 }
+          : { fixed: undefined, input: i - stateCount }
+      })
+      return { run: functions[k]!, addresses, bytes: Math.ceil(kernel.size / 4) * 16, scalars, extra }
+    }),
+  )
+  return {
+    state: sets,
+    boundary,
+    run(from, inputsNow) {
+      for (const { run, addresses, bytes, scalars, extra } of calls[from]!) {
+        run(
+          ...addresses,
+          bytes,
+          ...scalars.map(({ fixed, input }) => Number((fixed ?? inputsNow[input]!)[0])),
+        )
+        for (const [source, target] of extra) (target as Float32Array).set(source as Float32Array)
+      }
+    },
+  }
+}
