@@ -36,7 +36,7 @@ export function violations(source) {
     if (here === 'index.ts') continue
     if (!level.has(room))
       found.push(`${here}: unknown floor "${room}" (known: ${[...level.keys()].join(', ')})`)
-    for (const match of readFileSync(file, 'utf8').matchAll(/(?:from|import)\s*\(?\s*'(\.[^']+)'/g)) {
+    for (const match of readFileSync(file, 'utf8').matchAll(/(?:from|import)\s*\(?\s*['"](\.[^'"]+)['"]/g)) {
       const target = relative(source, resolve(dirname(file), match[1]))
       const other = target.split('/')[0]
       if (other === room) continue

@@ -8,7 +8,10 @@ const isBranch = (value: unknown): value is Record<string, unknown> | unknown[] 
   if (Array.isArray(value)) return true
   if (typeof value !== 'object' || value === null) return false
   const prototype = Object.getPrototypeOf(value)
-  return (prototype === Object.prototype || prototype === null) && typeof (value as { dtype?: unknown }).dtype !== 'string'
+  return (
+    (prototype === Object.prototype || prototype === null) &&
+    typeof (value as { dtype?: unknown }).dtype !== 'string'
+  )
 }
 
 /** Leaves with their dotted names, in the order of the keys. Empty branches vanish; `undefined` leaves are skipped. */
@@ -16,8 +19,8 @@ export function entries<T>(tree: Tree<T>, prefix = ''): [string, T][] {
   if (tree === undefined) return []
   if (!isBranch(tree)) return [[prefix, tree as T]]
   return Object.entries(tree).flatMap(([key, value]) => {
-    if (key.includes('.'))
-      fail('TL_BAD_ARGUMENT', `tree key "${key}": expected no dots, they separate levels in names`)
+    if (key.includes('.') || key === '')
+      fail('TL_BAD_ARGUMENT', `tree key "${key}": expected a name without dots, they separate levels`)
     return entries(value as Tree<T>, prefix ? `${prefix}.${key}` : key)
   })
 }
@@ -45,50 +48,68 @@ export function unflatten<T, U>(like: Tree<T>, values: readonly U[]): Tree<U> {
   return tree
 }
 
-/** Combine trees of one structure leaf by leaf; a structure that differs is named. */
+/** Combine trees of one structure leaf by leaf (the order of keys does not matter); a structure that differs is named. */
 export function zipTrees<T, U>(f: (...leaves: T[]) => U, first: Tree<T>, ...rest: Tree<T>[]): Tree<U> {
   const names = entries(first).map(([name]) => name)
   const others = rest.map((tree) => {
-    const list = entries(tree)
-    if (list.length !== names.length || list.some(([name], i) => name !== names[i]))
-      fail(
-        'TL_BAD_ARGUMENT',
-        `trees differ: expected leaves ${names.join(', ')}; got ${list.map(([name]) => name).join(', ')}`,
-      )
-    return list.map(([, leaf]) => leaf)
+    const list = new Map(entries(tree))
+    if (list.size !== names.length || names.some((name) => !list.has(name)))
+      fail('TL_BAD_ARGUMENT', `trees differ: ${differenceOf(names, [...list.keys()])}`)
+    return list
   })
-  let next = 0
-  return mapTree(first, (leaf) => {
-    const i = next++
-    return f(leaf, ...others.map((list) => list[i]!))
-  })
+  return mapTree(first, (leaf, name) => f(leaf, ...others.map((list) => list.get(name)!)))
+}
+
+/** Names that only one of two trees has, the first few of each. */
+function differenceOf(expected: readonly string[], got: readonly string[]): string {
+  const few = (list: readonly string[]): string =>
+    list.length > 4 ? `${list.slice(0, 4).join(', ')} and ${list.length - 4} more` : list.join(', ')
+  const missing = expected.filter((name) => !got.includes(name))
+  const extra = got.filter((name) => !expected.includes(name))
+  return [
+    ...(missing.length ? [`${few(missing)} missing`] : []),
+    ...(extra.length ? [`${few(extra)} not expected`] : []),
+  ].join('; ')
 }
 
 /** Build a tree from dotted names; runs of keys 0, 1, 2, … become lists. Inverse of `entries`. */
 export function fromEntries<T>(list: Iterable<readonly [string, T]>): Tree<T> {
-  const isLeaf = new Set<object>()
-  const root: Record<string, unknown> = Object.create(null)
+  /** A branch under construction, so that leaves of any kind can be told from it. */
+  class Branch extends Map<string, Branch | { readonly leaf: T }> {}
+  const root = new Branch()
+  let whole: { readonly leaf: T } | undefined
   for (const [name, leaf] of list) {
-    if (name === '') return leaf
+    if (whole || (name === '' && root.size))
+      fail('TL_BAD_ARGUMENT', `name "${name}": a leaf without a name is the whole tree, it has no siblings`)
+    if (name === '') {
+      whole = { leaf }
+      continue
+    }
     const path = name.split('.')
     let branch = root
     for (const key of path.slice(0, -1)) {
-      branch[key] ??= Object.create(null)
-      branch = branch[key] as Record<string, unknown>
-      if (isLeaf.has(branch))
-        fail('TL_BAD_ARGUMENT', `name "${name}": "${key}" is already a tensor, it cannot hold others`)
+      const next = branch.get(key) ?? new Branch()
+      if (!(next instanceof Branch))
+        fail('TL_BAD_ARGUMENT', `name "${name}": "${key}" is already a leaf, it cannot hold others`)
+      branch.set(key, next)
+      branch = next
     }
     const last = path.at(-1)!
-    if (last in branch) fail('TL_BAD_ARGUMENT', `name "${name}" appears twice`)
-    branch[last] = leaf
-    if (typeof leaf === 'object' && leaf !== null) isLeaf.add(leaf)
+    if (branch.has(last))
+      fail(
+        'TL_BAD_ARGUMENT',
+        branch.get(last) instanceof Branch
+          ? `name "${name}": it already holds others, it cannot be a leaf`
+          : `name "${name}" appears twice`,
+      )
+    branch.set(last, { leaf })
   }
-  const build = (branch: unknown): Tree<T> => {
-    if (typeof branch !== 'object' || branch === null || isLeaf.has(branch)) return branch as T
-    const keys = Object.keys(branch)
-    const values = keys.map((key) => build((branch as Record<string, unknown>)[key]))
-    if (keys.length && keys.every((key, i) => key === String(i))) return values
-    return Object.fromEntries(keys.map((key, i) => [key, values[i]!]))
+  const build = (node: Branch | { readonly leaf: T }): Tree<T> => {
+    if (!(node instanceof Branch)) return node.leaf
+    // a list, whatever the order of its names
+    const items = Array.from({ length: node.size }, (_, i) => node.get(String(i)))
+    if (node.size && items.every((item) => item !== undefined)) return items.map((item) => build(item!))
+    return Object.fromEntries(Array.from(node, ([key, value]) => [key, build(value)]))
   }
-  return build(root)
+  return whole ? whole.leaf : build(root)
 }
