@@ -37,6 +37,7 @@ export {
   hierarchicalConv,
   hierarchicalConv2d,
   hierarchicalConvTranspose,
+  joinNeighbours,
   joinTiles,
   joinWindows,
   splitWindows,

@@ -61,8 +61,25 @@ describe('line chart', () => {
     ]
     const log = lineChart({ ...text, xLabel: '', yLabel: '', yScale: 'log', series: [{ name: 'a', points }] })
     expect(log.svg).not.toMatch(/NaN|Infinity/)
-    const empty = lineChart({ ...text, xLabel: '', yLabel: '', series: [{ name: 'a', points: [] }] })
-    expect(empty.svg).not.toMatch(/NaN|Infinity/)
+    const band = points.map((point) => ({ ...point, low: 0, high: point.y ?? 0 }))
+    const banded = lineChart({
+      ...text,
+      xLabel: '',
+      yLabel: '',
+      yScale: 'log',
+      series: [{ name: 'a', points: band }],
+    })
+    expect(banded.svg).not.toMatch(/NaN|Infinity/)
+    for (const yScale of ['linear', 'log'] as const) {
+      const empty = lineChart({
+        ...text,
+        xLabel: '',
+        yLabel: '',
+        yScale,
+        series: [{ name: 'a', points: [] }],
+      })
+      expect(empty.svg).not.toMatch(/NaN|Infinity/)
+    }
   })
 
   it('spreads labels apart with the least movement', () => {

@@ -3,10 +3,14 @@ import { describe, expect, it } from 'vitest'
 import * as nn from '../../src/nn/index.ts'
 import {
   compile,
+  conv2d,
   entries,
   grad,
   jvp,
+  matmul,
+  pad,
   random,
+  relu,
   type Tensor,
   type Tree,
   tanh,
@@ -223,6 +227,33 @@ describe('layers by definition', () => {
     const signal = normal(1, 2, 6, 3)
     const back = await computed(() => nn.splitWindows(nn.joinWindows(signal, 3), 3))
     expect([...back.data]).toEqual([...signal.data])
+  })
+  it('the small CNN is a 6×6 convolution with step 2, a 2×2 one, and two dense layers, for sides that are even or odd', async () => {
+    const net = nn.smallCnn({ image: [3, 7, 10], classes: 4, channels: [5, 6], hidden: 8 })
+    const p = jittered(net.init(key)) as nn.SmallCnnParameters
+    const x = normal(1, 2, 3, 7, 10)
+    /** [O, (i, j), (row, column), C] ↦ [O, C, 2 i + row, 2 j + column] */
+    const kernel = (t: Tensor, size: number, channels: number) =>
+      t
+        .reshape([t.shape[0]!, size, size, 2, 2, channels])
+        .transpose([0, 5, 1, 3, 2, 4])
+        .reshape([t.shape[0]!, channels, 2 * size, 2 * size])
+    const direct = () => {
+      const even = pad(x, { low: [0, 0, 0, 0], high: [0, 0, 1, 0] })
+      const bias = (t: Tensor) => t.reshape([t.size, 1, 1])
+      const [a, b] = p.stages as [nn.DenseParameters, nn.DenseParameters]
+      const h = relu(conv2d(even, kernel(a.weight, 3, 3), { stride: 2, padding: 2 }).add(bias(a.bias!)))
+      const odd = pad(h, { low: [0, 0, 0, 0], high: [0, 0, 0, 1] })
+      const top = relu(conv2d(odd, kernel(b.weight, 1, 5), { stride: 2 }).add(bias(b.bias!)))
+      const flat = top.transpose([0, 2, 3, 1]).reshape([2, 2 * 3 * 6])
+      const hidden = relu(matmul(flat, p.hidden.weight, { transposeB: true }).add(p.hidden.bias!))
+      return matmul(hidden, p.readout.weight, { transposeB: true }).add(p.readout.bias!)
+    }
+    expect(relativeError(await computed(() => net.apply(p, x)), await computed(direct))).toBeLessThan(1e-12)
+    await checkGradients((v: { p: nn.SmallCnnParameters }) => net.apply(v.p, x), { p }, { probes: 3 })
+    expect(() => nn.smallCnn({ image: [1, 4, 4], classes: 2, channels: [1, 2, 3] })).toThrow(
+      /expected 1 to 2 stages/,
+    )
   })
   it('sinusoidal features are sines and cosines of t at geometric frequencies', async () => {
     const y = await computed(() => nn.sinusoidalFeatures(tensor(Int32Array.of(0, 7)), 6, { dtype: 'f64' }))

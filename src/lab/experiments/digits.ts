@@ -41,8 +41,8 @@ const config = z.strictObject({
     .array(z.int().min(1).max(512))
     .min(1)
     .max(4)
-    .default([16, 32, 64])
-    .describe('of each 3×3 stage'),
+    .default([32, 64])
+    .describe('of each stage: windows of 6×6 pixels with step 2, then tiles of 2×2'),
   dropout: z.number().min(0).lt(1).default(0.2).describe('before the dense layer'),
   averageDecay: z
     .number()
@@ -119,7 +119,7 @@ export const digits = defineExperiment<Config, Result>({
   config,
   presets: {
     quick: { epochs: 1, examples: 12000 },
-    paper: { epochs: 20, channels: [32, 64, 128] },
+    paper: { epochs: 20, channels: [48, 96] },
   },
 
   async run({ config: c, threads, statePath, resumed, signal, resumeFrom, metric, log, progress, write }) {
@@ -374,7 +374,7 @@ const accuracyFigure = (runs: readonly View[]): Figure =>
           x: m['epoch'] as number,
           y: Math.max(floor, error),
           low: Math.max(floor, error - deviation),
-          high: error + deviation,
+          high: Math.max(floor, error + deviation),
         }
       }),
     })),

@@ -124,10 +124,24 @@ export function lineChart(chart: LineChart): Figure {
   const labelRoom = Math.max(0, ...labelled.map(({ series }) => textWidth(series.name)))
 
   const all = lines.flat().filter(({ y }) => !Number.isNaN(y))
-  const extent = (values: number[]): [number, number] =>
-    values.length > 0 ? [Math.min(...values), Math.max(...values)] : [0, 1]
-  const xDomain = chart.xDomain ?? extent(all.map(({ x }) => x))
-  const yDomain = chart.yDomain ?? extent(all.flatMap(({ y, low = y!, high = y! }) => [low, high]))
+  /** A log axis shows what is above 0. */
+  const extent = (values: number[], scale: LineChart['xScale']): [number, number] => {
+    const shown = scale === 'log' ? values.filter((value) => value > 0) : values
+    if (shown.length === 0) return scale === 'log' ? [1, 10] : [0, 1]
+    return [Math.min(...shown), Math.max(...shown)]
+  }
+  const xDomain =
+    chart.xDomain ??
+    extent(
+      all.map(({ x }) => x),
+      chart.xScale,
+    )
+  const yDomain =
+    chart.yDomain ??
+    extent(
+      all.flatMap(({ y, low = y!, high = y! }) => [low, high]),
+      chart.yScale,
+    )
   const xTicks = chart.xScale === 'log' ? logTicks(...xDomain) : Math.floor(width / 90)
   const yTicks = chart.yScale === 'log' ? logTicks(...yDomain) : 5
   const axis = { label: null, color: color('muted'), fontSize: 12 }

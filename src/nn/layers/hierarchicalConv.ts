@@ -3,7 +3,7 @@
  * a window is a reshape and the layer one matrix product. Signals are [N, T, C] here, not [N, C, T].
  */
 import { fail } from '../../base/index.ts'
-import { reshape, showSpec, type Tensor, transpose } from '../../tensor/index.ts'
+import { concatenate, pad, reshape, showSpec, slice, type Tensor, transpose } from '../../tensor/index.ts'
 import type { Layer } from '../layer.ts'
 import { type DenseOptions, type DenseParameters, dense } from './dense.ts'
 
@@ -40,6 +40,18 @@ export function joinTiles(x: Tensor, tile: number): Tensor {
   const [rows, columns] = [height / tile, width / tile]
   const open = reshape(x, [n, rows, tile, columns, tile * channels])
   return reshape(transpose(open, [0, 1, 3, 2, 4]), [n, rows, columns, tile * tile * channels])
+}
+
+/** Each place with its eight neighbours (zeros outside): [N, H, W, C] ↦ [N, H, W, 9 · C], row before column before channel. */
+export function joinNeighbours(x: Tensor): Tensor {
+  const [n, height, width, channels] = x.shape as [number, number, number, number]
+  if (x.rank !== 4) fail('TL_SHAPE_MISMATCH', `joinNeighbours: expected [N, H, W, C], got ${showSpec(x)}`)
+  const wide = pad(x, { low: [0, 1, 1, 0], high: [0, 1, 1, 0] })
+  const shifted = Array.from({ length: 9 }, (_, k) => {
+    const [row, column] = [Math.floor(k / 3), k % 3]
+    return slice(wide, [0, row, column, 0], [n, row + height, column + width, channels])
+  })
+  return concatenate(shifted, 3)
 }
 
 /** Convolution with kernel and stride `window`: [N, T, inputs] ↦ [N, T / window, outputs]; weight [outputs, window · inputs]. */

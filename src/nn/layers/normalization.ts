@@ -2,7 +2,7 @@
 import { fail } from '../../base/index.ts'
 import {
   add,
-  mean,
+  broadcastTo,
   mul,
   reshape,
   rsqrt,
@@ -10,6 +10,7 @@ import {
   square,
   stopGradient,
   sub,
+  sum,
   type Tensor,
   layerNorm as tensorLayerNorm,
   rmsNorm as tensorRmsNorm,
@@ -78,22 +79,27 @@ export function groupNorm(
 }
 
 /**
- * y = a x + b with a, b for each example and channel: one pass over x for the result, two for the moments. The variance is
- * taken about a constant c = mean, as E(x − c)² − (E x − c)², which has the right derivatives of every order while the
- * second term, zero in value, keeps the backward pass from going through the mean at every element.
+ * y = a (x − c) + b with a, b and c for each example and channel, where c is the mean, constant in the derivative: then the
+ * variance is E(x − c)² − (E x − c)², which has the right derivatives of every order while the second term, zero in value,
+ * keeps the backward pass from going through the mean at every element. Images keep their shape throughout.
  */
 function normalizeGroups(x: Tensor, weight: Tensor, bias: Tensor, groups: number, epsilon: number): Tensor {
-  const [n, channels] = x.shape as [number, number]
+  const [n, channels, ...space] = x.shape as [number, number, ...number[]]
   const perGroup = channels / groups
-  const grouped = reshape(x, [n, groups, x.size / (n * groups)])
-  const centre = mean(grouped, -1, { keepDims: true }) // [N, G, 1]
+  const axes = space.map((_, i) => i + 2)
+  const perElement = (groups * n) / x.size
+  /** Mean over a group: [N, C, ...] ↦ [N, G, 1] */
+  const groupMean = (t: Tensor): Tensor =>
+    mul(sum(reshape(sum(t, axes), [n, groups, perGroup]), -1, { keepDims: true }), perElement)
+  /** [N, G, C/G] ↦ [N, C, 1, ...] */
+  const perChannel = (t: Tensor): Tensor =>
+    reshape(broadcastTo(t, [n, groups, perGroup]), [n, channels, ...space.map(() => 1)])
+  const centre = groupMean(x)
   const fixed = stopGradient(centre)
-  const spread = sub(mean(square(sub(grouped, fixed)), -1, { keepDims: true }), square(sub(centre, fixed)))
-  const inverse = rsqrt(add(spread, epsilon))
-  const scale = mul(inverse, reshape(weight, [groups, perGroup])) // [N, G, C/G]
-  const shift = sub(reshape(bias, [groups, perGroup]), mul(centre, scale))
-  const positions = x.size / (n * channels)
-  const perChannel = (t: Tensor): Tensor => reshape(t, [n, channels, 1])
-  const y = add(mul(reshape(x, [n, channels, positions]), perChannel(scale)), perChannel(shift))
-  return reshape(y, x.shape)
+  const centred = sub(x, perChannel(fixed))
+  const offset = sub(centre, fixed)
+  const inverse = rsqrt(add(sub(groupMean(square(centred)), square(offset)), epsilon))
+  const scale = mul(inverse, reshape(weight, [groups, perGroup]))
+  const shift = sub(reshape(bias, [groups, perGroup]), mul(offset, scale))
+  return add(mul(centred, perChannel(scale)), perChannel(shift))
 }
