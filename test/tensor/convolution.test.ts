@@ -8,16 +8,27 @@ import { sizeOf } from '../../src/tensor/dtype.ts'
 import { trace } from '../../src/tensor/graph.ts'
 import {
   add,
+  broadcastTo,
+  concatenate,
   conv2d,
   grad,
+  greater,
   makeOnnxBackend,
   mul,
+  neg,
   relu,
   reshape,
+  sigmoid,
+  silu,
+  slice,
   spec,
+  split,
+  sub,
   sum,
   type Tensor,
+  tanh,
   valueAndGrad,
+  where,
 } from '../../src/tensor/index.ts'
 import { lower } from '../../src/tensor/onnx/lower.ts'
 import { type ConvGeometry, outputSize } from '../../src/tensor/ops/conv.ts'
@@ -163,6 +174,106 @@ describe('convolutions on the runtime', () => {
     }
     const [results] = await onRuntime([job])
     expect(differences(job.label, results!, referenceOf(job), 1e-4)).toEqual([])
+  })
+})
+
+/** A step of a random program over images: their places in the list so far are drawn, results are appended. */
+type Step = (images: Tensor[], pick: () => Tensor, perChannel: () => Tensor, w: Tensor) => Tensor
+
+const doubled = (x: Tensor): Tensor => {
+  const [n, c, h, w] = x.shape as [number, number, number, number]
+  return reshape(broadcastTo(reshape(x, [n, c, h, 1, w, 1]), [n, c, h, 2, w, 2]), [n, c, 2 * h, 2 * w])
+}
+const halved = (x: Tensor): Tensor => {
+  const [n, c, h, w] = x.shape as [number, number, number, number]
+  return mul(sum(reshape(x, [n, c, h / 2, 2, w / 2, 2]), [3, 5]), 0.25)
+}
+
+const steps: readonly Step[] = [
+  (_, pick) => relu(pick()),
+  (_, pick) => sigmoid(pick()),
+  (_, pick) => silu(pick()),
+  (_, pick) => neg(tanh(pick())),
+  (_, pick) => add(pick(), pick()),
+  (_, pick) => sub(pick(), pick()),
+  (_, pick) => mul(mul(pick(), pick()), 0.5),
+  (_, pick) => sub(1, mul(pick(), 0.5)),
+  (_, pick, channel) => add(pick(), channel()),
+  (_, pick, channel) => sub(channel(), pick()),
+  (_, pick, channel) => mul(channel(), pick()),
+  (_, pick, channel) => add(mul(pick(), channel()), channel()),
+  (_, pick, channel) => sub(sub(mul(pick(), channel()), channel()), mul(channel(), pick())),
+  (_, pick, channel) => {
+    const x = mul(pick(), channel())
+    return add(add(x, x), add(pick(), channel()))
+  },
+  (_, pick) => where(greater(pick(), 0), pick(), pick()),
+  (_, pick) => {
+    const both = concatenate([pick(), pick()], 1)
+    const [n, c, h, w] = both.shape as [number, number, number, number]
+    return slice(both, [0, 16, 0, 0], [n, 16 + c / 2, h, w])
+  },
+  (_, pick) => add(...(split(concatenate([pick(), pick()], 1), 2, 1) as [Tensor, Tensor])),
+  (_, pick) => halved(sigmoid(doubled(pick()))),
+  (_, pick) => {
+    const x = pick()
+    return sub(x, mul(sum(x, [2, 3], { keepDims: true }), 1 / 64))
+  },
+  (_, pick) => add(pick(), reshape(sum(pick(), [0, 2, 3]), [-1, 1, 1])),
+  (_, pick, __, w) => conv2d(pick(), w, { padding: 1 }),
+]
+
+describe('images between convolutions', () => {
+  const programs = fc.record({
+    channels: fc.constantFrom(32, 48, 40),
+    seed: fc.integer({ min: 1, max: 1e6 }),
+    picks: fc.array(fc.integer({ min: 0, max: steps.length - 1 }), { minLength: 3, maxLength: 9 }),
+  })
+  it('agree with the reference in random programs, with their gradients', async () => {
+    await fc.assert(
+      fc.asyncProperty(programs, async ({ channels: c, seed, picks }) => {
+        const draw = drawFrom(seed)
+        const shapes = [[2, c, 8, 8], [c, c, 3, 3], [c, 1, 1], [1, c, 1, 1], [2, c, 1, 1]] // biome-ignore format: one line
+        const weights = { ...value(draw, shapes[1]!) }
+        const small: Value = { ...weights, values: weights.values.map((v) => Math.fround(v / 20)) }
+        const run = (operands: readonly Tensor[]): Tensor[] => {
+          const again = drawFrom(seed)
+          const [x, w, ...vectors] = operands as [Tensor, Tensor, ...Tensor[]]
+          const images = [conv2d(x, w, { padding: 1 }), x]
+          const pick = (): Tensor => again.pick(images)
+          for (const i of picks) images.push(steps[i]!(images, pick, () => again.pick(vectors), w))
+          return images
+        }
+        const job: Job = {
+          label: JSON.stringify({ c, seed, picks }),
+          inputs: shapes.map((shape, i) => (i === 1 ? small : value(draw, shape))),
+          fn: (...operands) => {
+            const loss = (list: readonly Tensor[]): Tensor =>
+              run(list)
+                .map((image) => mul(sum(tanh(image)), 1 / image.size))
+                .reduce((a, b) => add(a, b))
+            return [...run(operands).slice(2), ...valueAndGrad(loss)(operands).gradient]
+          },
+        }
+        const [results] = await onRuntime([job])
+        expect(differences(job.label, results!, referenceOf(job), 2e-5)).toEqual([])
+      }),
+      { numRuns: 25, seed: 3 },
+    )
+  }, 240_000)
+
+  it('cross no other layout inside a residual block', () => {
+    const block = (x: Tensor, w: Tensor, scale: Tensor): Tensor => {
+      const h = conv2d(silu(add(mul(x, scale), scale)), w, { padding: 1 })
+      return add(conv2d(relu(h), w, { padding: 1 }), h)
+    }
+    const whole = (x: Tensor, w: Tensor, scale: Tensor): Tensor =>
+      sum(block(conv2d(x, w, { padding: 1 }), w, scale))
+    const { graph } = trace(whole, [spec([16, 32, 8, 8]), spec([32, 32, 3, 3]), spec([32, 1, 1])])
+    const ops = lower(simplify(graph, 'cpu'), 'cpu', 16).nodes.map((node) => node.op)
+    const kernels = 3 // their reordering uses the same node
+    expect(ops.filter((op) => op === 'ReorderInput')).toHaveLength(1 + kernels)
+    expect(ops.filter((op) => op === 'ReorderOutput')).toHaveLength(1)
   })
 })
 

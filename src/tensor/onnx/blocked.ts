@@ -26,6 +26,11 @@ const formsOf = (e: Emitter): Map<string, string> => {
 
 /** Whether an image is at hand in blocks. */
 export const isBlocked = (e: Emitter, name: string): boolean => formsOf(e).has(name)
+export const blockedForm = (e: Emitter, name: string): string | undefined => formsOf(e).get(name)
+/** State the blocked form of a plain value. */
+export const remember = (e: Emitter, name: string, blocked: string): void => {
+  formsOf(e).set(name, blocked)
+}
 
 /** The blocked form of a plain image. */
 export function toBlocked(e: Emitter, name: string, shape: Shape4): string {

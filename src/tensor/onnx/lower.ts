@@ -6,6 +6,7 @@ import { matmulFlags } from '../ops/matmul.ts'
 import { opRow } from '../ops/table.ts'
 import { evaluateNodes } from '../reference.ts'
 import type { Node, Tensor } from '../tensor.ts'
+import { lowerInBlocks } from './blocked-neighbours.ts'
 import { emitConv } from './convolution.ts'
 import {
   type Emitter,
@@ -89,6 +90,7 @@ export function lower(graph: Graph, target: Target, block = 0): OnnxModel {
         : undefined
     const results =
       fused ??
+      lowerInBlocks(emitter, node, { names, uses }) ??
       opRow(node.op).onnx(
         emitter,
         node.inputs.map((x) => names.get(x)!),

@@ -1,0 +1,150 @@
+/**
+ * @file What may happen to images between convolutions without leaving the blocked layout: pointwise functions, joining and
+ * cutting of whole blocks, sums over positions, and repetition of pixels. Taken when some operand is in blocks already.
+ */
+import { sameShape } from '../dtype.ts'
+import { opRow } from '../ops/table.ts'
+import type { Node, Tensor } from '../tensor.ts'
+import { blockedForm, fromBlocked, isBlocked, nchwc, remember, shape4, toBlocked } from './blocked.ts'
+import { channelwise, type Surroundings } from './channelwise.ts'
+import type { Emitter } from './emitter.ts'
+
+type Rule = (e: Emitter, node: Node, nameOf: (t: Tensor) => string) => readonly string[] | undefined
+
+const isImage = (e: Emitter, t: Tensor): boolean => t.rank === 4 && t.size > 0 && t.shape[1]! % e.block === 0
+
+/** Lower a node over blocked images; undefined where the plain lowering should be used. */
+export function lowerInBlocks(
+  e: Emitter,
+  node: Node,
+  surroundings: Surroundings,
+): readonly string[] | undefined {
+  if (e.target !== 'cpu') return undefined
+  const nameOf = (t: Tensor): string => surroundings.names.get(t)!
+  const special = channelwise(e, node, surroundings) ?? repeated(e, node, nameOf)
+  if (special || e.block === 0) return special
+  return (rules[node.op] ?? (pointwiseOps.has(node.op) ? pointwise : undefined))?.(e, node, nameOf)
+}
+
+const pointwiseOps = new Set(
+  `add sub mul div pow max min neg abs sign floor ceil round exp log sqrt sin cos tanh sigmoid relu erf gelu bell
+   equal less lessEqual and or not where`.split(/\s+/),
+)
+
+const pointwise: Rule = (e, node, nameOf) => {
+  const out = node.outputs[0]!
+  const whole = node.inputs.filter((x) => x.size > 1)
+  const fits = (x: Tensor): boolean =>
+    sameShape(x.shape, out.shape) && (x.dtype === 'f32' || (x.dtype === 'bool' && isBlocked(e, nameOf(x))))
+  if (!isImage(e, out) || !whole.every(fits) || !whole.some((x) => isBlocked(e, nameOf(x)))) return undefined
+  const shape = shape4(out.shape)
+  const blocked = node.inputs.map((x) =>
+    x.size > 1 ? (blockedForm(e, nameOf(x)) ?? toBlocked(e, nameOf(x), shape)) : nameOf(x),
+  )
+  const [y] = opRow(node.op).onnx(e, blocked, node)
+  if (out.dtype === 'f32') return [fromBlocked(e, y!, shape)]
+  // the runtime moves only floats between layouts: truth values are computed in both, if both are read
+  const plain = opRow(node.op).onnx(e, node.inputs.map(nameOf), node)
+  remember(e, plain[0]!, y!)
+  return plain
+}
+
+const concatenate: Rule = (e, node, nameOf) => {
+  const axis = node.attributes['axis'] as number
+  const out = node.outputs[0]!
+  const isUsable = node.inputs.every((x) => isImage(e, x) && x.dtype === 'f32')
+  if (!isUsable || axis > 1 || !node.inputs.some((x) => isBlocked(e, nameOf(x)))) return undefined
+  const blocked = node.inputs.map((x) => toBlocked(e, nameOf(x), shape4(x.shape)))
+  return [fromBlocked(e, e.node('Concat', blocked, { axis }), shape4(out.shape))]
+}
+
+const split: Rule = (e, node, nameOf) => {
+  const { axis, sizes } = node.attributes as { axis: number; sizes: number[] }
+  const x = node.inputs[0]!
+  const isUsable = isImage(e, x) && isBlocked(e, nameOf(x)) && x.dtype === 'f32'
+  if (!isUsable || axis > 1 || !node.outputs.every((y) => isImage(e, y))) return undefined
+  const blocked = toBlocked(e, nameOf(x), shape4(x.shape))
+  const parts = e.nodes('Split', [blocked, e.ints(sizes)], { axis }, { outputs: sizes.length })
+  return parts.map((y, i) => fromBlocked(e, y, shape4(node.outputs[i]!.shape)))
+}
+
+const slice: Rule = (e, node, nameOf) => {
+  const { starts, ends, strides } = node.attributes as { [key: string]: number[] }
+  const x = node.inputs[0]!
+  const out = node.outputs[0]!
+  const isUsable = isImage(e, x) && isImage(e, out) && isBlocked(e, nameOf(x)) && x.dtype === 'f32'
+  if (!isUsable || starts![1]! % e.block !== 0 || strides![1] !== 1) return undefined
+  const [n, c, h, w] = shape4(x.shape)
+  const inBlocks = (list: readonly number[]): number[] => list.with(1, list[1]! / e.block)
+  const open = e.reshape(toBlocked(e, nameOf(x), [n, c, h, w]), [n, c / e.block, h, w, e.block])
+  const cut = e.node('Slice', [
+    open,
+    ...[inBlocks(starts!), inBlocks(ends!), [0, 1, 2, 3], strides!].map((list) => e.ints(list)),
+  ])
+  return [fromBlocked(e, e.reshape(cut, [...out.shape]), shape4(out.shape))]
+}
+
+const sum: Rule = (e, node, nameOf) => {
+  const axes = node.attributes['axes'] as number[]
+  const x = node.inputs[0]!
+  const out = node.outputs[0]!
+  if (x.dtype !== 'f32') return undefined
+  const over = (name: string, axis: number): string =>
+    e.node('ReduceSum', [name, e.ints([axis])], { keepdims: 0 })
+  if (isImage(e, x) && isBlocked(e, nameOf(x)) && (`${axes}` === '2,3' || `${axes}` === '0,2,3')) {
+    const [n, c, h, w] = shape4(x.shape)
+    const blocked = toBlocked(e, nameOf(x), [n, c, h, w])
+    const perExample = e.reshape(over(e.reshape(blocked, [(n * c) / e.block, h * w, e.block]), 1), [n, c])
+    return [axes.length === 2 ? perExample : over(perExample, 0)]
+  }
+  // repeated pixels summed up: the adjoint of repetition
+  const image = x.node.op === 'reshape' ? x.node.inputs[0]! : undefined
+  const factors = image && `${axes}` === '3,5' ? factorsOf(out.shape, x.shape, image.shape) : undefined
+  if (!factors || !isImage(e, image!) || !isBlocked(e, nameOf(image!))) return undefined
+  const blocked = toBlocked(e, nameOf(image!), shape4(image!.shape))
+  const pooled = e.node('AveragePool', [blocked], { kernel_shape: factors, strides: factors }, nchwc)
+  const total = e.node('Mul', [pooled, e.scalar(factors[0]! * factors[1]!, 'f32')])
+  return [fromBlocked(e, total, shape4(out.shape))]
+}
+
+const rules: Readonly<Record<string, Rule>> = { concatenate, split, slice, sum }
+
+/** [N, C, H, W], [N, C, H, f, W, g] and [N, C, H f, W g] ↦ [f, g] */
+function factorsOf(
+  [n, c, h, w]: readonly number[],
+  open: readonly number[],
+  [, , height, width]: readonly number[],
+): [number, number] | undefined {
+  const [f, g] = [open[3]!, open[5]!]
+  const isRepetition =
+    sameShape(open, [n!, c!, h!, f, w!, g]) && height === h! * f && width === w! * g && f * g > 1
+  return isRepetition ? [f, g] : undefined
+}
+
+/** Each pixel repeated f × g times, as users write it: [N, C, H, 1, W, 1] → [N, C, H, f, W, g] → [N, C, H f, W g]. */
+function repeated(e: Emitter, node: Node, nameOf: (t: Tensor) => string): readonly string[] | undefined {
+  const broadcast = node.op === 'reshape' ? node.inputs[0]! : undefined
+  if (broadcast?.node.op !== 'broadcastTo' || broadcast.rank !== 6 || broadcast.dtype !== 'f32')
+    return undefined
+  const open = broadcast.node.inputs[0]!
+  const out = node.outputs[0]!
+  if (open.rank !== 6 || open.shape[3] !== 1 || open.shape[5] !== 1 || out.rank !== 4) return undefined
+  const shape = [open.shape[0]!, open.shape[1]!, open.shape[2]!, open.shape[4]!] as const
+  const factors = factorsOf(shape, broadcast.shape, out.shape)
+  if (!factors || out.shape[0] !== shape[0] || out.shape[1] !== shape[1]) return undefined
+  const source = open.node.op === 'reshape' ? open.node.inputs[0]! : open
+  const name = nameOf(source)
+  if (e.block > 0 && isImage(e, out) && isBlocked(e, name) && sameShape(source.shape, shape)) {
+    const attributes = { scales: [1, 1, ...factors], mode: 'nearest' }
+    const y = e.node('Upsample', [toBlocked(e, name, shape)], attributes, nchwc)
+    return [fromBlocked(e, y, shape4(out.shape))]
+  }
+  const scales = e.constant(Float32Array.of(1, 1, ...factors), [4])
+  return [
+    e.node('Resize', [e.reshape(name, [...shape]), '', scales], {
+      mode: 'nearest',
+      coordinate_transformation_mode: 'asymmetric',
+      nearest_mode: 'floor',
+    }),
+  ]
+}
