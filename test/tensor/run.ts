@@ -77,9 +77,10 @@ export function numbersDiffer(
   got: readonly number[],
   want: readonly number[],
   tolerance: number,
+  floor = 1,
 ): string[] {
   if (got.length !== want.length) return [`${label}: ${got.length} values, expected ${want.length}`]
-  const scale = want.reduce((m, v) => (Number.isFinite(v) ? Math.max(m, Math.abs(v)) : m), 1)
+  const scale = want.reduce((m, v) => (Number.isFinite(v) ? Math.max(m, Math.abs(v)) : m), floor)
   const wrong = want.findIndex((w, i) => {
     const g = got[i]!
     if (Number.isNaN(w) || Number.isNaN(g)) return Number.isNaN(w) !== Number.isNaN(g)

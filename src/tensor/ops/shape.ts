@@ -391,6 +391,11 @@ export function split(x: Tensor, parts: number | readonly number[], axis = 0): r
 export function select(x: Tensor, axis: number, index: number): Tensor {
   const a = normalizeAxis('select', axis, x.rank)
   const i = index < 0 ? index + x.shape[a]! : index
+  if (!(Number.isInteger(i) && i >= 0 && i < x.shape[a]!))
+    fail(
+      'TL_BAD_ARGUMENT',
+      `select: index ${index} is out of range for axis ${axis} of ${showSpec(x)} (size ${x.shape[a]})`,
+    )
   return reshape(sliceAxis(x, a, i, i + 1), x.shape.toSpliced(a, 1))
 }
 
