@@ -46,6 +46,19 @@ export function copyRows(
     to.set(from.subarray(rows[i]! * size, (rows[i]! + 1) * size), i * size)
 }
 
+/** A random order of 0 … n − 1 (Fisher–Yates; the bias of an index is below n / 2^32). */
+function shuffled(key: Key, n: number): Uint32Array {
+  const order = Uint32Array.from({ length: n }, (_, i) => i)
+  const words = random.sampleBits(key, n)
+  for (let i = n - 1; i > 0; i--) {
+    const j = Math.floor((words[i]! * (i + 1)) / 2 ** 32)
+    const row = order[i]!
+    order[i] = order[j]!
+    order[j] = row
+  }
+  return order
+}
+
 /** Rows of a table for a step: consecutive places in an endless sequence of epochs, each with its own order. */
 export function epochOrder(key: Key, n: number, shuffle: boolean) {
   let epoch = -1
@@ -56,7 +69,7 @@ export function epochOrder(key: Key, n: number, shuffle: boolean) {
       if (wanted !== epoch) {
         epoch = wanted
         order = shuffle
-          ? random.samplePermutation(random.foldIn(key, epoch), n)
+          ? shuffled(random.foldIn(key, epoch), n)
           : Uint32Array.from({ length: n }, (_, row) => row)
       }
       rows[i] = order![start + i - epoch * n]!
