@@ -14,6 +14,9 @@ import {
   grad,
   greater,
   makeOnnxBackend,
+  maximum,
+  maxPool2d,
+  minimum,
   mul,
   neg,
   relu,
@@ -221,6 +224,11 @@ const steps: readonly Step[] = [
   },
   (_, pick) => add(pick(), reshape(sum(pick(), [0, 2, 3]), [-1, 1, 1])),
   (_, pick, __, w) => conv2d(pick(), w, { padding: 1 }),
+  (_, pick) => doubled(maxPool2d(pick(), { kernel: 2 })),
+  (_, pick) => {
+    const pooled = maxPool2d(pick(), { kernel: 3, stride: 2, padding: [[1, 0], [1, 0]] }) // biome-ignore format: two pairs
+    return doubled(pooled)
+  },
 ]
 
 describe('images between convolutions', () => {
@@ -275,6 +283,56 @@ describe('images between convolutions', () => {
     expect(ops.filter((op) => op === 'ReorderInput')).toHaveLength(1 + kernels)
     expect(ops.filter((op) => op === 'ReorderOutput')).toHaveLength(1)
   })
+})
+
+describe('max pooling', () => {
+  it.each([
+    { c: 16, size: [8, 8], kernel: [2, 2] },
+    { c: 32, size: [9, 11], kernel: [2, 3] },
+    { c: 16, size: [9, 8], kernel: [3, 1] },
+    { c: 20, size: [8, 9], kernel: [2, 2] },
+  ])(
+    'gives the derivative to the first of equals, $c channels, $size, windows $kernel',
+    async ({ c, size, kernel }) => {
+      // small integers are convolved exactly, and tie often
+      const [n, [h, w], [kh, kw]] = [8, size as [number, number], kernel as [number, number]]
+      const [oh, ow] = [Math.floor(h / kh), Math.floor(w / kw)]
+      const draw = drawFrom(c + kh)
+      const whole = (shape: readonly number[], low: number, high: number): Value => ({
+        shape,
+        dtype: 'f32',
+        values: Array.from({ length: sizeOf(shape) }, () => draw.int(low, high)),
+      })
+      const x = whole([n, c, h, w], 0, 1)
+      const kernels = whole([c, c, 3, 3], 0, 1)
+      const g = whole([n, c, oh, ow], 1, 1000)
+      const job: Job = {
+        label: 'pool',
+        inputs: [x, kernels, g, whole([n, c, h, w], 0, 0)],
+        fn: (...list) => {
+          const [a, b, weight, zero] = list as [Tensor, Tensor, Tensor, Tensor]
+          const middle = Math.round((c * 9) / 4)
+          const image = minimum(maximum(sub(conv2d(a, b, { padding: 1 }), middle), 0), 3)
+          const loss = (z: Tensor): Tensor => sum(mul(maxPool2d(add(image, z), { kernel: [kh, kw] }), weight))
+          return [grad(loss)(zero), image]
+        },
+      }
+      const [[slope, image]] = (await onRuntime([job])) as [[Value, Value]]
+      const expected = new Array<number>(n * c * h * w).fill(0)
+      for (let plane = 0, at = 0; plane < n * c; plane++)
+        for (let p = 0; p < oh; p++)
+          for (let q = 0; q < ow; q++, at++) {
+            const places = Array.from(
+              { length: kh * kw },
+              (_, k) => (plane * h + p * kh + Math.floor(k / kw)) * w + q * kw + (k % kw),
+            )
+            const top = Math.max(...places.map((i) => image.values[i]!))
+            expected[places.find((i) => image.values[i] === top)!] = g.values[at]!
+          }
+      expect(new Set(image.values)).toEqual(new Set([0, 1, 2, 3]))
+      expect(slope.values).toEqual(expected)
+    },
+  )
 })
 
 describe('what convolutions become', () => {

@@ -21,14 +21,15 @@ export function lowerInBlocks(
 ): readonly string[] | undefined {
   if (e.target !== 'cpu') return undefined
   const nameOf = (t: Tensor): string => surroundings.names.get(t)!
-  const special = channelwise(e, node, surroundings) ?? repeated(e, node, nameOf)
+  const special =
+    channelwise(e, node, surroundings) ?? repeated(e, node, nameOf) ?? interleaved(e, node, nameOf)
   if (special || e.block === 0) return special
   return (rules[node.op] ?? (pointwiseOps.has(node.op) ? pointwise : undefined))?.(e, node, nameOf)
 }
 
 const pointwiseOps = new Set(
   `add sub mul div pow max min neg abs sign floor ceil round exp log sqrt sin cos tanh sigmoid relu erf gelu bell
-   equal less lessEqual and or not where`.split(/\s+/),
+   equal less lessEqual and or not where cast`.split(/\s+/),
 )
 
 const pointwise: Rule = (e, node, nameOf) => {
@@ -36,6 +37,7 @@ const pointwise: Rule = (e, node, nameOf) => {
   const whole = node.inputs.filter((x) => x.size > 1)
   const fits = (x: Tensor): boolean =>
     sameShape(x.shape, out.shape) && (x.dtype === 'f32' || (x.dtype === 'bool' && isBlocked(e, nameOf(x))))
+  if (out.dtype !== 'f32' && out.dtype !== 'bool') return undefined
   if (!isImage(e, out) || !whole.every(fits) || !whole.some((x) => isBlocked(e, nameOf(x)))) return undefined
   const shape = shape4(out.shape)
   const blocked = node.inputs.map((x) =>
@@ -107,7 +109,23 @@ const sum: Rule = (e, node, nameOf) => {
   return [fromBlocked(e, total, shape4(out.shape))]
 }
 
-const rules: Readonly<Record<string, Rule>> = { concatenate, split, slice, sum }
+const maxPool: Rule = (e, node, nameOf) => {
+  const x = node.inputs[0]!
+  if (!isImage(e, x) || !isBlocked(e, nameOf(x))) return undefined
+  const { kernel, stride, dilation, padding } = node.attributes as { [key: string]: number[] } & {
+    padding: number[][]
+  }
+  const [rows, columns] = padding
+  const attributes = {
+    ...{ kernel_shape: kernel!, strides: stride!, dilations: dilation! },
+    pads: [rows![0]!, columns![0]!, rows![1]!, columns![1]!],
+  }
+  const y = e.node('MaxPool', [toBlocked(e, nameOf(x), shape4(x.shape))], attributes, nchwc)
+  const [, places] = opRow('maxPool').onnx(e, node.inputs.map(nameOf), node)
+  return [fromBlocked(e, y, shape4(node.outputs[0]!.shape)), places!]
+}
+
+const rules: Readonly<Record<string, Rule>> = { concatenate, split, slice, sum, maxPool }
 
 /** [N, C, H, W], [N, C, H, f, W, g] and [N, C, H f, W g] ↦ [f, g] */
 function factorsOf(
@@ -119,6 +137,36 @@ function factorsOf(
   const isRepetition =
     sameShape(open, [n!, c!, h!, f, w!, g]) && height === h! * f && width === w! * g && f * g > 1
   return isRepetition ? [f, g] : undefined
+}
+
+/** Images of one shape between each other: joined in axis 5, then in axis 3 of [N, C, H, 1, W, 1]. */
+function interleaved(e: Emitter, node: Node, nameOf: (t: Tensor) => string): readonly string[] | undefined {
+  const open = node.op === 'reshape' ? node.inputs[0]! : undefined
+  const out = node.outputs[0]!
+  if (e.block === 0 || open?.rank !== 6 || !isImage(e, out) || out.dtype !== 'f32') return undefined
+  const [n, c, h, f, w, g] = open.shape as [number, number, number, number, number, number]
+  if (!factorsOf([n, c, h, w], open.shape, out.shape)) return undefined
+  const partsOf = (t: Tensor, axis: number, count: number): readonly Tensor[] => {
+    if (count === 1) return [t]
+    return t.node.op === 'concatenate' && t.node.attributes['axis'] === axis ? t.node.inputs : []
+  }
+  const rows = partsOf(open, 3, f).map((row) => partsOf(row, 5, g))
+  const images = rows.map((row) => row.map((x) => (x.node.op === 'reshape' ? x.node.inputs[0]! : x)))
+  const isWhole = images.length === f && images.every((row) => row.length === g)
+  const shape = [n, c, h, w] as const
+  if (!isWhole || !images.flat().every((x) => sameShape(x.shape, shape))) return undefined
+  if (!images.flat().some((x) => isBlocked(e, nameOf(x)))) return undefined
+  const lines = images.map((row) => {
+    const parts = row.map((x) =>
+      e.reshape(toBlocked(e, nameOf(x), shape), [(n * c * h) / e.block, w, e.block]),
+    )
+    return e.reshape(g === 1 ? parts[0]! : e.node('Concat', parts, { axis: 2 }), [
+      (n * c * h) / e.block,
+      w * g * e.block,
+    ])
+  })
+  const joined = f === 1 ? lines[0]! : e.node('Concat', lines, { axis: 1 })
+  return [fromBlocked(e, e.reshape(joined, [...out.shape]), shape4(out.shape))]
 }
 
 /** Each pixel repeated f × g times, as users write it: [N, C, H, 1, W, 1] → [N, C, H, f, W, g] → [N, C, H f, W g]. */

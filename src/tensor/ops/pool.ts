@@ -1,12 +1,12 @@
 /** @file Pooling over two spatial axes: max (a primitive that remembers places) and average (a composite). */
 import { requireFloat, showSpec, sizeOf } from '../dtype.ts'
 import { fail } from '../mistake.ts'
-import { type Attributes, applyAll, ones, scalar, type Tensor, zeros } from '../tensor.ts'
+import { type Attributes, applyAll, type Node, ones, scalar, type Tensor, zeros } from '../tensor.ts'
 import { conv2d, lift, lower, spatial } from './conv.ts'
-import { div } from './elementwise.ts'
+import { add, cast, div, equal, mul, sub } from './elementwise.ts'
 import { scatterAlong, takeAlong } from './indexing.ts'
 import { mean } from './reduce.ts'
-import { reshape } from './shape.ts'
+import { concatenate, pad, reshape, slice } from './shape.ts'
 import { defineOp } from './table.ts'
 
 type Pair = readonly [number, number]
@@ -30,6 +30,57 @@ const outputSize = (g: PoolGeometry, input: readonly number[]): number[] =>
 
 /** Fold all leading axes into one and both spatial axes into another: [N, C, H, W] → [N·C, H·W]. */
 const planes = (x: Tensor): Tensor => reshape(x, [x.shape[0]! * x.shape[1]!, x.shape[2]! * x.shape[3]!])
+
+// Small windows side by side need no places, which the runtime finds and follows slowly: the derivative goes to the first
+// element that equals the maximum.
+
+const isTiling = (node: Node): boolean => {
+  const g = geometryOf(node.attributes)
+  return (
+    g.padding.flat().every((p) => p === 0) &&
+    [0, 1].every((i) => g.kernel[i] === g.stride[i] && (g.dilation[i] === 1 || g.kernel[i] === 1)) &&
+    g.kernel[0] * g.kernel[1] <= 9
+  )
+}
+
+/** The elements of all windows, one tensor [N, C, oh, ow] for each place within a window, row by row. */
+function windowElements(x: Tensor, node: Node): Tensor[] {
+  const { kernel } = geometryOf(node.attributes)
+  const [n, c, oh, ow] = node.outputs[0]!.shape as [number, number, number, number]
+  const [height, width] = kernel
+  return Array.from({ length: height * width }, (_, k) => {
+    const [i, j] = [Math.floor(k / width), k % width]
+    const ends = [n, c, (oh - 1) * height + i + 1, (ow - 1) * width + j + 1]
+    return slice(x, [0, 0, i, j], ends, [1, 1, height, width])
+  })
+}
+
+/** Inverse of `windowElements`; elements outside all windows are 0. */
+function interleave(parts: readonly Tensor[], node: Node): Tensor {
+  const [height, width] = geometryOf(node.attributes).kernel
+  const [n, c, oh, ow] = parts[0]!.shape as [number, number, number, number]
+  const rows = Array.from({ length: height }, (_, i) =>
+    concatenate(
+      parts.slice(i * width, (i + 1) * width).map((p) => reshape(p, [n, c, oh, 1, ow, 1])),
+      5,
+    ),
+  )
+  const covered = reshape(concatenate(rows, 3), [n, c, oh * height, ow * width])
+  const [, , h, w] = node.inputs[0]!.shape as [number, number, number, number]
+  return pad(covered, { low: [0, 0, 0, 0], high: [0, 0, h - oh * height, w - ow * width] })
+}
+
+/** t where an element is the first maximum of its window, 0 where it is not: one tensor for each place within a window. */
+function toFirst(t: Tensor, node: Node): Tensor[] {
+  const elements = windowElements(node.inputs[0]!, node)
+  let rest = t
+  const parts = elements.slice(0, -1).map((x) => {
+    const part = mul(rest, cast(equal(x, node.outputs[0]!), t.dtype))
+    rest = sub(rest, part)
+    return part
+  })
+  return [...parts, rest]
+}
 
 defineOp('maxPool', {
   shape: ([x], attributes) => {
@@ -79,10 +130,14 @@ defineOp('maxPool', {
   },
   jvp: (node, [t]) => {
     const [y, places] = node.outputs as [Tensor, Tensor]
-    return [t && reshape(takeAlong(planes(t), planes(places), 1), y.shape), null]
+    if (!t || !isTiling(node)) return [t && reshape(takeAlong(planes(t), planes(places), 1), y.shape), null]
+    const elements = windowElements(t, node)
+    const terms = toFirst(ones(y.shape, y.dtype), node).map((mask, i) => mul(mask, elements[i]!))
+    return [terms.reduce((a, b) => add(a, b)), null]
   },
   vjp: (node, [g]) => {
     const x = node.inputs[0]!
+    if (g && isTiling(node)) return [interleave(toFirst(g, node), node)]
     const base = planes(zeros(x.shape, x.dtype))
     return [g && reshape(scatterAlong(base, planes(node.outputs[1]!), planes(g), 1), x.shape)]
   },
