@@ -1,5 +1,5 @@
 /** @file Trees: nested records and lists whose leaves are named with dots (`blocks.0.weight`), as in safetensors files. */
-import { fail } from '../base/index.ts'
+import { fail } from './mistake.ts'
 
 export type Tree<T> = T | readonly Tree<T>[] | { readonly [key: string]: Tree<T> }
 
@@ -58,6 +58,18 @@ export function zipTrees<T, U>(f: (...leaves: T[]) => U, first: Tree<T>, ...rest
     return list
   })
   return mapTree(first, (leaf, name) => f(leaf, ...others.map((list) => list.get(name)!)))
+}
+
+/** The leaves of `tree` in the order of `like`, whatever the order of its keys; `what` names it when its structure differs. */
+export function leavesLike<T>(what: string, like: Tree<unknown>, tree: Tree<T>): T[] {
+  const names = entries(like).map(([name]) => name)
+  const list = entries(tree)
+  if (list.length === names.length && list.every(([name], i) => name === names[i]))
+    return list.map(([, leaf]) => leaf)
+  const found = new Map(list)
+  if (found.size !== names.length || names.some((name) => !found.has(name)))
+    fail('TL_BAD_ARGUMENT', `${what}: leaves differ: ${differenceOf(names, [...found.keys()])}`)
+  return names.map((name) => found.get(name)!)
 }
 
 /** Names that only one of two trees has, the first few of each. */

@@ -494,6 +494,24 @@ describe('small things', () => {
     expect(rows.map((r) => r.join()).sort()).toEqual(['1,2', '3,4', '5,6'])
     program.dispose()
   })
+  it('convolutions of nothing are zero', async () => {
+    const [x, w] = [value([2, 3, 0, 4]), value([5, 3, 2, 3])]
+    const [flat, none] = [value([2, 0, 4, 4]), value([5, 0, 3, 3])]
+    for (const dtype of ['f32', 'f64'] as const) {
+      const all = [x, w, flat, none].map((v) => ({ ...v, dtype }))
+      const blank = (shape: number[]): Value => made(shape, () => 0, dtype)
+      await check([
+        [
+          job(dtype, all, (a, b, c, d) => [
+            conv2d(a!, b!, { padding: 1 }),
+            conv2d(c!, d!),
+            grad((k: Tensor) => sum(conv2d(a!, k, { padding: 1 })))(b!),
+          ]),
+          [blank([2, 5, 1, 4]), blank([2, 5, 2, 2]), blank([5, 3, 2, 3])],
+        ],
+      ])
+    }
+  })
   it('convolutions understand their options', () => {
     const [x, w] = [zeros([1, 2, 8, 9]), zeros([4, 2, 3, 3])]
     expect(conv2d(x, w, { padding: 'same' }).shape).toEqual([1, 4, 8, 9])

@@ -537,6 +537,26 @@ describe('closures', () => {
   })
 })
 
+describe('trees whose keys come in another order', () => {
+  it('correspond by name', async () => {
+    type Pair = { a: Tensor; b: Tensor }
+    const f = ({ a, b }: Pair): Pair => ({ a: mul(a, a), b: mul(a, b) })
+    const [x, other] = [
+      { a: scalar(2, 'f64'), b: scalar(3, 'f64') },
+      { b: scalar(10, 'f64'), a: scalar(1, 'f64') },
+    ]
+    const close = async (g: (p: Pair, q: Pair) => Tree<Tensor>, want: number[]): Promise<void> =>
+      expect(await run('reference', g, x, other)).toEqual(want)
+    await close((p, q) => jvp(f, [p], [q]).tangents, [4, 3 + 20])
+    await close((p, q) => linearize(f, p).pushforward(q), [4, 3 + 20])
+    await close((p, q) => vjp(f, p).pullback(q)[0], [4 + 30, 20])
+    expect(() => jvp(f, [x], [{ a: x.a } as Pair])).toThrow(/^jvp: tangents: leaves differ: 0\.b missing/)
+    expect(() => vjp(f, x).pullback({ ...x, c: x.a } as Pair)).toThrow(
+      /^pullback: cotangents: leaves differ: c not expected/,
+    )
+  })
+})
+
 describe('mistakes name the operation, the shapes and the line', () => {
   const here = /\(at .*transforms\.test\.ts:\d+\)$/
   const [a, b] = [zeros([2, 3]), zeros([4, 3])]

@@ -183,7 +183,11 @@ function defineMember(name: string, { shape, reference, vjp, layout, onnx }: Mem
         open[layout[2]](apply(name, wide, { ...node.attributes, groups: g.groups * size }), size, g.groups),
       ]
     },
-    onnx,
+    // sums over nothing
+    onnx: (e, names, node) =>
+      node.inputs.some((x) => x.size === 0)
+        ? [e.node('Expand', [e.scalar(0, node.outputs[0]!.dtype), e.ints(node.outputs[0]!.shape)])]
+        : onnx(e, names, node),
   })
 }
 

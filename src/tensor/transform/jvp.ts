@@ -3,7 +3,7 @@ import { isFloat, sameShape, showSpec } from '../dtype.ts'
 import { fail } from '../mistake.ts'
 import { type Maybe, opRow } from '../ops/table.ts'
 import { apply, applyAll, placeholder, type Tensor, zerosLike } from '../tensor.ts'
-import { leaves, mapTree, type Tree, unflatten } from '../tree.ts'
+import { leaves, leavesLike, mapTree, type Tree, unflatten } from '../tree.ts'
 import { nodesBetween, replay, resultsOf } from './walk.ts'
 
 /** Tangents of `targets` given those of `sources`. */
@@ -47,7 +47,7 @@ export function jvp<A extends readonly Tree<Tensor>[], R extends Tree<Tensor>>(
   const copies = copyTree(args)
   const value = f(...copies)
   const sources = leaves(copies as Tree<Tensor>)
-  const directions = leaves(tangents as Tree<Tensor>)
+  const directions = leavesLike('jvp: tangents', args as Tree<Tensor>, tangents as Tree<Tensor>)
   checkTangents(sources, directions)
   const targets = resultsOf('jvp', value)
   const pushed = forward(
@@ -80,7 +80,7 @@ export function linearize<A extends readonly Tree<Tensor>[], R extends Tree<Tens
   return {
     value,
     pushforward: (...directions) => {
-      const given = leaves(directions as Tree<Tensor>)
+      const given = leavesLike('pushforward: tangents', args as Tree<Tensor>, directions as Tree<Tensor>)
       checkTangents(holes, given)
       const lookup = replay(nodes, new Map(holes.map((hole, i) => [hole, given[i]!])), (node, inputs) =>
         applyAll(node.op, inputs, node.attributes),

@@ -6,7 +6,7 @@ import { isFloat, sameShape, showSpec } from '../dtype.ts'
 import { fail } from '../mistake.ts'
 import { type Maybe, opRow } from '../ops/table.ts'
 import { apply, onesLike, type Tensor, zerosLike } from '../tensor.ts'
-import { leaves, mapTree, type Tree, unflatten } from '../tree.ts'
+import { leaves, leavesLike, mapTree, type Tree, unflatten } from '../tree.ts'
 import { nodesBetween, resultsOf } from './walk.ts'
 
 /** Cotangents of `sources` given those of `targets`; null where no path carries a derivative. */
@@ -48,7 +48,7 @@ export function vjp<A extends readonly Tree<Tensor>[], R extends Tree<Tensor>>(
   return {
     value,
     pullback: (cotangent) => {
-      const incoming = leaves(cotangent as Tree<Tensor>)
+      const incoming = leavesLike('pullback: cotangents', value as Tree<Tensor>, cotangent as Tree<Tensor>)
       for (const [i, target] of targets.entries())
         if (!incoming[i] || !sameShape(incoming[i].shape, target.shape))
           fail(
