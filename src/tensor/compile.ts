@@ -9,7 +9,7 @@ import { encodeModel } from './onnx/proto.ts'
 import { onnxBackend } from './onnx/session.ts'
 import { simplify } from './simplify.ts'
 import { Tensor, tensor } from './tensor.ts'
-import { leaves, mapTree, type Tree, unflatten } from './tree.ts'
+import { entries, leaves, mapTree, type Tree, unflatten } from './tree.ts'
 
 export interface CompileOptions {
   /** 'onnx' (default), 'reference', or a backend of your own (`makeOnnxBackend` for a browser). */
@@ -31,7 +31,11 @@ export function backendOf(option: CompileOptions['backend'] = 'onnx'): Backend {
 }
 
 const specOf = ({ shape, dtype }: Spec): Spec => ({ shape, dtype })
-const signature = (values: readonly Tensor[]): string => values.map(showSpec).join(';')
+/** Names as well as specs: trees with equal leaves in another order of keys are another program. */
+const signature = (args: readonly Tree<Tensor>[]): string =>
+  entries(args as Tree<Tensor>)
+    .map(([name, t]) => `${name} ${showSpec(t)}`)
+    .join(';')
 
 /** Concrete leaves of arguments; a symbolic one means that a compiled function was called while tracing. */
 function concreteLeaves(name: string, args: readonly Tree<Tensor>[]): Tensor[] {
@@ -64,7 +68,7 @@ export function compile<A extends readonly Tree<Tensor>[], R extends Tree<Tensor
 
   const run = async (...args: A): Promise<R> => {
     const list = concreteLeaves(name, args)
-    const key = signature(list)
+    const key = signature(args)
     let program = programs.get(key)
     if (!program) {
       const specs = args.map((arg) => mapTree(arg, specOf))

@@ -175,6 +175,11 @@ export async function compileStep<
 
   const outputSpecs = graph.outputs.slice(stateSpecs.length)
   const inputSpecs = graph.inputs.slice(stateSpecs.length)
+  const inputNames = entries(inputs as Tree<Spec>).map(([path]) => path)
+  const byName = (given: I): Tensor[] => {
+    const found = new Map(entries(given as unknown as Tree<Tensor>))
+    return inputNames.map((path) => found.get(path)!)
+  }
 
   let side = 0
   let running = 0
@@ -189,13 +194,13 @@ export async function compileStep<
 
   return {
     async step(...given) {
-      const list = leaves(given as unknown as Tree<Tensor>)
+      const list = sameKeys(given, inputs) ? leaves(given as unknown as Tree<Tensor>) : byName(given)
       for (const [i, expected] of inputSpecs.entries()) {
         const t = list[i]
         if (!(t instanceof Tensor) || t.dtype !== expected.dtype || !sameShape(t.shape, expected.shape))
           fail(
             'TL_SHAPE_MISMATCH',
-            `${name}: input ${i} should be ${showSpec(expected)}, got ${t instanceof Tensor ? showSpec(t) : String(t)}`,
+            `${name}: input ${inputNames[i]} should be ${showSpec(expected)}, got ${t instanceof Tensor ? showSpec(t) : String(t)}`,
           )
       }
       const blank = outputSpecs.map(({ dtype, shape }) => allocate(dtype, sizeOf(shape)))
@@ -225,6 +230,18 @@ export async function compileStep<
     },
     dispose: () => executable.dispose(),
   }
+}
+
+/** Whether the keys of records come in the order of those of the specs, so that leaves correspond. */
+function sameKeys(given: unknown, specs: unknown): boolean {
+  if (given instanceof Tensor || typeof given !== 'object' || given === null) return true
+  const [keys, expected] = [Object.keys(given), Object.keys(specs as object)]
+  if (keys.length !== expected.length) return false
+  for (let i = 0; i < keys.length; i++) {
+    const key = keys[i]!
+    if (key !== expected[i] || !sameKeys(given[key as never], (specs as object)[key as never])) return false
+  }
+  return true
 }
 
 /** Leaves with the same names, shapes and element types, or a message that begins with `what`. */

@@ -6,6 +6,7 @@ import {
   cast,
   checkpoint,
   compile,
+  compileStep,
   concatenate,
   type Dtype,
   div,
@@ -456,6 +457,21 @@ describe('options', () => {
       expect([qu!.toArray(), ru!.toArray()]).toEqual([[0, 1], [0, 0]]) // biome-ignore format: a list
       program.dispose()
     }
+  })
+  it('takes records by their names, whatever the order of the keys', async () => {
+    const [a, b] = [tensor([3]), tensor([1])]
+    const program = compile((x: { a: Tensor; b: Tensor }) => sub(x.a, x.b))
+    expect((await program({ a, b })).toArray()).toEqual([2])
+    expect((await program({ b, a })).toArray()).toEqual([2])
+    program.dispose()
+    const spec = { shape: [1], dtype: 'f32' } as const
+    const step = await compileStep(
+      (state: Tensor, x: { a: Tensor; b: Tensor }) => ({ state, outputs: sub(x.a, x.b) }),
+      a,
+      [{ a: spec, b: spec }],
+    )
+    expect((await step.step({ b, a })).toArray()).toEqual([2])
+    step.dispose()
   })
   it('keeps float64 programs in float64', async () => {
     const program = compile((x: Tensor) => [cast(exp(x), 'f64'), sum(mul(x, 1e-9))])

@@ -332,15 +332,18 @@ describe('memory', () => {
         if (i % 10 === 0) await other.step(x, y)
       }
     }
-    const used = (): { rss: number; external: number; heap: number } => {
+    const used = async (): Promise<{ rss: number; external: number; heap: number }> => {
+      collect()
+      // buffers of the runtime are let go by finalizers, which wait for a turn of the event loop
+      await new Promise((resolve) => setTimeout(resolve, 20))
       collect()
       const { rss, external, arrayBuffers, heapUsed } = process.memoryUsage()
       return { rss, external: external + arrayBuffers, heap: heapUsed }
     }
     await run(1500)
-    const before = used()
+    const before = await used()
     await run(10_000)
-    const after = used()
+    const after = await used()
     program.dispose()
     other.dispose()
     const megabyte = 2 ** 20
