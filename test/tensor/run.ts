@@ -48,8 +48,10 @@ export async function onRuntime(jobs: readonly Job[]): Promise<Value[][]> {
   } catch (error) {
     if (jobs.length === 1) throw error
     const guilty: string[] = []
-    for (const job of jobs)
+    for (const job of jobs) {
       await onRuntime([job]).catch((e: Error) => guilty.push(`${job.label}: ${e.message}`))
+      if (guilty.length === 5) break
+    }
     throw guilty.length ? new Error(guilty.join('\n')) : error
   } finally {
     program.dispose()
