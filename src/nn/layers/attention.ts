@@ -5,10 +5,9 @@ import {
   matmul,
   mul,
   reshape,
-  select,
   showSpec,
-  sliceAxis,
   softmax,
+  split,
   type Tensor,
   transpose,
   triangularMask,
@@ -135,13 +134,11 @@ export function attention(
     const [b, t] = x.shape as [number, number]
     if (keyValueHeads === heads) {
       const stacked = transpose(reshape(all, [b, t, 3, heads, headFeatures]), [2, 0, 3, 1, 4])
-      return [select(stacked, 0, 0), select(stacked, 0, 1), select(stacked, 0, 2)]
+      const parts = split(stacked, 3, 0).map((part) => reshape(part, [b, heads, t, headFeatures]))
+      return parts as [Tensor, Tensor, Tensor]
     }
-    return [
-      separate(sliceAxis(all, -1, 0, wide), heads),
-      separate(sliceAxis(all, -1, wide, wide + narrow), keyValueHeads),
-      separate(sliceAxis(all, -1, wide + narrow, wide + 2 * narrow), keyValueHeads),
-    ]
+    const [q, k, v] = split(all, [wide, narrow, narrow], -1) as [Tensor, Tensor, Tensor]
+    return [separate(q, heads), separate(k, keyValueHeads), separate(v, keyValueHeads)]
   }
 
   return {
