@@ -9,6 +9,7 @@ import { broadcastShapes } from './ops/broadcast.ts'
 import { expandComposite, type Scene } from './ops/composite.ts'
 import { inline } from './ops/control.ts'
 import { geometryOf } from './ops/conv.ts'
+import { convByPatches } from './ops/conv-patches.ts'
 import { convBySlices, convInputGradBySlices, convKernelGradBySlices } from './ops/conv-slices.ts'
 import { matmulFlags } from './ops/matmul.ts'
 import { evaluateNodes } from './reference.ts'
@@ -19,6 +20,12 @@ import { ancestors, replay } from './transform/walk.ts'
 function expansion(node: Node, inputs: readonly Tensor[], scene: Scene): readonly Tensor[] | undefined {
   if (node.op === 'copy' || node.op === 'stopGradient') return inputs
   if (node.op === 'checkpoint') return inline(node, inputs)
+  const isConvolution =
+    node.op.startsWith('conv') && node.outputs[0]!.size > 0 && inputs.every((x) => x.size > 0)
+  if (isConvolution && node.outputs[0]!.dtype === 'f32' && scene.target === 'cpu') {
+    const product = convByPatches(node, inputs as [Tensor, Tensor])
+    if (product) return [product]
+  }
   if (node.op.startsWith('conv') && node.outputs[0]!.dtype === 'f64' && node.outputs[0]!.size > 0) {
     const g = geometryOf(node.attributes)
     const [a, b] = inputs as [Tensor, Tensor]

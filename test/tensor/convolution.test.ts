@@ -9,6 +9,7 @@ import { trace } from '../../src/tensor/graph.ts'
 import {
   add,
   broadcastTo,
+  compile,
   concatenate,
   conv2d,
   grad,
@@ -37,7 +38,7 @@ import { lower } from '../../src/tensor/onnx/lower.ts'
 import { type ConvGeometry, outputSize } from '../../src/tensor/ops/conv.ts'
 import { simplify } from '../../src/tensor/simplify.ts'
 import { apply } from '../../src/tensor/tensor.ts'
-import { type Draw, drawFrom, numbers, type Value } from './draw.ts'
+import { type Draw, drawFrom, numbers, toTensor, type Value } from './draw.ts'
 import { differences, type Job, onRuntime, referenceOf } from './run.ts'
 
 interface Case {
@@ -144,6 +145,9 @@ describe('convolutions on the runtime', () => {
       { n: 16, c: 16, o: 16, g: plain(11, 4, { stride: [3, 2], padding: [[2, 0], [1, 2]] }) }, // biome-ignore format: one line
       { n: 16, c: 32, o: 32, g: plain(8, 2, { stride: [2, 2] }) },
       { n: 16, c: 32, o: 32, g: plain(8, 1, { stride: [2, 2] }) },
+      { n: 16, c: 24, o: 40, g: plain(0, 0, { input: [1, 12], kernel: [1, 3], stride: [1, 3] }) },
+      { n: 16, c: 3, o: 40, g: plain(12, 4, { stride: [4, 4] }) },
+      { n: 3, c: 3, o: 5, g: plain(0, 0, { input: [4, 6], kernel: [2, 1], stride: [2, 1] }) },
       // pointwise, dilated, padding wider than the image
       { n: 16, c: 32, o: 32, g: plain(8, 1) },
       { n: 16, c: 64, o: 64, g: plain(1, 1) },
@@ -354,6 +358,17 @@ describe('what convolutions become', () => {
     expect(nodes.filter((node) => /Conv/.test(node.op)).every((node) => /nchwc/.test(node.domain))).toBe(true)
   })
 
+  it('is the same with two threads', async () => {
+    const job = jobOf({ n: 20, c: 40, o: 72, g: plain(9, 3, { padding: around(1) }) }, 8)
+    const program = compile((...xs: Tensor[]) => [...job.fn(...xs)], { threads: 2 })
+    const results = await program(...job.inputs.map(toTensor))
+    program.dispose()
+    const got = results.map(
+      ({ shape, data }): Value => ({ shape, dtype: 'f32', values: [...(data as Float32Array)] }),
+    )
+    expect(differences('threads', got, referenceOf(job), 2e-5)).toEqual([])
+  })
+
   it('falls back where the runtime refuses the probe', async () => {
     const refused: string[] = []
     const runtime = ((await import('onnxruntime-node')) as { default?: object }).default as {
@@ -376,8 +391,8 @@ describe('what convolutions become', () => {
     const executable = await backend.compile(program, {})
     const [y] = await executable.run(job.inputs.map((x) => Float32Array.from(x.values)))
     executable.dispose()
-    const got: Value = { ...program.outputs[0]!, values: [...(y as Float32Array)] }
+    const got: Value = { shape: program.outputs[0]!.shape, dtype: 'f32', values: [...(y as Float32Array)] }
     expect(refused).toEqual(['probe'])
-    expect(differences('conv', [{ shape: program.outputs[0]!.shape, dtype: 'f32', values: got.values }], [referenceOf(job)[0]!], 2e-5)).toEqual([]) // biome-ignore format: one line
+    expect(differences('conv', [got], [referenceOf(job)[0]!], 2e-5)).toEqual([])
   })
 })

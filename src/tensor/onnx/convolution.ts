@@ -101,9 +101,11 @@ export function emitConvInputGrad(
   g: ConvGeometry,
 ): string {
   const [image, kernel] = inputs.map(({ shape }) => shape4(shape)) as [Shape4, Shape4]
+  if (isPointwise(g) && g.groups === 1 && !isBlocked(e, y))
+    return e.node('Conv', [y, e.node('Transpose', [w], { perm: [1, 0, 2, 3] })], { kernel_shape: [1, 1] })
   const flops = work(image[0], g, kernel)
   const isFast = g.groups === 1 && paysBlocks(e, kernel[0], kernel[1], flops)
-  const plan = isFast && (isBlocked(e, y) || !isPointwise(g)) ? phases(g) : undefined
+  const plan = isFast ? phases(g) : undefined
   return plan ? byPhases(e, y, w, image, kernel, g, plan) : transposed(e, y, w, g)
 }
 
