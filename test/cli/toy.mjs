@@ -1,5 +1,5 @@
 /** @file An experiment of a user's own, as the program loads it: counts slowly, resumes, can fail or run out of numbers. */
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { z } from 'zod'
 import { defineExperiment, lineChart, seedField } from '../../dist/lab/index.js'
 
@@ -28,8 +28,10 @@ export default defineExperiment({
       step++
       await pause(config.pause)
       context.metric({ step, value: (step * (config.seed + 1)) % 7 })
+      // atomic, and before anybody hears of the step: whoever kills this process finds a whole state
+      writeFileSync(`${statePath}.new`, String(step))
+      renameSync(`${statePath}.new`, statePath)
       context.progress({ done: step, total: config.steps })
-      writeFileSync(statePath, String(step))
       if (config.mood === 'broken') undefined.property
       if (config.mood === 'failing') await import('../../dist/base/index.js').then(({ fail }) => fail('TL_NOT_FINITE', 'step 1: the loss is NaN'))
       context.stopIfInterrupted()

@@ -1,0 +1,56 @@
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { writeAtomically } from '../../src/base/files.ts'
+import { bytes, count, didYouMean, duration, editDistance, nearest } from '../../src/base/index.ts'
+
+test('edit distance is a distance, and neighbours swapped count once', () => {
+  const word = fc.string({ maxLength: 8 })
+  fc.assert(
+    fc.property(word, word, (a, b) => {
+      expect(editDistance(a, b)).toBe(editDistance(b, a))
+      expect(editDistance(a, b) === 0).toBe(a === b)
+      expect(editDistance(a, b)).toBeLessThanOrEqual(Math.max(a.length, b.length))
+    }),
+  )
+  expect(editDistance('sede', 'seed')).toBe(1)
+  expect(editDistance('kitten', 'sitting')).toBe(3)
+})
+
+test('a typo names the nearest word, nonsense none', () => {
+  expect(nearest('--sede', ['--set', '--seed'])).toBe('--seed')
+  expect(nearest('elephant', ['run', 'list'])).toBeUndefined()
+  expect(didYouMean('rnu', ['run', 'list'])).toBe('did you mean "run"? (valid: run, list)')
+})
+
+test('numbers for people', () => {
+  expect([count(950), count(1_234_567), bytes(999), bytes(11_496_804)]).toEqual([
+    '950',
+    '1.2 M',
+    '999 B',
+    '11.5 MB',
+  ])
+  expect([duration(0.0421), duration(3.44), duration(125), duration(4320)]).toEqual([
+    '42 ms',
+    '3.4 s',
+    '2 min 05 s',
+    '1 h 12 min',
+  ])
+})
+
+test('a failed write leaves the old file and nothing else', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'treeline-base-'))
+  const path = join(folder, 'file')
+  writeFileSync(path, 'old')
+  function* chunks() {
+    yield new Uint8Array(10)
+    throw new Error('the source broke')
+  }
+  expect(() => writeAtomically(path, chunks())).toThrow(/cannot write .*the source broke/)
+  expect([readFileSync(path, 'utf8'), readdirSync(folder)]).toEqual(['old', ['file']])
+  writeAtomically(join(folder, 'deep/er/file'), 'new')
+  expect(existsSync(join(folder, 'deep/er/file'))).toBe(true)
+  rmSync(folder, { recursive: true })
+})
