@@ -13,7 +13,7 @@ import type { Emitter } from '../onnx/emitter.ts'
 import { apply, type Node, operands, scalar, type Tensor, type TensorLike } from '../tensor.ts'
 import { alignBatched, broadcastIndices, broadcastShapes, broadcastTo, unbroadcast } from './broadcast.ts'
 import { erfMiddle, erf as erfNumber, erfSmall } from './special.ts'
-import { type Dense, defineOp, type Maybe, noDerivative } from './table.ts'
+import { type Dense, defineOp, noDerivative } from './table.ts'
 
 /** Derivative rule of one operand: the diagonal Jacobian applied to t (the same for tangents and cotangents). */
 type Push = (t: Tensor, x: readonly Tensor[], y: Tensor) => Tensor | null
@@ -484,5 +484,3 @@ export function where(condition: Tensor, a: TensorLike, b: TensorLike): Tensor {
 /** Convert to another element type; floats truncate towards zero when they become integers, non-zero becomes true. */
 export const cast = (x: Tensor, dtype: Dtype): Tensor =>
   x.dtype === dtype ? x : apply('cast', [x], { dtype })
-
-export type { Maybe }
