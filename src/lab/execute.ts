@@ -124,8 +124,9 @@ async function work(
   const about: ConfigFile = { experiment: name, version, hash, treeline: packageVersion(), module, config }
   if (!existsSync(file('config.json'))) writeAtomically(file('config.json'), prettyJson(about))
 
-  const resumed = existsSync(file('state.safetensors'))
-  if (!resumed) rmSync(file('metrics.jsonl'), { force: true })
+  const hasState = existsSync(file('state.safetensors'))
+  const resumed = hasState || existsSync(file('jobs.jsonl'))
+  if (!hasState) rmSync(file('metrics.jsonl'), { force: true })
   const sessions = readSessions(folder).map((session) => closeKilled(session, file('state.safetensors')))
   const start = performance.now()
   const session: Session = { startedAt: new Date().toISOString(), seconds: null, threads }
@@ -134,7 +135,7 @@ async function work(
   appendLog(folder, resumed ? 'resumed' : 'started')
 
   const signal = options.signal ?? new AbortController().signal
-  const context = makeContext({ config, threads, folder, resumed, signal }, options)
+  const context = makeContext({ config, threads, folder, resumed: hasState, signal }, options)
   let result: Summary['result']
   try {
     result = toJson(await experiment.run(context)) as Summary['result']
@@ -143,7 +144,9 @@ async function work(
     saveSessions()
     if (signal.aborted) {
       appendLog(folder, 'interrupted')
-      const kept = existsSync(file('state.safetensors')) ? 'resume' : 'start again'
+      const kept = ['state.safetensors', 'jobs.jsonl'].some((name) => existsSync(file(name)))
+        ? 'resume'
+        : 'start again'
       fail(
         'TL_INTERRUPTED',
         `interrupted; everything finished is kept in ${folder}; ${kept} with: ${reproduceCommand(experiment, config, { root: options.root, word: options.module })}`,

@@ -26,6 +26,7 @@ export {
 } from './experiment.ts'
 export { type ExportedRun, exportRun } from './exportRun.ts'
 export * from './figures/index.ts'
+export { type JobsOptions, runJobs } from './jobs.ts'
 export { lockFolder } from './lock.ts'
 export { type Machine, packageVersion, thisMachine } from './machine.ts'
 export { type Metric, readMetrics } from './metrics.ts'

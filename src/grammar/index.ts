@@ -1,0 +1,12 @@
+/** @file The Random Hierarchy Model: rules, trees, exact inference, statistics, theory. */
+export {
+  checkShape,
+  type Grammar,
+  internalNodes,
+  parentsAt,
+  type Shape,
+  type Trees,
+  tupleNumber,
+} from './grammar.ts'
+export { type MakeOptions, makeGrammar } from './make.ts'
+export { emptyTrees, expandLevel, sampleTrees } from './sample.ts'

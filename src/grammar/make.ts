@@ -1,0 +1,65 @@
+/** @file Drawing rules: without replacement, so that no tuple has two parents. */
+import { fail } from '../base/index.ts'
+import { random } from '../tensor/index.ts'
+import { checkShape, type Grammar, parentsAt, type Shape } from './grammar.ts'
+
+/** What kind of rules to draw. */
+export interface MakeOptions {
+  /**
+   * `random`: any tuples. `uncorrelated`: every symbol's tuples hold each symbol equally often at each position, so that
+   * no single node below the root says anything of the class (the parity-like control of Cagnetta et al. 2024, Fig. 9);
+   * needs m to be a multiple of v.
+   */
+  rules?: 'random' | 'uncorrelated'
+}
+
+/** Write a tuple's number in base v into `out` at `at`. */
+function writeTuple(number: number, v: number, s: number, out: Int32Array, at: number): void {
+  let rest = number
+  for (let i = s - 1; i >= 0; i--) {
+    out[at + i] = rest % v
+    rest = Math.floor(rest / v)
+  }
+}
+
+function randomRules({ v, m, s }: Shape, parents: number, key: random.Key): Int32Array {
+  const tuples = random.samplePermutation(key, v ** s)
+  const out = new Int32Array(parents * m * s)
+  for (let i = 0; i < parents * m; i++) writeTuple(tuples[i]!, v, s, out, i * s)
+  return out
+}
+
+/**
+ * Tuples fall into orbits of the shift (x_1 + t, …, x_s + t) mod v; an orbit holds every symbol once at every position.
+ * Each parent gets m/v orbits. A random relabelling at each position hides the order of the symbols.
+ */
+function uncorrelatedRules({ v, m, s }: Shape, parents: number, key: random.Key): Int32Array {
+  const [forOrbits, forLabels] = random.split(key) as [random.Key, random.Key]
+  const orbits = random.samplePermutation(forOrbits, v ** (s - 1))
+  const labels = random.split(forLabels, s).map((k) => random.samplePermutation(k, v))
+  const out = new Int32Array(parents * m * s)
+  for (let i = 0; i < (parents * m) / v; i++)
+    for (let t = 0; t < v; t++) {
+      const at = (i * v + t) * s
+      writeTuple(orbits[i]!, v, s, out, at)
+      for (let j = 0; j < s; j++) out[at + j] = labels[j]![(out[at + j]! + t) % v]!
+    }
+  return out
+}
+
+/**
+ * Draw a grammar. Levels are independent; at each the tuples are drawn uniformly without replacement from the v^s possible
+ * ones and cut into blocks of m (Cagnetta et al. 2024, section II). Throws TL_BAD_CONFIG for sizes that cannot be.
+ */
+export function makeGrammar(shape: Shape, key: random.Key, { rules = 'random' }: MakeOptions = {}): Grammar {
+  checkShape(shape)
+  const { v, classes, m, s, L } = shape
+  if (rules === 'uncorrelated' && m % v !== 0)
+    fail(
+      'TL_BAD_CONFIG',
+      `config.m: expected a multiple of v = ${v} for uncorrelated rules, got ${m} (each symbol must appear equally often at each position)`,
+    )
+  const draw = rules === 'random' ? randomRules : uncorrelatedRules
+  const tables = random.split(key, L).map((k, level) => draw(shape, parentsAt(shape, level), k))
+  return { v, classes, m, s, L, d: s ** L, rules: tables }
+}

@@ -1,0 +1,80 @@
+/**
+ * @file The parts of a run that do not depend on each other: done on several threads, each kept in jobs.jsonl as soon as it
+ * is finished, so that a run killed at any moment loses only the parts at work.
+ */
+import { appendFileSync, existsSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { explainSystemError, writeAtomically } from '../base/files.ts'
+import { mapInWorkers, type Task } from '../base/workers.ts'
+import { contentHash, type Json, toJson } from './canonical.ts'
+import type { RunContext } from './context.ts'
+
+interface Kept {
+  readonly key: string
+  readonly result: Json
+}
+
+/** Complete lines of jobs.jsonl; a torn last line, and whatever is no such line, is a job to be done again. */
+function readKept(path: string): Map<string, Json> {
+  const kept = new Map<string, Json>()
+  if (!existsSync(path)) return kept
+  for (const line of readFileSync(path, 'utf8').split('\n').slice(0, -1)) {
+    try {
+      const { key, result } = JSON.parse(line) as Kept
+      if (typeof key === 'string' && result !== undefined) kept.set(key, result)
+    } catch {}
+  }
+  return kept
+}
+
+/** How jobs are shown and weighed. */
+export interface JobsOptions<Job> {
+  /** Shown beside the bar when a job is finished. */
+  readonly label?: (job: Job) => string
+  /** Relative cost, for the bar and the time left; 1 when absent. */
+  readonly cost?: (job: Job) => number
+}
+
+/**
+ * Run `task` (a module's exported function, see `Task`) on every job, on `context.threads` threads; results in the order of
+ * the jobs. Jobs and results are plain JSON data; a job must be all that its result depends on. Finished jobs of an
+ * interrupted run are not done again. Throws TL_INTERRUPTED when the signal is aborted, and what a job throws.
+ */
+export async function runJobs<Job, Result>(
+  context: Pick<RunContext<unknown>, 'folder' | 'threads' | 'signal' | 'progress'>,
+  task: Task,
+  jobs: readonly Job[],
+  { label, cost = () => 1 }: JobsOptions<Job> = {},
+): Promise<Result[]> {
+  const path = join(context.folder, 'jobs.jsonl')
+  const kept = readKept(path)
+  if (existsSync(path))
+    // a torn line would swallow the next one
+    writeAtomically(path, [...kept].map(([key, result]) => `${JSON.stringify({ key, result })}\n`).join(''))
+  const keys = jobs.map((job) => contentHash({ task: task.name, job }).slice(0, 24))
+  const total = jobs.reduce((sum, job) => sum + cost(job), 0)
+  const waiting = jobs.map((_, index) => index).filter((index) => !kept.has(keys[index]!))
+  let done = total - waiting.reduce((sum, index) => sum + cost(jobs[index]!), 0)
+  context.progress({ done, total })
+  await mapInWorkers<Job, Result>(
+    task,
+    waiting.map((index) => jobs[index]!),
+    {
+      threads: context.threads,
+      signal: context.signal,
+      onResult(result, at, job) {
+        const key = keys[waiting[at]!]!
+        const plain = toJson(result)
+        kept.set(key, plain)
+        try {
+          appendFileSync(path, `${JSON.stringify({ key, result: plain })}\n`)
+        } catch (error) {
+          explainSystemError(error, `cannot write ${path}`)
+        }
+        done += cost(job)
+        context.progress({ done, total, detail: label?.(job) })
+      },
+    },
+  )
+  return keys.map((key) => kept.get(key) as Result)
+}
