@@ -6,12 +6,21 @@ import { exportCommand } from './commands/export.ts'
 import { listCommand } from './commands/list.ts'
 import { reportCommand } from './commands/report.ts'
 import { runCommand } from './commands/run.ts'
+import { tourCommand } from './commands/tour.ts'
 import { exitCodes, reportError } from './errors.ts'
 import { type Io, processIo } from './io.ts'
 import { examples } from './options.ts'
 import { version } from './version.ts'
 
-const commands = [listCommand, runCommand, reportCommand, dataCommand, exportCommand, doctorCommand]
+const commands = [
+  tourCommand,
+  listCommand,
+  runCommand,
+  reportCommand,
+  dataCommand,
+  exportCommand,
+  doctorCommand,
+]
 
 /** Run the program with these arguments (without node and script). Returns the exit code. */
 export async function main(argv: readonly string[], io: Io = processIo()): Promise<number> {
@@ -22,6 +31,7 @@ export async function main(argv: readonly string[], io: Io = processIo()): Promi
     .addHelpText(
       'after',
       examples(
+        ['treeline tour', 'a first look: every experiment, quickly, and one report'],
         ['treeline list', 'what there is'],
         ['treeline run digits --report', 'train on MNIST and write a report'],
         ['treeline doctor', 'check this machine'],

@@ -44,3 +44,4 @@ export {
   type Summary,
 } from './runFolder.ts'
 export { describeField, type FieldSchema, fieldSchema } from './schema.ts'
+export { type TourOptions, type TourStop, tour } from './tour.ts'

@@ -1,0 +1,70 @@
+/** @file The compiled workers: order, failures, interruption. */
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import type { mapInWorkers as Map } from '../../src/base/workers.ts'
+
+const built = new URL('../../dist/base/workers.js', import.meta.url)
+const folder = mkdtempSync(join(tmpdir(), 'treeline-workers-'))
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+let mapInWorkers: typeof Map
+const path = join(folder, 'task.mjs')
+const task = { module: pathToFileURL(path).href, name: 'work' }
+beforeAll(async () => {
+  if (!existsSync(built)) throw new Error(`${built.pathname} is missing: run \`npm run build\` first`)
+  ;({ mapInWorkers } = await import(built.href))
+  writeFileSync(
+    path,
+    `import { threadId } from 'node:worker_threads'
+    export async function work({ x, mood }) {
+      if (mood === 'throws') throw new Error('no luck with ' + x)
+      if (mood === 'dies') process.exit(3)
+      if (mood === 'sleeps') await new Promise(() => setInterval(() => {}, 1000))
+      return { values: Float64Array.of(x, x * x), thread: threadId }
+    }`,
+  )
+})
+const items = Array.from({ length: 12 }, (_, x) => ({ x, mood: 'well' }))
+type Result = { values: Float64Array; thread: number }
+
+test('results are in the order of the items, whatever the number of threads', async () => {
+  for (const threads of [1, 3]) {
+    const seen: number[] = []
+    const results = await mapInWorkers<(typeof items)[number], Result>(task, items, {
+      threads,
+      onResult: (_, index) => seen.push(index),
+    })
+    expect(results.map(({ values }) => [...values])).toEqual(items.map(({ x }) => [x, x * x]))
+    expect(seen.toSorted((a, b) => a - b)).toEqual(items.map(({ x }) => x))
+    expect(results.every(({ thread }) => thread === 0)).toBe(threads === 1)
+  }
+})
+
+test.each([
+  ['throws', /no luck with 5/],
+  ['dies', /a worker thread ended with code 3/],
+])('an item that %s ends the whole with its reason', async (mood, reason) => {
+  const broken = items.map((item) => (item.x === 5 ? { ...item, mood } : item))
+  await expect(mapInWorkers(task, broken, { threads: 2 })).rejects.toThrow(reason)
+})
+
+test('an interruption ends workers that are busy', async () => {
+  const controller = new AbortController()
+  const sleeping = items.map((item) => (item.x >= 4 ? { ...item, mood: 'sleeps' } : item))
+  const finished: number[] = []
+  const all = mapInWorkers(task, sleeping, {
+    threads: 2,
+    signal: controller.signal,
+    onResult: (_, index) => {
+      finished.push(index)
+      if (finished.length === 4) controller.abort()
+    },
+  })
+  await expect(all).rejects.toMatchObject({
+    code: 'TL_INTERRUPTED',
+    message: 'interrupted after 4 of 12 parts',
+  })
+})
