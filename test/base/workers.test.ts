@@ -4,13 +4,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import type { mapInWorkers as Map } from '../../src/base/workers.ts'
+import type { mapInWorkers as MapInWorkers } from '../../src/base/workers.ts'
 
 const built = new URL('../../dist/base/workers.js', import.meta.url)
 const folder = mkdtempSync(join(tmpdir(), 'treeline-workers-'))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
-let mapInWorkers: typeof Map
+let mapInWorkers: typeof MapInWorkers
 const path = join(folder, 'task.mjs')
 const task = { module: pathToFileURL(path).href, name: 'work' }
 beforeAll(async () => {
