@@ -67,6 +67,8 @@ export {
   softmax,
   softplus,
 } from './ops/normalize.ts'
+export { flip, type PadOptions, pad } from './ops/pad.ts'
+export { concatenate, select, slice, sliceAxis, split, stack } from './ops/pieces.ts'
 export {
   type AveragePoolOptions,
   averagePool1d,
@@ -88,23 +90,7 @@ export {
   sum,
   variance,
 } from './ops/reduce.ts'
-export {
-  concatenate,
-  expandDims,
-  flatten,
-  flip,
-  type PadOptions,
-  pad,
-  reshape,
-  select,
-  slice,
-  sliceAxis,
-  split,
-  squeeze,
-  stack,
-  swapAxes,
-  transpose,
-} from './ops/shape.ts'
+export { expandDims, flatten, reshape, squeeze, swapAxes, transpose } from './ops/shape.ts'
 export { opNames } from './ops/table.ts'
 export type { Key } from './random.ts'
 export * as random from './random.ts'

@@ -20,9 +20,9 @@ import {
   where,
 } from './ops/elementwise.ts'
 import { gather } from './ops/indexing.ts'
+import { select } from './ops/pieces.ts'
 import { randomWords, threefry2x32 } from './ops/random.ts'
 import { argmax } from './ops/reduce.ts'
-import { select } from './ops/shape.ts'
 import { scalar, type Tensor, tensor } from './tensor.ts'
 
 /** Two words of 32 bits, as plain numbers. */

@@ -3,8 +3,10 @@ import type { Tensor } from '../tensor.ts'
 import type { ConvGeometry } from './conv.ts'
 import { add } from './elementwise.ts'
 import { matmul } from './matmul.ts'
+import { pad } from './pad.ts'
+import { concatenate, slice } from './pieces.ts'
 import { sum } from './reduce.ts'
-import { concatenate, pad, reshape, slice } from './shape.ts'
+import { reshape } from './shape.ts'
 
 const positions = (g: ConvGeometry): [number, number][] =>
   Array.from({ length: g.kernel[0] * g.kernel[1] }, (_, k) => [Math.floor(k / g.kernel[1]), k % g.kernel[1]])

@@ -14,7 +14,8 @@ import type { Emitter } from '../onnx/emitter.ts'
 import { type Attributes, apply, applyAll, type Node, type Tensor, zeros } from '../tensor.ts'
 import { broadcastTo, flatIndices, stridesOf } from './broadcast.ts'
 import { add, cast, equal, greaterEqual, less, logicalAnd, mul, where } from './elementwise.ts'
-import { concatenate, normalizeAxis, reshape, sliceAxis, swapAxes, transpose } from './shape.ts'
+import { concatenate, sliceAxis } from './pieces.ts'
+import { normalizeAxis, reshape, swapAxes, transpose } from './shape.ts'
 import { type Dense, defineOp, noDerivative } from './table.ts'
 
 const axisOf = (attributes: Attributes): number => attributes['axis'] as number

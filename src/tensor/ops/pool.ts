@@ -5,8 +5,10 @@ import { type Attributes, applyAll, type Node, ones, scalar, type Tensor, zeros 
 import { conv2d, lift, lower, spatial } from './conv.ts'
 import { add, cast, div, equal, mul, sub } from './elementwise.ts'
 import { scatterAlong, takeAlong } from './indexing.ts'
+import { pad } from './pad.ts'
+import { concatenate, slice } from './pieces.ts'
 import { mean } from './reduce.ts'
-import { concatenate, pad, reshape, slice } from './shape.ts'
+import { reshape } from './shape.ts'
 import { defineOp } from './table.ts'
 
 type Pair = readonly [number, number]

@@ -9,7 +9,8 @@ import { broadcastTo } from './broadcast.ts'
 import { defineComposite } from './composite.ts'
 import { add, bitOr, bitXor, shiftLeft, shiftRight } from './elementwise.ts'
 import { iota } from './indexing.ts'
-import { reshape, select, stack } from './shape.ts'
+import { select, stack } from './pieces.ts'
+import { reshape } from './shape.ts'
 
 const rotations = [
   [13, 15, 26, 6],

@@ -7,7 +7,8 @@ import { jvp } from '../transform/jvp.ts'
 import { vjp } from '../transform/vjp.ts'
 import { broadcastTo, flatIndices, stridesOf } from './broadcast.ts'
 import { cast, div, equal, mul } from './elementwise.ts'
-import { normalizeAxis, reshape, sliceAxis, transpose } from './shape.ts'
+import { sliceAxis } from './pieces.ts'
+import { normalizeAxis, reshape, transpose } from './shape.ts'
 import { type Dense, defineOp, noDerivative, type Row } from './table.ts'
 
 /** Shape with the reduced axes kept at size 1. */
