@@ -8,5 +8,6 @@ export {
   type Trees,
   tupleNumber,
 } from './grammar.ts'
+export { type Floats, inferUp, marginals, samplePosterior, type Upward } from './inference/index.ts'
 export { type MakeOptions, makeGrammar } from './make.ts'
 export { emptyTrees, expandLevel, sampleTrees } from './sample.ts'

@@ -1,0 +1,105 @@
+/** @file Leaf likelihoods: checked, scaled, equal rows kept once. */
+import { fail } from '../../base/index.ts'
+import type { Grammar } from '../grammar.ts'
+import { emptyTable, type Floats, floatsLike, type Level } from './level.ts'
+
+const plural = (n: number, noun: string): string => `${n} ${noun}${n === 1 ? '' : 's'}`
+
+/** Throws TL_SHAPE_MISMATCH unless there are batch·d·v numbers. */
+function checkLength({ d, v }: Grammar, likelihood: Floats, batch: number): void {
+  if (!(Number.isSafeInteger(batch) && batch >= 0))
+    fail('TL_BAD_ARGUMENT', `inferUp: expected batch to be an integer ≥ 0, got ${batch}`)
+  if (likelihood.length !== batch * d * v)
+    fail(
+      'TL_SHAPE_MISMATCH',
+      `inferUp: expected ${batch}·${d}·${v} = ${batch * d * v} likelihoods for ${plural(batch, 'datum').replace('datums', 'data')} (d = ${d} leaves of v = ${v} symbols), got ${likelihood.length}`,
+    )
+}
+
+/** Throws TL_BAD_ARGUMENT for the first number of a row that cannot be a likelihood. */
+function refuse({ d, v }: Grammar, likelihood: Floats, row: number): never {
+  const at = likelihood.subarray(row * v, (row + 1) * v).findIndex((x) => !(x >= 0 && x < Infinity))
+  const value = likelihood[row * v + at]!
+  const place = `datum ${Math.floor(row / d)}, leaf ${row % d}, symbol ${at}`
+  fail('TL_BAD_ARGUMENT', `likelihood: expected finite numbers ≥ 0, got ${value} at ${place}`)
+}
+
+const word = new Float64Array(1)
+const halves = new Uint32Array(word.buffer)
+
+/** A hash of a number that changes with its lowest bits. */
+function hashOf(x: number): number {
+  word[0] = x
+  const h = Math.imul(halves[0]! ^ Math.imul(halves[1]!, 0x85ebca6b), 0x9e3779b1)
+  return h ^ (h >>> 15)
+}
+
+/**
+ * Rows of the leaves, each divided by its largest entry. `lossy[row]` is 1 when that made a non-zero entry too small for the
+ * precision. Throws TL_SHAPE_MISMATCH for a wrong length, TL_BAD_ARGUMENT for a negative, NaN or infinite likelihood.
+ */
+export function leafLevel(
+  grammar: Grammar,
+  likelihood: Floats,
+  batch: number,
+): { level: Level; lossy: Uint8Array } {
+  checkLength(grammar, likelihood, batch)
+  const { d, v } = grammar
+  const nodes = batch * d
+  const index = new Int32Array(nodes)
+  const first = new Int32Array(nodes)
+  const largest = new Float64Array(nodes)
+  const table = emptyTable(nodes)
+  const mask = table.length - 1
+  // any odd weights tell rows apart; equality is decided by comparing
+  const weights = Float64Array.from({ length: v }, (_, j) => 1 + ((j * 0.6180339887498949) % 1))
+  let count = 0
+  for (let n = 0; n < nodes; n++) {
+    const from = n * v
+    let max = 0
+    let sum = 0
+    let sound = true
+    for (let j = 0; j < v; j++) {
+      const x = likelihood[from + j]!
+      sound = sound && x >= 0
+      if (x > max) max = x
+      sum += x * weights[j]!
+    }
+    if (!sound || max === Infinity) refuse(grammar, likelihood, n)
+    let place = hashOf(sum) & mask
+    for (;;) {
+      const found = table[place]!
+      if (found < 0) {
+        table[place] = count
+        first[count] = from
+        largest[count] = max
+        index[n] = count++
+        break
+      }
+      const other = first[found]!
+      let j = 0
+      while (j < v && likelihood[other + j] === likelihood[from + j]) j++
+      if (j === v) {
+        index[n] = found
+        break
+      }
+      place = (place + 1) & mask
+    }
+  }
+  const rows = floatsLike(likelihood, count * v)
+  const smallest = rows instanceof Float32Array ? 2 ** -126 : 2 ** -1022
+  const lossy = new Uint8Array(count)
+  for (let row = 0; row < count; row++) {
+    const max = largest[row]!
+    if (max === 0) continue
+    for (let j = 0; j < v; j++) {
+      const x = likelihood[first[row]! + j]!
+      const scaled = x / max
+      if (scaled < smallest && x > 0) lossy[row] = 1
+      rows[row * v + j] = scaled
+    }
+  }
+  const scale = Float64Array.from({ length: count }, (_, row) => Math.log(largest[row]!))
+  const reach = Float64Array.from({ length: count }, (_, row) => (largest[row]! > 0 ? 1 : 0))
+  return { level: { nodes: d, width: v, count, index, rows, scale, reach }, lossy }
+}

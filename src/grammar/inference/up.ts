@@ -1,0 +1,152 @@
+/** @file The upward pass: what the evidence says of every node's symbol from below, and how probable it is as a whole. */
+import { type Grammar, parentsAt } from '../grammar.ts'
+import { leafLevel } from './leaves.ts'
+import { distinctTuples, type Floats, floatsLike, type Level, probabilitiesAt, safeReach } from './level.ts'
+import { logsUp } from './logs.ts'
+
+/** Messages from below at every level, for a batch of data. */
+export interface Upward {
+  readonly batch: number
+  /** Level 0 is the root, level L the leaves. */
+  readonly levels: readonly Level[]
+  /** ln of the mean of the product of likelihoods under the grammar's distribution, [batch]; −Infinity where it is 0. */
+  readonly logEvidence: Float64Array
+  /** 1 where the evidence has probability 0. */
+  readonly impossible: Uint8Array
+  /**
+   * The ln of the messages, by datum, where they span more than the precision holds (evidence that nearly contradicts
+   * itself): levels 0 … L, each [nodes, symbols]. For these data the rows of `levels` mean nothing.
+   */
+  readonly logs: ReadonlyMap<number, readonly Float64Array[]>
+}
+
+/**
+ * Unscaled messages of one node with two children at `left` and `right` of `rows`: for each parent the sum over its rules
+ * of the product of the children's entries. Returns the largest.
+ */
+function combinePair(
+  rules: Int32Array,
+  m: number,
+  rows: Floats,
+  left: number,
+  right: number,
+  out: Float64Array,
+): number {
+  let max = 0
+  let at = 0
+  for (let y = 0; y < out.length; y++) {
+    let sum = 0
+    for (let k = 0; k < m; k++) {
+      sum += rows[left + rules[at]!]! * rows[right + rules[at + 1]!]!
+      at += 2
+    }
+    out[y] = sum
+    if (sum > max) max = sum
+  }
+  return max
+}
+
+/** The same for s children at `from` (offsets into rows), with production probabilities if given. */
+function combine(
+  rules: Int32Array,
+  probabilities: Float64Array | undefined,
+  m: number,
+  rows: Floats,
+  from: Int32Array,
+  out: Float64Array,
+): number {
+  const s = from.length
+  let max = 0
+  for (let y = 0; y < out.length; y++) {
+    let sum = 0
+    for (let r = y * m; r < (y + 1) * m; r++) {
+      let product = probabilities ? probabilities[r]! : 1
+      for (let i = 0; i < s; i++) product *= rows[from[i]! + rules[r * s + i]!]!
+      sum += product
+    }
+    out[y] = sum
+    if (sum > max) max = sum
+  }
+  return max
+}
+
+/** The level above `below`. */
+function levelAbove(grammar: Grammar, level: number, below: Level): Level {
+  const { m, s } = grammar
+  const width = parentsAt(grammar, level)
+  const { index, first } = distinctTuples(below, below.index.length / s, s)
+  const count = first.length
+  const rows = floatsLike(below.rows, count * width)
+  const scale = new Float64Array(count)
+  const reach = new Float64Array(count)
+  const rules = grammar.rules[level]!
+  const probabilities = probabilitiesAt(grammar, level)
+  const out = new Float64Array(width)
+  const from = new Int32Array(s)
+  // uniform probabilities 1/m are left to the scale
+  const unit = probabilities ? 1 : m
+  for (let row = 0; row < count; row++) {
+    const node = first[row]!
+    let least = 1
+    let units = 0
+    for (let i = 0; i < s; i++) {
+      const child = below.index[node * s + i]!
+      from[i] = child * below.width
+      least = Math.min(least, below.reach[child]!)
+      units += below.scale[child]!
+    }
+    const max =
+      s === 2 && !probabilities
+        ? combinePair(rules, m, below.rows, from[0]!, from[1]!, out)
+        : combine(rules, probabilities, m, below.rows, from, out)
+    reach[row] = least * Math.min(1, max)
+    scale[row] = units + Math.log(max / unit)
+    if (max === 0) continue
+    for (let y = 0; y < width; y++) rows[row * width + y] = out[y]! / max
+  }
+  return { nodes: below.nodes / s, width, count, index, rows, scale, reach }
+}
+
+/** True for data with a leaf row that lost entries when scaled. */
+function lossyData({ nodes, index }: Level, lossy: Uint8Array, batch: number): Uint8Array {
+  const out = new Uint8Array(batch)
+  if (lossy.includes(1))
+    for (let n = 0; n < index.length; n++) if (lossy[index[n]!]) out[Math.floor(n / nodes)] = 1
+  return out
+}
+
+/**
+ * Belief propagation from the leaves to the root, exact on a tree (Sclocchi et al. 2025, eqs. 13–16): a node's message is
+ * U(y) = Σ_r p_r Π_i U_i(r_i) over the rules r of y. `likelihood` [batch, d, v] holds non-negative numbers, any scale for
+ * each row, in the precision in which messages are kept. Classes are equally likely. Evidence of probability 0 gives
+ * logEvidence −Infinity and `impossible` 1; evidence that is only improbable, however much, is told apart from it.
+ * Throws TL_SHAPE_MISMATCH for a wrong length, TL_BAD_ARGUMENT for a negative, NaN or infinite likelihood.
+ */
+export function inferUp(grammar: Grammar, likelihood: Floats, batch: number): Upward {
+  const { L, d, v, classes } = grammar
+  const { level: leaves, lossy } = leafLevel(grammar, likelihood, batch)
+  const levels: Level[] = [leaves]
+  for (let level = L - 1; level >= 0; level--) levels.unshift(levelAbove(grammar, level, levels[0]!))
+  const root = levels[0]!
+  const unsafe = lossyData(leaves, lossy, batch)
+  const logEvidence = new Float64Array(batch)
+  const impossible = new Uint8Array(batch)
+  const logs = new Map<number, readonly Float64Array[]>()
+  for (let b = 0; b < batch; b++) {
+    const row = root.index[b]!
+    if (unsafe[b] || root.reach[row]! < safeReach(root.rows)) {
+      const { levels: messages, logEvidence: ln } = logsUp(
+        grammar,
+        likelihood.subarray(b * d * v, (b + 1) * d * v),
+      )
+      logEvidence[b] = ln
+      if (ln === -Infinity) impossible[b] = 1
+      else logs.set(b, messages)
+      continue
+    }
+    let sum = 0
+    for (let y = 0; y < classes; y++) sum += root.rows[row * classes + y]!
+    logEvidence[b] = root.scale[row]! + Math.log(sum / classes)
+  }
+  return { batch, levels, logEvidence, impossible, logs }
+}

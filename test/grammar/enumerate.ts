@@ -1,0 +1,89 @@
+/** @file Every tree of a small grammar with its probability, one by one: the oracle of exact inference. */
+import { type Grammar, makeGrammar, parentsAt, type Shape } from '../../src/grammar/index.ts'
+import { random } from '../../src/tensor/index.ts'
+
+/** One tree: symbols of levels 0 … L, and its probability. */
+export interface Tree {
+  levels: number[][]
+  probability: number
+}
+
+/** All derivations, by expanding level after level. */
+export function enumerate(grammar: Grammar): Tree[] {
+  const { classes, m, s, L } = grammar
+  let trees: Tree[] = Array.from({ length: classes }, (_, y) => ({ levels: [[y]], probability: 1 / classes }))
+  for (let level = 0; level < L; level++) {
+    const table = grammar.rules[level]!
+    for (let node = 0; node < s ** level; node++)
+      trees = trees.flatMap(({ levels, probability }) =>
+        Array.from({ length: m }, (_, k) => {
+          const r = levels[level]![node]! * m + k
+          const below = node === 0 ? [] : levels[level + 1]!
+          const tuple = Array.from(table.subarray(r * s, (r + 1) * s))
+          return {
+            levels: [...levels.slice(0, level + 1), [...below, ...tuple]],
+            probability: probability * (grammar.probabilities?.[level]?.[r] ?? 1 / m),
+          }
+        }),
+      )
+  }
+  return trees
+}
+
+/** What enumeration says of the evidence: everything exact inference should say. */
+export interface Truth {
+  evidence: number
+  /** [level][node·symbols + symbol] */
+  marginals: number[][]
+  map: Tree | undefined
+  mapPosterior: number
+}
+
+export const jointWith = ({ v }: Shape, likelihood: ArrayLike<number>, tree: Tree): number =>
+  tree.levels.at(-1)!.reduce((p, symbol, i) => p * likelihood[i * v + symbol]!, tree.probability)
+
+export function truth(grammar: Grammar, trees: readonly Tree[], likelihood: ArrayLike<number>): Truth {
+  const { L, s, v } = grammar
+  const marginals = Array.from({ length: L + 1 }, (_, level) =>
+    new Array<number>(s ** level * (level < L ? parentsAt(grammar, level) : v)).fill(0),
+  )
+  let evidence = 0
+  let best = 0
+  let map: Tree | undefined
+  for (const tree of trees) {
+    const joint = jointWith(grammar, likelihood, tree)
+    evidence += joint
+    if (joint > best) {
+      best = joint
+      map = tree
+    }
+    for (const [level, symbols] of tree.levels.entries()) {
+      const row = marginals[level]!
+      const width = row.length / symbols.length
+      for (const [n, symbol] of symbols.entries()) row[n * width + symbol]! += joint
+    }
+  }
+  if (evidence > 0) for (const row of marginals) for (let i = 0; i < row.length; i++) row[i]! /= evidence
+  return { evidence, marginals, map, mapPosterior: evidence > 0 ? best / evidence : 0 }
+}
+
+/** Production probabilities from uniform numbers; some exactly 0 when `zeros`. */
+export function withProbabilities(grammar: Grammar, key: random.Key, zeros = false): Grammar {
+  const { m } = grammar
+  const probabilities = grammar.rules.map((table, level) => {
+    const parents = table.length / m / grammar.s
+    const weights = Float64Array.from(random.sampleUniform(random.foldIn(key, level), parents * m))
+    for (let y = 0; y < parents; y++) {
+      const own = weights.subarray(y * m, (y + 1) * m)
+      if (zeros && m > 1) own[y % m] = 0
+      else own[0]! += 0.01
+      const sum = own.reduce((a, b) => a + b, 0)
+      for (let k = 0; k < m; k++) own[k] = sum > 0 ? own[k]! / sum : 1 / m
+    }
+    return weights
+  })
+  return { ...grammar, probabilities }
+}
+
+export const grow = (shape: Shape, seed: number, options = {}): Grammar =>
+  makeGrammar(shape, random.key(seed), options)
