@@ -8,6 +8,20 @@ export {
   type Trees,
   tupleNumber,
 } from './grammar.ts'
-export { type Floats, inferUp, marginals, samplePosterior, type Upward } from './inference/index.ts'
+export {
+  type Answer,
+  exactCrossEntropy,
+  type Floats,
+  infer,
+  inferInWorkers,
+  inferUp,
+  lastToken,
+  type MapTrees,
+  mapTree,
+  marginals,
+  type Question,
+  samplePosterior,
+  type Upward,
+} from './inference/index.ts'
 export { type MakeOptions, makeGrammar } from './make.ts'
 export { emptyTrees, expandLevel, sampleTrees } from './sample.ts'

@@ -17,10 +17,10 @@ function checkLength({ d, v }: Grammar, likelihood: Floats, batch: number): void
 }
 
 /** Throws TL_BAD_ARGUMENT for the first number of a row that cannot be a likelihood. */
-function refuse({ d, v }: Grammar, likelihood: Floats, row: number): never {
+function refuse({ d, v }: Grammar, likelihood: Floats, row: number, datum: number): never {
   const at = likelihood.subarray(row * v, (row + 1) * v).findIndex((x) => !(x >= 0 && x < Infinity))
   const value = likelihood[row * v + at]!
-  const place = `datum ${Math.floor(row / d)}, leaf ${row % d}, symbol ${at}`
+  const place = `datum ${datum + Math.floor(row / d)}, leaf ${row % d}, symbol ${at}`
   fail('TL_BAD_ARGUMENT', `likelihood: expected finite numbers ≥ 0, got ${value} at ${place}`)
 }
 
@@ -42,6 +42,7 @@ export function leafLevel(
   grammar: Grammar,
   likelihood: Floats,
   batch: number,
+  datum: number,
 ): { level: Level; lossy: Uint8Array } {
   checkLength(grammar, likelihood, batch)
   const { d, v } = grammar
@@ -65,7 +66,7 @@ export function leafLevel(
       if (x > max) max = x
       sum += x * weights[j]!
     }
-    if (!sound || max === Infinity) refuse(grammar, likelihood, n)
+    if (!sound || max === Infinity) refuse(grammar, likelihood, n, datum)
     let place = hashOf(sum) & mask
     for (;;) {
       const found = table[place]!

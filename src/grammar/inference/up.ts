@@ -120,11 +120,12 @@ function lossyData({ nodes, index }: Level, lossy: Uint8Array, batch: number): U
  * U(y) = Σ_r p_r Π_i U_i(r_i) over the rules r of y. `likelihood` [batch, d, v] holds non-negative numbers, any scale for
  * each row, in the precision in which messages are kept. Classes are equally likely. Evidence of probability 0 gives
  * logEvidence −Infinity and `impossible` 1; evidence that is only improbable, however much, is told apart from it.
- * Throws TL_SHAPE_MISMATCH for a wrong length, TL_BAD_ARGUMENT for a negative, NaN or infinite likelihood.
+ * `first` is the number messages give to the first datum. Throws TL_SHAPE_MISMATCH for a wrong length, TL_BAD_ARGUMENT for a
+ * negative, NaN or infinite likelihood.
  */
-export function inferUp(grammar: Grammar, likelihood: Floats, batch: number): Upward {
+export function inferUp(grammar: Grammar, likelihood: Floats, batch: number, first = 0): Upward {
   const { L, d, v, classes } = grammar
-  const { level: leaves, lossy } = leafLevel(grammar, likelihood, batch)
+  const { level: leaves, lossy } = leafLevel(grammar, likelihood, batch, first)
   const levels: Level[] = [leaves]
   for (let level = L - 1; level >= 0; level--) levels.unshift(levelAbove(grammar, level, levels[0]!))
   const root = levels[0]!
