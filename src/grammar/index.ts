@@ -1,4 +1,6 @@
 /** @file The Random Hierarchy Model: rules, trees, exact inference, statistics, theory. */
+export { checkCount, sampleDistinct, sliceTrees, trainTest } from './distinct.ts'
+export { enumerate, showCount } from './enumerate.ts'
 export {
   checkShape,
   type Grammar,
@@ -24,4 +26,7 @@ export {
   type Upward,
 } from './inference/index.ts'
 export { type MakeOptions, makeGrammar } from './make.ts'
+export { parse, validity } from './parse.ts'
+export { logProbability, possibleTrees } from './probability.ts'
+export { growTrees, rank, ruleChoices, treeCount, unrank } from './rank.ts'
 export { emptyTrees, expandLevel, sampleTrees } from './sample.ts'
