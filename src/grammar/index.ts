@@ -1,5 +1,22 @@
 /** @file The Random Hierarchy Model: rules, trees, exact inference, statistics, theory. */
+export {
+  type ContextKind,
+  type Contexts,
+  contextVectors,
+  type KMeans,
+  type KMeansOptions,
+  kMeans,
+  type LearnerOptions,
+  type Lexicon,
+  learnLexicon,
+  type PairScores,
+  pairScores,
+  type Rows,
+  relabel,
+} from './clustering/index.ts'
 export { checkCount, sampleDistinct, sliceTrees, trainTest } from './distinct.ts'
+export { oneHot, whiten } from './encode.ts'
+export { entropy, entropyGivenClass, meanOccurrences } from './entropy.ts'
 export { enumerate, showCount } from './enumerate.ts'
 export {
   checkShape,
@@ -25,8 +42,9 @@ export {
   samplePosterior,
   type Upward,
 } from './inference/index.ts'
-export { type MakeOptions, makeGrammar } from './make.ts'
+export { type MakeOptions, makeGrammar, zipf } from './make.ts'
 export { parse, validity } from './parse.ts'
 export { logProbability, possibleTrees } from './probability.ts'
 export { growTrees, rank, ruleChoices, treeCount, unrank } from './rank.ts'
 export { emptyTrees, expandLevel, sampleTrees } from './sample.ts'
+export * from './theory/index.ts'

@@ -11,6 +11,23 @@ export interface MakeOptions {
    * needs m to be a multiple of v.
    */
   rules?: 'random' | 'uncorrelated'
+  /**
+   * `uniform` (nothing is stored), or Zipf's law: the k-th rule of every symbol has probability ∝ k^{−zipf}, as for words
+   * (Cagnetta, Kang & Wyart 2025, with zipf = 1 + a). Rules are in random order, so which one is common is random.
+   */
+  probabilities?: 'uniform' | { readonly zipf: number }
+}
+
+/** Zipf's law over m ranks: Float64Array [m] summing to 1, ∝ k^{−exponent} for k = 1 … m. */
+export function zipf(m: number, exponent: number): Float64Array {
+  if (!(Number.isFinite(exponent) && exponent >= 0))
+    fail(
+      'TL_BAD_CONFIG',
+      `config.probabilities.zipf: expected an exponent ≥ 0, got ${exponent} (0 is uniform, 1 is Zipf's law of words)`,
+    )
+  const weights = Float64Array.from({ length: m }, (_, k) => (k + 1) ** -exponent)
+  const sum = weights.reduce((a, b) => a + b, 0)
+  return weights.map((weight) => weight / sum)
 }
 
 /** Write a tuple's number in base v into `out` at `at`. */
@@ -51,7 +68,11 @@ function uncorrelatedRules({ v, m, s }: Shape, parents: number, key: random.Key)
  * Draw a grammar. Levels are independent; at each the tuples are drawn uniformly without replacement from the v^s possible
  * ones and cut into blocks of m (Cagnetta et al. 2024, section II). Throws TL_BAD_CONFIG for sizes that cannot be.
  */
-export function makeGrammar(shape: Shape, key: random.Key, { rules = 'random' }: MakeOptions = {}): Grammar {
+export function makeGrammar(
+  shape: Shape,
+  key: random.Key,
+  { rules = 'random', probabilities = 'uniform' }: MakeOptions = {},
+): Grammar {
   checkShape(shape)
   const { v, classes, m, s, L } = shape
   if (rules === 'uncorrelated' && m % v !== 0)
@@ -61,5 +82,10 @@ export function makeGrammar(shape: Shape, key: random.Key, { rules = 'random' }:
     )
   const draw = rules === 'random' ? randomRules : uncorrelatedRules
   const tables = random.split(key, L).map((k, level) => draw(shape, parentsAt(shape, level), k))
-  return { v, classes, m, s, L, d: s ** L, rules: tables }
+  const grammar = { v, classes, m, s, L, d: s ** L, rules: tables }
+  if (probabilities === 'uniform') return grammar
+  const row = zipf(m, probabilities.zipf)
+  const rows = (level: number): Float64Array =>
+    Float64Array.from({ length: parentsAt(shape, level) * m }, (_, rule) => row[rule % m]!)
+  return { ...grammar, probabilities: tables.map((_, level) => rows(level)) }
 }
