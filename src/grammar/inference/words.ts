@@ -5,11 +5,11 @@
  */
 import { random } from '../../tensor/index.ts'
 
-/** Keys of samples first … first + count − 1 of one datum, [count, 2]. */
-export function sampleKeys(key: random.Key, datum: number, first: number, count: number): Int32Array {
+/** Keys of samples 0 … count − 1 of one datum, [count, 2]. */
+export function sampleKeys(key: random.Key, datum: number, count: number): Int32Array {
   const own = random.foldIn(key, datum)
   const keys = new Int32Array(count * 2)
-  for (let t = 0; t < count; t++) keys.set(random.foldIn(own, first + t), t * 2)
+  for (let t = 0; t < count; t++) keys.set(random.foldIn(own, t), t * 2)
   return keys
 }
 

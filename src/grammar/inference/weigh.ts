@@ -1,0 +1,109 @@
+/** @file Posterior weights of the rules of a node's symbol, as bars for random words. */
+import type { Grammar } from '../grammar.ts'
+import { probabilitiesAt } from './level.ts'
+import { logProbabilities } from './logs.ts'
+import type { Upward } from './up.ts'
+
+/**
+ * Write the bars of symbol y at a node into bars[y·m …]: of a random word w in [0, 2^31), choice k is the number of bars
+ * below w, and has the share p_r Π_i U_i(r_i) of the words, to within 2^−32; a rule of weight 0 has none.
+ */
+export type Weigh = (level: number, node: number, y: number, bars: Int32Array) => void
+
+/**
+ * Bars from the first n cumulative sums, whose last is the total. An integer bar is one below the first word of the next
+ * choice, so that it lies in [−1, 2^31 − 1] and bar − word never overflows.
+ */
+export function writeBars(sums: Float64Array, n: number, bars: Int32Array, at: number): void {
+  const unit = 2 ** 31 / sums[n - 1]!
+  for (let k = 0; k < n - 1; k++) bars[at + k] = ((sums[k]! * unit + 0.5) | 0) - 1
+}
+
+/** What a word chooses among n: the number of bars below it, counted without a branch for the processor to guess. */
+export function choose(bars: Int32Array, at: number, n: number, word: number): number {
+  let k = 0
+  for (let i = at; i < at + n - 1; i++) k += (bars[i]! - word) >>> 31
+  return k
+}
+
+/** From the messages of datum b, for pairs and uniform probabilities. */
+function weighPairs({ m, rules }: Grammar, up: Upward, b: number): Weigh {
+  const sums = new Float64Array(m)
+  return (level, node, y, bars) => {
+    const table = rules[level]!
+    const { rows, index, width, nodes } = up.levels[level + 1]!
+    const first = b * nodes + 2 * node
+    const left = index[first]! * width
+    const right = index[first + 1]! * width
+    let sum = 0
+    let at = 2 * y * m
+    for (let k = 0; k < m; k++) {
+      sums[k] = sum += rows[left + table[at]!]! * rows[right + table[at + 1]!]!
+      at += 2
+    }
+    writeBars(sums, m, bars, y * m)
+  }
+}
+
+/** From the messages of datum b. */
+function weighRows(grammar: Grammar, up: Upward, b: number): Weigh {
+  const { m, s } = grammar
+  const sums = new Float64Array(m)
+  return (level, node, y, bars) => {
+    const rules = grammar.rules[level]!
+    const probabilities = probabilitiesAt(grammar, level)
+    const { rows, index, width, nodes } = up.levels[level + 1]!
+    const first = b * nodes + node * s
+    let sum = 0
+    for (let k = 0; k < m; k++) {
+      const r = y * m + k
+      let product = probabilities ? probabilities[r]! : 1
+      for (let i = 0; i < s; i++) product *= rows[index[first + i]! * width + rules[r * s + i]!]!
+      sums[k] = sum += product
+    }
+    writeBars(sums, m, bars, y * m)
+  }
+}
+
+/** From ln messages. */
+function weighLogs(grammar: Grammar, logs: readonly Float64Array[]): Weigh {
+  const { m, s, v, L } = grammar
+  const priors = Array.from({ length: L }, (_, level) => logProbabilities(grammar, level))
+  const sums = new Float64Array(m)
+  return (level, node, y, bars) => {
+    const rules = grammar.rules[level]!
+    let max = -Infinity
+    for (let k = 0; k < m; k++) {
+      const r = y * m + k
+      let term = priors[level]![r]!
+      for (let i = 0; i < s; i++) term += logs[level + 1]![(node * s + i) * v + rules[r * s + i]!]!
+      sums[k] = term
+      if (term > max) max = term
+    }
+    let sum = 0
+    for (let k = 0; k < m; k++) sums[k] = sum += Math.exp(sums[k]! - max)
+    writeBars(sums, m, bars, y * m)
+  }
+}
+
+/** How to weigh rules for datum b. */
+export function weighFor(grammar: Grammar, up: Upward, b: number): Weigh {
+  const logs = up.logs.get(b)
+  if (logs) return weighLogs(grammar, logs)
+  return grammar.s === 2 && !grammar.probabilities ? weighPairs(grammar, up, b) : weighRows(grammar, up, b)
+}
+
+/** Bars of the classes at the root. */
+export function rootBars({ classes }: Grammar, up: Upward, b: number): Int32Array {
+  const logs = up.logs.get(b)
+  const { rows, index } = up.levels[0]!
+  const max = logs ? logs[0]!.reduce((a, x) => Math.max(a, x)) : 0
+  let sum = 0
+  const sums = Float64Array.from({ length: classes }, (_, y) => {
+    sum += logs ? Math.exp(logs[0]![y]! - max) : rows[index[b]! * classes + y]!
+    return sum
+  })
+  const bars = new Int32Array(classes)
+  writeBars(sums, classes, bars, 0)
+  return bars
+}
