@@ -9,3 +9,35 @@ export {
   type Noisy,
   type ReverseStep,
 } from './channels.ts'
+export {
+  type Changes,
+  changesOf,
+  correlationLength,
+  covarianceByDistance,
+  covarianceSums,
+  distanceAt,
+  distancesOf,
+  pairCounts,
+  relativeCorrelations,
+  susceptibility,
+} from './correlations.ts'
+export { type Estimate, jackknife, meanAndError } from './errorBars.ts'
+export { exactCovarianceSums } from './exactCovariance.ts'
+export {
+  fieldRoundTrips,
+  type GaussianField,
+  gaussianField,
+  modePosterior,
+  sampleField,
+} from './gaussianField.ts'
+export {
+  type Mixture,
+  type MixtureShape,
+  makeMixture,
+  mixturePosterior,
+  mixtureRoundTrips,
+  sampleMixture,
+} from './mixture.ts'
+export { type Reversed, reverseChain, unmaskOneByOne } from './reverse.ts'
+export { makeSchedule, noiseLevels, type Schedule, type ScheduleName, schedules } from './schedules.ts'
+export { survivalFromMarginals, survivalFromSamples, type TurnOptions, uTurn } from './uTurn.ts'
