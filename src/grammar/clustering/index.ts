@@ -1,0 +1,13 @@
+/** @file Clustering: k-means, scores of partitions, and the learner that climbs a grammar by clustering contexts. */
+export { type KMeans, type KMeansOptions, kMeans } from './kMeans.ts'
+export {
+  type ContextKind,
+  type Contexts,
+  contextVectors,
+  type LearnerOptions,
+  type Lexicon,
+  learnLexicon,
+  type Rows,
+  relabel,
+} from './learner.ts'
+export { type PairScores, pairScores } from './pairScores.ts'
