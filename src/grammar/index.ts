@@ -19,6 +19,15 @@ export { oneHot, whiten } from './encode.ts'
 export { entropy, entropyGivenClass, meanOccurrences } from './entropy.ts'
 export { enumerate, showCount } from './enumerate.ts'
 export {
+  type Evidence,
+  evidenceFromText,
+  readEvidence,
+  readStrings,
+  type Strings,
+  stringsFromText,
+} from './evidence.ts'
+export { grammarFromText, grammarToText, readGrammar } from './format.ts'
+export {
   checkShape,
   type Grammar,
   internalNodes,
@@ -47,5 +56,4 @@ export { parse, validity } from './parse.ts'
 export { logProbability, possibleTrees } from './probability.ts'
 export { growTrees, rank, ruleChoices, treeCount, unrank } from './rank.ts'
 export { emptyTrees, expandLevel, sampleTrees } from './sample.ts'
-export * from './theory/index.ts'
 export * from './theory/index.ts'
