@@ -5,7 +5,10 @@
 import { Worker } from 'node:worker_threads'
 import { type ErrorCode, fail, TreelineError } from './errors.ts'
 
-/** A function that a worker can find: `export async function <name>(item)` in the module at `module` (a file: URL). */
+/**
+ * A function that a worker can find: `export async function <name>(item, signal)` in the module at `module` (a file: URL). A
+ * task that runs native code must heed the signal: a thread that is ended within it takes the whole process down.
+ */
 export interface Task {
   readonly module: string
   readonly name: string
@@ -15,11 +18,14 @@ export interface Task {
 export interface WorkersOptions<Item, Result> {
   /** Worker threads; 1 (or a single item) works on this thread. */
   readonly threads: number
-  /** Aborted: no more items are begun, workers are ended, TL_INTERRUPTED is thrown. */
+  /** Aborted: no more items are begun, tasks get the signal, workers are ended, TL_INTERRUPTED is thrown. */
   readonly signal?: AbortSignal
   /** Called on this thread as results come, in any order. */
   readonly onResult?: (result: Result, index: number, item: Item) => void
 }
+
+/** What a worker is told. */
+export type Order = { index: number; item: unknown } | 'stop'
 
 /** What a worker sends back. */
 export type Reply =
@@ -37,16 +43,42 @@ async function here<Item, Result>(
   items: readonly Item[],
   { signal, onResult }: WorkersOptions<Item, Result>,
 ): Promise<Result[]> {
-  const module = (await import(task.module)) as Record<string, (item: Item) => Promise<Result> | Result>
+  type Work = (item: Item, signal: AbortSignal | undefined) => Promise<Result> | Result
+  const module = (await import(task.module)) as Record<string, Work>
   const results: Result[] = []
   for (const [index, item] of items.entries()) {
     await breathe()
     if (signal?.aborted) interrupted(index, items.length)
-    const result = await module[task.name]!(item)
+    let result: Result
+    try {
+      result = await module[task.name]!(item, signal)
+    } catch (error) {
+      if (signal?.aborted) interrupted(index, items.length)
+      throw error
+    }
     results.push(result)
     onResult?.(result, index, item)
   }
   return results
+}
+
+/** Milliseconds that a worker gets to leave what it is at. */
+const patience = 2000
+
+/** End a worker; one that is at work is asked first. */
+async function end(worker: Worker, isBusy: boolean): Promise<void> {
+  if (isBusy) {
+    worker.postMessage('stop' satisfies Order)
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, patience)
+      for (const event of ['message', 'exit'])
+        worker.once(event, () => {
+          clearTimeout(timer)
+          resolve()
+        })
+    })
+  }
+  await worker.terminate()
 }
 
 /**
@@ -63,8 +95,10 @@ export async function mapInWorkers<Item, Result>(
   if (threads <= 1 || import.meta.url.endsWith('.ts')) return await here(task, items, options)
   const results = new Array<Result>(items.length)
   const workers: Worker[] = []
+  const busy = new Set<Worker>()
   let begun = 0
   let done = 0
+  let isOver = false
   try {
     await new Promise<void>((resolve, reject) => {
       const stop = (): void => {
@@ -77,16 +111,21 @@ export async function mapInWorkers<Item, Result>(
       if (signal?.aborted) return stop()
       signal?.addEventListener('abort', stop, { once: true })
       const next = (worker: Worker): void => {
-        if (begun < items.length) worker.postMessage({ index: begun, item: items[begun++] })
+        if (begun === items.length) return
+        busy.add(worker)
+        worker.postMessage({ index: begun, item: items[begun++] } satisfies Order)
       }
       for (let i = 0; i < threads; i++) {
         const worker = new Worker(new URL('./worker.js', import.meta.url), { workerData: task })
         workers.push(worker)
         worker.on('error', reject)
         worker.on('exit', (code) => {
+          busy.delete(worker)
           if (done < items.length) reject(new Error(`a worker thread ended with code ${code}`))
         })
         worker.on('message', (reply: Reply) => {
+          busy.delete(worker)
+          if (isOver) return
           if ('error' in reply) {
             const { code, message, stack } = reply.error
             reject(code ? new TreelineError(code, message) : Object.assign(new Error(message), { stack }))
@@ -107,7 +146,8 @@ export async function mapInWorkers<Item, Result>(
       }
     })
   } finally {
-    await Promise.all(workers.map((worker) => worker.terminate()))
+    isOver = true
+    await Promise.all(workers.map((worker) => end(worker, busy.has(worker))))
   }
   return results
 }

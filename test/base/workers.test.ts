@@ -18,11 +18,17 @@ beforeAll(async () => {
   ;({ mapInWorkers } = await import(built.href))
   writeFileSync(
     path,
-    `import { threadId } from 'node:worker_threads'
-    export async function work({ x, mood }) {
+    `import { writeFileSync } from 'node:fs'
+    import { threadId } from 'node:worker_threads'
+    export async function work({ x, mood }, signal) {
       if (mood === 'throws') throw new Error('no luck with ' + x)
       if (mood === 'dies') process.exit(3)
       if (mood === 'sleeps') await new Promise(() => setInterval(() => {}, 1000))
+      if (mood === 'heeds') {
+        await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }))
+        writeFileSync(new URL('heeded-' + x, import.meta.url), '')
+        throw new Error('stopped')
+      }
       return { values: Float64Array.of(x, x * x), thread: threadId }
     }`,
   )
@@ -67,4 +73,31 @@ test('an interruption ends workers that are busy', async () => {
     code: 'TL_INTERRUPTED',
     message: 'interrupted after 4 of 12 parts',
   })
+})
+
+test('a task that heeds the signal leaves by itself before its thread ends', async () => {
+  const controller = new AbortController()
+  const heeding = items.map((item) => (item.x >= 4 ? { ...item, mood: 'heeds' } : item))
+  const all = mapInWorkers(task, heeding, {
+    threads: 2,
+    signal: controller.signal,
+    onResult: (_, index) => {
+      if (index === 3) controller.abort()
+    },
+  })
+  await expect(all).rejects.toMatchObject({ code: 'TL_INTERRUPTED' })
+  expect(existsSync(join(folder, 'heeded-4'))).toBe(true)
+})
+
+test('on one thread too an interrupted task is no failure', async () => {
+  const controller = new AbortController()
+  const heeding = items.map((item) => (item.x === 2 ? { ...item, mood: 'heeds' } : item))
+  const all = mapInWorkers(task, heeding, {
+    threads: 1,
+    signal: controller.signal,
+    onResult: (_, index) => {
+      if (index === 1) setTimeout(() => controller.abort(), 1)
+    },
+  })
+  await expect(all).rejects.toMatchObject({ message: 'interrupted after 2 of 12 parts' })
 })
