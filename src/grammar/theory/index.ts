@@ -1,4 +1,12 @@
 /** @file Closed-form and exact theory of a grammar; every function cites its source. */
+export {
+  exactTokenCorrelation,
+  exactTupleCorrelation,
+  tokenCorrelationNoise,
+  tupleCorrelationNoise,
+  typicalTokenCorrelation,
+  typicalTupleCorrelation,
+} from './correlations.ts'
 export { type Exponents, exponents } from './exponents.ts'
 export { legalShare, otherLegalShare, randomValidity, synonymShare } from './fractions.ts'
 export {
@@ -12,6 +20,14 @@ export {
 } from './maps.ts'
 export { childPair, meanFieldChi, type PairStatistics, pairStatistics } from './pairs.ts'
 export {
+  compatibleTokens,
+  exactPlateau,
+  type Plateau,
+  type PlateauOptions,
+  plateauBound,
+  plateauLimit,
+} from './plateaus.ts'
+export {
   classificationThreshold,
   clusteringThreshold,
   effectiveContext,
@@ -20,6 +36,14 @@ export {
   logDataSize,
   resolvedHeight,
 } from './thresholds.ts'
+export {
+  covarianceOf,
+  nodeJoint,
+  nodeMarginal,
+  type PairTable,
+  type TreeNode,
+  tupleJoint,
+} from './transfer.ts'
 export {
   branchingRatio,
   correlationExponent,
@@ -30,3 +54,4 @@ export {
   phase,
   pStar,
 } from './transition.ts'
+export { exactTupleClassSignal, tupleClassNoise, typicalTupleClassSignal } from './tupleClass.ts'
