@@ -1,6 +1,6 @@
 /** @file Atomic writes: a file is either absent, old, or complete – never half-written. */
 import { randomBytes } from 'node:crypto'
-import { closeSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, writeSync } from 'node:fs'
+import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, writeSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { fail, TreelineError } from './errors.ts'
 
@@ -45,7 +45,8 @@ export function writeAtomically(path: string, chunks: string | Uint8Array | Iter
     renameSync(temporary, path)
   } catch (error) {
     if (descriptor !== undefined) closeSync(descriptor)
-    rmSync(temporary, { force: true })
+    // below a file that is no folder even looking for the temporary fails
+    if (existsSync(temporary)) rmSync(temporary, { force: true })
     explainSystemError(error, `cannot write ${path}`)
   }
 }

@@ -55,5 +55,13 @@ export { type MakeOptions, makeGrammar, zipf } from './make.ts'
 export { parse, validity } from './parse.ts'
 export { logProbability, possibleTrees } from './probability.ts'
 export { growTrees, rank, ruleChoices, treeCount, unrank } from './rank.ts'
+export {
+  type MaybeSymbol,
+  type ParsedString,
+  type ParseReport,
+  parseReport,
+  stringsOf,
+  treeLevels,
+} from './report.ts'
 export { emptyTrees, expandLevel, sampleTrees } from './sample.ts'
 export * from './theory/index.ts'
