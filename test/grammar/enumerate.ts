@@ -42,28 +42,41 @@ export interface Truth {
 export const jointWith = ({ v }: Shape, likelihood: ArrayLike<number>, tree: Tree): number =>
   tree.levels.at(-1)!.reduce((p, symbol, i) => p * likelihood[i * v + symbol]!, tree.probability)
 
+/** A sum of many terms without accumulating their rounding (Neumaier). */
+const exactSum = (n: number): { add: (i: number, x: number) => void; total: () => number[] } => {
+  const sums = new Float64Array(n)
+  const lost = new Float64Array(n)
+  return {
+    add: (i, x) => {
+      const sum = sums[i]! + x
+      lost[i]! += Math.abs(sums[i]!) >= Math.abs(x) ? sums[i]! - sum + x : x - sum + sums[i]!
+      sums[i] = sum
+    },
+    total: () => Array.from(sums, (sum, i) => sum + lost[i]!),
+  }
+}
+
 export function truth(grammar: Grammar, trees: readonly Tree[], likelihood: ArrayLike<number>): Truth {
   const { L, s, v } = grammar
-  const marginals = Array.from({ length: L + 1 }, (_, level) =>
-    new Array<number>(s ** level * (level < L ? parentsAt(grammar, level) : v)).fill(0),
-  )
-  let evidence = 0
+  const widths = Array.from({ length: L + 1 }, (_, level) => (level < L ? parentsAt(grammar, level) : v))
+  const sums = widths.map((width, level) => exactSum(s ** level * width))
   let best = 0
   let map: Tree | undefined
   for (const tree of trees) {
     const joint = jointWith(grammar, likelihood, tree)
-    evidence += joint
     if (joint > best) {
       best = joint
       map = tree
     }
     for (const [level, symbols] of tree.levels.entries()) {
-      const row = marginals[level]!
-      const width = row.length / symbols.length
-      for (const [n, symbol] of symbols.entries()) row[n * width + symbol]! += joint
+      const { add } = sums[level]!
+      const width = widths[level]!
+      for (let n = 0; n < symbols.length; n++) add(n * width + symbols[n]!, joint)
     }
   }
-  if (evidence > 0) for (const row of marginals) for (let i = 0; i < row.length; i++) row[i]! /= evidence
+  const masses = sums.map(({ total }) => total())
+  const evidence = masses[0]!.reduce((a, mass) => a + mass, 0)
+  const marginals = masses.map((row) => row.map((mass) => (evidence > 0 ? mass / evidence : 0)))
   return { evidence, marginals, map, mapPosterior: evidence > 0 ? best / evidence : 0 }
 }
 

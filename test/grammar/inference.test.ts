@@ -3,13 +3,15 @@ import { describe, expect, it } from 'vitest'
 import {
   type Grammar,
   inferUp,
+  lastToken,
+  mapTree,
   marginals,
   type Shape,
   samplePosterior,
   sampleTrees,
 } from '../../src/grammar/index.ts'
 import { random } from '../../src/tensor/index.ts'
-import { enumerate, grow, type Tree, truth, withProbabilities } from './enumerate.ts'
+import { enumerate, grow, jointWith, type Tree, truth, withProbabilities } from './enumerate.ts'
 
 const strings = ({ classes, m, s, L }: Shape): number => classes * m ** ((s ** L - 1) / (s - 1))
 
@@ -67,20 +69,26 @@ function rows(
   })
 }
 
+/** Symbols of one tree of a batch. */
+const treeAt = ({ s }: Shape, levels: readonly Int32Array[], i: number): number[][] =>
+  levels.map((row, level) => Array.from(row.subarray(i * s ** level, (i + 1) * s ** level)))
+
 const isNear = (actual: number, expected: number, tolerance = 1e-12): boolean =>
   Math.abs(actual - expected) <= tolerance * Math.max(1, Math.abs(expected))
 
 /** Compare everything with enumeration for a batch of two data of every channel. */
 function compare(grammar: Grammar, trees: readonly Tree[], seed: number): void {
-  const { v, d, s } = grammar
+  const { v, d } = grammar
+  const byLeaves = new Map(trees.map((tree) => [tree.levels.at(-1)!.join(), tree]))
+  expect(byLeaves.size).toBe(trees.length)
   const clean = sampleTrees(grammar, random.key(seed), 2).levels.at(-1)!
   for (const [name, channel] of Object.entries(channels)) {
     const likelihood = channel(clean, v, random.key(seed + 1))
     const up = inferUp(grammar, likelihood, 2)
     const found = marginals(grammar, up)
+    const truths = [0, 1].map((b) => truth(grammar, trees, likelihood.subarray(b * d * v, (b + 1) * d * v)))
     for (let b = 0; b < 2; b++) {
-      const own = likelihood.subarray(b * d * v, (b + 1) * d * v)
-      const expected = truth(grammar, trees, own)
+      const expected = truths[b]!
       expect(up.impossible[b], name).toBe(Number(expected.evidence === 0))
       if (expected.evidence === 0) expect(up.logEvidence[b]).toBe(-Infinity)
       else if (!isNear(up.logEvidence[b]!, Math.log(expected.evidence)))
@@ -91,13 +99,60 @@ function compare(grammar: Grammar, trees: readonly Tree[], seed: number): void {
         if (wrong >= 0) expect(at[wrong], `${name} level ${level} place ${wrong}`).toBe(row[wrong])
       }
     }
+    const { trees: best, logPosterior } = mapTree(grammar, up)
+    for (let b = 0; b < 2; b++) {
+      const own = likelihood.subarray(b * d * v, (b + 1) * d * v)
+      const levels = treeAt(grammar, best.levels, b)
+      if (up.impossible[b]) {
+        expect(levels.flat().every((x) => x === -1)).toBe(true)
+        expect(logPosterior[b]).toBe(-Infinity)
+        continue
+      }
+      // ties may be broken either way: what counts is that no tree is more probable
+      const { evidence, mapPosterior } = truths[b]!
+      const found = byLeaves.get(levels.at(-1)!.join())
+      expect(found!.levels).toEqual(levels)
+      expect(isNear(jointWith(grammar, own, found!) / evidence, mapPosterior)).toBe(true)
+      expect(isNear(logPosterior[b]!, Math.log(mapPosterior))).toBe(true)
+    }
     const drawn = samplePosterior(grammar, up, random.key(seed + 2), 3)
     expect(drawn.count).toBe(6)
     for (let i = 0; i < 6; i++) {
-      const levels = drawn.levels.map((row, level) =>
-        Array.from(row.subarray(i * s ** level, (i + 1) * s ** level)),
-      )
-      if (up.impossible[Math.floor(i / 3)]) expect(levels.flat().every((x) => x === -1)).toBe(true)
+      const b = Math.floor(i / 3)
+      const levels = treeAt(grammar, drawn.levels, i)
+      if (up.impossible[b]) expect(levels.flat().every((x) => x === -1)).toBe(true)
+      else {
+        const own = likelihood.subarray(b * d * v, (b + 1) * d * v)
+        const found = byLeaves.get(levels.at(-1)!.join())
+        expect(found!.levels).toEqual(levels)
+        expect(jointWith(grammar, own, found!)).toBeGreaterThan(0)
+      }
+    }
+  }
+}
+
+/** The exact predictive of the last token by summing over all trees that agree on the window. */
+function comparePredictions(grammar: Grammar, trees: readonly Tree[], seed: number): void {
+  const { v, d } = grammar
+  const some = sampleTrees(grammar, random.key(seed), 2).levels.at(-1)!
+  // the second string has a foreign token: often nothing agrees with it
+  some[d] = (some[d]! + 1) % v
+  for (const window of new Set([0, 1, d >> 1, d - 1])) {
+    const predictive = lastToken(grammar, some, window)
+    for (let b = 0; b < 2; b++) {
+      const string = some.subarray(b * d, (b + 1) * d)
+      const mass = new Array<number>(v).fill(0)
+      for (const { levels, probability } of trees) {
+        const leaves = levels.at(-1)!
+        let agrees = true
+        for (let i = d - 1 - window; i < d - 1; i++) agrees &&= leaves[i] === string[i]
+        if (agrees) mass[leaves[d - 1]!]! += probability
+      }
+      const total = mass.reduce((a, p) => a + p, 0)
+      for (let x = 0; x < v; x++) {
+        const expected = total > 0 ? mass[x]! / total : 0
+        expect(Math.abs(predictive[b * v + x]! - expected)).toBeLessThanOrEqual(1e-12)
+      }
     }
   }
 }
@@ -115,10 +170,32 @@ describe('against enumeration', () => {
           const plain = grow(shape, seed, { rules })
           const grammar =
             kind === 'uniform' ? plain : withProbabilities(plain, random.key(seed), kind === 'zeros')
-          compare(grammar, enumerate(grammar), seed)
+          const trees = enumerate(grammar)
+          compare(grammar, trees, seed)
+          comparePredictions(grammar, trees, seed)
         },
       ),
-      { numRuns: 120 },
+      { numRuns: 100 },
     )
+  })
+
+  it.each([
+    { v: 4, classes: 3, m: 4, s: 2, L: 3 },
+    { v: 3, classes: 2, m: 9, s: 3, L: 2 },
+    { v: 3, classes: 3, m: 2, s: 2, L: 4 },
+  ])('grammars with up to 1e5 strings: %o', (shape) => {
+    const plain = grow(shape, 7)
+    for (const grammar of [plain, withProbabilities(plain, random.key(8))]) {
+      const trees = enumerate(grammar)
+      expect(trees.length).toBe(strings(shape))
+      compare(grammar, trees, 9)
+    }
+  })
+
+  it('uncorrelated rules', () => {
+    const grammar = grow({ v: 3, classes: 3, m: 3, s: 2, L: 3 }, 3, { rules: 'uncorrelated' })
+    const trees = enumerate(grammar)
+    compare(grammar, trees, 5)
+    comparePredictions(grammar, trees, 5)
   })
 })

@@ -19,7 +19,10 @@ export interface Level {
   readonly index: Int32Array
   /** Likelihood of the evidence below a node for each symbol [count, width], in units that make the largest 1 (or all 0). */
   readonly rows: Floats
-  /** ln of those units, [count]; −Infinity where a row is 0. */
+  /**
+   * ln of those units, [count], −Infinity where a row is 0; above the leaves relative to the units of the leaves, which may be
+   * enormous and are added last.
+   */
   readonly scale: Float64Array
   /** The least product of largest entries before scaling along a path from the row to a leaf, [count]: see `safeReach`. */
   readonly reach: Float64Array

@@ -20,13 +20,32 @@ export const logProbabilities = (grammar: Grammar, level: number): Float64Array 
   probabilitiesAt(grammar, level)?.map(Math.log) ??
   new Float64Array(parentsAt(grammar, level) * grammar.m).fill(-Math.log(grammar.m))
 
-/** ln of the messages of one datum, levels 0 … L each [nodes, symbols], and ln of its evidence. */
+/** Make the largest of each row 0, so that rounding stays that of small numbers. Returns the sum of what was taken off. */
+function centre(rows: Float64Array, width: number): number {
+  let sum = 0
+  for (let from = 0; from < rows.length; from += width) {
+    let max = -Infinity
+    for (let x = from; x < from + width; x++) if (rows[x]! > max) max = rows[x]!
+    sum += max
+    if (max > -Infinity) for (let x = from; x < from + width; x++) rows[x]! -= max
+  }
+  return sum
+}
+
+/**
+ * ln of the messages of one datum, levels 0 … L each [nodes, symbols] with the largest of each row 0, and ln of its evidence
+ * for leaf rows divided by their largest entries.
+ */
 export function logsUp(
   grammar: Grammar,
   likelihood: Floats,
-): { levels: Float64Array[]; logEvidence: number } {
+): { levels: Float64Array[]; logRelative: number } {
   const { L, m, s, v, classes } = grammar
-  const levels = [Float64Array.from(likelihood, Math.log)]
+  const leaves = Float64Array.from(likelihood, Math.log)
+  const levels = [leaves]
+  // an all-zero leaf makes the evidence impossible: its −∞ reaches the root by itself
+  centre(leaves, v)
+  let units = 0
   const terms = new Float64Array(m)
   for (let level = L - 1; level >= 0; level--) {
     const below = levels[0]!
@@ -45,9 +64,10 @@ export function logsUp(
         }
         out[n * width + y] = logSum(terms)
       }
+    units += centre(out, width)
     levels.unshift(out)
   }
-  return { levels, logEvidence: logSum(levels[0]!) - Math.log(classes) }
+  return { levels, logRelative: units + logSum(levels[0]!) - Math.log(classes) }
 }
 
 /** Marginals of one datum from its ln messages, levels 0 … L each [nodes, symbols]. */
@@ -77,6 +97,7 @@ export function logsMarginals(grammar: Grammar, up: readonly Float64Array[]): Fl
           next[at] = logAdd(next[at]!, above[i]!)
         }
       }
+    centre(next, v)
     down = next
     marginals.push(posterior(below, down, v))
   }
@@ -94,8 +115,10 @@ function posterior(up: Float64Array, down: Float64Array, width: number): Float64
   const terms = new Float64Array(width)
   for (let from = 0; from < up.length; from += width) {
     for (let y = 0; y < width; y++) terms[y] = up[from + y]! + down[from + y]!
-    const total = logSum(terms)
-    for (let y = 0; y < width; y++) out[from + y] = Math.exp(terms[y]! - total)
+    centre(terms, width)
+    let sum = 0
+    for (let y = 0; y < width; y++) sum += out[from + y] = Math.exp(terms[y]!)
+    for (let y = 0; y < width; y++) out[from + y]! /= sum
   }
   return out
 }

@@ -41,7 +41,7 @@ function bestRules(grammar: Grammar, level: number, priors: Float64Array, below:
   return { values, rule }
 }
 
-/** ln of the leaf messages of a datum, [d, v]. */
+/** ln of the leaf messages of a datum, [d, v], in the units of `logRelative`. */
 function leafLogs({ L, d, v }: Grammar, up: Upward, logRows: Float64Array, b: number): Float64Array {
   const kept = up.logs.get(b)
   if (kept) return kept[L]!
@@ -52,15 +52,6 @@ function leafLogs({ L, d, v }: Grammar, up: Upward, logRows: Float64Array, b: nu
     out.set(logRows.subarray(from, from + v), i * v)
   }
   return out
-}
-
-/** ln of the units in which `leafLogs` are given. */
-function leafUnits({ L, d }: Grammar, up: Upward, b: number): number {
-  if (up.logs.has(b)) return 0
-  const { index, scale } = up.levels[L]!
-  let sum = 0
-  for (let i = 0; i < d; i++) sum += scale[index[b * d + i]!]!
-  return sum
 }
 
 /**
@@ -88,8 +79,8 @@ export function mapTree(grammar: Grammar, up: Upward): MapTrees {
     let root = 0
     for (let y = 1; y < classes; y++) if (values[y]! > values[root]!) root = y
     trees.levels[0]![b] = root
-    const logJoint = values[root]! - Math.log(classes) + leafUnits(grammar, up, b)
-    logPosterior[b] = Math.min(0, logJoint - up.logEvidence[b]!)
+    const logJoint = values[root]! - Math.log(classes)
+    logPosterior[b] = Math.min(0, logJoint - up.logRelative[b]!)
     for (let level = 0; level < L; level++) {
       const nodes = s ** level
       const width = parentsAt(grammar, level)

@@ -4,7 +4,7 @@ import type { random } from '../../tensor/index.ts'
 import type { Grammar, Trees } from '../grammar.ts'
 import { emptyTrees } from '../sample.ts'
 import type { Upward } from './up.ts'
-import { choose, rootBars, type Weigh, weighFor } from './weigh.ts'
+import { choose, emptyBars, placesFor, rootBars, type Weigh, weighFor } from './weigh.ts'
 import { fillWords, sampleKeys } from './words.ts'
 
 /** Samples of one datum at one level: symbols [nodes, samples], so that all samples of a node lie side by side. */
@@ -13,7 +13,7 @@ type Symbols = Int32Array
 /** Scratch space for the samples of a datum. */
 interface Scratch {
   readonly words: Uint32Array
-  /** Bars of the rules of one node, [symbols, m]. */
+  /** Bars of the rules of one node, [symbols, placesFor(m)]. */
   readonly bars: Int32Array
   /** The number of the node for which a symbol's bars were made. */
   readonly made: Int32Array
@@ -21,7 +21,7 @@ interface Scratch {
 
 const scratchFor = ({ v, classes, m }: Grammar, samples: number): Scratch => ({
   words: new Uint32Array(2 * samples),
-  bars: new Int32Array(Math.max(classes, v) * m),
+  bars: emptyBars(Math.max(classes, v), m),
   made: new Int32Array(Math.max(classes, v)),
 })
 
@@ -41,6 +41,7 @@ function drawLevel(
 ): void {
   const samples = keys.length >> 1
   const nodes = above.length / samples
+  const places = placesFor(m)
   let word = 1 + (nodes - 1) / (s - 1)
   made.fill(0)
   for (let node = 0; node < nodes; node++, word++) {
@@ -53,7 +54,7 @@ function drawLevel(
         made[y] = word
         weigh(level, node, y, bars)
       }
-      const r = y * m + choose(bars, y * m, m, words[half + t]! >>> 1)
+      const r = y * m + choose(bars, y * places, places, words[half + t]! >>> 1)
       if (s === 2) {
         below[2 * from + t] = rules[2 * r]!
         below[2 * from + samples + t] = rules[2 * r + 1]!
@@ -65,12 +66,12 @@ function drawLevel(
 /** Symbols [nodes, samples] into trees [samples, nodes] beginning at tree `first`. */
 function transpose(symbols: Symbols, samples: number, out: Int32Array, first: number): void {
   const nodes = symbols.length / samples
-  const tile = 16
-  for (let start = 0; start < nodes; start += tile) {
-    const end = Math.min(nodes, start + tile)
-    for (let t = 0; t < samples; t++) {
-      const at = (first + t) * nodes
-      for (let n = start; n < end; n++) out[at + n] = symbols[n * samples + t]!
+  for (let t = 0; t < samples; t++) {
+    const at = (first + t) * nodes
+    let from = t
+    for (let n = 0; n < nodes; n++) {
+      out[at + n] = symbols[from]!
+      from += samples
     }
   }
 }
@@ -83,13 +84,13 @@ function sampleDatum(
   scratch: Scratch,
   trees: Trees,
 ): void {
-  const { L, s, classes } = grammar
+  const { L, s } = grammar
   const samples = keys.length >> 1
   const weigh = weighFor(grammar, up, b)
   const root = rootBars(grammar, up, b)
   fillWords(keys, 0, scratch.words)
   let above: Symbols = new Int32Array(samples)
-  for (let t = 0; t < samples; t++) above[t] = choose(root, 0, classes, scratch.words[t]! >>> 1)
+  for (let t = 0; t < samples; t++) above[t] = choose(root, 0, root.length, scratch.words[t]! >>> 1)
   transpose(above, samples, trees.levels[0]!, b * samples)
   for (let level = 0; level < L; level++) {
     const below: Symbols = new Int32Array(above.length * s)

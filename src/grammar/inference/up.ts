@@ -11,11 +11,13 @@ export interface Upward {
   readonly levels: readonly Level[]
   /** ln of the mean of the product of likelihoods under the grammar's distribution, [batch]; −Infinity where it is 0. */
   readonly logEvidence: Float64Array
+  /** The same for leaf rows divided by their largest entries, [batch]. */
+  readonly logRelative: Float64Array
   /** 1 where the evidence has probability 0. */
   readonly impossible: Uint8Array
   /**
    * The ln of the messages, by datum, where they span more than the precision holds (evidence that nearly contradicts
-   * itself): levels 0 … L, each [nodes, symbols]. For these data the rows of `levels` mean nothing.
+   * itself): levels 0 … L, each [nodes, symbols], the largest of each row 0. For these data the rows of `levels` mean nothing.
    */
   readonly logs: ReadonlyMap<number, readonly Float64Array[]>
 }
@@ -93,7 +95,7 @@ function levelAbove(grammar: Grammar, level: number, below: Level): Level {
       const child = below.index[node * s + i]!
       from[i] = child * below.width
       least = Math.min(least, below.reach[child]!)
-      units += below.scale[child]!
+      if (level < grammar.L - 1) units += below.scale[child]!
     }
     const max =
       s === 2 && !probabilities
@@ -130,24 +132,25 @@ export function inferUp(grammar: Grammar, likelihood: Floats, batch: number, fir
   for (let level = L - 1; level >= 0; level--) levels.unshift(levelAbove(grammar, level, levels[0]!))
   const root = levels[0]!
   const unsafe = lossyData(leaves, lossy, batch)
+  const logRelative = new Float64Array(batch)
   const logEvidence = new Float64Array(batch)
   const impossible = new Uint8Array(batch)
   const logs = new Map<number, readonly Float64Array[]>()
   for (let b = 0; b < batch; b++) {
     const row = root.index[b]!
     if (unsafe[b] || root.reach[row]! < safeReach(root.rows)) {
-      const { levels: messages, logEvidence: ln } = logsUp(
-        grammar,
-        likelihood.subarray(b * d * v, (b + 1) * d * v),
-      )
-      logEvidence[b] = ln
-      if (ln === -Infinity) impossible[b] = 1
-      else logs.set(b, messages)
-      continue
+      const own = logsUp(grammar, likelihood.subarray(b * d * v, (b + 1) * d * v))
+      logRelative[b] = own.logRelative
+      if (own.logRelative === -Infinity) impossible[b] = 1
+      else logs.set(b, own.levels)
+    } else {
+      let sum = 0
+      for (let y = 0; y < classes; y++) sum += root.rows[row * classes + y]!
+      logRelative[b] = root.scale[row]! + Math.log(sum / classes)
     }
-    let sum = 0
-    for (let y = 0; y < classes; y++) sum += root.rows[row * classes + y]!
-    logEvidence[b] = root.scale[row]! + Math.log(sum / classes)
+    let units = 0
+    for (let i = b * d; i < (b + 1) * d; i++) units += leaves.scale[leaves.index[i]!]!
+    logEvidence[b] = impossible[b] ? -Infinity : logRelative[b]! + units
   }
-  return { batch, levels, logEvidence, impossible, logs }
+  return { batch, levels, logEvidence, logRelative, impossible, logs }
 }

@@ -4,8 +4,11 @@ import { probabilitiesAt } from './level.ts'
 import { logProbabilities } from './logs.ts'
 import type { Upward } from './up.ts'
 
+/** Bars of a symbol are counted eight at a time: m of them take this many places, those in excess never below a word. */
+export const placesFor = (m: number): number => 8 * Math.ceil((m - 1) / 8) || 8
+
 /**
- * Write the bars of symbol y at a node into bars[y·m …]: of a random word w in [0, 2^31), choice k is the number of bars
+ * Write the bars of symbol y at a node into bars[y·placesFor(m) …]: of a random word w in [0, 2^31), choice k is the number of bars
  * below w, and has the share p_r Π_i U_i(r_i) of the words, to within 2^−32; a rule of weight 0 has none.
  */
 export type Weigh = (level: number, node: number, y: number, bars: Int32Array) => void
@@ -19,16 +22,30 @@ export function writeBars(sums: Float64Array, n: number, bars: Int32Array, at: n
   for (let k = 0; k < n - 1; k++) bars[at + k] = ((sums[k]! * unit + 0.5) | 0) - 1
 }
 
-/** What a word chooses among n: the number of bars below it, counted without a branch for the processor to guess. */
-export function choose(bars: Int32Array, at: number, n: number, word: number): number {
+/** Space for the bars of `symbols` symbols with m choices each. */
+export const emptyBars = (symbols: number, m: number): Int32Array =>
+  new Int32Array(symbols * placesFor(m)).fill(2 ** 31 - 1)
+
+/** What a word chooses: the number of bars below it among `places` ones, without a branch for the processor to guess. */
+export function choose(bars: Int32Array, at: number, places: number, word: number): number {
   let k = 0
-  for (let i = at; i < at + n - 1; i++) k += (bars[i]! - word) >>> 31
+  for (let i = at; i < at + places; i += 8)
+    k +=
+      ((bars[i]! - word) >>> 31) +
+      ((bars[i + 1]! - word) >>> 31) +
+      ((bars[i + 2]! - word) >>> 31) +
+      ((bars[i + 3]! - word) >>> 31) +
+      ((bars[i + 4]! - word) >>> 31) +
+      ((bars[i + 5]! - word) >>> 31) +
+      ((bars[i + 6]! - word) >>> 31) +
+      ((bars[i + 7]! - word) >>> 31)
   return k
 }
 
 /** From the messages of datum b, for pairs and uniform probabilities. */
 function weighPairs({ m, rules }: Grammar, up: Upward, b: number): Weigh {
   const sums = new Float64Array(m)
+  const places = placesFor(m)
   return (level, node, y, bars) => {
     const table = rules[level]!
     const { rows, index, width, nodes } = up.levels[level + 1]!
@@ -41,7 +58,7 @@ function weighPairs({ m, rules }: Grammar, up: Upward, b: number): Weigh {
       sums[k] = sum += rows[left + table[at]!]! * rows[right + table[at + 1]!]!
       at += 2
     }
-    writeBars(sums, m, bars, y * m)
+    writeBars(sums, m, bars, y * places)
   }
 }
 
@@ -49,6 +66,7 @@ function weighPairs({ m, rules }: Grammar, up: Upward, b: number): Weigh {
 function weighRows(grammar: Grammar, up: Upward, b: number): Weigh {
   const { m, s } = grammar
   const sums = new Float64Array(m)
+  const places = placesFor(m)
   return (level, node, y, bars) => {
     const rules = grammar.rules[level]!
     const probabilities = probabilitiesAt(grammar, level)
@@ -61,7 +79,7 @@ function weighRows(grammar: Grammar, up: Upward, b: number): Weigh {
       for (let i = 0; i < s; i++) product *= rows[index[first + i]! * width + rules[r * s + i]!]!
       sums[k] = sum += product
     }
-    writeBars(sums, m, bars, y * m)
+    writeBars(sums, m, bars, y * places)
   }
 }
 
@@ -70,6 +88,7 @@ function weighLogs(grammar: Grammar, logs: readonly Float64Array[]): Weigh {
   const { m, s, v, L } = grammar
   const priors = Array.from({ length: L }, (_, level) => logProbabilities(grammar, level))
   const sums = new Float64Array(m)
+  const places = placesFor(m)
   return (level, node, y, bars) => {
     const rules = grammar.rules[level]!
     let max = -Infinity
@@ -82,7 +101,7 @@ function weighLogs(grammar: Grammar, logs: readonly Float64Array[]): Weigh {
     }
     let sum = 0
     for (let k = 0; k < m; k++) sums[k] = sum += Math.exp(sums[k]! - max)
-    writeBars(sums, m, bars, y * m)
+    writeBars(sums, m, bars, y * places)
   }
 }
 
@@ -103,7 +122,7 @@ export function rootBars({ classes }: Grammar, up: Upward, b: number): Int32Arra
     sum += logs ? Math.exp(logs[0]![y]! - max) : rows[index[b]! * classes + y]!
     return sum
   })
-  const bars = new Int32Array(classes)
+  const bars = emptyBars(1, classes)
   writeBars(sums, classes, bars, 0)
   return bars
 }
