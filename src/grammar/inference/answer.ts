@@ -105,26 +105,27 @@ export const infer = (grammar: Grammar, likelihood: Floats, batch: number, quest
 
 /**
  * The same on several threads (Node only), with the same bits whatever their number. Throws as `inferUp`, and
- * TL_INTERRUPTED when the signal is aborted.
+ * TL_INTERRUPTED when the signal is aborted. `first` is the number of the first datum, for batches that are parts of a larger
+ * one.
  */
 export async function inferInWorkers(
   grammar: Grammar,
   likelihood: Floats,
   batch: number,
   question: Question,
-  { threads, signal }: { threads: number; signal?: AbortSignal },
+  { threads, signal, first = 0 }: { threads: number; signal?: AbortSignal; first?: number },
 ): Promise<Answer> {
   const size = grammar.d * grammar.v
   const pieces: Piece[] = []
   const length = Math.max(1, Math.ceil(batch / (threads <= 1 ? 1 : 4 * threads)))
-  for (let first = 0; first < batch; first += length) {
-    const own = Math.min(length, batch - first)
+  for (let start = 0; start < batch; start += length) {
+    const own = Math.min(length, batch - start)
     // a copy: a message would carry the whole buffer under a view
-    const part = likelihood.slice(first * size, (first + own) * size)
-    pieces.push({ grammar, likelihood: part, batch: own, question, first })
+    const part = likelihood.slice(start * size, (start + own) * size)
+    pieces.push({ grammar, likelihood: part, batch: own, question, first: first + start })
   }
   if (pieces.length <= 1 || likelihood.length !== batch * size)
-    return infer(grammar, likelihood, batch, question)
+    return answerPiece({ grammar, likelihood, batch, question, first })
   const { mapInWorkers } = await import('../../base/workers.ts')
   const task: Task = { module: import.meta.url, name: 'answerPiece' }
   const parts = await mapInWorkers<Piece, Answer>(task, pieces, { threads, signal })

@@ -2,11 +2,13 @@
 import { Command } from 'commander'
 import type { Io } from '../../io.ts'
 import { examples } from '../../options.ts'
+import { inferCommand } from './infer.ts'
 import { makeCommand } from './make.ts'
 import { parseCommand } from './parse.ts'
 import { sampleCommand } from './sample.ts'
+import { showCommand } from './show.ts'
 
-const commands = [makeCommand, sampleCommand, parseCommand]
+const commands = [makeCommand, sampleCommand, parseCommand, inferCommand]
 
 /** The command. */
 export function grammarCommand(io: Io): Command {
