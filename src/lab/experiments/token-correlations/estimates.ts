@@ -1,0 +1,71 @@
+/** @file Means, slopes and crossings with their errors, as the correlation experiments need them. */
+
+/** A number with one standard error; the error is null when a single value gives none. */
+export interface Estimate {
+  readonly value: number
+  readonly error: number | null
+}
+
+/** Mean and standard error of the mean; NaN of an empty list. */
+export function meanOf(values: readonly number[]): Estimate {
+  const n = values.length
+  const value = values.reduce((sum, x) => sum + x, 0) / n
+  if (n < 2) return { value, error: null }
+  const squares = values.reduce((sum, x) => sum + (x - value) ** 2, 0)
+  return { value, error: Math.sqrt(squares / (n - 1) / n) }
+}
+
+/** Standard deviation of a list; 0 of a single value. */
+export function spreadOf(values: readonly number[]): number {
+  const { error } = meanOf(values)
+  return (error ?? 0) * Math.sqrt(values.length)
+}
+
+/** Geometric mean of positive values; the error is that of the value itself. */
+export function geometricMean(values: readonly number[]): Estimate {
+  const { value, error } = meanOf(values.map(Math.log))
+  const mean = Math.exp(value)
+  return { value: mean, error: error === null ? null : mean * error }
+}
+
+/** Root of the mean of squares, from the squares, with its error. */
+export function rootMean(squares: readonly number[]): Estimate {
+  const { value, error } = meanOf(squares)
+  const root = Math.sqrt(Math.max(0, value))
+  return { value: root, error: error === null || root === 0 ? null : error / (2 * root) }
+}
+
+/** Slope of y against x by least squares; the error is null with two points, the slope NaN with fewer. */
+export function slopeOf(points: readonly (readonly [x: number, y: number])[]): Estimate {
+  const n = points.length
+  const x0 = meanOf(points.map(([x]) => x)).value
+  const y0 = meanOf(points.map(([, y]) => y)).value
+  const squares = points.reduce((sum, [x]) => sum + (x - x0) ** 2, 0)
+  const value = points.reduce((sum, [x, y]) => sum + (x - x0) * (y - y0), 0) / squares
+  if (n < 3) return { value, error: null }
+  const rest = points.reduce((sum, [x, y]) => sum + (y - y0 - value * (x - x0)) ** 2, 0)
+  return { value, error: Math.sqrt(rest / (n - 2) / squares) }
+}
+
+/** The slope of ln y against ln x. */
+export const powerOf = (points: readonly (readonly [x: number, y: number])[]): Estimate =>
+  slopeOf(points.map(([x, y]) => [Math.log(x), Math.log(y)] as const))
+
+/**
+ * Where a rising curve stays above `level` for good, between the last point below and the next, straight in ln x; null when it
+ * is never below, or not above at the end.
+ */
+export function crossing(
+  points: readonly { readonly x: number; readonly y: number }[],
+  level: number,
+): number | null {
+  const last = points.findLastIndex(({ y }) => y < level)
+  const [before, after] = [points[last], points[last + 1]]
+  if (!before || !after) return null
+  const share = (level - before.y) / (after.y - before.y)
+  return before.x * (after.x / before.x) ** share
+}
+
+/** `0.98 ± 0.03`, or the value alone. */
+export const shown = ({ value, error }: Estimate, digits = 2): string =>
+  error === null ? value.toFixed(digits) : `${value.toFixed(digits)} ± ${error.toFixed(digits)}`
