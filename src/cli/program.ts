@@ -3,6 +3,7 @@ import { Command } from 'commander'
 import { dataCommand } from './commands/data.ts'
 import { doctorCommand } from './commands/doctor.ts'
 import { exportCommand } from './commands/export.ts'
+import { grammarCommand } from './commands/grammar/index.ts'
 import { listCommand } from './commands/list.ts'
 import { reportCommand } from './commands/report.ts'
 import { runCommand } from './commands/run.ts'
@@ -17,6 +18,7 @@ const commands = [
   listCommand,
   runCommand,
   reportCommand,
+  grammarCommand,
   dataCommand,
   exportCommand,
   doctorCommand,

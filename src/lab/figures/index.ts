@@ -6,3 +6,4 @@ export { encodePng, type Gallery, type GalleryItem, gallery, pngDataUri, type Sm
 export { type LineChart, type LinePoint, type LineSeries, lineChart, type Reference } from './lineChart.ts'
 export { posterSvg, svgToPng } from './poster.ts'
 export { color, seriesColor, themeCss } from './theme.ts'
+export { type TreeFigure, type TreeRules, treeFigure } from './tree.ts'

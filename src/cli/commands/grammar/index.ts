@@ -8,7 +8,7 @@ import { parseCommand } from './parse.ts'
 import { sampleCommand } from './sample.ts'
 import { showCommand } from './show.ts'
 
-const commands = [makeCommand, sampleCommand, parseCommand, inferCommand]
+const commands = [makeCommand, sampleCommand, parseCommand, inferCommand, showCommand]
 
 /** The command. */
 export function grammarCommand(io: Io): Command {
