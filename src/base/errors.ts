@@ -11,6 +11,7 @@ export type ErrorCode =
   | 'TL_BAD_CONFIG'
   | 'TL_BAD_FILE'
   | 'TL_IO'
+  | 'TL_BUSY'
   | 'TL_NETWORK'
   | 'TL_CHECKSUM'
   | 'TL_NOT_FINITE'

@@ -1,12 +1,13 @@
 /** @file The program `treeline`: its commands, and the way from an argument list to an exit code. */
 import { Command } from 'commander'
+import { collectCommand } from './commands/collect.ts'
 import { dataCommand } from './commands/data.ts'
 import { doctorCommand } from './commands/doctor.ts'
 import { exportCommand } from './commands/export.ts'
-import { grammarCommand } from './commands/grammar/index.ts'
 import { listCommand } from './commands/list.ts'
 import { reportCommand } from './commands/report.ts'
 import { runCommand } from './commands/run.ts'
+import { sweepCommand } from './commands/sweep.ts'
 import { tourCommand } from './commands/tour.ts'
 import { exitCodes, reportError } from './errors.ts'
 import { type Io, processIo } from './io.ts'
@@ -17,8 +18,9 @@ const commands = [
   tourCommand,
   listCommand,
   runCommand,
+  sweepCommand,
+  collectCommand,
   reportCommand,
-  grammarCommand,
   dataCommand,
   exportCommand,
   doctorCommand,

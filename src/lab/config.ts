@@ -1,24 +1,35 @@
-/** @file Config composition: defaults ← preset ← `--set a.b=value`, checked strictly, explained in words. */
+/** @file Config composition: defaults ← preset ← file ← `--set a.b=value`, checked strictly, explained in words. */
 import { z } from 'zod'
 import { didYouMean, fail } from '../base/index.ts'
 import { contentHash } from './canonical.ts'
 import type { AnyExperiment, BaseConfig } from './experiment.ts'
 import { describeField, type FieldSchema, fieldAt, fieldSchema, leafFields, parseWord } from './schema.ts'
+import type { WrittenFile } from './written.ts'
 
 /** The field every experiment has. */
 export const seedField = z.int().min(0).max(0xffff_ffff).default(0).describe('all randomness comes from it')
 
+/** A value for a field, and the place in a file that gave it. */
+export interface Assignment {
+  readonly path: string
+  readonly value: unknown
+  /** `file.yaml:3` */
+  readonly where: string
+}
+
 /** What a user asks for: a preset by name and assignments in order. */
 export interface ConfigRequest {
   preset?: string
+  /** From files (see `assignmentsIn`); they win over the preset. */
+  assignments?: readonly Assignment[]
   /** `a.b=value`, or several separated by commas: `L=3,m=4`. Later ones win. */
   set?: readonly string[]
   /** Values by dotted path, already typed; they win over `set`. */
   values?: Readonly<Record<string, unknown>>
 }
 
-type Tree = Record<string, unknown>
-const isTree = (value: unknown): value is Tree =>
+export type Tree = Record<string, unknown>
+export const isTree = (value: unknown): value is Tree =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
 
 /** Deep merge of plain objects; lists and leaves are replaced. */
@@ -34,17 +45,62 @@ export function mergeConfig(base: Tree, over: Tree): Tree {
 /** Split `L=3,m=4` at the commas that begin a new assignment; `sizes=1,2,3` stays whole. */
 export const splitAssignments = (text: string): string[] => text.split(/,(?=\s*[A-Za-z_][\w.]*=)/)
 
-function unknownField(schema: FieldSchema, path: readonly string[]): never {
+/** Where a path's value comes from, as `file.yaml:3`; undefined when from no file. */
+type Locate = (path: readonly PropertyKey[]) => string | undefined
+const prefix = (place: string | undefined): string => (place === undefined ? '' : `${place}: `)
+
+function unknownField(schema: FieldSchema, path: readonly string[], place?: string): never {
   const word = path.join('.')
   const parent = path.slice(0, -1)
   const siblings = Object.keys(fieldAt(schema, parent)?.properties ?? {}).map((key) =>
     [...parent, key].join('.'),
   )
   const choices = siblings.length > 0 ? siblings : leafFields(schema).map(([leaf]) => leaf)
-  return fail('TL_BAD_CONFIG', `config.${word}: there is no such field: ${didYouMean(word, choices)}`)
+  return fail(
+    'TL_BAD_CONFIG',
+    `${prefix(place)}config.${word}: there is no such field: ${didYouMean(word, choices)}`,
+  )
 }
 
-function assign(tree: Tree, path: readonly string[], value: unknown): void {
+/**
+ * The fields that a group in a file assigns, nested (`noise: { size: 1 }`) or dotted (`noise.size: 1`), in order.
+ * `at` is the group's place in the file. Throws TL_BAD_CONFIG for a field that does not exist, naming line and nearest.
+ */
+export function assignmentsIn(
+  experiment: AnyExperiment,
+  file: WrittenFile,
+  group: unknown,
+  at: readonly (string | number)[] = [],
+): Assignment[] {
+  const schema = fieldSchema(experiment.config)
+  if (!isTree(group))
+    fail(
+      'TL_BAD_CONFIG',
+      `${file.where(at)}: expected fields with their values, such as \`seed: 1\`, got ${JSON.stringify(group)}`,
+    )
+  const walk = (node: Tree, keys: readonly string[], fields: readonly string[]): Assignment[] =>
+    Object.entries(node).flatMap(([key, value]) => {
+      const place = [...keys, key]
+      const path = [...fields, ...key.split('.')]
+      const where = file.where([...at, ...place])
+      const field = fieldAt(schema, path)
+      if (!field) unknownField(schema, path, where)
+      if (field.properties && isTree(value)) return walk(value, place, path)
+      return [{ path: path.join('.'), value, where }]
+    })
+  return walk(group, [], [])
+}
+
+/** The assignments of a config file; the `config.json` of a run will do, too. */
+export function fileAssignments(experiment: AnyExperiment, file: WrittenFile): Assignment[] {
+  const { value } = file
+  const ofRun = isTree(value) && typeof value['hash'] === 'string' && isTree(value['config'])
+  return ofRun
+    ? assignmentsIn(experiment, file, value['config'], ['config'])
+    : assignmentsIn(experiment, file, value)
+}
+
+export function assign(tree: Tree, path: readonly string[], value: unknown): void {
   let node = tree
   for (const key of path.slice(0, -1)) {
     const child = node[key]
@@ -73,9 +129,14 @@ function valueAt(tree: unknown, path: readonly PropertyKey[]): unknown {
 }
 
 /** One line for the first thing zod found: `config.s: expected an integer >= 2, got 1 (symbols per rule)`. */
-function explain(issue: z.core.$ZodIssue, schema: FieldSchema, input: unknown): string {
+function explain(
+  issue: z.core.$ZodIssue,
+  schema: FieldSchema,
+  input: unknown,
+  locate: Locate | undefined,
+): string {
   const path = issue.path
-  const name = ['config', ...path.map(String)].join('.')
+  const name = `${prefix(locate?.(path))}${['config', ...path.map(String)].join('.')}`
   const got = JSON.stringify(valueAt(input, path)) ?? 'nothing'
   if (issue.code === 'custom') return `${name}: ${issue.message}${path.length ? `, got ${got}` : ''}`
   const field = fieldAt(schema, path)
@@ -84,21 +145,26 @@ function explain(issue: z.core.$ZodIssue, schema: FieldSchema, input: unknown): 
 }
 
 /** Validate a partial config: defaults are filled in, unknown fields refused. Throws TL_BAD_CONFIG. */
-export function completeConfig(experiment: AnyExperiment, partial: unknown): BaseConfig {
+export function completeConfig(experiment: AnyExperiment, partial: unknown, locate?: Locate): BaseConfig {
   const schema = fieldSchema(experiment.config)
   if (!isTree(partial))
     fail('TL_BAD_CONFIG', `config: expected a group of fields, got ${JSON.stringify(partial)}`)
   checkFields(schema, partial)
   const parsed = experiment.config.safeParse(partial)
-  if (!parsed.success) fail('TL_BAD_CONFIG', explain(parsed.error.issues[0]!, schema, partial))
+  if (!parsed.success) fail('TL_BAD_CONFIG', explain(parsed.error.issues[0]!, schema, partial, locate))
   return parsed.data
 }
 
 /**
- * The complete config of one run. Throws TL_BAD_CONFIG naming the field, what it accepts and what it got.
+ * What was asked for, before defaults and validation: a tree of fields, and where each came from.
+ * Throws TL_BAD_CONFIG for an unknown preset or field.
  */
-export function composeConfig(experiment: AnyExperiment, request: ConfigRequest = {}): BaseConfig {
+export function requestedFields(
+  experiment: AnyExperiment,
+  request: ConfigRequest,
+): { tree: Tree; locate: Locate } {
   const schema = fieldSchema(experiment.config)
+  const places = new Map<string, string>()
   let tree: Tree = {}
   if (request.preset !== undefined) {
     const presets = Object.keys(experiment.presets)
@@ -107,7 +173,12 @@ export function composeConfig(experiment: AnyExperiment, request: ConfigRequest 
         'TL_BAD_CONFIG',
         `preset "${request.preset}": ${experiment.name} has no such preset: ${didYouMean(request.preset, presets)}`,
       )
-    tree = mergeConfig(tree, experiment.presets[request.preset as 'quick' | 'paper'] as Tree)
+    // a copy of its own: assignments write into it
+    tree = structuredClone(experiment.presets[request.preset as 'quick' | 'paper'] as Tree)
+  }
+  for (const { path, value, where } of request.assignments ?? []) {
+    assign(tree, path.split('.'), value)
+    places.set(path, where)
   }
   for (const assignment of (request.set ?? []).flatMap(splitAssignments)) {
     const [, name, word] = assignment.match(/^\s*([^=\s]+)\s*=(.*)$/s) ?? []
@@ -117,9 +188,29 @@ export function composeConfig(experiment: AnyExperiment, request: ConfigRequest 
     const field = fieldAt(schema, path)
     if (!field) unknownField(schema, path)
     assign(tree, path, parseWord(word.trim(), field))
+    places.delete(name)
   }
-  for (const [name, value] of Object.entries(request.values ?? {})) assign(tree, name.split('.'), value)
-  return completeConfig(experiment, tree)
+  for (const [name, value] of Object.entries(request.values ?? {})) {
+    assign(tree, name.split('.'), value)
+    places.delete(name)
+  }
+  const locate: Locate = (path) => {
+    for (let length = path.length; length > 0; length--) {
+      const place = places.get(path.slice(0, length).join('.'))
+      if (place !== undefined) return place
+    }
+    return undefined
+  }
+  return { tree, locate }
+}
+
+/**
+ * The complete config of one run. Throws TL_BAD_CONFIG naming the field, what it accepts and what it got, and the line
+ * of the file that said so.
+ */
+export function composeConfig(experiment: AnyExperiment, request: ConfigRequest = {}): BaseConfig {
+  const { tree, locate } = requestedFields(experiment, request)
+  return completeConfig(experiment, tree, locate)
 }
 
 /** The fields of `config` that differ from the defaults, as dotted path and value, in order of definition. */

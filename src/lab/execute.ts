@@ -78,7 +78,7 @@ function readSessions(folder: string): Session[] {
 
 /**
  * Run `experiment` with a complete config in its own folder.
- * Throws TL_IO when a live process works there, TL_INTERRUPTED when the signal was aborted (the state is kept), and
+ * Throws TL_BUSY when a live process works there, TL_INTERRUPTED when the signal was aborted (the state is kept), and
  * whatever the experiment throws (noted in log.txt; the folder can be resumed).
  */
 export async function executeRun(

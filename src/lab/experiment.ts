@@ -55,6 +55,15 @@ export interface RunView<Config = Record<string, unknown>, Result = Record<strin
   readonly read: (name: string) => Json
 }
 
+/** Finished runs that differ only in their seed: what error bars are drawn from (see `overSeeds`). */
+export interface RunGroup<Config = Record<string, unknown>, Result = Record<string, Json>> {
+  /** What sets it apart from the other groups, such as `m=3 L=4`; empty when there is one group. */
+  readonly label: string
+  /** The config they share; its seed is that of the first. */
+  readonly config: Config
+  readonly runs: readonly RunView<Config, Result>[]
+}
+
 /** A table of the report. Cells are shown as they are; numbers are aligned to the right. */
 export interface ReportTable {
   title: string
@@ -76,16 +85,24 @@ export interface Experiment<
   /** Every field with a default; `.describe()` texts appear in messages and tables. */
   config: z.ZodType<Config>
   presets: Record<'quick' | 'paper', PartialConfig<Config>>
+  /** Estimated seconds of a run on one core: weighs the runs of a sweep. Only ratios matter once some runs are timed. */
+  cost?: (config: Config) => number
   /** Measure; return what was measured, as plain data. Called again with `resumed` after an interruption. */
   run: (context: RunContext<Config>) => Promise<Result>
   /** Put one finished run into words. Pure: `treeline report` calls it again years later. */
   summary: (run: RunView<Config, Result>) => Conclusion
-  /** Draw one or several finished runs of this experiment. */
-  figures: (runs: readonly RunView<Config, Result>[]) => readonly Figure[]
+  /** Draw one or several finished runs of this experiment; `groups` are the same runs, by config without the seed. */
+  figures: (
+    runs: readonly RunView<Config, Result>[],
+    groups: readonly RunGroup<Config, Result>[],
+  ) => readonly Figure[]
   /** The trained network of a finished run: a whole ONNX file, and its inputs and outputs in words. */
   network?: (run: RunView<Config, Result>) => Promise<{ onnx: Uint8Array; about: string }>
   /** Optional tables for the report. */
-  tables?: (runs: readonly RunView<Config, Result>[]) => readonly ReportTable[]
+  tables?: (
+    runs: readonly RunView<Config, Result>[],
+    groups: readonly RunGroup<Config, Result>[],
+  ) => readonly ReportTable[]
 }
 
 /** An experiment whose config and result types have been forgotten, as the table holds it. */

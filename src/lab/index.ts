@@ -1,26 +1,23 @@
 /** @file The laboratory: experiments as data, runs as folders, reports as pages. */
 export { canonicalJson, contentHash, type Json, prettyJson, toJson } from './canonical.ts'
+export { type Cell, type Column, sortRuns, type Table, type TableOptions, tableOf } from './collect/table.ts'
+export { checkTablePath, csvText, parquetBytes, writeTable } from './collect/write.ts'
 export {
+  type Assignment,
+  assignmentsIn,
   type ConfigRequest,
   changedFields,
   completeConfig,
   composeConfig,
   configHash,
   configRows,
+  fileAssignments,
   mergeConfig,
   reproduceCommand,
   seedField,
 } from './config.ts'
 export type { Progress, RunContext, RunListeners } from './context.ts'
 export { executeRun, isInterruption, type RunOptions, type RunOutcome } from './execute.ts'
-export {
-  channelNames,
-  type Derivation,
-  derivationFigure,
-  growDerivation,
-  type Noise,
-  type Posterior,
-} from './derivation.ts'
 export {
   type AnyExperiment,
   type BaseConfig,
@@ -29,16 +26,19 @@ export {
   type Experiment,
   type PartialConfig,
   type ReportTable,
+  type RunGroup,
   type RunView,
   type Verdict,
 } from './experiment.ts'
 export { type ExportedRun, exportRun } from './exportRun.ts'
 export * from './figures/index.ts'
+export { groupRuns, type OverSeeds, overSeeds, varyingFields } from './groups.ts'
+export { importExperiment, isModule } from './importExperiment.ts'
 export { type JobsOptions, runJobs } from './jobs.ts'
-export { lockFolder } from './lock.ts'
+export { lockFolder, lockHolder } from './lock.ts'
 export { type Machine, packageVersion, thisMachine } from './machine.ts'
 export { type Metric, readMetrics } from './metrics.ts'
-export { experimentOf, experiments, findExperiment, importExperiment } from './registry.ts'
+export { experimentOf, experiments, findExperiment } from './registry.ts'
 export { type ReportFiles, writeReport } from './report/report.ts'
 export {
   type ConfigFile,
@@ -52,4 +52,34 @@ export {
   type Summary,
 } from './runFolder.ts'
 export { describeField, type FieldSchema, fieldSchema } from './schema.ts'
+export { type CostEstimate, estimateCosts, wallSeconds, weights } from './sweep/cost.ts'
+export {
+  type Ending,
+  type Executor,
+  executors,
+  findExecutor,
+  type Handle,
+  type RunEvents,
+  type RunOrder,
+} from './sweep/executor.ts'
+export { type Expression, parseExpression } from './sweep/expression.ts'
+export { localExecutor } from './sweep/local.ts'
+export {
+  type Plan,
+  type PlannedRun,
+  type PlanOptions,
+  planBlocks,
+  planSweep,
+  type Refusal,
+} from './sweep/plan.ts'
+export {
+  runSweep,
+  type SweepOptions,
+  type SweepOutcome,
+  type SweepRun,
+  type SweepRunState,
+  workDone,
+} from './sweep/runSweep.ts'
+export { type Axis, type Block, type FindExperiment, readSweepFile } from './sweep/sweepFile.ts'
 export { type TourOptions, type TourStop, tour } from './tour.ts'
+export { parseWritten, readWritten, type WrittenFile } from './written.ts'

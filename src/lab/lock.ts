@@ -1,9 +1,9 @@
 /** @file One process per run folder: a lock file with the owner's pid; locks of dead processes are taken over. */
 import { randomBytes } from 'node:crypto'
-import { readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, linkSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { hostname } from 'node:os'
-import { join } from 'node:path'
-import { explainSystemError } from '../base/files.ts'
+import { dirname, join } from 'node:path'
+import { explainSystemError, temporaryName } from '../base/files.ts'
 import { fail } from '../base/index.ts'
 
 interface Owner {
@@ -53,14 +53,31 @@ function readOwner(path: string): Owner | null | undefined {
   }
 }
 
-/** Create `path` only if it is not there; false when it is. */
+/** What a file system without hard links answers. */
+const noLinks = ['EPERM', 'ENOSYS', 'ENOTSUP', 'EOPNOTSUPP', 'EMLINK']
+
+/**
+ * Create `path` only if it is not there, whole from the first moment on: a process killed while writing leaves no lock
+ * that nobody can read. False when somebody else has it.
+ */
 function create(path: string, text: string): boolean {
+  const temporary = temporaryName(path)
   try {
-    writeFileSync(path, text, { flag: 'wx' })
+    writeFileSync(temporary, text, { flag: 'wx' })
+    try {
+      linkSync(temporary, path)
+    } catch (error) {
+      if (!noLinks.includes((error as NodeJS.ErrnoException).code ?? '')) throw error
+      writeFileSync(path, text, { flag: 'wx' })
+    }
     return true
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false
+    const { code } = error as NodeJS.ErrnoException
+    // the owner clears away temporary files of processes before it: ours may have been among them
+    if (code === 'EEXIST' || (code === 'ENOENT' && existsSync(dirname(path)))) return false
     return explainSystemError(error, `cannot lock ${path}`)
+  } finally {
+    rmSync(temporary, { force: true })
   }
 }
 
@@ -73,7 +90,23 @@ const youngerThan = (path: string, milliseconds: number): boolean => {
 }
 
 /**
- * Lock a folder for this process. Returns the function that unlocks it. Throws TL_IO when a live process holds it,
+ * Who holds a folder, as far as can be seen without locking it: `process 12 on host (since …)`. `here` is false for an
+ * owner on another machine, of which nothing else can be known.
+ */
+export function lockHolder(folder: string): { who: string; here: boolean } | undefined {
+  const path = join(folder, 'lock')
+  const owner = readOwner(path)
+  if (owner === undefined) return undefined
+  if (owner === null) return youngerThan(path, 10_000) ? { who: 'another process', here: true } : undefined
+  if (!isAlive(owner)) return undefined
+  return {
+    who: `process ${owner.pid} on ${owner.host} (since ${owner.since})`,
+    here: owner.host === hostname(),
+  }
+}
+
+/**
+ * Lock a folder for this process. Returns the function that unlocks it. Throws TL_BUSY when a live process holds it,
  * naming the process and the way out.
  */
 export function lockFolder(folder: string): () => void {
@@ -96,7 +129,7 @@ export function lockFolder(folder: string): () => void {
   const guard = `${path}.takeover`
   if (!youngerThan(guard, 10_000)) rmSync(guard, { force: true })
   if (!create(guard, text))
-    fail('TL_IO', `${folder}: another process is just taking over this run; try again in a few seconds`)
+    fail('TL_BUSY', `${folder}: another process is just taking over this run; try again in a few seconds`)
   try {
     const owner = readOwner(path)
     // an unreadable lock is being written right now, or was cut while being written
@@ -104,13 +137,13 @@ export function lockFolder(folder: string): () => void {
     if (held) {
       const who = owner ? `process ${owner.pid} on ${owner.host} (since ${owner.since})` : 'another process'
       fail(
-        'TL_IO',
+        'TL_BUSY',
         `${folder}: in use by ${who}; wait for it, or if it is surely gone delete ${path} and run again`,
       )
     }
     rmSync(path, { force: true })
     if (!create(path, text))
-      fail('TL_IO', `${folder}: another process was faster; try again when it has finished`)
+      fail('TL_BUSY', `${folder}: another process was faster; try again when it has finished`)
     return release
   } finally {
     rmSync(guard, { force: true })

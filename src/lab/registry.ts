@@ -1,7 +1,4 @@
 /** @file The table of experiments. A new one is a file in `experiments/` and a row here. */
-import { existsSync } from 'node:fs'
-import { resolve } from 'node:path'
-import { pathToFileURL } from 'node:url'
 import { didYouMean, fail } from '../base/index.ts'
 import type { AnyExperiment } from './experiment.ts'
 import { digits } from './experiments/digits.ts'
@@ -28,17 +25,4 @@ export function experimentOf(run: FinishedRun, known: readonly AnyExperiment[] =
     'TL_BAD_FILE',
     `${run.folder}: a run of "${run.experiment}", which is not among ${names}; add its module with ${from}`,
   )
-}
-
-/**
- * An experiment of your own: a JavaScript module whose default export is what `defineExperiment` returned. Runs the
- * module's code. Throws TL_IO when there is no such file, TL_BAD_FILE when it exports something else.
- */
-export async function importExperiment(path: string): Promise<AnyExperiment> {
-  if (!existsSync(path)) fail('TL_IO', `${path}: no such file; expected a module that exports an experiment`)
-  const module = (await import(pathToFileURL(resolve(path)).href)) as { default?: Partial<AnyExperiment> }
-  const found = module.default
-  if (typeof found?.name !== 'string' || typeof found.run !== 'function' || !found.config)
-    fail('TL_BAD_FILE', `${path}: expected \`export default defineExperiment({ … })\``)
-  return found as AnyExperiment
 }

@@ -2,7 +2,7 @@
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { explainSystemError } from '../base/files.ts'
-import { fail } from '../base/index.ts'
+import { fail, TreelineError } from '../base/index.ts'
 import type { Json } from './canonical.ts'
 import type { BaseConfig, RunView, Verdict } from './experiment.ts'
 import type { Machine } from './machine.ts'
@@ -107,13 +107,28 @@ export function loadRun(folder: string): FinishedRun {
   }
 }
 
-/** Folders that hold runs, finished or not, in `path` or up to three levels below it, sorted. */
+/** True when a folder looks like a run's: its `config.json` is one of ours, or cannot be read. */
+function holdsRun(path: string): boolean {
+  const file = join(path, 'config.json')
+  if (!existsSync(file)) return false
+  try {
+    return 'hash' in (readJson(file) as object)
+  } catch {
+    return true
+  }
+}
+
+/** Folders that hold runs, finished, damaged or not, in `path` or up to three levels below it, sorted. */
 export function findRunFolders(path: string, depth = 3): string[] {
-  if (existsSync(join(path, 'config.json')) && 'hash' in (readJson(join(path, 'config.json')) as object))
-    return [path]
+  if (holdsRun(path)) return [path]
   if (depth === 0) return []
-  return readdirSync(path)
-    .sort()
+  let names: string[]
+  try {
+    names = readdirSync(path).sort()
+  } catch (error) {
+    return explainSystemError(error, `cannot read ${path}`)
+  }
+  return names
     .map((name) => join(path, name))
     .filter((child) => statSync(child, { throwIfNoEntry: false })?.isDirectory())
     .flatMap((child) => findRunFolders(child, depth - 1))
@@ -121,10 +136,23 @@ export function findRunFolders(path: string, depth = 3): string[] {
 
 /**
  * All finished runs in the given folders: run folders, or folders above them. Unfinished ones are passed to
- * `onUnfinished`, or refused when named directly. Throws TL_BAD_FILE when a path holds no run at all.
+ * `onUnfinished`, damaged ones to `onDamaged` with the reason; without it, and when named directly, they are refused.
+ * Throws TL_BAD_FILE when a path holds no run at all, or when no finished run is left.
  */
-export function loadRuns(paths: readonly string[], onUnfinished?: (folder: string) => void): FinishedRun[] {
+export function loadRuns(
+  paths: readonly string[],
+  onUnfinished?: (folder: string) => void,
+  onDamaged?: (folder: string, message: string) => void,
+): FinishedRun[] {
   const runs = new Map<string, FinishedRun>()
+  const load = (folder: string, named: boolean): void => {
+    try {
+      runs.set(resolve(folder), loadRun(folder))
+    } catch (error) {
+      if (named || !onDamaged || !(error instanceof TreelineError)) throw error
+      onDamaged(folder, error.message)
+    }
+  }
   for (const path of paths) {
     if (!statSync(path, { throwIfNoEntry: false })?.isDirectory())
       fail('TL_IO', `${path}: expected a run folder, or a folder of runs; there is no such folder`)
@@ -136,7 +164,7 @@ export function loadRuns(paths: readonly string[], onUnfinished?: (folder: strin
       )
     for (const folder of folders) {
       if (folder !== path && !isFinished(folder)) onUnfinished?.(folder)
-      else runs.set(resolve(folder), loadRun(folder))
+      else load(folder, folder === path)
     }
   }
   if (runs.size === 0)

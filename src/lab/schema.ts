@@ -20,9 +20,16 @@ export interface FieldSchema {
   anyOf?: readonly FieldSchema[]
 }
 
+const known = new WeakMap<z.ZodType, FieldSchema>()
+
 /** The JSON Schema of what users may write (fields with defaults are optional). */
-export const fieldSchema = (schema: z.ZodType): FieldSchema =>
-  z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' }) as FieldSchema
+export function fieldSchema(schema: z.ZodType): FieldSchema {
+  const before = known.get(schema)
+  if (before) return before
+  const made = z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' }) as FieldSchema
+  known.set(schema, made)
+  return made
+}
 
 /** The schema at a path, or undefined when there is no such field. `[]` is the whole. */
 export function fieldAt(root: FieldSchema, path: readonly PropertyKey[]): FieldSchema | undefined {

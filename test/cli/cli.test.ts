@@ -57,7 +57,7 @@ describe('usage', () => {
       treeline('--version'),
     ])
     for (const { code, err } of [help, runHelp, version]) expect([code, err]).toEqual([0, ''])
-    for (const command of ['list', 'run', 'report', 'data', 'export', 'doctor'])
+    for (const command of ['list', 'run', 'sweep', 'collect', 'report', 'data', 'export', 'doctor'])
       expect(help.out).toContain(command)
     expect(runHelp.out).toContain('Examples:')
     expect(runHelp.out).toContain('--preset')
@@ -99,7 +99,8 @@ describe('list and doctor', () => {
     expect(text.code).toBe(0)
     const { experiments } = JSON.parse(json.out)
     expect(Array.isArray(experiments)).toBe(true)
-    for (const { name, title } of experiments) expect(text.out).toContain(`${name}  ${title}`)
+    const lines = text.out.split('\n').map((line) => line.replace(/ {2,}/, '  '))
+    for (const { name, title } of experiments) expect(lines).toContain(`${name}  ${title}`)
   })
 
   it('doctor names versions, threads, cache and data sets', async () => {

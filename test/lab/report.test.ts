@@ -89,10 +89,11 @@ describe('the report of several runs', () => {
     const out = join(root, 'together')
     const { html } = writeReport(loadRuns([root]), [toy], out)
     const { document } = parseHTML(readFileSync(html, 'utf8'))
-    const heads = [...document.querySelectorAll('thead')[0]!.querySelectorAll('th')].map(
-      (node) => node.textContent,
+    const heads = [...document.querySelectorAll('thead')].map((head) =>
+      [...head.querySelectorAll('th')].map((node) => node.textContent),
     )
-    expect(heads).toEqual(['run', 'seed', 'result', 'time'])
+    expect(heads[0]).toEqual(['config', 'seeds', 'final'])
+    expect(heads[1]).toEqual(['run', 'seed', 'result', 'time'])
     expect(document.querySelectorAll('#toy-loss [aria-label="line"] path')).toHaveLength(2)
     expect(document.querySelector('figcaption .made')!.textContent).toContain('seed 0|1')
     expect(existsSync(join(out, 'figures', 'loss.png'))).toBe(true)

@@ -1,5 +1,6 @@
 /** @file `treeline report`: one page for one or several finished runs. */
 import { Command } from 'commander'
+import { fail } from '../../base/index.ts'
 import type { Io } from '../io.ts'
 import { collect, examples, jsonOption, quietOption } from '../options.ts'
 
@@ -13,7 +14,9 @@ interface ReportFlags {
 /** The command. */
 export const reportCommand = (io: Io): Command =>
   new Command('report')
-    .description('write a report of finished runs: one HTML page, and PNG figures beside it')
+    .description(
+      'write a report of finished runs: one HTML page, with PNG figures and a Parquet table beside it',
+    )
     .argument('<dir...>', 'run folders, or folders of runs')
     .option('--out <dir>', 'where to write report.html and figures/ (default: DIR, or "report" for several)')
     .option(
@@ -33,11 +36,25 @@ export const reportCommand = (io: Io): Command =>
     .action(async (paths: string[], flags: ReportFlags) => {
       const lab = await import('../../lab/index.ts')
       const own = await Promise.all((flags.experiment ?? []).map((path) => lab.importExperiment(path)))
-      const runs = lab.loadRuns(paths, (folder) => {
-        if (!flags.quiet) io.err(`${folder}: not finished, left out\n`)
-      })
+      const damaged: string[] = []
+      const runs = lab.loadRuns(
+        paths,
+        (folder) => {
+          if (!flags.quiet) io.err(`${folder}: not finished, left out\n`)
+        },
+        (_, message) => {
+          damaged.push(message)
+          io.err(`${message}; left out\n`)
+        },
+      )
       const folder = flags.out ?? (paths.length === 1 ? paths[0]! : 'report')
-      const { html, figures } = lab.writeReport(runs, [...own, ...lab.experiments], folder)
-      if (flags.json) io.out(lab.prettyJson({ report: html, figures, runs: runs.map((run) => run.folder) }))
+      const { html, figures, table } = lab.writeReport(runs, [...own, ...lab.experiments], folder)
+      if (flags.json)
+        io.out(lab.prettyJson({ report: html, figures, table, runs: runs.map((run) => run.folder), damaged }))
       else io.out(`${html}\n`)
+      if (damaged.length > 0)
+        fail(
+          'TL_BAD_FILE',
+          `${damaged.length} damaged run folder${damaged.length === 1 ? ' is' : 's are'} left out of the report`,
+        )
     })

@@ -8,6 +8,7 @@ import { makeDisplay } from '../progress.ts'
 
 interface RunFlags {
   preset?: string
+  config?: string
   set?: string[]
   seed?: number
   threads?: number
@@ -24,6 +25,7 @@ export const runCommand = (io: Io): Command =>
     .description('run an experiment; a finished run is shown, an interrupted one goes on')
     .argument('<name>', 'an experiment (see treeline list), or a module of your own that exports one')
     .option('--preset <name>', 'begin with the values of a preset: quick or paper')
+    .option('--config <file>', 'then the values of a YAML or JSON file, or of the config.json of a run')
     .option('--set <field=value>', 'set a config field; may be repeated', collect)
     .addOption(seedOption())
     .addOption(threadsOption())
@@ -38,15 +40,18 @@ export const runCommand = (io: Io): Command =>
         ['treeline run digits --report', 'train on MNIST and write a report'],
         ['treeline run digits --preset quick', 'the short version'],
         ['treeline run digits --set epochs=2 --seed 7', 'with other values'],
+        ['treeline run digits --config my.yaml', 'with the values of a file'],
         ['treeline run digits --json > summary.json', 'for scripts'],
       ),
     )
     .action(async (name: string, flags: RunFlags) => {
       const lab = await import('../../lab/index.ts')
-      const own = /\.[cm]?js$/.test(name)
+      const own = lab.isModule(name)
       const experiment = own ? await lab.importExperiment(name) : lab.findExperiment(name)
       const config = lab.composeConfig(experiment, {
         preset: flags.preset,
+        assignments:
+          flags.config === undefined ? [] : lab.fileAssignments(experiment, lab.readWritten(flags.config)),
         set: flags.set,
         values: flags.seed === undefined ? {} : { seed: flags.seed },
       })

@@ -1,14 +1,22 @@
 /** @file Observable Plot without a browser: options in, a themed SVG string out. */
+import { createRequire } from 'node:module'
 import * as Plot from '@observablehq/plot'
-import { parseHTML } from 'linkedom'
 import { escapeText } from './figure.ts'
 import { color, fontFamily } from './theme.ts'
 
-const { document } = parseHTML('<!doctype html><html><body></body></html>')
+let kept: Document | undefined
+
+/** The document that Plot draws into. Loaded when something is drawn: most processes draw nothing. */
+function drawingDocument(): Document {
+  if (kept) return kept
+  const { parseHTML } = createRequire(import.meta.url)('linkedom') as typeof import('linkedom')
+  kept = parseHTML('<!doctype html><html><body></body></html>').document as unknown as Document
+  return kept
+}
 
 /** Options all our plots share: size of type, ink, room around. */
 const themed = (options: Plot.PlotOptions): Plot.PlotOptions => ({
-  document: document as unknown as Document,
+  document: drawingDocument(),
   className: 'tl-plot',
   ...options,
   style: {

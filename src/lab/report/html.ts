@@ -46,15 +46,25 @@ export function numbersHtml(numbers: NonNullable<Conclusion['numbers']>): Html {
   return `<dl class="numbers">${tiles.join('')}</dl>`
 }
 
+/** A verdict as a report shows it: of one run, or of several that make the same claim. */
+export interface ShownVerdict extends Verdict {
+  /** Of how many runs, when of more than one, and how many of them agree with it. */
+  readonly held?: { readonly passed: number; readonly of: number }
+  /** Whose verdict it is, when that is not clear from its place. */
+  readonly of?: string
+}
+
 /** Claims with what was measured and predicted. A word says pass or not: colour alone would not reach everyone. */
-export function verdictsHtml(verdicts: readonly Verdict[]): Html {
+export function verdictsHtml(verdicts: readonly ShownVerdict[]): Html {
   if (verdicts.length === 0) return ''
-  const rows = verdicts.map(({ claim, measured, error, predicted, pass, control }) => {
+  const rows = verdicts.map(({ claim, measured, error, predicted, pass, control, held, of }) => {
     const value = `${formatNumber(measured)}${error === null ? '' : ` ± ${formatNumber(error)}`}`
+    const whose = of ? ` <span class="note">[${escapeText(of)}]</span>` : ''
+    const runs = held ? ` in ${held.passed} of ${held.of}` : ''
     return (
-      `<tr><th scope="row">${escapeText(claim)}${control ? ' <span class="note">(control)</span>' : ''}</th>` +
+      `<tr><th scope="row">${escapeText(claim)}${control ? ' <span class="note">(control)</span>' : ''}${whose}</th>` +
       `<td class="number">${value}</td><td class="number">${formatNumber(predicted)}</td>` +
-      `<td class="${pass ? 'pass' : 'miss'}">${pass ? '✓ holds' : '✗ does not hold'}</td></tr>`
+      `<td class="${pass ? 'pass' : 'miss'}">${pass ? '✓ holds' : '✗ does not hold'}${runs}</td></tr>`
     )
   })
   return (

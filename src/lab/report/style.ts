@@ -37,6 +37,11 @@ td.note{color:var(--tl-muted)}
 .miss{color:var(--tl-bad);font-weight:600}
 code,pre{font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;font-size:.88em}
 pre{background:color-mix(in srgb,var(--tl-grid) 45%,transparent);border-radius:8px;padding:.9rem 1.1rem;overflow-x:auto}
+nav ol{padding-left:1.3rem;margin:1.2rem 0}
+nav li{margin:.25rem 0}
+nav a{color:inherit}
+nav .note,th .note{color:var(--tl-muted);font-size:.85rem;font-weight:400}
+details summary{cursor:pointer;color:var(--tl-muted)}
 footer{margin-top:4rem;color:var(--tl-muted);font-size:.85rem}
 @media print{main{padding:0;max-width:none}figure,dl.numbers,table{break-inside:avoid}body{font-size:11pt}}
 `

@@ -1,0 +1,70 @@
+/** @file `treeline collect`: one tidy table of many runs. */
+import { Command } from 'commander'
+import { fail } from '../../base/index.ts'
+import type { Io } from '../io.ts'
+import { examples, jsonOption, quietOption } from '../options.ts'
+
+interface CollectFlags {
+  out?: string
+  metrics?: boolean
+  timing?: boolean
+  json?: boolean
+  quiet?: boolean
+}
+
+/** The command. */
+export const collectCommand = (io: Io): Command =>
+  new Command('collect')
+    .description('gather finished runs into one table: configs and results, a row for each run')
+    .argument('<dir...>', 'run folders, or folders of runs')
+    .option('--out <file>', 'a file ending in .parquet or .csv (default: CSV on standard output)')
+    .option('--metrics', 'a row for each line of metrics instead, with the config beside it')
+    .option('--timing', 'also when the runs were made, how long they took, on how many threads')
+    .addOption(jsonOption())
+    .addOption(quietOption())
+    .addHelpText(
+      'after',
+      examples(
+        ['treeline collect runs --out runs.parquet', 'everything below runs'],
+        ['treeline collect runs/digits --metrics > metrics.csv', 'how training went, for all runs'],
+      ),
+    )
+    .action(async (paths: string[], flags: CollectFlags) => {
+      const lab = await import('../../lab/index.ts')
+      if (flags.out !== undefined) lab.checkTablePath(flags.out)
+      const say = (text: string): void => {
+        if (!flags.quiet) io.err(`${text}\n`)
+      }
+      const damaged: string[] = []
+      const runs = lab.loadRuns(
+        paths,
+        (folder) => say(`${folder}: not finished, left out`),
+        (_, message) => {
+          damaged.push(message)
+          io.err(`${message}; left out\n`)
+        },
+      )
+      const table = lab.tableOf(runs, { metrics: flags.metrics, timing: flags.timing })
+      const columns = table.columns.map(({ name }) => name)
+      if (flags.out !== undefined) lab.writeTable(flags.out, table)
+      if (flags.json)
+        io.out(
+          lab.prettyJson({
+            file: flags.out ?? null,
+            rows: table.rows,
+            columns,
+            runs: runs.length,
+            damaged,
+            ...(flags.out === undefined
+              ? { table: Object.fromEntries(table.columns.map(({ name, cells }) => [name, cells])) }
+              : {}),
+          }),
+        )
+      else if (flags.out === undefined) io.out(lab.csvText(table))
+      else io.out(`${flags.out}: ${table.rows} rows, ${columns.length} columns\n`)
+      if (damaged.length > 0)
+        fail(
+          'TL_BAD_FILE',
+          `${damaged.length} damaged run folder${damaged.length === 1 ? ' is' : 's are'} left out`,
+        )
+    })

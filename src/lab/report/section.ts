@@ -1,0 +1,165 @@
+/** @file One experiment's part of a report: what its runs say, verdicts, figures, tables, config and how to make it again. */
+import { bytes, duration } from '../../base/index.ts'
+import { changedFields, configRows, reproduceCommand } from '../config.ts'
+import type { AnyExperiment, BaseConfig, RunGroup } from '../experiment.ts'
+import { escapeText, type Figure } from '../figures/index.ts'
+import { overSeeds, varyingFields } from '../groups.ts'
+import type { FinishedRun } from '../runFolder.ts'
+import { figureHtml, formatNumber, type Html, numbersHtml, tableHtml, verdictsHtml } from './html.ts'
+import { groupVerdicts } from './verdicts.ts'
+
+const shown = (value: unknown): string => (typeof value === 'string' ? value : (JSON.stringify(value) ?? ''))
+
+/** Experiment, every config value and the hash on one line: the part of a caption that says what made the figure. */
+export function configLine(experiment: AnyExperiment, runs: readonly FinishedRun[]): string {
+  const [first, ...others] = runs
+  const parts = configRows(experiment, first!.config).map(({ path, value }) => {
+    const values = new Set([value, ...others.flatMap((run) => pathValues(experiment, run, path))].map(shown))
+    return values.size > 4 ? `${path} (${values.size} values)` : `${path} ${[...values].join('|')}`
+  })
+  const hashes =
+    runs.length > 3 ? `${runs.length} runs` : runs.map(({ hash }) => hash.slice(0, 12)).join(', ')
+  return [experiment.name, ...parts, hashes].join(' · ')
+}
+
+const pathValues = (experiment: AnyExperiment, run: FinishedRun, path: string): unknown[] =>
+  configRows(experiment, run.config).flatMap((row) => (row.path === path ? [row.value] : []))
+
+const day = (iso: string): string => `${iso.slice(0, 10)} ${iso.slice(11, 16)} UTC`
+
+function runDetails(experiment: AnyExperiment, run: FinishedRun): Html {
+  const { timing, machine, treeline } = run.summary
+  const changed = new Set(changedFields(experiment, run.config).map(([path]) => path))
+  const config = tableHtml(
+    {
+      title: 'Config',
+      columns: ['field', 'value', 'meaning'],
+      rows: configRows(experiment, run.config).map(({ path, value, description }) => [
+        path,
+        `${shown(value)}${changed.has(path) ? '' : ' (default)'}`,
+        description,
+      ]),
+    },
+    true,
+  )
+  const made = tableHtml(
+    {
+      title: 'Timing and machine',
+      columns: ['what', 'value'],
+      rows: [
+        ['time', duration(timing.seconds)],
+        ['finished', day(timing.finishedAt)],
+        ['sessions', timing.sessions === 1 ? '1, not interrupted' : `${timing.sessions}, resumed`],
+        ['threads', String(timing.threads)],
+        ['machine', `${machine.cpu}, ${machine.cores} cores, ${bytes(machine.memory)}`],
+        ['system', `${machine.platform}, Node ${machine.node}`],
+        ['treeline', `${treeline}, experiment version ${run.summary.version}`],
+        ['hash', run.hash],
+      ],
+    },
+    true,
+  )
+  return (
+    `<div class="details"><div><h2>Config</h2>${config}</div><div><h2>Timing and machine</h2>${made}</div></div>` +
+    `<h2>Make it again</h2>${command(experiment, run)}`
+  )
+}
+
+const command = (experiment: AnyExperiment, run: FinishedRun): Html =>
+  `<pre>${escapeText(`${reproduceCommand(experiment, run.config, { word: run.module })} --threads ${run.summary.timing.threads} --report`)}</pre>`
+
+/** The seed and the other fields in which the runs differ, their results and times. */
+function manyRuns(experiment: AnyExperiment, runs: readonly FinishedRun[]): Html {
+  const configs = runs.map(({ config }) => config)
+  const seeds = new Set(configs.map(({ seed }) => seed)).size > 1
+  const varying = [
+    ...(seeds ? [{ path: 'seed', values: configs.map(({ seed }) => seed) }] : []),
+    ...varyingFields(experiment, configs),
+  ]
+  return tableHtml(
+    {
+      title: 'Runs',
+      columns: ['run', ...varying.map(({ path }) => path), 'result', 'time'],
+      rows: runs.map((run, index) => [
+        run.hash.slice(0, 12),
+        ...varying.map(({ values }) => shown(values[index])),
+        run.summary.headline,
+        duration(run.summary.timing.seconds),
+      ]),
+    },
+    true,
+  )
+}
+
+/** More columns than this nobody reads; the table beside the report has them all. */
+const mostResults = 6
+
+/** For each config its numbers over the seeds, mean ± standard error. Nothing when no config has two seeds. */
+function seedTable(groups: readonly RunGroup<BaseConfig>[]): Html {
+  if (groups.every(({ runs }) => runs.length === 1)) return ''
+  const views = groups.flatMap(({ runs }) => runs)
+  const names = [...new Set(views.flatMap(({ result }) => Object.keys(result)))]
+    .filter((name) => views.some(({ result }) => typeof result[name] === 'number'))
+    .slice(0, mostResults)
+  const table = tableHtml(
+    {
+      title: 'Over seeds',
+      columns: ['config', 'seeds', ...names],
+      rows: groups.map(({ label, runs }) => [
+        label === '' ? 'all runs' : label,
+        runs.length,
+        ...names.map((name) => {
+          const { mean, error } = overSeeds(runs.map(({ result }) => result[name] as number | null))
+          return `${formatNumber(mean)}${error === null ? '' : ` ± ${formatNumber(error)}`}`
+        }),
+      ]),
+    },
+    true,
+  )
+  return `<h2>Over seeds</h2><p class="note">Mean ± standard error of runs that differ only in their seed.</p>${table}`
+}
+
+/** Commands that make the runs again; many of them are folded away. */
+function commands(experiment: AnyExperiment, runs: readonly FinishedRun[]): Html {
+  const all = runs.map((run) => command(experiment, run)).join('')
+  const folded = runs.length > 8
+  return `<h2>Make them again</h2>${folded ? `<details><summary>${runs.length} commands</summary>${all}</details>` : all}`
+}
+
+/** What one run says. */
+function singleRun(experiment: AnyExperiment, run: FinishedRun): Html {
+  const { paragraph, numbers = [], verdicts = [] } = experiment.summary(run)
+  const judged = verdicts.length > 0 ? `<h2>Verdicts</h2>${verdictsHtml(verdicts)}` : ''
+  return `<p class="lead">${escapeText(paragraph)}</p>${numbersHtml(numbers)}${judged}`
+}
+
+/** What several runs say together. */
+function severalRuns(
+  experiment: AnyExperiment,
+  runs: readonly FinishedRun[],
+  groups: readonly RunGroup<BaseConfig>[],
+): Html {
+  const verdicts = groupVerdicts(experiment, groups)
+  const judged = verdicts.length > 0 ? `<h2>Verdicts</h2>${verdictsHtml(verdicts)}` : ''
+  return `${seedTable(groups)}<h2>Runs</h2>${manyRuns(experiment, runs)}${judged}`
+}
+
+/** The part of an experiment below its title. */
+export function experimentSection(
+  experiment: AnyExperiment,
+  runs: readonly FinishedRun[],
+  groups: readonly RunGroup<BaseConfig>[],
+  figures: readonly Figure[],
+): Html {
+  const [only] = runs
+  const single = runs.length === 1
+  const made = configLine(experiment, runs)
+  const drawn = figures.map((figure) => figureHtml(figure, made, `${experiment.name}-${figure.name}`))
+  const tables = experiment.tables?.(runs, groups) ?? []
+  return [
+    single ? singleRun(experiment, only!) : severalRuns(experiment, runs, groups),
+    drawn.length > 0 ? `<h2>Figures</h2><div class="figures">${drawn.join('')}</div>` : '',
+    tables.length > 0 ? `<h2>Tables</h2>${tables.map((table) => tableHtml(table)).join('')}` : '',
+    single ? runDetails(experiment, only!) : commands(experiment, runs),
+  ].join('')
+}

@@ -1,0 +1,88 @@
+/**
+ * @file The process of one run: told by its parent what to do, it does it and says how it ended. Loads as little as it
+ * can, for there is one for every run. When the parent is gone it keeps what it has and ends.
+ */
+import { TreelineError } from '../../base/index.ts'
+import { completeConfig } from '../config.ts'
+import type { Progress } from '../context.ts'
+import { executeRun } from '../execute.ts'
+import type { AnyExperiment } from '../experiment.ts'
+import { importExperiment } from '../importExperiment.ts'
+import type { RunOrder } from './executor.ts'
+import type { FromChild, ToChild } from './messages.ts'
+
+/** Milliseconds between two reports of progress. */
+const pace = 100
+/** An orphan gets this long to come to a stop by itself. */
+const grace = 60_000
+
+const controller = new AbortController()
+const interrupt = (): void => controller.abort()
+
+const send = (message: FromChild): Promise<void> =>
+  new Promise((resolve) => {
+    if (process.connected) process.send!(message, undefined, undefined, () => resolve())
+    else resolve()
+  })
+
+/** Every step would be far more than anybody reads. */
+function paced(): (progress: Progress) => void {
+  let sentAt = Number.NEGATIVE_INFINITY
+  return (progress) => {
+    const now = performance.now()
+    if (now - sentAt < pace && progress.done < progress.total) return
+    sentAt = now
+    void send({ kind: 'progress', progress })
+  }
+}
+
+async function experimentOf({ experiment, module }: RunOrder): Promise<AnyExperiment> {
+  if (module) return importExperiment(module)
+  const { findExperiment } = await import('../registry.ts')
+  return findExperiment(experiment)
+}
+
+const oneLine = (text: string): string => text.replace(/\s*\n\s*/g, ' ').trim()
+
+function explain(error: unknown): FromChild {
+  if (!(error instanceof TreelineError))
+    return { kind: 'failed', message: oneLine(error instanceof Error ? error.message : String(error)) }
+  if (error.code === 'TL_INTERRUPTED') return { kind: 'interrupted' }
+  return { kind: error.code === 'TL_BUSY' ? 'busy' : 'failed', message: oneLine(error.message) }
+}
+
+async function carryOut(order: RunOrder): Promise<FromChild> {
+  try {
+    const experiment = await experimentOf(order)
+    await executeRun(experiment, completeConfig(experiment, order.config), {
+      root: order.root,
+      threads: order.threads,
+      module: order.module,
+      signal: controller.signal,
+      onProgress: paced(),
+      onLog: (line) => void send({ kind: 'log', line }),
+    })
+    return { kind: 'finished' }
+  } catch (error) {
+    return explain(error)
+  }
+}
+
+process.on('disconnect', () => {
+  interrupt()
+  setTimeout(() => process.exit(1), grace).unref()
+})
+// Ctrl-C in a terminal reaches the children as well as the sweep; the sweep decides what the second one means
+process.on('SIGINT', interrupt)
+process.on('SIGTERM', interrupt)
+process.on('message', (message: ToChild) => {
+  if (message.kind === 'interrupt') {
+    interrupt()
+    return
+  }
+  process.title = `treeline ${message.order.experiment} ${message.order.folder}`
+  void carryOut(message.order).then(async (ending) => {
+    await send(ending)
+    process.exit(ending.kind === 'finished' ? 0 : 1)
+  })
+})

@@ -1,0 +1,61 @@
+/** @file What an executor is: something that carries out one run elsewhere and tells how it ended. A row in a table. */
+import { didYouMean, fail } from '../../base/index.ts'
+import type { Progress } from '../context.ts'
+import { localExecutor } from './local.ts'
+
+/** One run to be carried out. Plain data: it crosses to other processes, and may one day cross to other machines. */
+export interface RunOrder {
+  readonly experiment: string
+  /** The module that exports the experiment, when it is none of Treeline's own. */
+  readonly module?: string
+  readonly config: Readonly<Record<string, unknown>>
+  /** The folder that holds all runs. */
+  readonly root: string
+  /** The run's own folder. */
+  readonly folder: string
+  readonly threads: number
+}
+
+/** How a run ended, as its executor saw it. Whether it is finished is said by its folder alone. */
+export type Ending =
+  | { readonly kind: 'finished' }
+  | { readonly kind: 'failed'; readonly message: string }
+  | { readonly kind: 'interrupted' }
+  /** Another process works in its folder. */
+  | { readonly kind: 'busy'; readonly message: string }
+  /** Something ended it from outside; it can go on. */
+  | { readonly kind: 'killed'; readonly message: string }
+
+/** Who listens to one run. */
+export interface RunEvents {
+  readonly onProgress: (progress: Progress) => void
+  readonly onLog: (line: string) => void
+}
+
+/** A run at work. */
+export interface Handle {
+  /** Ask it to stop at the next good moment and keep what it has. */
+  readonly interrupt: () => void
+  /** Never rejects. */
+  readonly ended: Promise<Ending>
+}
+
+/** One way to carry out runs. */
+export interface Executor {
+  readonly name: string
+  readonly description: string
+  /** How many runs at once, when nobody says, with so many threads each. */
+  readonly parallel: (threads: number) => number
+  readonly start: (order: RunOrder, events: RunEvents) => Handle
+}
+
+/** All executors. A new one is a file and a row here. */
+export const executors: readonly Executor[] = [localExecutor()]
+
+/** An executor by name. Throws TL_USAGE with the nearest name. */
+export function findExecutor(name: string): Executor {
+  const found = executors.find((executor) => executor.name === name)
+  if (found) return found
+  const names = executors.map((executor) => executor.name)
+  return fail('TL_USAGE', `executor "${name}": there is no such executor: ${didYouMean(name, names)}`)
+}
