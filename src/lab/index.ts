@@ -19,6 +19,14 @@ export {
 export type { Progress, RunContext, RunListeners } from './context.ts'
 export { executeRun, isInterruption, type RunOptions, type RunOutcome } from './execute.ts'
 export {
+  channelNames,
+  type Derivation,
+  derivationFigure,
+  growDerivation,
+  type Noise,
+  type Posterior,
+} from './derivation.ts'
+export {
   type AnyExperiment,
   type BaseConfig,
   type Conclusion,
