@@ -17,7 +17,6 @@ export {
   seedField,
 } from './config.ts'
 export type { Progress, RunContext, RunListeners } from './context.ts'
-export { executeRun, isInterruption, type RunOptions, type RunOutcome } from './execute.ts'
 export {
   channelNames,
   type Derivation,
@@ -26,6 +25,7 @@ export {
   type Noise,
   type Posterior,
 } from './derivation.ts'
+export { executeRun, isInterruption, type RunOptions, type RunOutcome } from './execute.ts'
 export {
   type AnyExperiment,
   type BaseConfig,
