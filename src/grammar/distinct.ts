@@ -6,6 +6,7 @@ import { type Grammar, internalNodes, type Trees } from './grammar.ts'
 import { logProbability, possibleTrees } from './probability.ts'
 import { treeCount, unrankSmall } from './rank.ts'
 import { emptyTrees, sampleTrees } from './sample.ts'
+import { shuffledNumbers } from './shuffle.ts'
 
 /** Entries a JavaScript Map or Set can hold. */
 const maxDistinct = 2 ** 24 - 1
@@ -84,38 +85,6 @@ export function trainTest(
     test: sliceTrees(all, 0, testCount),
     train: sliceTrees(all, testCount, testCount + trainCount),
   }
-}
-
-/**
- * The first `count` places of a Fisher–Yates shuffle of 0 … total − 1. Only places that were swapped are kept, unless they
- * are many. Each place is chosen by 64 random bits modulo what is left: of a total of 2^32 no number is likelier than
- * another by more than 2^−32.
- */
-function shuffledNumbers(key: random.Key, count: number, total: number): Float64Array {
-  const words = random.sampleBits(key, 2 * count)
-  const dense = total <= 8 * count ? Float64Array.from({ length: total }, (_, i) => i) : undefined
-  const moved = new Map<number, number>()
-  const out = new Float64Array(count)
-  for (let i = 0; i < count; i++) {
-    const left = total - i
-    // (high · 2^32 + low) mod left, in doubles while that is exact
-    const high = words[2 * i]! % left
-    const low = words[2 * i + 1]!
-    const offset =
-      left <= 2 ** 21
-        ? (high * 2 ** 32 + low) % left
-        : Number(((BigInt(high) << 32n) | BigInt(low)) % BigInt(left))
-    const chosen = i + offset
-    if (dense) {
-      out[i] = dense[chosen]!
-      dense[chosen] = dense[i]!
-    } else {
-      out[i] = moved.get(chosen) ?? chosen
-      moved.set(chosen, moved.get(i) ?? i)
-      moved.delete(i)
-    }
-  }
-  return out
 }
 
 /**

@@ -2,6 +2,7 @@
 import { fail } from '../base/index.ts'
 import { random } from '../tensor/index.ts'
 import { checkShape, type Grammar, parentsAt, type Shape } from './grammar.ts'
+import { shuffledNumbers } from './shuffle.ts'
 
 /** What kind of rules to draw. */
 export interface MakeOptions {
@@ -39,8 +40,15 @@ function writeTuple(number: number, v: number, s: number, out: Int32Array, at: n
   }
 }
 
+/** Tuples up to which all of them are put in order; beyond, only those that are used. */
+const maxOrdered = 2 ** 16
+
+/** `count` distinct numbers below `total`, in random order. */
+const distinctNumbers = (key: random.Key, count: number, total: number): ArrayLike<number> =>
+  total <= maxOrdered ? random.samplePermutation(key, total) : shuffledNumbers(key, count, total)
+
 function randomRules({ v, m, s }: Shape, parents: number, key: random.Key): Int32Array {
-  const tuples = random.samplePermutation(key, v ** s)
+  const tuples = distinctNumbers(key, parents * m, v ** s)
   const out = new Int32Array(parents * m * s)
   for (let i = 0; i < parents * m; i++) writeTuple(tuples[i]!, v, s, out, i * s)
   return out
@@ -52,7 +60,7 @@ function randomRules({ v, m, s }: Shape, parents: number, key: random.Key): Int3
  */
 function uncorrelatedRules({ v, m, s }: Shape, parents: number, key: random.Key): Int32Array {
   const [forOrbits, forLabels] = random.split(key) as [random.Key, random.Key]
-  const orbits = random.samplePermutation(forOrbits, v ** (s - 1))
+  const orbits = distinctNumbers(forOrbits, (parents * m) / v, v ** (s - 1))
   const labels = random.split(forLabels, s).map((k) => random.samplePermutation(k, v))
   const out = new Int32Array(parents * m * s)
   for (let i = 0; i < (parents * m) / v; i++)

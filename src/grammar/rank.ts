@@ -89,16 +89,17 @@ export function ruleChoices(grammar: Grammar, trees: Trees): Int32Array {
     const above = trees.levels[level]!
     const below = trees.levels[level + 1]!
     for (let node = 0; node < above.length; node++) {
-      const [tree, place] = [Math.floor(node / width), node % width]
-      const tuple = below.subarray(node * s, node * s + s)
-      const legal = above[node]! >= 0 && tuple.every((symbol) => symbol >= 0 && symbol < v)
-      const rule = legal ? inverse[level]!(tupleNumber(v, tuple, 0, s)) : -1
+      let legal = above[node]! >= 0
+      for (let i = node * s; i < (node + 1) * s; i++) legal &&= below[i]! >= 0 && below[i]! < v
+      const rule = legal ? inverse[level]!(tupleNumber(v, below, node * s, s)) : -1
+      const tree = Math.floor(node / width)
+      const place = node - tree * width
       if (rule < 0 || Math.floor(rule / m) !== above[node])
         fail(
           'TL_BAD_ARGUMENT',
-          `tree ${tree}, level ${level}, node ${place}: symbol ${above[node]} has no rule that gives (${tuple.join(', ')})`,
+          `tree ${tree}, level ${level}, node ${place}: symbol ${above[node]} has no rule that gives (${below.subarray(node * s, node * s + s).join(', ')})`,
         )
-      choices[tree * nodes + offset + place] = rule % m
+      choices[tree * nodes + offset + place] = rule - above[node]! * m
     }
     offset += width
   }

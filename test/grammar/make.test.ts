@@ -10,6 +10,9 @@ describe('rules', () => {
       shape,
       { v: 3, classes: 5, m: 5, s: 3, L: 2 },
       { v: 8, classes: 8, m: 8, s: 2, L: 4 },
+      // more tuples than are put in order: few of them, and all of them
+      { v: 4000, classes: 3, m: 2, s: 2, L: 2 },
+      { v: 300, classes: 300, m: 300, s: 2, L: 1 },
     ]) {
       const grammar = makeGrammar(sizes, random.key(1))
       for (const [level, table] of grammar.rules.entries()) {
