@@ -2,10 +2,11 @@
 import { didYouMean, fail } from '../base/index.ts'
 import type { AnyExperiment } from './experiment.ts'
 import { digits } from './experiments/digits.ts'
+import { phaseTransition } from './experiments/phase-transition.ts'
 import type { FinishedRun } from './runFolder.ts'
 
 /** All experiments, in the order in which they are listed. */
-export const experiments: readonly AnyExperiment[] = [digits]
+export const experiments: readonly AnyExperiment[] = [digits, phaseTransition]
 
 /** An experiment by name. Throws TL_USAGE with the nearest name. */
 export function findExperiment(name: string, table: readonly AnyExperiment[] = experiments): AnyExperiment {
