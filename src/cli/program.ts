@@ -4,6 +4,7 @@ import { collectCommand } from './commands/collect.ts'
 import { dataCommand } from './commands/data.ts'
 import { doctorCommand } from './commands/doctor.ts'
 import { exportCommand } from './commands/export.ts'
+import { grammarCommand } from './commands/grammar/index.ts'
 import { listCommand } from './commands/list.ts'
 import { reportCommand } from './commands/report.ts'
 import { runCommand } from './commands/run.ts'
@@ -21,6 +22,7 @@ const commands = [
   sweepCommand,
   collectCommand,
   reportCommand,
+  grammarCommand,
   dataCommand,
   exportCommand,
   doctorCommand,
