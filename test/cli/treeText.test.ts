@@ -21,6 +21,8 @@ it('lies down where it does not, and leaves out what would never end', () => {
   const text = treeText({ levels: deep }, 80, plain)
   expect(text.split('\n').length).toBeLessThan(2050)
   expect(text).toMatch(/… 4 more levels below\n$/)
+  const deeper = Array.from({ length: 19 }, (_, level) => new Array<number>(2 ** level).fill(1))
+  expect(treeText({ levels: deeper }, 80, plain)).toMatch(/… 8 more levels below\n$/)
 })
 
 it('says how well each symbol is known', () => {

@@ -102,7 +102,9 @@ function sideways({ levels, posterior }: DrawnTree, colors: Colors): string {
 /** The tree as text. Levels that would make it longer than 2048 nodes are left out and said. */
 export function treeText(tree: DrawnTree, columns: number, colors: Colors): string {
   const { levels, posterior } = tree
-  const widest = Math.max(...levels.flat().map((symbol) => String(symbol).length), posterior ? 4 : 1)
+  // a tree may have a million leaves, too many for the arguments of Math.max
+  const largest = levels.reduce((most, symbols) => symbols.reduce((a, b) => Math.max(a, b), most), 0)
+  const widest = Math.max(String(largest).length, posterior ? 4 : 1)
   const pitch = widest + (posterior ? 1 : 2)
   if (levels.at(-1)!.length * pitch <= columns) return upright(tree, pitch, colors)
   let shown = 0
