@@ -3,70 +3,24 @@ import { fail } from '../../base/index.ts'
 import type { random } from '../../tensor/index.ts'
 import type { Grammar, Trees } from '../grammar.ts'
 import { emptyTrees } from '../sample.ts'
+import { choose, type Drawing, drawingFor } from './draw.ts'
 import type { Upward } from './up.ts'
-import { choose, emptyBars, placesFor, rootBars, type Weigh, weighFor } from './weigh.ts'
-import { fillWords, sampleKeys } from './words.ts'
+import { rootBars, weighFor } from './weigh.ts'
+import { sampleKeys } from './words.ts'
 
-/** Samples of one datum at one level: symbols [nodes, samples], so that all samples of a node lie side by side. */
-type Symbols = Int32Array
-
-/** Scratch space for the samples of a datum. */
-interface Scratch {
-  readonly words: Uint32Array
-  /** Bars of the rules of one node, [symbols, placesFor(m)]. */
-  readonly bars: Int32Array
-  /** The number of the node for which a symbol's bars were made. */
-  readonly made: Int32Array
-}
-
-const scratchFor = ({ v, classes, m }: Grammar, samples: number): Scratch => ({
-  words: new Uint32Array(2 * samples),
-  bars: emptyBars(Math.max(classes, v), m),
-  made: new Int32Array(Math.max(classes, v)),
-})
-
-/**
- * Draw the rules of all nodes of a level and write the symbols below. All samples of a node share the weights of its rules,
- * which are made when a symbol first needs them. Word `word` is that of the level's first node.
- */
-function drawLevel(
-  { m, s }: Grammar,
-  rules: Int32Array,
-  level: number,
-  weigh: Weigh,
-  keys: Int32Array,
-  { words, bars, made }: Scratch,
-  above: Symbols,
-  below: Symbols,
-): void {
-  const samples = keys.length >> 1
-  const nodes = above.length / samples
-  const places = placesFor(m)
-  let word = 1 + (nodes - 1) / (s - 1)
-  made.fill(0)
-  for (let node = 0; node < nodes; node++, word++) {
-    if (word % 2 === 0 || node === 0) fillWords(keys, word >> 1, words)
-    const half = (word & 1) * samples
-    const from = node * samples
-    for (let t = 0; t < samples; t++) {
-      const y = above[from + t]!
-      if (made[y] !== word) {
-        made[y] = word
-        weigh(level, node, y, bars)
-      }
-      const r = y * m + choose(bars, y * places, places, words[half + t]! >>> 1)
-      if (s === 2) {
-        below[2 * from + t] = rules[2 * r]!
-        below[2 * from + samples + t] = rules[2 * r + 1]!
-      } else for (let i = 0; i < s; i++) below[from * s + i * samples + t] = rules[r * s + i]!
-    }
-  }
-}
+/** Samples drawn side by side: enough to share weights, few enough for their symbols to stay near the processor. */
+const mostTogether = 64
 
 /** Symbols [nodes, samples] into trees [samples, nodes] beginning at tree `first`. */
-function transpose(symbols: Symbols, samples: number, out: Int32Array, first: number): void {
-  const nodes = symbols.length / samples
-  for (let t = 0; t < samples; t++) {
+function transpose(
+  symbols: Int32Array,
+  nodes: number,
+  samples: number,
+  out: Int32Array,
+  first: number,
+  used: number,
+): void {
+  for (let t = 0; t < used; t++) {
     const at = (first + t) * nodes
     let from = t
     for (let n = 0; n < nodes; n++) {
@@ -76,27 +30,45 @@ function transpose(symbols: Symbols, samples: number, out: Int32Array, first: nu
   }
 }
 
-function sampleDatum(
+/**
+ * Some samples of one datum, level by level and node by node: all of them share the weights of a node's rules, which are made
+ * for the symbols that occur. Word 0 of a sample chooses its root, word 1 + n the rule of its n-th node from the top.
+ */
+function sampleTogether(
   grammar: Grammar,
   up: Upward,
   b: number,
-  keys: Int32Array,
-  scratch: Scratch,
+  drawing: Drawing,
+  samples: number,
   trees: Trees,
+  first: number,
+  used: number,
 ): void {
   const { L, s } = grammar
-  const samples = keys.length >> 1
+  const { bars, symbols, words } = drawing
   const weigh = weighFor(grammar, up, b)
   const root = rootBars(grammar, up, b)
-  fillWords(keys, 0, scratch.words)
-  let above: Symbols = new Int32Array(samples)
-  for (let t = 0; t < samples; t++) above[t] = choose(root, 0, root.length, scratch.words[t]! >>> 1)
-  transpose(above, samples, trees.levels[0]!, b * samples)
+  const made = new Int32Array(Math.max(grammar.v, grammar.classes))
+  let turn = L % 2
+  drawing.fill(0)
+  for (let t = 0; t < samples; t++) symbols[turn]![t] = choose(root, 0, root.length, words[t]!)
+  transpose(symbols[turn]!, 1, samples, trees.levels[0]!, first, used)
+  let word = 1
   for (let level = 0; level < L; level++) {
-    const below: Symbols = new Int32Array(above.length * s)
-    drawLevel(grammar, grammar.rules[level]!, level, weigh, keys, scratch, above, below)
-    transpose(below, samples, trees.levels[level + 1]!, b * samples)
-    above = below
+    const nodes = s ** level
+    const above = symbols[turn]!
+    for (let node = 0; node < nodes; node++, word++) {
+      if (word % 2 === 0) drawing.fill(word >> 1)
+      for (let t = node * samples; t < (node + 1) * samples; t++) {
+        const y = above[t]!
+        if (made[y] === word) continue
+        made[y] = word
+        weigh(level, node, y, bars)
+      }
+      drawing.draw(level, turn, node, word % 2)
+    }
+    turn = 1 - turn
+    transpose(symbols[turn]!, nodes * s, samples, trees.levels[level + 1]!, first, used)
   }
 }
 
@@ -115,13 +87,20 @@ export function samplePosterior(
   if (!(Number.isSafeInteger(samples) && samples >= 0))
     fail('TL_BAD_ARGUMENT', `samplePosterior: expected samples to be an integer ≥ 0, got ${samples}`)
   const trees = emptyTrees(grammar, up.batch * samples)
-  const scratch = scratchFor(grammar, samples)
+  // groups of equal size; what the last one draws too much is left out
+  const together = Math.ceil(samples / Math.ceil(samples / mostTogether)) || 0
+  const drawing = drawingFor(grammar, together)
   for (let b = 0; b < up.batch; b++)
     if (up.impossible[b])
       for (const [level, symbols] of trees.levels.entries()) {
         const size = samples * grammar.s ** level
         symbols.fill(-1, b * size, (b + 1) * size)
       }
-    else if (samples > 0) sampleDatum(grammar, up, b, sampleKeys(key, first + b, samples), scratch, trees)
+    else
+      for (let start = 0; start < samples; start += together) {
+        drawing.setKeys(sampleKeys(key, first + b, start, together))
+        const used = Math.min(together, samples - start)
+        sampleTogether(grammar, up, b, drawing, together, trees, b * samples + start, used)
+      }
   return trees
 }

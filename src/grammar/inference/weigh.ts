@@ -26,22 +26,6 @@ export function writeBars(sums: Float64Array, n: number, bars: Int32Array, at: n
 export const emptyBars = (symbols: number, m: number): Int32Array =>
   new Int32Array(symbols * placesFor(m)).fill(2 ** 31 - 1)
 
-/** What a word chooses: the number of bars below it among `places` ones, without a branch for the processor to guess. */
-export function choose(bars: Int32Array, at: number, places: number, word: number): number {
-  let k = 0
-  for (let i = at; i < at + places; i += 8)
-    k +=
-      ((bars[i]! - word) >>> 31) +
-      ((bars[i + 1]! - word) >>> 31) +
-      ((bars[i + 2]! - word) >>> 31) +
-      ((bars[i + 3]! - word) >>> 31) +
-      ((bars[i + 4]! - word) >>> 31) +
-      ((bars[i + 5]! - word) >>> 31) +
-      ((bars[i + 6]! - word) >>> 31) +
-      ((bars[i + 7]! - word) >>> 31)
-  return k
-}
-
 /** From the messages of datum b, for pairs and uniform probabilities. */
 function weighPairs({ m, rules }: Grammar, up: Upward, b: number): Weigh {
   const sums = new Float64Array(m)

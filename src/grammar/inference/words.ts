@@ -5,18 +5,21 @@
  */
 import { random } from '../../tensor/index.ts'
 
-/** Keys of samples 0 … count − 1 of one datum, [count, 2]. */
-export function sampleKeys(key: random.Key, datum: number, count: number): Int32Array {
+/** Keys of samples start … start + count − 1 of one datum, [count, 2]. */
+export function sampleKeys(key: random.Key, datum: number, start: number, count: number): Int32Array {
   const own = random.foldIn(key, datum)
   const keys = new Int32Array(count * 2)
-  for (let t = 0; t < count; t++) keys.set(random.foldIn(own, t), t * 2)
+  for (let t = 0; t < count; t++) keys.set(random.foldIn(own, start + t), t * 2)
   return keys
 }
 
 const parity = 0x1bd11bda
 
-/** Words 2·block and 2·block + 1 of every sample, into `out` [2, count]: Threefry 2×32, 20 rounds (Salmon et al. 2011). */
-export function fillWords(keys: Int32Array, block: number, out: Uint32Array): void {
+/**
+ * Words 2·block and 2·block + 1 of every sample, their upper 31 bits, into `out` [2, count]: Threefry 2×32, 20 rounds (Salmon
+ * et al. 2011).
+ */
+export function fillWords(keys: Int32Array, block: number, out: Int32Array): void {
   const count = keys.length >> 1
   for (let t = 0; t < count; t++) {
     const k0 = keys[2 * t]!
@@ -72,7 +75,7 @@ export function fillWords(keys: Int32Array, block: number, out: Uint32Array): vo
     y = ((y << 26) | (y >>> 6)) ^ x
     x = (x + y) | 0
     y = ((y << 6) | (y >>> 26)) ^ x
-    out[t] = x + k2
-    out[count + t] = y + k0 + 5
+    out[t] = (x + k2) >>> 1
+    out[count + t] = (y + k0 + 5) >>> 1
   }
 }
