@@ -292,6 +292,7 @@ describe('mistakes', () => {
     [() => exactTokenCorrelation(grammar, 4), 'height: expected an integer from 1 to L = 3, got 4'],
     [() => exactTupleCorrelation(grammar, 2, 2), 'nodeHeight: expected an integer from 1 to 1'],
     [() => typicalTokenCorrelation(grammar, 0), 'height: expected an integer from 1'],
+    [() => tokenCorrelationNoise(grammar, -1), 'P: expected a number of data > 0, got -1'],
     [() => exactTupleClassSignal(grammar, 4), 'patch: expected an integer from 0 to s^(L−1) − 1 = 3, got 4'],
   ])('%#', (act, message) => {
     expect(act).toThrow(message)

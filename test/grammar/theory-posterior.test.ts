@@ -81,7 +81,7 @@ describe('exact posteriors of random grammars, v = 32, m = 8, ε-process', () =>
     [0.76, 0.038, 0.61, 4.51],
     [0.8, 0.031, 0.44, 2.65],
   ])('L = 9, ε = %f: root %f, leaf %f, χ %f, and what mean field makes of them', (eps, root, leaf, chi) => {
-    const found = measure(9, eps, 6, 16)
+    const found = measure(9, eps, 4, 16)
     expectClose(found.root, root, 0.002, 'root')
     expectClose(found.leaf, leaf, 0.007, 'leaf')
     expectClose(found.chi, chi, 0.005, 'χ')
@@ -101,6 +101,6 @@ describe('exact posteriors of random grammars, v = 32, m = 8, ε-process', () =>
     [0.74, 0.268],
     [0.76, 0.128],
   ])('L = 6, ε = %f: root %f', (eps, root) => {
-    expectClose(measure(6, eps, 12, 0).root, root, 0.002, 'root')
+    expectClose(measure(6, eps, 8, 0).root, root, 0.002, 'root')
   })
 })

@@ -4,7 +4,7 @@
  */
 import { fail } from '../../base/index.ts'
 import type { Grammar, Shape } from '../grammar.ts'
-import { checkHeight, checkTheory, legalShare } from './fractions.ts'
+import { checkData, checkHeight, checkTheory, legalShare } from './fractions.ts'
 import {
   childrenJoint,
   covarianceOf,
@@ -105,7 +105,13 @@ export function typicalTupleCorrelation(shape: Shape, height: number, tupleHeigh
 }
 
 /** Sampling noise of C̃ between tokens from P data: (v² P)^{−1/2}. P > 0. (Cagnetta & Wyart 2024) */
-export const tokenCorrelationNoise = ({ v }: Shape, P: number): number => 1 / (v * Math.sqrt(P))
+export function tokenCorrelationNoise({ v }: Shape, P: number): number {
+  checkData(P)
+  return 1 / (v * Math.sqrt(P))
+}
 
 /** Sampling noise of C̃ between a token and a tuple from P data: (v² m P)^{−1/2}. P > 0. (ibid., App. F) */
-export const tupleCorrelationNoise = ({ v, m }: Shape, P: number): number => 1 / (v * Math.sqrt(m * P))
+export function tupleCorrelationNoise({ v, m }: Shape, P: number): number {
+  checkData(P)
+  return 1 / (v * Math.sqrt(m * P))
+}

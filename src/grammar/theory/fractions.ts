@@ -24,6 +24,11 @@ export function checkHeight(shape: Shape, height: number, low = 1): void {
     )
 }
 
+/** Throws TL_BAD_CONFIG unless P is a number of data. */
+export function checkData(P: number): void {
+  if (!(P > 0)) fail('TL_BAD_CONFIG', `P: expected a number of data > 0, got ${P}`)
+}
+
 /**
  * Share of the v^s tuples that are legal: f = m·v / v^s = m / v^{s−1}, in (0, 1]. The version of correlations and thresholds.
  * (Cagnetta & Wyart 2024, Eq. 8)

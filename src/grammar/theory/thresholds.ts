@@ -3,9 +3,8 @@
  * correlated leaves: 1 for neighbours in one tuple … L for leaves in different halves. (Papers that count hidden variables
  * are one lower: level ℓ there is height ℓ + 1 here.)
  */
-import { fail } from '../../base/index.ts'
 import { internalNodes, type Shape } from '../grammar.ts'
-import { checkHeight, checkTheory, legalShare } from './fractions.ts'
+import { checkData, checkHeight, checkTheory, legalShare } from './fractions.ts'
 
 /** Data that exist, ln P_max = ln classes + (s^L − 1)/(s − 1) · ln m, in nats. (Cagnetta et al. 2024, Eqs. 3, 6) */
 export function logDataSize(shape: Shape): number {
@@ -75,8 +74,4 @@ export function effectiveContext(shape: Shape, P: number): number {
   const reached = (m * P * (1 - legalShare(shape))) / v
   if (m === 1) return reached >= 1 ? Infinity : 0
   return reached ** (Math.log(s) / (2 * Math.log(m)))
-}
-
-function checkData(P: number): void {
-  if (!(P > 0)) fail('TL_BAD_CONFIG', `P: expected a number of data > 0, got ${P}`)
 }

@@ -4,7 +4,7 @@
  */
 import { fail } from '../../base/index.ts'
 import type { Grammar, Shape } from '../grammar.ts'
-import { checkTheory } from './fractions.ts'
+import { checkData, checkTheory } from './fractions.ts'
 import { nodeJoint } from './transfer.ts'
 
 /**
@@ -44,4 +44,7 @@ export function typicalTupleClassSignal(shape: Shape): number {
 }
 
 /** Relative sampling noise² of f(α | μ) counted in P data: v·m·n_c/P. P > 0. (ibid., App. C; see `typicalTupleClassSignal`) */
-export const tupleClassNoise = ({ v, m, classes }: Shape, P: number): number => (v * m * classes) / P
+export function tupleClassNoise({ v, m, classes }: Shape, P: number): number {
+  checkData(P)
+  return (v * m * classes) / P
+}
