@@ -263,7 +263,7 @@ test('a tiny run end to end: a result, verdicts, figures, and two seeds in one r
   )
   // two seeds share their figures
   expect(new Set(names).size).toBe(names.length)
-  expect(names).toHaveLength(9)
+  expect(names).toHaveLength(10)
   expect(readFileSync(report.html, 'utf8')).not.toMatch(/NaN|undefined|Infinity/)
 }, 60000)
 

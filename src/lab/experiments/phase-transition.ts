@@ -42,7 +42,7 @@ export const phaseTransition = defineExperiment<Config, Result>({
       },
       diagram: { depth: 9, rows: 20, grammars: 2, data: 2 },
       lost: { grammars: 2, data: 2 },
-      acceptance: { grammars: 6, data: 6 },
+      acceptance: { grammars: 16, data: 4 },
     },
     paper: {
       grammars: 16,

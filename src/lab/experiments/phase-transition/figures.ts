@@ -115,6 +115,37 @@ function depthFigure(channel: ChannelResult, which: 'root' | 'leaf', epsStar: nu
   })
 }
 
+/** Root curves of all depths on the scale on which mean field says they are one. */
+function collapseFigure(
+  { noise, root, depths }: ChannelResult,
+  epsStar: number,
+  magnification: number,
+): Figure {
+  const xDomain = [-4, 4] as const
+  return lineChart({
+    name: 'class-collapse',
+    title: 'One curve for all depths',
+    caption:
+      `The class curves of the ε-process against the distance from ε* times F′(p*)^L, F′(p*) = ${magnification.toFixed(3)} of theory: ` +
+      'what one level does to a distance from the transition.',
+    xLabel: '(ε − ε*) · F′(p*)^L',
+    yLabel: 'probability of the true class',
+    xDomain,
+    yDomain: [0, 1],
+    series: spreadOver(depths.length - 1).map((d, hue) => ({
+      name: `L = ${depths[d]}`,
+      hue,
+      points: inside(
+        pointsOf(
+          noise.map((eps) => (eps - epsStar) * magnification ** depths[d]!),
+          root[d]!,
+        ),
+        xDomain,
+      ),
+    })),
+  })
+}
+
 function thresholdsFigure(thresholds: readonly Threshold[]): Figure {
   const known = thresholds
     .filter(({ measured, theory }) => measured.value !== null && theory !== null)
@@ -215,12 +246,15 @@ const mixtureFigure = ({ time, mode, coordinate, coordinateTheory }: MixtureResu
 
 /** All figures of one result; `suffix` keeps names apart when there are several. */
 export function figuresOf(result: Result, suffix = ''): Figure[] {
-  const { channels, thresholds, diagram, lost, mixture, epsStarTheory } = result
+  const { channels, thresholds, diagram, lost, mixture, epsStarTheory, magnification } = result
   const [epsilon, ...others] = channels as [ChannelResult, ...ChannelResult[]]
   const figures = [
     levelsFigure(epsilon, epsStarTheory),
     depthFigure(epsilon, 'root', epsStarTheory),
     depthFigure(epsilon, 'leaf', epsStarTheory),
+    ...(epsStarTheory !== null && magnification !== null
+      ? [collapseFigure(epsilon, epsStarTheory, magnification)]
+      : []),
     ...(diagram ? [diagramFigure(diagram)] : []),
     ...(thresholds.length > 1 ? [thresholdsFigure(thresholds)] : []),
     ...others.flatMap((channel) => [levelsFigure(channel, null), depthFigure(channel, 'root', null)]),

@@ -1,4 +1,5 @@
 /** @file The run: every part asks for its jobs, all are done together, what was measured is put into one record. */
+import { pStar, upwardSlope } from '../../../grammar/index.ts'
 import { canonicalJson } from '../../canonical.ts'
 import type { RunContext } from '../../context.ts'
 import { runJobs } from '../../jobs.ts'
@@ -18,6 +19,8 @@ export interface Result {
   epsStar: number | null
   epsStarError: number | null
   epsStarTheory: number | null
+  /** F′(p*): how much each level magnifies a distance from the transition; null without one. */
+  magnification: number | null
   /** The config's own grammar first. */
   thresholds: Threshold[]
   /** The ε-process first. */
@@ -116,10 +119,14 @@ export async function measure(context: RunContext<Config>): Promise<Result> {
   const mixture = measureMixture(config)
   context.progress({ done: expected, total: expected })
   const own = thresholds[0]!
+  const { v, m, s } = config.grammar
+  const shape = { v, classes: v, m, s, L: 1 }
+  const pointStar = pStar(shape)
   return {
     epsStar: own.measured.value,
     epsStarError: own.measured.error,
     epsStarTheory: own.theory,
+    magnification: pointStar === undefined ? null : upwardSlope(shape, pointStar),
     thresholds,
     channels,
     diagram,

@@ -1,5 +1,11 @@
 /** @file The unit of work: how much of every level survives a round trip through noise, for one grammar. Pure data in and out. */
-import { type Channel, type ChannelName, findChannel, leafEvidence } from '../../../diffusion/index.ts'
+import {
+  type Channel,
+  type ChannelName,
+  findChannel,
+  leafEvidence,
+  survivalFromMarginals,
+} from '../../../diffusion/index.ts'
 import {
   type Grammar,
   inferUp,
@@ -9,6 +15,7 @@ import {
   type Trees,
 } from '../../../grammar/index.ts'
 import { random } from '../../../tensor/index.ts'
+import { mean } from './curves.ts'
 
 /** One grammar at one depth under one noise process, at several noise levels. */
 export interface SurvivalJob {
@@ -83,16 +90,16 @@ function rootShare(grammar: Grammar, likelihood: Float64Array, truth: Int32Array
  */
 export function survivalOf(
   grammar: Grammar,
-  { count, levels }: Trees,
+  trees: Trees,
   channel: Channel,
   { noise, key, rootOnly = false }: { noise: number; key: random.Key; rootOnly?: boolean },
 ): { levels: number[]; prior: number } {
-  const leaves = levels.at(-1)!
+  const leaves = trees.levels.at(-1)!
   const likelihood = leafEvidence(channel, leaves, { v: grammar.v, noise, key })
   const prior = trueShare(likelihood, leaves) / leaves.length
-  if (rootOnly) return { levels: [rootShare(grammar, likelihood, levels[0]!) / count], prior }
-  const rows = marginals(grammar, inferUp(grammar, likelihood, count))
-  return { levels: rows.map((row, level) => trueShare(row, levels[level]!) / levels[level]!.length), prior }
+  if (rootOnly) return { levels: [rootShare(grammar, likelihood, trees.levels[0]!) / trees.count], prior }
+  const rows = marginals(grammar, inferUp(grammar, likelihood, trees.count))
+  return { levels: survivalFromMarginals(trees, rows).map((ofData) => mean([...ofData])), prior }
 }
 
 /**
