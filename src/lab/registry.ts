@@ -1,12 +1,13 @@
 /** @file The table of experiments. A new one is a file in `experiments/` and a row here. */
 import { didYouMean, fail } from '../base/index.ts'
 import type { AnyExperiment } from './experiment.ts'
+import { correlatedChunks } from './experiments/correlated-chunks.ts'
 import { digits } from './experiments/digits.ts'
 import { phaseTransition } from './experiments/phase-transition.ts'
 import type { FinishedRun } from './runFolder.ts'
 
 /** All experiments, in the order in which they are listed. */
-export const experiments: readonly AnyExperiment[] = [digits, phaseTransition]
+export const experiments: readonly AnyExperiment[] = [digits, phaseTransition, correlatedChunks]
 
 /** An experiment by name. Throws TL_USAGE with the nearest name. */
 export function findExperiment(name: string, table: readonly AnyExperiment[] = experiments): AnyExperiment {

@@ -1,0 +1,170 @@
+/** @file From sums over the data of each grammar to numbers with errors: curves, peaks, exponents. Errors are over grammars. */
+import {
+  correlationLength,
+  type Estimate,
+  jackknife,
+  relativeCorrelations,
+  susceptibility,
+} from '../../../diffusion/index.ts'
+
+/** A measured curve, point by point. */
+export interface Curve {
+  readonly value: number[]
+  readonly error: (number | null)[]
+}
+
+/** Covariances by height of each grammar at each noise level: [grammar][noise][height]. */
+export type Groups = readonly (readonly (readonly number[])[])[]
+
+const short = (x: number): number => Number(x.toPrecision(6))
+export const shortEstimate = ({ value, error }: Estimate): Estimate => ({
+  value: short(value),
+  error: error === null ? null : short(error),
+})
+
+/** Estimates as a curve. */
+export const curveOf = (estimates: readonly Estimate[]): Curve => ({
+  value: estimates.map(({ value }) => short(value)),
+  error: estimates.map(({ error }) => (error === null ? null : short(error))),
+})
+
+/** One number at each noise level. */
+export const alongNoise = (groups: Groups, estimator: (sums: Float64Array) => number): Curve =>
+  curveOf(
+    groups[0]!.map((_, i) =>
+      jackknife(
+        groups.map((group) => group[i]!),
+        estimator,
+      ),
+    ),
+  )
+
+export const chiCurve = (groups: Groups): Curve => alongNoise(groups, susceptibility)
+
+/** C(ℓ)/C(0) at one noise level, by height 0 … L. */
+export const relativeAt = (groups: Groups, noise: number, s: number): Curve =>
+  curveOf(
+    groups[0]![noise]!.map((_, height) =>
+      jackknife(
+        groups.map((group) => group[noise]!),
+        (sums) => relativeCorrelations(sums, s)[height]!,
+      ),
+    ),
+  )
+
+export const lengthCurve = (groups: Groups, s: number): Curve =>
+  alongNoise(groups, (sums) => correlationLength(sums, s))
+
+/** Top of the parabola through the largest value and its neighbours; the largest itself at an end. */
+export function peakOf(
+  x: readonly number[],
+  y: readonly number[],
+): { at: number; height: number; inside: boolean } {
+  const top = y.indexOf(Math.max(...y))
+  if (top <= 0 || top >= y.length - 1) return { at: x[top]!, height: y[top]!, inside: false }
+  const [x0, x1, x2] = [x[top - 1]!, x[top]!, x[top + 1]!]
+  const left = (y[top]! - y[top - 1]!) / (x1 - x0)
+  const right = (y[top + 1]! - y[top]!) / (x2 - x1)
+  const bend = (right - left) / (x2 - x0)
+  if (bend >= 0) return { at: x1, height: y[top]!, inside: true }
+  // Newton's form: y0 + left (x − x0) + bend (x − x0)(x − x1)
+  const at = (x0 + x1) / 2 - left / (2 * bend)
+  return { at, height: y[top - 1]! + left * (at - x0) + bend * (at - x0) * (at - x1), inside: true }
+}
+
+/** Place and height of the peak of χ, with errors. */
+export function chiPeak(groups: Groups, x: readonly number[]): { at: Estimate; height: Estimate } {
+  const rows = groups.map((group) => group.flat())
+  const width = groups[0]![0]!.length
+  const curve = (flat: Float64Array): number[] =>
+    x.map((_, i) => susceptibility(flat.subarray(i * width, (i + 1) * width)))
+  const find = (of: 'at' | 'height') => shortEstimate(jackknife(rows, (flat) => peakOf(x, curve(flat))[of]))
+  return { at: find('at'), height: find('height') }
+}
+
+/** Slope of the least-squares line through points. */
+export function slopeOf(points: readonly (readonly [x: number, y: number])[]): number {
+  const n = points.length
+  const mean = (place: 0 | 1) => points.reduce((sum, point) => sum + point[place], 0) / n
+  const [mx, my] = [mean(0), mean(1)]
+  const top = points.reduce((sum, [x, y]) => sum + (x - mx) * (y - my), 0)
+  return top / points.reduce((sum, [x]) => sum + (x - mx) ** 2, 0)
+}
+
+/**
+ * Exponent a of C ~ s^{−aℓ} from C(ℓ)/C(0): heights 1 … L − 3, above which the tree's end is felt (all of them in a tree too
+ * short for that).
+ */
+export function decayExponent(relative: readonly number[], s: number): number {
+  const L = relative.length - 1
+  const last = Math.max(2, L - 3)
+  const points = Array.from({ length: last }, (_, i) => i + 1)
+    .filter((height) => relative[height]! > 0)
+    .map((height) => [height * Math.log(s), Math.log(relative[height]!)] as const)
+  return -slopeOf(points)
+}
+
+/** The exponent at one noise level, with its error. */
+export const decayAt = (groups: Groups, noise: number, s: number): Estimate =>
+  shortEstimate(
+    jackknife(
+      groups.map((group) => group[noise]!),
+      (sums) => decayExponent(relativeCorrelations(sums, s), s),
+    ),
+  )
+
+/** ξ at distances from ε*, on one side. */
+export interface Side {
+  readonly distance: readonly number[]
+  readonly length: readonly number[]
+}
+
+/**
+ * ν of ξ ~ |ε − ε*|^{−ν}: one slope for both sides, each with an amplitude of its own, from the points at which ξ is more than
+ * a few tokens and far from the size of the tree. NaN when there are too few.
+ */
+export function lengthExponent(sides: readonly Side[], d: number): number {
+  let [top, bottom] = [0, 0]
+  for (const { distance, length } of sides) {
+    const points = distance
+      .map((x, i) => [Math.log(x), length[i]!] as const)
+      .filter(([x, xi]) => Number.isFinite(x) && xi > 4 && xi < d / 8)
+      .map(([x, xi]) => [x, Math.log(xi)] as const)
+    if (points.length < 2) continue
+    const [mx, my] = [0, 1].map(
+      (place) => points.reduce((sum, p) => sum + p[place as 0 | 1], 0) / points.length,
+    ) as [number, number]
+    top += points.reduce((sum, [x, y]) => sum + (x - mx) * (y - my), 0)
+    bottom += points.reduce((sum, [x]) => sum + (x - mx) ** 2, 0)
+  }
+  return -top / bottom
+}
+
+/** Distances from ε* and lengths, below and above it. */
+export const sidesOf = (noises: readonly number[], lengths: readonly number[], epsStar: number): Side[] =>
+  [-1, 1].map((sign) => {
+    const places = noises.flatMap((eps, i) => ((eps - epsStar) * sign > 1e-9 ? [i] : []))
+    return {
+      distance: places.map((i) => Math.abs(noises[i]! - epsStar)),
+      length: places.map((i) => lengths[i]!),
+    }
+  })
+
+/** The exponent ν with its error. */
+export function lengthExponentOf(
+  groups: Groups,
+  noises: readonly number[],
+  epsStar: number,
+  s: number,
+): Estimate {
+  const width = groups[0]![0]!.length
+  return shortEstimate(
+    jackknife(
+      groups.map((group) => group.flat()),
+      (flat) => {
+        const lengths = noises.map((_, i) => correlationLength(flat.subarray(i * width, (i + 1) * width), s))
+        return lengthExponent(sidesOf(noises, lengths, epsStar), s ** (width - 1))
+      },
+    ),
+  )
+}

@@ -1,0 +1,314 @@
+/** @file What the run shows: χ(ε), C(r), ξ and its collapse, masking, controls. Theory is dashed, bands are one standard error. */
+import type { ReportTable } from '../../experiment.ts'
+import { type Figure, type LinePoint, type LineSeries, lineChart } from '../../figures/index.ts'
+import type { Curve } from './estimates.ts'
+import type { Result } from './measure.ts'
+import { nearestIndex } from './noises.ts'
+import { plusMinus } from './verdicts.ts'
+
+const pointsOf = (x: readonly number[], { value, error }: Curve, scale = 1): LinePoint[] =>
+  x.map((at, i) => {
+    const y = value[i]! * scale
+    const half = error[i]
+    return half == null ? { x: at, y } : { x: at, y, low: y - half * scale, high: y + half * scale }
+  })
+
+/** The same for a log axis: a band that reaches 0 ends a little above. */
+const positive = (points: LinePoint[]): LinePoint[] =>
+  points.map((point) =>
+    point.low !== undefined && point.y !== null && point.low <= 0 ? { ...point, low: point.y / 20 } : point,
+  )
+
+const plain = (x: readonly number[], y: readonly number[]): LinePoint[] =>
+  x.map((at, i) => ({ x: at, y: y[i]! }))
+
+/** At most six of the depths, both ends among them: a chart has six colours. */
+function shownDepths({ depths }: Result): number[] {
+  const count = Math.min(depths.length, 6)
+  return [
+    ...new Set(Array.from({ length: count }, (_, i) => Math.round((i * (depths.length - 1)) / (count - 1)))),
+  ]
+}
+
+const starOf = ({ epsStar }: Result) => [
+  { axis: 'x' as const, value: epsStar, label: `ε* = ${epsStar.toFixed(3)}` },
+]
+
+function chiFigure(result: Result): Figure {
+  const { depths, theory, sampled, L } = result
+  const series: LineSeries[] = shownDepths(result).flatMap((place, hue) => {
+    const { L, noise, chi } = depths[place]!
+    return [
+      { name: '', hue, dashed: true, points: plain(theory.noise, theory.chi[place]!) },
+      { name: `L = ${L}`, hue, points: pointsOf(noise, chi) },
+    ]
+  })
+  return lineChart({
+    name: 'chi',
+    title: 'Tokens change in chunks, largest where the class is lost',
+    caption:
+      'Susceptibility χ(ε), the mean number of tokens that change together in a round trip, against the noise. Solid: exact for each datum, band one standard error over grammars. Dashed: mean field, no free parameter. ' +
+      `Round trips (${sampled.roundTrips.toLocaleString('en')} of them at L = ${L}) are in the figure of their own.`,
+    xLabel: 'ε',
+    yLabel: 'χ',
+    series: series.sort((a, b) => Number(a.dashed ?? false) - Number(b.dashed ?? false)),
+    references: starOf(result),
+    xDomain: [theory.noise[0]!, theory.noise.at(-1)!],
+  })
+}
+
+function sampledFigure(result: Result): Figure {
+  const { sampled, L, depths } = result
+  const place = depths.findIndex((depth) => depth.L === L)
+  return lineChart({
+    name: 'round-trips',
+    title: 'Round trips agree with the exact computation',
+    caption: `χ(ε) at L = ${L}. Points: ${sampled.roundTrips.toLocaleString('en')} sampled round trips, band one standard error over grammars. Line: the same without sampling.${place < 0 ? '' : ' Dashed: mean field.'}`,
+    xLabel: 'ε',
+    yLabel: 'χ',
+    series: [
+      { name: 'round trips', hue: 1, dots: true, points: pointsOf(sampled.noise, sampled.chi) },
+      { name: 'exact', hue: 0, points: plain(sampled.noise, sampled.exact.value) },
+      ...(place < 0
+        ? []
+        : [
+            {
+              name: 'mean field',
+              hue: 0,
+              dashed: true,
+              points: plain(depths[place]!.noise, depths[place]!.meanField),
+            },
+          ]),
+    ],
+    references: starOf(result),
+    xDomain: [sampled.noise[0]!, sampled.noise.at(-1)!],
+  })
+}
+
+function correlationFigure(result: Result): Figure {
+  const { correlations, sampled, L, epsStar } = result
+  const { r, curves } = correlations
+  const from1 = r.slice(1)
+  const series: LineSeries[] = curves.flatMap(({ eps, relative, meanField }, i) => {
+    const hue = [2, 0, 1][i]!
+    const measured: Curve = { value: relative.value.slice(1), error: relative.error.slice(1) }
+    return [
+      { name: `ε = ${eps.toFixed(3)}`, hue, dots: true, points: positive(pointsOf(from1, measured)) },
+      { name: '', hue, dashed: true, points: plain(from1, meanField.slice(1)) },
+    ]
+  })
+  const first = curves[1]!.relative.value[1]!
+  series.push({
+    name: '1/r',
+    hue: 3,
+    dashed: true,
+    points: from1.map((x) => ({ x, y: (first * from1[0]!) / x })),
+  })
+  if (sampled.r.length > 0) {
+    const points = sampled.r.flatMap((x, i) =>
+      sampled.byDistance.value[i]! > 0 ? [{ x, y: sampled.byDistance.value[i]! }] : [],
+    )
+    series.push({ name: '', hue: 0, faint: true, points })
+  }
+  return lineChart({
+    name: 'correlations',
+    title: 'At the transition correlations have no scale',
+    caption: `C(r)/C(0) of tokens whose common ancestor is at height ℓ, r = s^ℓ − 1, L = ${L}: below, at and above ε* = ${epsStar.toFixed(3)}. Points: exact for each datum; dashed: mean field, and 1/r. Thin line: by distance in the string at ε*, from round trips (pairs of all heights mixed).`,
+    xLabel: 'distance r',
+    yLabel: 'C(r)/C(0)',
+    xScale: 'log',
+    yScale: 'log',
+    yDomain: [1e-4, 1],
+    series,
+  })
+}
+
+function lengthFigure(result: Result): Figure {
+  const { length, epsStar, nu, L } = result
+  const side = (sign: number) =>
+    length.noise.flatMap((eps, i) => ((eps - epsStar) * sign > 0.004 ? [{ eps, i }] : []))
+  const x = ({ eps }: { eps: number }): number => Math.abs(eps - epsStar)
+  const measured = [-1, 1].map((sign) => {
+    const places = side(sign)
+    return pointsOf(places.map(x), {
+      value: places.map(({ i }) => length.xi.value[i]!),
+      error: places.map(({ i }) => length.xi.error[i]!),
+    })
+  })
+  const theory = [-1, 1].map((sign) =>
+    side(sign).map((place) => ({ x: x(place), y: length.meanField[place.i]! })),
+  )
+  const above = measured[1]!
+  const anchor = above.reduce((best, point) =>
+    Math.abs(Math.log(point.x / 0.08)) < Math.abs(Math.log(best.x / 0.08)) ? point : best,
+  )
+  return lineChart({
+    name: 'length',
+    title: 'The correlation length diverges',
+    caption: `ξ = Σ r²C/Σ rC against the distance from ε*, L = ${L}, on both sides; it ends at the size of the tree. Points: exact for each datum; dashed: mean field, and the power −ν = −${nu.toFixed(2)}.`,
+    xLabel: '|ε − ε*|',
+    yLabel: 'ξ',
+    xScale: 'log',
+    yScale: 'log',
+    series: [
+      { name: 'below ε*', hue: 2, dots: true, points: positive(measured[0]!) },
+      { name: '', hue: 2, dashed: true, points: theory[0]! },
+      { name: 'above ε*', hue: 1, dots: true, points: positive(above) },
+      { name: '', hue: 1, dashed: true, points: theory[1]! },
+      {
+        name: `power −${nu.toFixed(2)}`,
+        hue: 3,
+        dashed: true,
+        points: [0.02, 0.2].map((at) => ({ x: at, y: anchor.y! * (at / anchor.x) ** -nu })),
+      },
+    ],
+  })
+}
+
+function collapseFigure(result: Result): Figure {
+  const { collapse, epsStar, nu, decay, L } = result
+  const series: LineSeries[] = collapse.curves.map(({ eps, r, y }) => ({
+    name: '',
+    hue: eps < epsStar ? 2 : 1,
+    dots: true,
+    points: r.map((x, i) => ({ x: x * Math.abs(eps - epsStar) ** nu, y: y[i]! })),
+  }))
+  for (const [hue, name] of [
+    [2, 'ε < ε*'],
+    [1, 'ε > ε*'],
+  ] as const) {
+    const last = series.findLast((line) => line.hue === hue)
+    if (last) last.name = name
+  }
+  return lineChart({
+    name: 'collapse',
+    title: 'Measured in ξ, the correlations are one curve on each side',
+    caption: `C(r)/C(0) · r^a against r·|ε − ε*|^ν, a = ${decay.toFixed(2)}, ν = ${nu.toFixed(2)} from theory, ${collapse.curves.length} noise levels, L = ${L}. Spread of ln y at the same abscissa: ${collapse.before.toFixed(2)} against r, ${collapse.after.toFixed(2)} here.`,
+    xLabel: 'r · |ε − ε*|^ν',
+    yLabel: 'C(r)/C(0) · r^a',
+    xScale: 'log',
+    yScale: 'log',
+    series,
+  })
+}
+
+const maskingFigure = ({ masking, L }: Result): Figure =>
+  lineChart({
+    name: 'masking',
+    title: 'Masking has its peak, too',
+    caption: `χ against the share of masked tokens, L = ${L}, ${masking.roundTrips.toLocaleString('en')} round trips at each; band one standard error over grammars. There is no theory for masking: how much of the mask falls where fluctuates.`,
+    xLabel: 'share of tokens masked',
+    yLabel: 'χ',
+    series: [{ name: 'masking', hue: 0, dots: true, points: pointsOf(masking.share, masking.chi) }],
+  })
+
+function controlsFigure({ controls }: Result): Figure {
+  return lineChart({
+    name: 'controls',
+    title: 'Controls: fields and two modes have no peak inside, many modes do',
+    caption:
+      'χ over its largest value, of |x_0 − x̂_0|, against the time of the round trip (β from 1e-4 to 0.02); exact scores, band one standard error. Two modes: either is as good at the end. Many modes: at the end every round trip changes the mode, and there is nothing left to vary – a peak alone does not prove a hierarchy.',
+    xLabel: 't/T',
+    yLabel: 'χ / largest χ',
+    series: controls.map(({ title, time, chi }, hue) => ({
+      name: title,
+      hue,
+      dots: true,
+      points: pointsOf(time, chi, 1 / Math.max(...chi.value)),
+    })),
+  })
+}
+
+function shapesFigure({ controls, correlations, L }: Result): Figure {
+  const grammar = correlations.curves[1]!
+  return lineChart({
+    name: 'shapes',
+    title: 'What tells a hierarchy from a flat mixture: the shape of C(r)',
+    caption: `C(r)/C(0) where χ is largest. The grammar (L = ${L}, at ε*) has chunks of all sizes; a mixture without structure changes everything or nothing, whatever the distance; the field decays with its spectrum.`,
+    xLabel: 'distance r',
+    yLabel: 'C(r)/C(0)',
+    xScale: 'log',
+    yScale: 'log',
+    yDomain: [1e-3, 1],
+    series: [
+      {
+        name: 'grammar',
+        hue: 4,
+        dots: true,
+        points: positive(
+          pointsOf(correlations.r.slice(1), {
+            value: grammar.relative.value.slice(1),
+            error: grammar.relative.error.slice(1),
+          }),
+        ),
+      },
+      ...controls.flatMap(({ title, r, decay }, hue) =>
+        r.length === 0 ? [] : [{ name: title, hue, dots: true, points: positive(pointsOf(r, decay)) }],
+      ),
+    ],
+  })
+}
+
+/** All figures of a result; `suffix` sets names apart when there are several. */
+export const figuresOf = (result: Result, suffix = '', label = ''): Figure[] =>
+  [
+    chiFigure(result),
+    sampledFigure(result),
+    correlationFigure(result),
+    lengthFigure(result),
+    collapseFigure(result),
+    maskingFigure(result),
+    controlsFigure(result),
+    shapesFigure(result),
+  ].map((figure) => ({
+    ...figure,
+    name: `${figure.name}${suffix}`,
+    title: label === '' ? figure.title : `${figure.title} (${label})`,
+  }))
+
+/** Peaks by depth, and the deepest curve and C(ℓ) in numbers. */
+export function tablesOf(result: Result): ReportTable[] {
+  const { depths, correlations, epsStar } = result
+  const deepest = depths.at(-1)!
+  const at = (eps: number): number => nearestIndex(deepest.noise, eps)
+  const shown = [...new Set([-0.08, -0.03, -0.01, 0, 0.01, 0.03, 0.07].map((off) => at(epsStar + off)))]
+  const estimate = ({ value, error }: Curve, i: number) => ({ value: value[i]!, error: error[i]! })
+  return [
+    {
+      title: 'The peak of χ',
+      columns: ['L', 'at ε', 'mean field', 'height', 'mean field'],
+      rows: depths.map(({ L, peak, peakTheory }) => [
+        L,
+        plusMinus(peak.at, 3),
+        peakTheory.at.toFixed(3),
+        plusMinus(peak.height, 2),
+        peakTheory.height.toFixed(2),
+      ]),
+    },
+    {
+      title: `χ at L = ${deepest.L}`,
+      columns: ['ε', 'χ', 'mean field'],
+      rows: shown.map((i) => [
+        deepest.noise[i]!.toFixed(3),
+        plusMinus(estimate(deepest.chi, i), 2),
+        deepest.meanField[i]!.toFixed(2),
+      ]),
+    },
+    {
+      title: `C(ℓ)/C(0) at ε = ${correlations.curves[1]!.eps.toFixed(3)}, L = ${result.L}`,
+      columns: ['ℓ', 'r', 'C/C(0)', 'mean field'],
+      rows: correlations.r.flatMap((r, height) =>
+        height === 0
+          ? []
+          : [
+              [
+                height,
+                r,
+                plusMinus(estimate(correlations.curves[1]!.relative, height), 4),
+                correlations.curves[1]!.meanField[height]!.toFixed(4),
+              ],
+            ],
+      ),
+    },
+  ]
+}
