@@ -3,49 +3,33 @@
  * comparisons at once. Same bits as the plain ones. (WebAssembly core specification 2.0)
  */
 import type { Grammar } from '../grammar.ts'
+import {
+  add,
+  advance,
+  below,
+  type Code,
+  constant,
+  encodeModule,
+  functionCode,
+  get,
+  i32,
+  type Loaded,
+  load,
+  loadAt,
+  mul,
+  repeat,
+  reserve,
+  set,
+  unsigned,
+  v128,
+} from './assemble.ts'
 import type { Drawing } from './draw.ts'
 import { placesFor } from './weigh.ts'
 
-const pageBytes = 65536
 /** Memory beyond which plain loops are taken. */
 const mostBytes = 2 ** 26
 
-type Code = readonly number[]
-
-const unsigned = (value: number): number[] => {
-  const out: number[] = []
-  let rest = value >>> 0
-  do {
-    const low = rest & 127
-    rest >>>= 7
-    out.push(rest ? low | 128 : low)
-  } while (rest)
-  return out
-}
-const signed = (value: number): number[] => {
-  const out: number[] = []
-  let rest = value | 0
-  for (;;) {
-    const low = rest & 127
-    rest >>= 7
-    if ((rest === 0 && !(low & 64)) || (rest === -1 && low & 64)) return [...out, low]
-    out.push(low | 128)
-  }
-}
-const vector = (items: readonly Code[]): number[] => [...unsigned(items.length), ...items.flat()]
-const section = (id: number, body: Code): number[] => [id, ...unsigned(body.length), ...body]
-const name = (text: string): number[] => [text.length, ...Array.from(text, (c) => c.charCodeAt(0))]
-
-const i32 = 0x7f
-const v128 = 0x7b
-const get = (local: number): Code => [0x20, local]
-const set = (local: number): Code => [0x21, local]
-const constant = (value: number): Code => [0x41, ...signed(value)]
-const add: Code = [0x6a]
-const mul: Code = [0x6c]
 const popcount: Code = [0x69]
-const below: Code = [0x49]
-const loadAt = (offset: number): Code => [0x28, 2, offset]
 const store: Code = [0x36, 2, 0]
 const simd = (code: number, ...more: number[]): Code => [0xfd, ...unsigned(code), ...more]
 const load4 = (offset: number): Code => simd(0x00, 2, offset)
@@ -61,23 +45,14 @@ const less4 = simd(0x39)
 const narrow8 = simd(0x85)
 const bitmask8 = simd(0x84)
 
-/** `body` again and again while the condition at its end holds: a loop that runs at least once. */
-const repeat = (body: Code, again: Code): Code => [0x03, 0x40, ...body, ...again, 0x0d, 0, 0x0b]
-/** local += amount */
-const advance = (local: number, amount: Code): Code => [...get(local), ...amount, ...add, ...set(local)]
-
-/** A function's code: parameters are all i32, then locals. */
-const code = (ints: number, vectors: number, body: Code): number[] => {
-  const all = [
-    ...vector([
-      [...unsigned(ints), i32],
-      [...unsigned(vectors), v128],
-    ]),
-    ...body,
-    0x0b,
-  ]
-  return [...unsigned(all.length), ...all]
-}
+const code = (integers: number, vectors: number, body: Code): number[] =>
+  functionCode(
+    [
+      [integers, i32],
+      [vectors, v128],
+    ],
+    body,
+  )
 
 /** words(keys0, keys1, out, stride in bytes, block): Threefry 2×32 of four samples at a time, shifted to 31 bits. */
 function wordsCode(): number[] {
@@ -144,44 +119,22 @@ function drawCode(): number[] {
   return code(5, 1, [...start, ...repeat(body, [...get(above), ...get(end), ...below])])
 }
 
-function encode(): Uint8Array<ArrayBuffer> {
-  const type = (parameters: number): number[] => [0x60, ...vector(new Array(parameters).fill([i32])), 0]
-  const exports = [
-    [...name('words'), 0, 0],
-    [...name('draw'), 0, 1],
-  ]
-  return Uint8Array.from([
-    ...[0, 0x61, 0x73, 0x6d, 1, 0, 0, 0],
-    ...section(1, vector([type(5), type(8)])),
-    ...section(2, vector([[...name('m'), ...name('m'), 2, 0, 1]])),
-    ...section(3, vector([[0], [1]])),
-    ...section(7, vector(exports)),
-    ...section(10, vector([wordsCode(), drawCode()])),
-  ])
-}
-
 interface Kernels {
-  readonly memory: WebAssembly.Memory
   readonly words: (keys0: number, keys1: number, out: number, stride: number, block: number) => void
   readonly draw: (...addresses: number[]) => void
 }
 
-let kernels: Kernels | undefined
-/** Compiled once a process; undefined where WebAssembly or its vectors are missing. */
-function loadKernels(bytes: number): Kernels | undefined {
-  if (typeof WebAssembly === 'undefined') return undefined
-  try {
-    if (!kernels) {
-      const memory = new WebAssembly.Memory({ initial: 1 })
-      const instance = new WebAssembly.Instance(new WebAssembly.Module(encode()), { m: { m: memory } })
-      kernels = { memory, ...(instance.exports as unknown as Pick<Kernels, 'words' | 'draw'>) }
-    }
-    const missing = Math.ceil(bytes / pageBytes) - kernels.memory.buffer.byteLength / pageBytes
-    if (missing > 0) kernels.memory.grow(missing)
-    return kernels
-  } catch {
-    return undefined
-  }
+const ints = (count: number): number[] => new Array<number>(count).fill(i32)
+let kernels: Loaded<Kernels> | undefined
+/** Compiled once a process. */
+function loadKernels(bytes: number): Loaded<Kernels> | undefined {
+  kernels ??= load<Kernels>(
+    encodeModule([
+      { name: 'words', parameters: ints(5), results: [], code: wordsCode() },
+      { name: 'draw', parameters: ints(8), results: [], code: drawCode() },
+    ]),
+  )
+  return kernels && reserve(kernels.memory, bytes) ? kernels : undefined
 }
 
 /** The loops for pairs; undefined when the grammar has no pairs, needs too much memory, or the platform lacks vectors. */
@@ -203,15 +156,15 @@ export function simdDrawing(grammar: Grammar, samples: number): Drawing | undefi
   if (bytes > mostBytes) return undefined
   const loaded = loadKernels(bytes)
   if (!loaded) return undefined
-  const { words, draw } = loaded
+  const { words, draw } = loaded.functions
   const { buffer } = loaded.memory
-  const ints = (at: number, length: number): Int32Array => new Int32Array(buffer, at, length)
-  for (let level = 0; level < L; level++) ints(rulesAt[level]!, rules[level]!.length).set(rules[level]!)
-  const ownKeys = [ints(keys0, stride), ints(keys1, stride)] as const
+  const view = (at: number, length: number): Int32Array => new Int32Array(buffer, at, length)
+  for (let level = 0; level < L; level++) view(rulesAt[level]!, rules[level]!.length).set(rules[level]!)
+  const ownKeys = [view(keys0, stride), view(keys1, stride)] as const
   return {
-    bars: ints(barsAt, Math.max(classes, v) * places).fill(2 ** 31 - 1),
-    symbols: [ints(symbolsAt[0], d * samples), ints(symbolsAt[1], (d / 2) * samples)],
-    words: ints(wordsAt, 2 * stride),
+    bars: view(barsAt, Math.max(classes, v) * places).fill(2 ** 31 - 1),
+    symbols: [view(symbolsAt[0], d * samples), view(symbolsAt[1], (d / 2) * samples)],
+    words: view(wordsAt, 2 * stride),
     stride,
     setKeys: (keys) => {
       for (let t = 0; t < samples; t++) {

@@ -1,5 +1,6 @@
 /** @file The upward pass: what the evidence says of every node's symbol from below, and how probable it is as a whole. */
 import { type Grammar, parentsAt } from '../grammar.ts'
+import { pairSums } from './combine.ts'
 import { leafLevel } from './leaves.ts'
 import { distinctTuples, type Floats, floatsLike, type Level, probabilitiesAt, safeReach } from './level.ts'
 import { logsUp } from './logs.ts'
@@ -23,32 +24,9 @@ export interface Upward {
 }
 
 /**
- * Unscaled messages of one node with two children at `left` and `right` of `rows`: for each parent the sum over its rules
- * of the product of the children's entries. Returns the largest.
+ * Unscaled messages of one node with children at `from` (offsets into rows): for each parent the sum over its rules of the
+ * product of the children's entries, and of production probabilities if given. Returns the largest.
  */
-function combinePair(
-  rules: Int32Array,
-  m: number,
-  rows: Floats,
-  left: number,
-  right: number,
-  out: Float64Array,
-): number {
-  let max = 0
-  let at = 0
-  for (let y = 0; y < out.length; y++) {
-    let sum = 0
-    for (let k = 0; k < m; k++) {
-      sum += rows[left + rules[at]!]! * rows[right + rules[at + 1]!]!
-      at += 2
-    }
-    out[y] = sum
-    if (sum > max) max = sum
-  }
-  return max
-}
-
-/** The same for s children at `from` (offsets into rows), with production probabilities if given. */
 function combine(
   rules: Int32Array,
   probabilities: Float64Array | undefined,
@@ -83,7 +61,8 @@ function levelAbove(grammar: Grammar, level: number, below: Level): Level {
   const reach = new Float64Array(count)
   const rules = grammar.rules[level]!
   const probabilities = probabilitiesAt(grammar, level)
-  const out = new Float64Array(width)
+  const fast = s === 2 && !probabilities ? pairSums(below.rows, below.width, rules, m) : undefined
+  const out = fast?.out ?? new Float64Array(width)
   const from = new Int32Array(s)
   // uniform probabilities 1/m are left to the scale
   const unit = probabilities ? 1 : m
@@ -97,10 +76,9 @@ function levelAbove(grammar: Grammar, level: number, below: Level): Level {
       least = Math.min(least, below.reach[child]!)
       if (level < grammar.L - 1) units += below.scale[child]!
     }
-    const max =
-      s === 2 && !probabilities
-        ? combinePair(rules, m, below.rows, from[0]!, from[1]!, out)
-        : combine(rules, probabilities, m, below.rows, from, out)
+    const max = fast
+      ? fast.combine(below.index[2 * node]!, below.index[2 * node + 1]!)
+      : combine(rules, probabilities, m, below.rows, from, out)
     reach[row] = least * Math.min(1, max)
     scale[row] = units + Math.log(max / unit)
     if (max === 0) continue

@@ -1,0 +1,105 @@
+/** @file A tiny assembler: the parts of a WebAssembly module that loops over memory need. (Core specification 2.0) */
+
+/** Bytes of code or of a part of a module. */
+export type Code = readonly number[]
+
+export const unsigned = (value: number): number[] => {
+  const out: number[] = []
+  let rest = value >>> 0
+  do {
+    const low = rest & 127
+    rest >>>= 7
+    out.push(rest ? low | 128 : low)
+  } while (rest)
+  return out
+}
+const signed = (value: number): number[] => {
+  const out: number[] = []
+  let rest = value | 0
+  for (;;) {
+    const low = rest & 127
+    rest >>= 7
+    if ((rest === 0 && !(low & 64)) || (rest === -1 && low & 64)) return [...out, low]
+    out.push(low | 128)
+  }
+}
+export const vector = (items: readonly Code[]): number[] => [...unsigned(items.length), ...items.flat()]
+export const section = (id: number, body: Code): number[] => [id, ...unsigned(body.length), ...body]
+export const name = (text: string): number[] => [text.length, ...Array.from(text, (c) => c.charCodeAt(0))]
+
+export const i32 = 0x7f
+export const v128 = 0x7b
+export const get = (local: number): Code => [0x20, local]
+export const set = (local: number): Code => [0x21, local]
+export const constant = (value: number): Code => [0x41, ...signed(value)]
+export const add: Code = [0x6a]
+export const mul: Code = [0x6c]
+export const below: Code = [0x49]
+export const loadAt = (offset: number): Code => [0x28, 2, offset]
+
+/** `body` again and again while the condition at its end holds: a loop that runs at least once. */
+export const repeat = (body: Code, again: Code): Code => [0x03, 0x40, ...body, ...again, 0x0d, 0, 0x0b]
+/** local += amount */
+export const advance = (local: number, amount: Code): Code => [
+  ...get(local),
+  ...amount,
+  ...add,
+  ...set(local),
+]
+
+/** A function's code: locals beyond its parameters by type, then its body. */
+export const functionCode = (locals: readonly Code[], body: Code): number[] => {
+  const all = [...vector(locals), ...body, 0x0b]
+  return [...unsigned(all.length), ...all]
+}
+
+/** A module of functions over an imported memory m.m; a function's type is [parameters, results], all of it bytes. */
+export function encodeModule(
+  functions: readonly { name: string; parameters: Code; results: Code; code: Code }[],
+): Uint8Array<ArrayBuffer> {
+  const types = functions.map(({ parameters, results }) => [
+    0x60,
+    ...vector(parameters.map((type) => [type])),
+    ...vector(results.map((type) => [type])),
+  ])
+  return Uint8Array.from([
+    ...[0, 0x61, 0x73, 0x6d, 1, 0, 0, 0],
+    ...section(1, vector(types)),
+    ...section(2, vector([[...name('m'), ...name('m'), 2, 0, 1]])),
+    ...section(3, vector(functions.map((_, i) => [i]))),
+    ...section(7, vector(functions.map((f, i) => [...name(f.name), 0, i]))),
+    ...section(10, vector(functions.map((f) => f.code))),
+  ])
+}
+
+export const pageBytes = 65536
+
+/** Functions of a module and the memory they work on, which grows when asked. */
+export interface Loaded<F> {
+  readonly memory: WebAssembly.Memory
+  readonly functions: F
+}
+
+/** Instantiate a module; undefined where WebAssembly, or what the module needs of it, is missing. */
+export function load<F>(bytes: Uint8Array<ArrayBuffer>): Loaded<F> | undefined {
+  if (typeof WebAssembly === 'undefined') return undefined
+  try {
+    const memory = new WebAssembly.Memory({ initial: 1 })
+    const instance = new WebAssembly.Instance(new WebAssembly.Module(bytes), { m: { m: memory } })
+    return { memory, functions: instance.exports as unknown as F }
+  } catch {
+    return undefined
+  }
+}
+
+/** Make a memory at least this large; false when there is no more. Views of it made before are then dead. */
+export function reserve(memory: WebAssembly.Memory, bytes: number): boolean {
+  const missing = Math.ceil(bytes / pageBytes) - memory.buffer.byteLength / pageBytes
+  if (missing <= 0) return true
+  try {
+    memory.grow(missing)
+    return true
+  } catch {
+    return false
+  }
+}
