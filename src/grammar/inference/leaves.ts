@@ -3,8 +3,6 @@ import { fail } from '../../base/index.ts'
 import type { Grammar } from '../grammar.ts'
 import { emptyTable, type Floats, floatsLike, type Level } from './level.ts'
 
-const plural = (n: number, noun: string): string => `${n} ${noun}${n === 1 ? '' : 's'}`
-
 /** Throws TL_SHAPE_MISMATCH unless there are batch·d·v numbers. */
 function checkLength({ d, v }: Grammar, likelihood: Floats, batch: number): void {
   if (!(Number.isSafeInteger(batch) && batch >= 0))
@@ -12,7 +10,7 @@ function checkLength({ d, v }: Grammar, likelihood: Floats, batch: number): void
   if (likelihood.length !== batch * d * v)
     fail(
       'TL_SHAPE_MISMATCH',
-      `inferUp: expected ${batch}·${d}·${v} = ${batch * d * v} likelihoods for ${plural(batch, 'datum').replace('datums', 'data')} (d = ${d} leaves of v = ${v} symbols), got ${likelihood.length}`,
+      `inferUp: expected ${batch}·${d}·${v} = ${batch * d * v} likelihoods for ${batch === 1 ? '1 datum' : `${batch} data`} (d = ${d} leaves of v = ${v} symbols), got ${likelihood.length}`,
     )
 }
 
@@ -52,7 +50,7 @@ export function leafLevel(
   const largest = new Float64Array(nodes)
   const table = emptyTable(nodes)
   const mask = table.length - 1
-  // any odd weights tell rows apart; equality is decided by comparing
+  // any weights do that tell most rows apart: equality is decided by comparing
   const weights = Float64Array.from({ length: v }, (_, j) => 1 + ((j * 0.6180339887498949) % 1))
   let count = 0
   for (let n = 0; n < nodes; n++) {
@@ -62,7 +60,7 @@ export function leafLevel(
     let sound = true
     for (let j = 0; j < v; j++) {
       const x = likelihood[from + j]!
-      sound = sound && x >= 0
+      if (!(x >= 0)) sound = false
       if (x > max) max = x
       sum += x * weights[j]!
     }
