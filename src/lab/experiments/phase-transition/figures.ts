@@ -121,7 +121,7 @@ function collapseFigure(
   epsStar: number,
   magnification: number,
 ): Figure {
-  const xDomain = [-4, 4] as const
+  const xDomain = [-3, 1] as const
   return lineChart({
     name: 'class-collapse',
     title: 'One curve for all depths',

@@ -36,10 +36,10 @@ const grammarName = ({ v, m, s }: Pick<Threshold, 'v' | 'm' | 's'>): string => `
 function thresholdVerdict(threshold: Threshold): Verdict {
   const { depths, measured, theory } = threshold
   return meets(
-    `class lost at ε* of the closed form, within 0.01 (${grammarName(threshold)}; where the curves of L = ${depths.join(' and ')} cross)`,
+    `class lost at ε* of the closed form, within 0.01 or three errors (${grammarName(threshold)}; where the curves of L = ${depths.join(' and ')} cross)`,
     measured,
     theory,
-    0.01,
+    Math.max(0.01, 3 * (measured.error ?? 0)),
   )
 }
 
