@@ -36,7 +36,7 @@ const config = z.strictObject({
     .min(64)
     .max(2 ** 24)
     .default(2 ** 20)
-    .describe('largest number of data; 16 is the smallest, and it is doubled'),
+    .describe('largest number of data; 8 is the smallest, and it is doubled'),
   control: shapeField
     .default({ v: 8, m: 8, s: 3, L: 2 })
     .describe('shape of the uncorrelated grammars and of random ones beside them; m a multiple of v'),
@@ -93,7 +93,7 @@ export const tokenCorrelations = defineExperiment<CorrelationConfig, Correlation
     const { config: c, log } = context
     for (const [i, shape] of c.shapes.entries()) checkShape(fullShape(shape), `config.shapes.${i}`)
     checkShape(fullShape(c.control), 'config.control')
-    const samples = sampleSizes(16, c.most)
+    const samples = sampleSizes(8, c.most)
     const jobsOf = (shape: CorrelationShape, rules: CorrelationJob['rules']): CorrelationJob[] =>
       Array.from({ length: c.grammars }, (_, repeat) => ({ seed: c.seed, repeat, shape, rules, samples }))
     const jobs = [

@@ -66,6 +66,8 @@ export function crossing(
   return before.x * (after.x / before.x) ** share
 }
 
-/** `0.98 ± 0.03`, or the value alone. */
-export const shown = ({ value, error }: Estimate, digits = 2): string =>
-  error === null ? value.toFixed(digits) : `${value.toFixed(digits)} ± ${error.toFixed(digits)}`
+/** `0.98 ± 0.03`, the value alone, or a dash where there is none. */
+export function shown({ value, error }: Estimate, digits = 2): string {
+  if (!Number.isFinite(value)) return '–'
+  return error === null ? value.toFixed(digits) : `${value.toFixed(digits)} ± ${error.toFixed(digits)}`
+}
