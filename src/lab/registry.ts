@@ -4,10 +4,16 @@ import type { AnyExperiment } from './experiment.ts'
 import { correlatedChunks } from './experiments/correlated-chunks.ts'
 import { digits } from './experiments/digits.ts'
 import { phaseTransition } from './experiments/phase-transition.ts'
+import { sampleComplexity } from './experiments/sample-complexity.ts'
 import type { FinishedRun } from './runFolder.ts'
 
 /** All experiments, in the order in which they are listed. */
-export const experiments: readonly AnyExperiment[] = [digits, phaseTransition, correlatedChunks]
+export const experiments: readonly AnyExperiment[] = [
+  digits,
+  phaseTransition,
+  correlatedChunks,
+  sampleComplexity,
+]
 
 /** An experiment by name. Throws TL_USAGE with the nearest name. */
 export function findExperiment(name: string, table: readonly AnyExperiment[] = experiments): AnyExperiment {
