@@ -1,10 +1,12 @@
 /** @file The table of experiments. A new one is a file in `experiments/` and a row here. */
 import { didYouMean, fail } from '../base/index.ts'
 import type { AnyExperiment } from './experiment.ts'
+import { clustering } from './experiments/clustering.ts'
 import { correlatedChunks } from './experiments/correlated-chunks.ts'
 import { digits } from './experiments/digits.ts'
 import { phaseTransition } from './experiments/phase-transition.ts'
 import { sampleComplexity } from './experiments/sample-complexity.ts'
+import { tokenCorrelations } from './experiments/token-correlations.ts'
 import type { FinishedRun } from './runFolder.ts'
 
 /** All experiments, in the order in which they are listed. */
