@@ -14,6 +14,8 @@ export const experiments: readonly AnyExperiment[] = [
   digits,
   phaseTransition,
   correlatedChunks,
+  tokenCorrelations,
+  clustering,
   sampleComplexity,
 ]
 
