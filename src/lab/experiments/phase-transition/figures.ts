@@ -1,5 +1,4 @@
 /** @file What the run shows: curves of every level, their sharpening with depth, the phase diagram, the controls. */
-import type { ChannelName } from '../../../diffusion/index.ts'
 import type { ReportTable } from '../../experiment.ts'
 import { type Figure, heatMap, type LinePoint, type LineSeries, lineChart } from '../../figures/index.ts'
 import { deviation } from './acceptance.ts'
@@ -10,15 +9,7 @@ import type { LostPhase } from './lost.ts'
 import type { Result } from './measure.ts'
 import type { MixtureResult } from './mixture.ts'
 import type { Threshold } from './thresholds.ts'
-import { plusMinus } from './verdicts.ts'
-
-/** Titles and axes of the noise processes. */
-const words: Record<ChannelName, { title: string; noise: string }> = {
-  epsilon: { title: 'ε-process', noise: 'ε' },
-  gaussian: { title: 'Gaussian noise', noise: 'share of the signal’s power that is lost' },
-  uniform: { title: 'Uniform flips', noise: 'share of tokens drawn anew' },
-  masking: { title: 'Masking', noise: 'share of masked tokens' },
-}
+import { plusMinus, words } from './words.ts'
 
 /** Less than a pixel; curves that end at the same value then keep the order in which they are listed. */
 const thousandths = (value: number): number => Math.round(value * 1000) / 1000

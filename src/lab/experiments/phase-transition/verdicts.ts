@@ -8,14 +8,7 @@ import type { LostPhase } from './lost.ts'
 import type { Result } from './measure.ts'
 import type { MixtureResult } from './mixture.ts'
 import type { Threshold } from './thresholds.ts'
-
-/** ± for people: two digits of the error, as many of the value. */
-export function plusMinus({ value, error }: Estimate, digits = 4): string {
-  if (value === null) return '–'
-  if (error === null) return value.toFixed(digits)
-  const places = error > 0 ? Math.min(6, Math.max(0, 1 - Math.floor(Math.log10(error)))) : digits
-  return `${value.toFixed(places)} ± ${error.toFixed(places)}`
-}
+import { plusMinus, words } from './words.ts'
 
 /** Measured and predicted differ by no more than `tolerance`. */
 const close = ({ value }: Estimate, predicted: number | null, tolerance: number): boolean =>
@@ -75,7 +68,7 @@ function epsilonVerdicts({ depths, rootGrowth, leafGrowth, rootLeaf, meanField }
 }
 
 const channelVerdict = ({ channel, depths, rootGrowth: { value, error } }: ChannelResult): Verdict => ({
-  claim: `${channel}: the class falls more steeply with every level, growth above 1 by two errors (L = ${depths[0]} … ${depths.at(-1)})`,
+  claim: `${words[channel].title}: the class falls more steeply with every level, growth above 1 by two errors (L = ${depths[0]} … ${depths.at(-1)})`,
   measured: value,
   error,
   predicted: null,
