@@ -19,7 +19,7 @@ export const correlatedChunks = defineExperiment<Config, Result>({
       step: 0.01,
       sampled: { data: 4, trajectories: 48 },
       masking: { data: 4, trajectories: 32 },
-      controls: { data: 6, trajectories: 32, points: 9, d: 256 },
+      controls: { data: 12, trajectories: 48, points: 8, d: 256 },
     },
     paper: {
       grammars: 16,

@@ -1,5 +1,5 @@
 /** @file Controls: their jobs, and what their sums say. */
-import { type Estimate, jackknife, susceptibility } from '../../../diffusion/index.ts'
+import { jackknife, susceptibility } from '../../../diffusion/index.ts'
 import type { Config } from './config.ts'
 import {
   type ControlJob,
@@ -9,7 +9,7 @@ import {
   controlDistances,
   controls,
 } from './controls.ts'
-import { type Curve, curveOf, shortEstimate, slopeOf } from './estimates.ts'
+import { type Curve, curveOf, type Measured, placeOfLargest, shortEstimate, slopeOf } from './estimates.ts'
 
 /** A control: χ against time, and C(r) where χ is largest. */
 export interface ControlResult {
@@ -20,13 +20,13 @@ export interface ControlResult {
   readonly chi: Curve
   /** Time at which χ is largest. */
   readonly top: number
-  /** Largest χ over χ at the last time: 1 when it rises to the end. */
-  readonly overEnd: Estimate
+  /** χ at the last time over the largest χ: 1 when it rises to the end. */
+  readonly end: Measured
   /** C(r)/C(0) at that time, r = 1, 2, 4 …; empty where places are not on a line. */
   readonly r: number[]
   readonly decay: Curve
   /** Exponent a of C ~ r^−a there, over r = 1 … d/8. */
-  readonly exponent: Estimate | null
+  readonly exponent: Measured | null
 }
 
 const groupsOf = ({ data }: Config['controls']): number => Math.min(8, data)
@@ -68,10 +68,10 @@ export function controlResult(
       ),
     ),
   )
-  const top = chi.value.indexOf(Math.max(...chi.value))
-  const overEnd = jackknife(
+  const top = placeOfLargest(chi)
+  const end = jackknife(
     groups.map(({ pairs }) => [...pairs[top]!, ...pairs.at(-1)!]),
-    (flat) => susceptibility(flat.subarray(0, 2)) / susceptibility(flat.subarray(2)),
+    (flat) => susceptibility(flat.subarray(2)) / susceptibility(flat.subarray(0, 2)),
   )
   const all = controlDistances(config.controls.d)
   const line = controls[name].line
@@ -84,7 +84,7 @@ export function controlResult(
     alphaBar: time.map((t) => Number(controlAlphaBar(t).toPrecision(6))),
     chi,
     top: time[top]!,
-    overEnd: shortEstimate(overEnd),
+    end: shortEstimate(end),
     r: line ? all.slice(1) : [],
     decay: line
       ? curveOf(all.slice(1).map((_, i) => jackknife(rows, (sums) => sums[i + 1]! / sums[0]!)))

@@ -9,24 +9,38 @@ import {
 
 /** A measured curve, point by point. */
 export interface Curve {
-  readonly value: number[]
+  /** null where there is nothing to measure, such as χ when no token changed. */
+  readonly value: (number | null)[]
   readonly error: (number | null)[]
 }
 
 /** Covariances by height of each grammar at each noise level: [grammar][noise][height]. */
 export type Groups = readonly (readonly (readonly number[])[])[]
 
-const short = (x: number): number => Number(x.toPrecision(6))
-export const shortEstimate = ({ value, error }: Estimate): Estimate => ({
+/** A number with its standard error; null where there is nothing to measure. */
+export interface Measured {
+  readonly value: number | null
+  readonly error: number | null
+}
+
+/** Six digits, null for what is no number. */
+export const short = (x: number | null): number | null =>
+  x === null || !Number.isFinite(x) ? null : Number(x.toPrecision(6))
+
+export const shortEstimate = ({ value, error }: Estimate): Measured => ({
   value: short(value),
-  error: error === null ? null : short(error),
+  error: short(error),
 })
 
 /** Estimates as a curve. */
 export const curveOf = (estimates: readonly Estimate[]): Curve => ({
   value: estimates.map(({ value }) => short(value)),
-  error: estimates.map(({ error }) => (error === null ? null : short(error))),
+  error: estimates.map(({ error }) => short(error)),
 })
+
+/** The place of a curve's largest value; 0 when it has none. */
+export const placeOfLargest = ({ value }: Curve): number =>
+  Math.max(0, value.indexOf(Math.max(...value.filter((x) => x !== null))))
 
 /** One number at each noise level. */
 export const alongNoise = (groups: Groups, estimator: (sums: Float64Array) => number): Curve =>
@@ -55,13 +69,15 @@ export const relativeAt = (groups: Groups, noise: number, s: number): Curve =>
 export const lengthCurve = (groups: Groups, s: number): Curve =>
   alongNoise(groups, (sums) => correlationLength(sums, s))
 
-/** Top of the parabola through the largest value and its neighbours; the largest itself at an end. */
+/** Top of the parabola through the largest finite value and its neighbours; the largest itself at an end. */
 export function peakOf(
   x: readonly number[],
   y: readonly number[],
 ): { at: number; height: number; inside: boolean } {
-  const top = y.indexOf(Math.max(...y))
-  if (top <= 0 || top >= y.length - 1) return { at: x[top]!, height: y[top]!, inside: false }
+  const top = y.indexOf(Math.max(...y.filter(Number.isFinite)))
+  const known = (i: number): boolean => Number.isFinite(y[i])
+  if (top < 0) return { at: Number.NaN, height: Number.NaN, inside: false }
+  if (!known(top - 1) || !known(top + 1)) return { at: x[top]!, height: y[top]!, inside: false }
   const [x0, x1, x2] = [x[top - 1]!, x[top]!, x[top + 1]!]
   const left = (y[top]! - y[top - 1]!) / (x1 - x0)
   const right = (y[top + 1]! - y[top]!) / (x2 - x1)
@@ -73,7 +89,7 @@ export function peakOf(
 }
 
 /** Place and height of the peak of χ, with errors. */
-export function chiPeak(groups: Groups, x: readonly number[]): { at: Estimate; height: Estimate } {
+export function chiPeak(groups: Groups, x: readonly number[]): { at: Measured; height: Measured } {
   const rows = groups.map((group) => group.flat())
   const width = groups[0]![0]!.length
   const curve = (flat: Float64Array): number[] =>
@@ -105,7 +121,7 @@ export function decayExponent(relative: readonly number[], s: number): number {
 }
 
 /** The exponent at one noise level, with its error. */
-export const decayAt = (groups: Groups, noise: number, s: number): Estimate =>
+export const decayAt = (groups: Groups, noise: number, s: number): Measured =>
   shortEstimate(
     jackknife(
       groups.map((group) => group[noise]!),
@@ -119,6 +135,9 @@ export interface Side {
   readonly length: readonly number[]
 }
 
+/** More than a few tokens, and far from the size of the tree: there a power law can be seen. */
+export const isResolved = (xi: number, d: number): boolean => xi > 4 && xi < d / 8
+
 /**
  * ν of ξ ~ |ε − ε*|^{−ν}: one slope for both sides, each with an amplitude of its own, from the points at which ξ is more than
  * a few tokens and far from the size of the tree. NaN when there are too few.
@@ -128,7 +147,7 @@ export function lengthExponent(sides: readonly Side[], d: number): number {
   for (const { distance, length } of sides) {
     const points = distance
       .map((x, i) => [Math.log(x), length[i]!] as const)
-      .filter(([x, xi]) => Number.isFinite(x) && xi > 4 && xi < d / 8)
+      .filter(([x, xi]) => Number.isFinite(x) && isResolved(xi, d))
       .map(([x, xi]) => [x, Math.log(xi)] as const)
     if (points.length < 2) continue
     const [mx, my] = [0, 1].map(
@@ -156,7 +175,7 @@ export function lengthExponentOf(
   noises: readonly number[],
   epsStar: number,
   s: number,
-): Estimate {
+): Measured {
   const width = groups[0]![0]!.length
   return shortEstimate(
     jackknife(

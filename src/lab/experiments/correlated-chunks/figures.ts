@@ -1,15 +1,17 @@
 /** @file What the run shows: χ(ε), C(r), ξ and its collapse, masking, controls. Theory is dashed, bands are one standard error. */
 import type { ReportTable } from '../../experiment.ts'
 import { type Figure, type LinePoint, type LineSeries, lineChart } from '../../figures/index.ts'
-import type { Curve } from './estimates.ts'
+import { type Curve, placeOfLargest } from './estimates.ts'
 import type { Result } from './measure.ts'
 import { nearestIndex } from './noises.ts'
 import { plusMinus } from './verdicts.ts'
 
 const pointsOf = (x: readonly number[], { value, error }: Curve, scale = 1): LinePoint[] =>
   x.map((at, i) => {
-    const y = value[i]! * scale
+    const known = value[i] ?? null
     const half = error[i]
+    if (known === null) return { x: at, y: null }
+    const y = known * scale
     return half == null ? { x: at, y } : { x: at, y, low: y - half * scale, high: y + half * scale }
   })
 
@@ -19,12 +21,28 @@ const positive = (points: LinePoint[]): LinePoint[] =>
     point.low !== undefined && point.y !== null && point.low <= 0 ? { ...point, low: point.y / 20 } : point,
   )
 
-const plain = (x: readonly number[], y: readonly number[]): LinePoint[] =>
-  x.map((at, i) => ({ x: at, y: y[i]! }))
+/** Points that a log axis from `least` on shows. */
+const above = (points: readonly LinePoint[], least: number): LinePoint[] =>
+  points.flatMap((point) =>
+    point.y === null || point.y < least
+      ? []
+      : [{ ...point, low: point.low === undefined ? undefined : Math.max(least, point.low) }],
+  )
 
-/** At most six of the depths, both ends among them: a chart has six colours. */
+const plain = (x: readonly number[], y: readonly (number | null)[]): LinePoint[] =>
+  x.map((at, i) => ({ x: at, y: y[i] ?? null }))
+
+/** Points with x in a range, for a chart that shows no more. */
+const within = (points: readonly LinePoint[], [low, high]: readonly [number, number]): LinePoint[] =>
+  points.filter(({ x }) => x >= low - 1e-9 && x <= high + 1e-9)
+
+const text = (value: number | null): string => plusMinus({ value, error: null }, 2)
+
+const byX = (points: readonly LinePoint[]): LinePoint[] => points.toSorted((a, b) => a.x - b.x)
+
+/** At most four of the depths, both ends among them: more lines cannot be told apart where they meet. */
 function shownDepths({ depths }: Result): number[] {
-  const count = Math.min(depths.length, 6)
+  const count = Math.min(depths.length, 4)
   return [
     ...new Set(Array.from({ length: count }, (_, i) => Math.round((i * (depths.length - 1)) / (count - 1)))),
   ]
@@ -35,30 +53,34 @@ const starOf = ({ epsStar }: Result) => [
 ]
 
 function chiFigure(result: Result): Figure {
-  const { depths, theory, sampled, L } = result
+  const { depths, theory, epsStar } = result
+  const range = [
+    Math.max(theory.noise[0]!, epsStar - 0.19),
+    Math.min(theory.noise.at(-1)!, epsStar + 0.17),
+  ] as const
   const series: LineSeries[] = shownDepths(result).flatMap((place, hue) => {
     const { L, noise, chi } = depths[place]!
     return [
-      { name: '', hue, dashed: true, points: plain(theory.noise, theory.chi[place]!) },
-      { name: `L = ${L}`, hue, points: pointsOf(noise, chi) },
+      { name: '', hue, dashed: true, points: within(plain(theory.noise, theory.chi[place]!), range) },
+      { name: `L = ${L}`, hue, points: within(pointsOf(noise, chi), range) },
     ]
   })
   return lineChart({
     name: 'chi',
     title: 'Tokens change in chunks, largest where the class is lost',
     caption:
-      'Susceptibility χ(ε), the mean number of tokens that change together in a round trip, against the noise. Solid: exact for each datum, band one standard error over grammars. Dashed: mean field, no free parameter. ' +
-      `Round trips (${sampled.roundTrips.toLocaleString('en')} of them at L = ${L}) are in the figure of their own.`,
+      'Susceptibility χ(ε), the mean number of tokens that change together in a round trip, against the noise. Solid: exact for each datum, band one standard error over grammars. Dashed: mean field, no free parameter.',
     xLabel: 'ε',
     yLabel: 'χ',
     series: series.sort((a, b) => Number(a.dashed ?? false) - Number(b.dashed ?? false)),
     references: starOf(result),
-    xDomain: [theory.noise[0]!, theory.noise.at(-1)!],
+    xDomain: range,
   })
 }
 
 function sampledFigure(result: Result): Figure {
   const { sampled, L, depths } = result
+  const range = [sampled.noise[0]!, sampled.noise.at(-1)!] as const
   const place = depths.findIndex((depth) => depth.L === L)
   return lineChart({
     name: 'round-trips',
@@ -76,12 +98,12 @@ function sampledFigure(result: Result): Figure {
               name: 'mean field',
               hue: 0,
               dashed: true,
-              points: plain(depths[place]!.noise, depths[place]!.meanField),
+              points: within(plain(depths[place]!.noise, depths[place]!.meanField), range),
             },
           ]),
     ],
     references: starOf(result),
-    xDomain: [sampled.noise[0]!, sampled.noise.at(-1)!],
+    xDomain: range,
   })
 }
 
@@ -89,20 +111,33 @@ function correlationFigure(result: Result): Figure {
   const { correlations, sampled, L, epsStar } = result
   const { r, curves } = correlations
   const from1 = r.slice(1)
+  const least = 1e-4
   const series: LineSeries[] = curves.flatMap(({ eps, relative, meanField }, i) => {
     const hue = [2, 0, 1][i]!
     const measured: Curve = { value: relative.value.slice(1), error: relative.error.slice(1) }
     return [
-      { name: `ε = ${eps.toFixed(3)}`, hue, dots: true, points: positive(pointsOf(from1, measured)) },
-      { name: '', hue, dashed: true, points: plain(from1, meanField.slice(1)) },
+      {
+        name: `ε = ${eps.toFixed(3)}`,
+        hue,
+        dots: true,
+        points: above(positive(pointsOf(from1, measured)), least),
+      },
+      { name: '', hue, dashed: true, points: above(plain(from1, meanField.slice(1)), least) },
     ]
   })
-  const first = curves[1]!.relative.value[1]!
+  const middle = Math.ceil(from1.length / 2)
+  const anchor = curves[1]!.relative.value[middle]! * r[middle]!
   series.push({
     name: '1/r',
     hue: 3,
     dashed: true,
-    points: from1.map((x) => ({ x, y: (first * from1[0]!) / x })),
+    points: within(
+      plain(
+        from1,
+        from1.map((x) => anchor / x),
+      ),
+      [r[2]!, Infinity],
+    ),
   })
   if (sampled.r.length > 0) {
     const points = sampled.r.flatMap((x, i) =>
@@ -118,7 +153,7 @@ function correlationFigure(result: Result): Figure {
     yLabel: 'C(r)/C(0)',
     xScale: 'log',
     yScale: 'log',
-    yDomain: [1e-4, 1],
+    yDomain: [least, 1],
     series,
   })
 }
@@ -130,16 +165,18 @@ function lengthFigure(result: Result): Figure {
   const x = ({ eps }: { eps: number }): number => Math.abs(eps - epsStar)
   const measured = [-1, 1].map((sign) => {
     const places = side(sign)
-    return pointsOf(places.map(x), {
-      value: places.map(({ i }) => length.xi.value[i]!),
-      error: places.map(({ i }) => length.xi.error[i]!),
-    })
+    return byX(
+      pointsOf(places.map(x), {
+        value: places.map(({ i }) => length.xi.value[i]!),
+        error: places.map(({ i }) => length.xi.error[i]!),
+      }),
+    )
   })
   const theory = [-1, 1].map((sign) =>
-    side(sign).map((place) => ({ x: x(place), y: length.meanField[place.i]! })),
+    byX(side(sign).map((place) => ({ x: x(place), y: length.meanField[place.i]! }))),
   )
-  const above = measured[1]!
-  const anchor = above.reduce((best, point) =>
+  const upper = measured[1]!
+  const anchor = upper.reduce((best, point) =>
     Math.abs(Math.log(point.x / 0.08)) < Math.abs(Math.log(best.x / 0.08)) ? point : best,
   )
   return lineChart({
@@ -153,7 +190,7 @@ function lengthFigure(result: Result): Figure {
     series: [
       { name: 'below ε*', hue: 2, dots: true, points: positive(measured[0]!) },
       { name: '', hue: 2, dashed: true, points: theory[0]! },
-      { name: 'above ε*', hue: 1, dots: true, points: positive(above) },
+      { name: 'above ε*', hue: 1, dots: true, points: positive(upper) },
       { name: '', hue: 1, dashed: true, points: theory[1]! },
       {
         name: `power −${nu.toFixed(2)}`,
@@ -183,7 +220,7 @@ function collapseFigure(result: Result): Figure {
   return lineChart({
     name: 'collapse',
     title: 'Measured in ξ, the correlations are one curve on each side',
-    caption: `C(r)/C(0) · r^a against r·|ε − ε*|^ν, a = ${decay.toFixed(2)}, ν = ${nu.toFixed(2)} from theory, ${collapse.curves.length} noise levels, L = ${L}. Spread of ln y at the same abscissa: ${collapse.before.toFixed(2)} against r, ${collapse.after.toFixed(2)} here.`,
+    caption: `C(r)/C(0) · r^a against r·|ε − ε*|^ν, a = ${decay.toFixed(2)}, ν = ${nu.toFixed(2)} from theory, ${collapse.curves.length} noise levels, L = ${L}. Spread of ln y at the same abscissa: ${text(collapse.before)} against r, ${text(collapse.after)} here.`,
     xLabel: 'r · |ε − ε*|^ν',
     yLabel: 'C(r)/C(0) · r^a',
     xScale: 'log',
@@ -205,22 +242,23 @@ const maskingFigure = ({ masking, L }: Result): Figure =>
 function controlsFigure({ controls }: Result): Figure {
   return lineChart({
     name: 'controls',
-    title: 'Controls: fields and two modes have no peak inside, many modes do',
+    title: 'Controls: only many modes peak inside',
     caption:
-      'χ over its largest value, of |x_0 − x̂_0|, against the time of the round trip (β from 1e-4 to 0.02); exact scores, band one standard error. Two modes: either is as good at the end. Many modes: at the end every round trip changes the mode, and there is nothing left to vary – a peak alone does not prove a hierarchy.',
+      'χ of the changes of the coordinates, over its largest value, against the time of the round trip (β from 1e-4 to 0.02); exact scores, band one standard error. Two modes: either is as good at the end. Many modes: at the end every round trip changes the mode, and there is nothing left to vary – a peak alone does not prove a hierarchy.',
     xLabel: 't/T',
     yLabel: 'χ / largest χ',
     series: controls.map(({ title, time, chi }, hue) => ({
       name: title,
       hue,
       dots: true,
-      points: pointsOf(time, chi, 1 / Math.max(...chi.value)),
+      points: pointsOf(time, chi, 1 / chi.value[placeOfLargest(chi)]!),
     })),
   })
 }
 
 function shapesFigure({ controls, correlations, L }: Result): Figure {
   const grammar = correlations.curves[1]!
+  const farthest = Math.max(...controls.flatMap(({ r }) => r))
   return lineChart({
     name: 'shapes',
     title: 'What tells a hierarchy from a flat mixture: the shape of C(r)',
@@ -235,15 +273,12 @@ function shapesFigure({ controls, correlations, L }: Result): Figure {
         name: 'grammar',
         hue: 4,
         dots: true,
-        points: positive(
-          pointsOf(correlations.r.slice(1), {
-            value: grammar.relative.value.slice(1),
-            error: grammar.relative.error.slice(1),
-          }),
-        ),
+        points: within(positive(pointsOf(correlations.r, grammar.relative)), [1, farthest]),
       },
       ...controls.flatMap(({ title, r, decay }, hue) =>
-        r.length === 0 ? [] : [{ name: title, hue, dots: true, points: positive(pointsOf(r, decay)) }],
+        r.length === 0
+          ? []
+          : [{ name: title, hue, dots: true, points: above(positive(pointsOf(r, decay)), 1e-3) }],
       ),
     ],
   })
@@ -272,7 +307,10 @@ export function tablesOf(result: Result): ReportTable[] {
   const deepest = depths.at(-1)!
   const at = (eps: number): number => nearestIndex(deepest.noise, eps)
   const shown = [...new Set([-0.08, -0.03, -0.01, 0, 0.01, 0.03, 0.07].map((off) => at(epsStar + off)))]
-  const estimate = ({ value, error }: Curve, i: number) => ({ value: value[i]!, error: error[i]! })
+  const estimate = ({ value, error }: Curve, i: number) => ({
+    value: value[i] ?? null,
+    error: error[i] ?? null,
+  })
   return [
     {
       title: 'The peak of χ',

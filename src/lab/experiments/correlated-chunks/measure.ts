@@ -2,9 +2,9 @@
 import {
   correlationLength,
   distanceAt,
-  type Estimate,
   jackknife,
   pairCounts,
+  susceptibility,
 } from '../../../diffusion/index.ts'
 import { correlationExponent, epsStar, meanFieldChi, pairStatistics } from '../../../grammar/index.ts'
 import type { RunContext } from '../../context.ts'
@@ -25,8 +25,11 @@ import {
   lengthCurve,
   lengthExponent,
   lengthExponentOf,
+  type Measured,
   peakOf,
   relativeAt,
+  short,
+  shortEstimate,
   sidesOf,
 } from './estimates.ts'
 import type { ExactJob, GrammarSums, SampledJob } from './jobs.ts'
@@ -35,8 +38,8 @@ import { task } from './parts.ts'
 
 /** Place and height of a peak. */
 export interface Peak {
-  readonly at: Estimate
-  readonly height: Estimate
+  readonly at: Measured
+  readonly height: Measured
 }
 
 /** χ(ε) of one depth. */
@@ -70,11 +73,17 @@ export interface Result {
   readonly correlations: {
     r: number[]
     curves: Correlations[]
-    exponent: Estimate
+    exponent: Measured
     meanFieldExponent: number
   }
-  readonly collapse: { curves: CollapseCurve[]; before: number; after: number }
-  readonly length: { noise: number[]; xi: Curve; meanField: number[]; nu: Estimate; meanFieldNu: number }
+  readonly collapse: { curves: CollapseCurve[]; before: number | null; after: number | null }
+  readonly length: {
+    noise: number[]
+    xi: Curve
+    meanField: number[]
+    nu: Measured
+    meanFieldNu: number | null
+  }
   /** Round trips: χ, the exact χ of the same noise levels, and C(r)/C(0) by distance at ε*. */
   readonly sampled: {
     noise: number[]
@@ -84,7 +93,7 @@ export interface Result {
     r: number[]
     byDistance: Curve
   }
-  readonly masking: { share: number[]; chi: Curve; peak: Peak; interior: Estimate; roundTrips: number }
+  readonly masking: { share: number[]; chi: Curve; peak: Peak; interior: Measured; roundTrips: number }
   readonly controls: ControlResult[]
 }
 
@@ -104,6 +113,8 @@ export function costOf(job: Job): number {
 export function jobsOf(config: Config, critical: number): Job[] {
   const { seed, grammars, sampled, masking } = config
   const jobs: Job[] = []
+  const deepest = Math.max(config.L, ...config.depths)
+  // shallow trees are cheap, and their averages need more of them
   for (const L of new Set([...depthsOf(config), config.L]))
     for (let grammar = 0; grammar < grammars; grammar++)
       jobs.push({
@@ -111,7 +122,7 @@ export function jobsOf(config: Config, critical: number): Job[] {
         shape: shapeOf(config, L),
         seed,
         grammar,
-        data: config.data,
+        data: config.data * Math.min(4, config.s ** (deepest - L)),
         noises: noisesAround(critical, config.step),
       })
   for (const [part, noises, sizes] of [
@@ -184,7 +195,7 @@ function correlationsOf(
   }
 }
 
-/** Curves C(r)·r^a from 0.02 to 0.16 off ε*, where ξ is smaller than the tree. */
+/** Curves C(r)·r^a from 0.14 below ε* to 0.17 above it (the paper's .60 to .90), where ξ is smaller than the tree. */
 function collapseOf(
   config: Config,
   noise: number[],
@@ -192,16 +203,18 @@ function collapseOf(
   { critical, nu, decay }: { critical: number; nu: number; decay: number },
 ): Result['collapse'] {
   const { s, L } = config
+  const xi = lengthCurve(groups, s)
   const curves = noise.flatMap((eps, place) => {
-    const off = Math.abs(eps - critical)
-    if (off < 0.02 || off > 0.16) return []
+    const off = eps - critical
+    if (off < -0.14 || off > 0.17 || xi.value[place]! > s ** L / 4) return []
     const { value } = relativeAt(groups, place, s)
     // correlations below a ten-thousandth are noise
     const heights = Array.from({ length: L - 1 }, (_, i) => i + 1).filter((height) => value[height]! > 1e-4)
     const r = heights.map((height) => distanceAt(height, s))
-    return [{ eps, r, y: heights.map((height, i) => value[height]! * r[i]! ** decay) }]
+    return r.length < 2 ? [] : [{ eps, r, y: heights.map((height, i) => value[height]! * r[i]! ** decay) }]
   })
-  return { curves, ...collapse(curves, critical, nu) }
+  const { before, after } = collapse(curves, critical, nu)
+  return { curves, before: short(before), after: short(after) }
 }
 
 function lengthOf(config: Config, noise: number[], groups: Groups, critical: number): Result['length'] {
@@ -212,7 +225,7 @@ function lengthOf(config: Config, noise: number[], groups: Groups, critical: num
     xi: lengthCurve(groups, s),
     meanField,
     nu: lengthExponentOf(groups, noise, critical, s),
-    meanFieldNu: lengthExponent(sidesOf(noise, meanField, critical), s ** L),
+    meanFieldNu: short(lengthExponent(sidesOf(noise, meanField, critical), s ** L)),
   }
 }
 
@@ -227,10 +240,10 @@ function sampledOf(
   const groups = found.map(({ heights }) => heights)
   const places = noise.map((eps) => nearestIndex(exact.noise, eps))
   const at = nearestIndex(noise, critical)
-  const d = config.s ** config.L
   const rows = found.map(({ distances }) => distances?.[at] ?? [])
-  const r =
-    rows[0]!.length === 0 ? [] : Array.from({ length: d }, (_, i) => i).filter((i) => i > 0 && i < d / 2)
+  const bins = distanceBins(rows[0]!.length)
+  const meanOver = (sums: Float64Array, [from, to]: readonly [number, number]): number =>
+    sums.subarray(from, to).reduce((a, b) => a + b, 0) / (to - from) / sums[0]!
   return {
     noise,
     chi: chiCurve(groups),
@@ -239,9 +252,20 @@ function sampledOf(
       error: places.map((place) => exact.chi.error[place]!),
     },
     roundTrips: config.grammars * config.sampled.data * config.sampled.trajectories,
-    r,
-    byDistance: curveOf(r.map((distance) => jackknife(rows, (sums) => sums[distance]! / sums[0]!))),
+    r: bins.map(([from, to]) => Number(Math.sqrt(from * (to - 1)).toFixed(3))),
+    byDistance: curveOf(bins.map((bin) => jackknife(rows, (sums) => meanOver(sums, bin)))),
   }
+}
+
+/** Ranges of distances 1 … d/2, each about √2 times as far as the one before. */
+function distanceBins(d: number): [number, number][] {
+  const bins: [number, number][] = []
+  for (let from = 1; from < d / 2; ) {
+    const to = Math.max(from + 1, Math.round(from * Math.SQRT2))
+    bins.push([from, to])
+    from = to
+  }
+  return bins
 }
 
 function maskingOf(config: Config, found: readonly GrammarSums[]): Result['masking'] {
@@ -250,19 +274,20 @@ function maskingOf(config: Config, found: readonly GrammarSums[]): Result['maski
   const chi = chiCurve(groups)
   const ratio = (flat: Float64Array): number => {
     const width = config.L + 1
-    const values = share.map((_, i) => {
-      const sums = flat.subarray(i * width, (i + 1) * width)
-      return sums.reduce((a, b) => a + b, 0) / sums[0]!
-    })
-    return Math.max(...values) / Math.max(values[0]!, values.at(-1)!)
+    const values = share.map((_, i) => susceptibility(flat.subarray(i * width, (i + 1) * width)))
+    // where no token changed at all there is no χ
+    const largest = (some: number[]): number => Math.max(...some.filter(Number.isFinite))
+    return largest(values) / largest([values[0]!, values.at(-1)!])
   }
   return {
     share,
     chi,
     peak: chiPeak(groups, share),
-    interior: jackknife(
-      groups.map((group) => group.flat()),
-      ratio,
+    interior: shortEstimate(
+      jackknife(
+        groups.map((group) => group.flat()),
+        ratio,
+      ),
     ),
     roundTrips: config.grammars * config.masking.data * config.masking.trajectories,
   }
