@@ -34,7 +34,7 @@ const squaredCosine = (share: number, offset = 0.008): number =>
 
 /** The table of schedules; a new one is a row here. */
 export const schedules: Readonly<Record<ScheduleName, (steps: number) => (t: number) => number>> = {
-  /** β from 0.001 to 0.1 over 200 steps (Sclocchi et al. 2025b, RHM experiments). */
+  /** β from 0.001 to 0.1 over 200 steps (Favero et al. 2025, diffusion on grammars). */
   linearBeta: (steps) => fromBetas(steps, 0.001, 0.1, 200),
   /** β from 1e-4 to 0.02 over 1000 steps (Ho et al. 2020). */
   ddpm: (steps) => fromBetas(steps, 1e-4, 0.02, 1000),

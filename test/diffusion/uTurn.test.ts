@@ -39,7 +39,7 @@ describe.each(names.filter((name) => channels[name].reverse))('%s', (name) => {
     const exact = posteriorOver(strings, channel.likelihood(noisy, v, noise), v)
     expect(exact.filter((p) => p > 0.02).length).toBeGreaterThan(3) // otherwise there is nothing to see
     const count = 800
-    const levels = noiseLevels(makeSchedule('linear', 200), noise)
+    const levels = noiseLevels(makeSchedule('linear', name === 'gaussian' ? 100 : 200), noise)
     const { leaves } = reverseChain(grammar, channel, repeat(noisy as Float64Array, count), {
       count,
       levels,
@@ -54,7 +54,7 @@ describe.each(names.filter((name) => channels[name].reverse))('%s', (name) => {
     const count = 800
     const oneShot = uTurn(grammar, channel, datum, { noise, samples: count, key: random.key(14) })
     const noisy = channel.corrupt(repeat(datum, count), v, noise, random.key(15))
-    const levels = noiseLevels(makeSchedule('linear', 200), noise)
+    const levels = noiseLevels(makeSchedule('linear', name === 'gaussian' ? 100 : 200), noise)
     const { leaves } = reverseChain(grammar, channel, noisy, { count, levels, key: random.key(16) })
     const [a, b] = [oneShot.levels[grammar.L]!, leaves].map((x) => countStrings(strings, x, d)) as [
       number[],

@@ -23,10 +23,10 @@ export const correlatedChunks = defineExperiment<Config, Result>({
     },
     paper: {
       grammars: 16,
-      data: 16,
+      data: 4,
       sampled: { data: 16, trajectories: 256 },
       masking: { data: 16, trajectories: 64 },
-      controls: { data: 32, trajectories: 128, points: 20 },
+      controls: { data: 16, trajectories: 128, points: 16 },
     },
   },
   cost: secondsOf,

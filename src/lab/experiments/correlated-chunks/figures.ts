@@ -219,7 +219,7 @@ function collapseFigure(result: Result): Figure {
   }
   return lineChart({
     name: 'collapse',
-    title: 'Measured in ξ, the correlations are one curve on each side',
+    title: 'Measured in ξ, the correlations nearly fall on one curve',
     caption: `C(r)/C(0) · r^a against r·|ε − ε*|^ν, a = ${decay.toFixed(2)}, ν = ${nu.toFixed(2)} from theory, ${collapse.curves.length} noise levels, L = ${L}. Spread of ln y at the same abscissa: ${text(collapse.before)} against r, ${text(collapse.after)} here.`,
     xLabel: 'r · |ε − ε*|^ν',
     yLabel: 'C(r)/C(0) · r^a',

@@ -170,7 +170,7 @@ export function conclude(config: Config, result: Result): Conclusion {
       `The mean size χ of a chunk peaks at ε = ${plusMinus(first.peak.at, 3)} for L = ${first.L} and at ${plusMinus(last.peak.at, 3)} for L = ${last.L}, where the class is lost (ε* = ${epsStar.toFixed(4)}), ` +
       `and the peak grows from ${plusMinus(first.peak.height, 2)} to ${plusMinus(last.peak.height, 2)}; mean-field theory without a free parameter says ${first.peakTheory.height.toFixed(2)} and ${last.peakTheory.height.toFixed(2)}. ` +
       `At ε* correlations fall as r^−a with a = ${plusMinus(correlations.exponent, 2)} (2 − 2/ν = ${decay.toFixed(2)}; 1 in the paper); away from it they end at a length that grows as |ε − ε*|^−ν, ν = ${plusMinus(length.nu, 2)} (theory ${nu.toFixed(2)}). ` +
-      `In units of that length the curves fall on one: they differ by ${plusMinus({ value: collapse.before, error: null }, 2)} before and ${plusMinus({ value: collapse.after, error: null }, 2)} after (in ln C). ` +
+      `In units of that length the curves nearly fall on one: they differ by ${plusMinus({ value: collapse.before, error: null }, 2)} before and ${plusMinus({ value: collapse.after, error: null }, 2)} after (in ln C). ` +
       `${trips} round trips agree with the exact computation. Masking peaks at ${plusMinus(masking.peak.at, 2)} of the tokens masked. ` +
       `Gaussian fields and a two-mode mixture have no peak inside. A mixture of 32 modes without any structure has one (at the end χ is ${percent(numberOf(many.end))} of its peak): a peak alone does not prove a hierarchy. ` +
       `Its C(r), though, is flat (a = ${plusMinus(many.exponent!, 2)}) where a grammar's falls.`,
