@@ -82,6 +82,24 @@ describe('line chart', () => {
     }
   })
 
+  it('scattered points have error bars and no line', () => {
+    const points = [
+      { x: 1, y: 2, low: 1, high: 4 },
+      { x: 3, y: 1 },
+      { x: 2, y: null },
+    ]
+    const chart = (scatter: boolean) =>
+      parse(lineChart({ ...text, xLabel: '', yLabel: '', series: [{ name: 'a', points, scatter }] }))
+    const drawn = chart(true)
+    expect(drawn.querySelectorAll('[aria-label="dot"] circle')).toHaveLength(2)
+    expect(drawn.querySelectorAll('[aria-label="line"] path')).toHaveLength(0)
+    const bars = [...drawn.querySelectorAll('[aria-label="rule"] line')]
+    expect(bars).toHaveLength(1)
+    const [y1, y2] = ['y1', 'y2'].map((name) => Number(bars[0]!.getAttribute(name)))
+    expect(Math.abs(y1! - y2!)).toBeGreaterThan(100)
+    expect(chart(false).querySelectorAll('[aria-label="line"] path')).toHaveLength(1)
+  })
+
   it('spreads labels apart with the least movement', () => {
     expect(spread([10, 100], 15)).toEqual([10, 100])
     expect(spread([50, 50], 10)).toEqual([45, 55])
@@ -183,5 +201,9 @@ describe('posters', () => {
   it('wrap long captions', () => {
     expect(wrapText('aa bb cc', 12 * 0.56 * 5, 12)).toEqual(['aa bb', 'cc'])
     expect(wrapText('', 100, 12)).toEqual([])
+    // a config's list has no spaces: cut after a comma where there is one
+    const room = 12 * 0.56 * 9
+    expect(wrapText('[11,22,33,44] x', room, 12)).toEqual(['[11,22,', '33,44] x'])
+    expect(wrapText('abcdefghijkl', room, 12)).toEqual(['abcdefghi', 'jkl'])
   })
 })

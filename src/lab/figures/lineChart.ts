@@ -20,6 +20,8 @@ export interface LineSeries {
   dashed?: boolean
   /** Mark the points. */
   dots?: boolean
+  /** Points with error bars and no line between them: settings that have no order. */
+  scatter?: boolean
   /** Drawn thin and pale, without a label: the raw values behind a smooth line. */
   faint?: boolean
   /** Number of the colour, to let two series share one; default: the place in the list. */
@@ -109,6 +111,15 @@ const drawable = (point: LinePoint, chart: LineChart): boolean =>
   (chart.yScale !== 'log' || point.y > 0) &&
   (chart.xScale !== 'log' || point.x > 0)
 
+/** Points and their error bars. */
+const scatterMarks = (points: readonly LinePoint[], hue: string): Plot.Markish[] => [
+  Plot.ruleX(
+    points.filter(({ low, y }) => low !== undefined && !Number.isNaN(y)),
+    { x: 'x', y1: 'low', y2: 'high', stroke: hue, strokeOpacity: 0.55, strokeWidth: 1.5 },
+  ),
+  Plot.dot(points, { x: 'x', y: 'y', r: 3.5, fill: hue, stroke: color('paper'), strokeWidth: 1 }),
+]
+
 /** Draw a line chart. */
 export function lineChart(chart: LineChart): Figure {
   const width = chart.width ?? 540
@@ -167,6 +178,10 @@ export function lineChart(chart: LineChart): Figure {
   }
   for (const [index, series] of chart.series.entries()) {
     const points = lines[index]!
+    if (series.scatter) {
+      marks.push(...scatterMarks(points, hues[index]!))
+      continue
+    }
     if (points.some(({ low }) => low !== undefined))
       marks.push(
         Plot.areaY(points, {

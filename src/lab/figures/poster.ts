@@ -4,10 +4,21 @@ import { Resvg } from '@resvg/resvg-js'
 import { escapeText, type Figure } from './figure.ts'
 import { fontFamily, textWidth, withLightColors } from './theme.ts'
 
+/** Cut a word that is wider than a line, after a comma where there is one: configs hold lists without spaces. */
+function cutWord(word: string, width: number, size: number): string[] {
+  if (textWidth(word, size) <= width) return [word]
+  let end = word.length
+  while (end > 1 && textWidth(word.slice(0, end), size) > width) end--
+  const comma = word.lastIndexOf(',', end - 1) + 1
+  const at = comma > end / 2 ? comma : end
+  return [word.slice(0, at), ...cutWord(word.slice(at), width, size)]
+}
+
 /** Break a text into lines no wider than `width` pixels, by an estimate of the letters' widths. */
 export function wrapText(text: string, width: number, size: number): string[] {
   const lines: string[] = []
-  for (const word of text.split(/\s+/).filter(Boolean)) {
+  const words = text.split(/\s+/).filter(Boolean)
+  for (const word of words.flatMap((whole) => cutWord(whole, width, size))) {
     const line = lines.at(-1)
     if (line !== undefined && textWidth(`${line} ${word}`, size) <= width)
       lines[lines.length - 1] = `${line} ${word}`

@@ -91,8 +91,8 @@ function thresholds({ leaf }: ClusteringResult): Figure {
     xScale: 'log',
     yScale: 'log',
     series: [
-      { name: 'k-means', hue: 0, dots: true, points: byX(pairsOf(rows, leafFormula, 'clustered')) },
-      { name: 'signal = noise', hue: 1, dots: true, points: byX(pairsOf(rows, leafFormula, 'contrast')) },
+      { name: 'k-means', hue: 0, scatter: true, points: byX(pairsOf(rows, leafFormula, 'clustered')) },
+      { name: 'signal = noise', hue: 1, scatter: true, points: byX(pairsOf(rows, leafFormula, 'contrast')) },
       { name: '', hue: 1, dashed: true, points: byX(exact) },
       equal(exact),
     ],
@@ -114,8 +114,8 @@ function classThresholds({ classes }: ClusteringResult): Figure {
     xScale: 'log',
     yScale: 'log',
     series: [
-      { name: 'k-means', hue: 0, dots: true, points: byX(clustered) },
-      { name: 'signal = noise', hue: 1, dots: true, points: byX(contrast) },
+      { name: 'k-means', hue: 0, scatter: true, points: byX(clustered) },
+      { name: 'signal = noise', hue: 1, scatter: true, points: byX(contrast) },
       equal([...clustered, ...contrast]),
     ],
   })

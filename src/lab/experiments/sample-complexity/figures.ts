@@ -10,11 +10,13 @@ function errorFigures({ curves, collapse, law }: NonNullable<Result['cnn']>): Fi
   const spread = collapse
     ? ` At equal height the curves lie apart by a factor of ${collapse.before.toFixed(2)} in P before rescaling, ${collapse.after.toFixed(2)} after (standard deviation of ln P, as a factor).`
     : ''
+  // the curves end near each other at zero, where labels would collide: the caption names them instead
+  const ascending = [...curves].sort((a, b) => a.scale - b.scale)
   return [
     lineChart({
       name: 'errors',
       title: 'Test error of the hierarchical CNN',
-      caption: `Each line: grammars with m synonyms and L levels, as the number P of training strings grows. Dotted: a tenth of chance, which defines P*. ${errorBars}`,
+      caption: `Each line: grammars with m synonyms and L levels, from left to right ${ascending.map(({ shape }) => `(${shape.m}, ${shape.L})`).join(', ')}; colours as in the next figure. Dotted: a tenth of chance, which defines P*. ${errorBars}`,
       xLabel: 'training strings P',
       yLabel: 'test error',
       xScale: 'log',
@@ -22,8 +24,8 @@ function errorFigures({ curves, collapse, law }: NonNullable<Result['cnn']>): Fi
       references: [
         { axis: 'y', value: learned.deep * chanceOf(curves[0]!.shape), label: 'a tenth of chance' },
       ],
-      series: curves.map(({ shape, points }) => ({
-        name: settingName(shape),
+      series: curves.map(({ points }) => ({
+        name: '',
         dots: true,
         points: points.map(({ P, error }) => point(P, error)),
       })),
@@ -59,7 +61,7 @@ function lawFigure(runs: readonly View[]): Figure[] {
     ({ cnn, config }, i): LineSeries => ({
       name: all.length > 1 ? `measured, seed ${config.seed}` : 'measured',
       hue: i,
-      dots: true,
+      scatter: true,
       points: cnn.curves
         .flatMap(({ scale, threshold: { value, logError } }) => {
           const factor = Math.exp(logError ?? 0)

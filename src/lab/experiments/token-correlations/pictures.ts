@@ -125,7 +125,7 @@ function thresholds(results: readonly ShapeResult[]): Figure {
     xScale: 'log',
     yScale: 'log',
     series: [
-      ...found.map(({ shape, points }, hue) => ({ name: shapeName(shape), hue, dots: true, points })),
+      ...found.map(({ shape, points }, hue) => ({ name: shapeName(shape), hue, scatter: true, points })),
       { name: 'equal', hue: 0, faint: true, dashed: true, points: ends.map((x) => ({ x, y: x })) },
     ],
   })
