@@ -170,7 +170,7 @@ function forwardOf(job: CnnJob | ShallowJob): number {
 }
 
 /** Steps that training usually takes before the loss is small, of those allowed. */
-const usualSteps = 3000
+const usualSteps = 2500
 
 /** Seconds of a job on one thread of a laptop, roughly. */
 export function secondsOf(job: Job): number {
@@ -178,6 +178,6 @@ export function secondsOf(job: Job): number {
     return 2e-7 * job.counts.reduce((a, b) => a + b, 0) * job.shape.s ** job.shape.L
   if (job.kind === 'lazy') return 0.1 + 4e-10 * job.trainCount ** 3 + 2e-8 * job.trainCount * job.testCount
   const { steps, batchSize } = job.descent
-  const perStep = 1.5e-4 + 2.2e-11 * 6 * forwardOf(job) * Math.min(batchSize, job.trainCount)
+  const perStep = 1e-4 + 2e-11 * 6 * forwardOf(job) * Math.min(batchSize, job.trainCount)
   return 0.2 + Math.min(steps, usualSteps) * perStep
 }
