@@ -29,7 +29,7 @@ export const phaseTransition = defineExperiment<Config, Result>({
       grammars: 6,
       data: 4,
       points: 10,
-      others: { depths: [4, 6, 8], grammars: 10, data: 4, points: 8 },
+      others: { depths: [4, 6, 8], grammars: 8, data: 4, points: 8 },
       thresholds: {
         settings: [
           [16, 4, 2],
