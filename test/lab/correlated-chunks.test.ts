@@ -155,7 +155,7 @@ describe('estimators', () => {
     expect(decayExponent(relative, 3)).toBeCloseTo(0.8, 12)
     const noises = [0.3, 0.4, 0.45, 0.5, 0.55, 0.6, 0.7]
     const lengths = noises.map((eps) => (eps < 0.5 ? 3 : 1) * Math.abs(eps - 0.5) ** -1.7)
-    expect(lengthExponent(sidesOf(noises, lengths, 0.5), 10_000)).toBeCloseTo(1.7, 10)
+    expect(lengthExponent(sidesOf(noises, lengths, 0.5))).toBeCloseTo(1.7, 10)
   })
 
   test('curves with one scaling function collapse, and only with the right exponent', () => {

@@ -135,46 +135,59 @@ export interface Side {
   readonly length: readonly number[]
 }
 
-/** More than a few tokens, and far from the size of the tree: there a power law can be seen. */
-export const isResolved = (xi: number, d: number): boolean => xi > 4 && xi < d / 8
-
 /**
- * ν of ξ ~ |ε − ε*|^{−ν}: one slope for both sides, each with an amplitude of its own, from the points at which ξ is more than
- * a few tokens and far from the size of the tree. NaN when there are too few.
+ * ν of ξ ~ |ε − ε*|^{−ν}: one slope for both sides, each with an amplitude of its own. NaN when there are too few points.
  */
-export function lengthExponent(sides: readonly Side[], d: number): number {
+export function lengthExponent(sides: readonly Side[]): number {
   let [top, bottom] = [0, 0]
   for (const { distance, length } of sides) {
-    const points = distance
-      .map((x, i) => [Math.log(x), length[i]!] as const)
-      .filter(([x, xi]) => Number.isFinite(x) && isResolved(xi, d))
-      .map(([x, xi]) => [x, Math.log(xi)] as const)
-    if (points.length < 2) continue
-    const [mx, my] = [0, 1].map(
-      (place) => points.reduce((sum, p) => sum + p[place as 0 | 1], 0) / points.length,
-    ) as [number, number]
-    top += points.reduce((sum, [x, y]) => sum + (x - mx) * (y - my), 0)
-    bottom += points.reduce((sum, [x]) => sum + (x - mx) ** 2, 0)
+    if (distance.length < 2) continue
+    const x = distance.map(Math.log)
+    const spread = x.reduce((sum, at) => sum + (at - mean(x)) ** 2, 0)
+    top += spread * slopeOf(x.map((at, i) => [at, Math.log(length[i]!)] as const))
+    bottom += spread
   }
   return -top / bottom
 }
 
-/** Distances from ε* and lengths, below and above it. */
-export const sidesOf = (noises: readonly number[], lengths: readonly number[], epsStar: number): Side[] =>
+const mean = (values: readonly number[]): number => values.reduce((a, b) => a + b, 0) / values.length
+
+/**
+ * Places where a power law of ξ can be seen, by mean field (so that the choice does not depend on what was measured): from
+ * 0.2 below ε* to 0.17 above, ξ of more than a few tokens and far from the size d of the tree.
+ */
+export const resolvedPlaces = (
+  noises: readonly number[],
+  meanField: readonly number[],
+  epsStar: number,
+  d: number,
+): number[] =>
+  noises.flatMap((eps, i) => {
+    const off = eps - epsStar
+    return off > -0.2 && off < 0.17 && meanField[i]! > 3 && meanField[i]! < d / 6 ? [i] : []
+  })
+
+/** Distances from ε* and lengths at some places, below and above it. */
+export const sidesOf = (
+  noises: readonly number[],
+  lengths: readonly number[],
+  epsStar: number,
+  places: readonly number[] = noises.map((_, i) => i),
+): Side[] =>
   [-1, 1].map((sign) => {
-    const places = noises.flatMap((eps, i) => ((eps - epsStar) * sign > 1e-9 ? [i] : []))
+    const here = places.filter((i) => (noises[i]! - epsStar) * sign > 1e-9)
     return {
-      distance: places.map((i) => Math.abs(noises[i]! - epsStar)),
-      length: places.map((i) => lengths[i]!),
+      distance: here.map((i) => Math.abs(noises[i]! - epsStar)),
+      length: here.map((i) => lengths[i]!),
     }
   })
 
-/** The exponent ν with its error. */
+/** The exponent ν from some places, with its error. */
 export function lengthExponentOf(
   groups: Groups,
   noises: readonly number[],
   epsStar: number,
-  s: number,
+  { s, places }: { s: number; places: readonly number[] },
 ): Measured {
   const width = groups[0]![0]!.length
   return shortEstimate(
@@ -182,7 +195,7 @@ export function lengthExponentOf(
       groups.map((group) => group.flat()),
       (flat) => {
         const lengths = noises.map((_, i) => correlationLength(flat.subarray(i * width, (i + 1) * width), s))
-        return lengthExponent(sidesOf(noises, lengths, epsStar), s ** (width - 1))
+        return lengthExponent(sidesOf(noises, lengths, epsStar, places))
       },
     ),
   )

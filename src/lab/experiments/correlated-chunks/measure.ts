@@ -28,6 +28,7 @@ import {
   type Measured,
   peakOf,
   relativeAt,
+  resolvedPlaces,
   short,
   shortEstimate,
   sidesOf,
@@ -220,12 +221,13 @@ function collapseOf(
 function lengthOf(config: Config, noise: number[], groups: Groups, critical: number): Result['length'] {
   const { s, L } = config
   const meanField = noise.map((eps) => correlationLength(meanFieldSums(config, L, eps), s))
+  const places = resolvedPlaces(noise, meanField, critical, s ** L)
   return {
     noise,
     xi: lengthCurve(groups, s),
     meanField,
-    nu: lengthExponentOf(groups, noise, critical, s),
-    meanFieldNu: short(lengthExponent(sidesOf(noise, meanField, critical), s ** L)),
+    nu: lengthExponentOf(groups, noise, critical, { s, places }),
+    meanFieldNu: short(lengthExponent(sidesOf(noise, meanField, critical, places))),
   }
 }
 
