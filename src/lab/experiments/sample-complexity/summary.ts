@@ -37,7 +37,7 @@ const slopeVerdict = (claim: string, law: PowerLaw, needed: number): Verdict => 
 
 function cnnVerdicts({ cnn }: Result): Verdict[] {
   if (!cnn?.law) return []
-  const { law, collapse, sensitivityCollapse, invarianceRatio, invarianceLaw } = cnn
+  const { law, collapse, sensitivityCollapse, invarianceRatio } = cnn
   return [
     slopeVerdict('deep CNN: slope of log P* against log n_c·m^L is 1.0 ± 0.15', law, settingsNeeded),
     ...(collapse
@@ -51,9 +51,6 @@ function cnnVerdicts({ cnn }: Result): Verdict[] {
             control: false,
           },
         ]
-      : []),
-    ...(invarianceLaw
-      ? [slopeVerdict('invariance to synonyms, S_{2,1} = 1/2, at P ∝ n_c·m^L', invarianceLaw, settingsNeeded)]
       : []),
     ...(invarianceRatio
       ? [
@@ -188,6 +185,15 @@ export function summary({ result, config }: View): Conclusion {
               label: 'P* / (n_c·m^L)',
               value: number(law.prefactor),
               note: 'theory: of order 1',
+            },
+          ]
+        : []),
+      ...(cnn?.invarianceLaw
+        ? [
+            {
+              label: 'slope of the P at which S_{2,1} halves',
+              value: withError(cnn.invarianceLaw.slope, cnn.invarianceLaw.error),
+              note: 'theory 1',
             },
           ]
         : []),
