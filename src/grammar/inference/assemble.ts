@@ -28,6 +28,7 @@ export const section = (id: number, body: Code): number[] => [id, ...unsigned(bo
 export const name = (text: string): number[] => [text.length, ...Array.from(text, (c) => c.charCodeAt(0))]
 
 export const i32 = 0x7f
+export const f64 = 0x7c
 export const v128 = 0x7b
 export const get = (local: number): Code => [0x20, local]
 export const set = (local: number): Code => [0x21, local]
@@ -35,6 +36,23 @@ export const constant = (value: number): Code => [0x41, ...signed(value)]
 export const add: Code = [0x6a]
 export const mul: Code = [0x6c]
 export const below: Code = [0x49]
+export const shiftLeft: Code = [0x74]
+export const notEqual: Code = [0x47]
+export const popcount: Code = [0x69]
+export const store: Code = [0x36, 2, 0]
+/** Two words of memory at once. */
+export const loadPairAt = (offset: number): Code => [0x29, 2, offset]
+export const storePair: Code = [0x37, 2, 0]
+
+export const number = (value: number): Code => [0x44, ...new Uint8Array(Float64Array.of(value).buffer)]
+export const addDouble: Code = [0xa0]
+export const multiplyDouble: Code = [0xa2]
+export const divideDouble: Code = [0xa3]
+export const maxDouble: Code = [0xa5]
+export const storeDouble: Code = [0x39, 3, 0]
+export const loadDouble: Code = [0x2b, 3, 0]
+/** A number in single precision, as a double. */
+export const loadSingle: Code = [0x2a, 2, 0, 0xbb]
 export const loadAt = (offset: number): Code => [0x28, 2, offset]
 
 /** `body` again and again while the condition at its end holds: a loop that runs at least once. */

@@ -4,34 +4,33 @@
  */
 import {
   add,
+  addDouble,
   advance,
   below,
   type Code,
   constant,
   encodeModule,
+  f64,
   functionCode,
   get,
   i32,
   type Loaded,
   load,
   loadAt,
+  loadDouble,
+  loadSingle,
+  maxDouble,
+  multiplyDouble,
+  number,
   repeat,
   reserve,
   set,
+  storeDouble,
 } from './assemble.ts'
 import type { Floats } from './level.ts'
 
 /** Memory beyond which the plain loop is taken. */
 const mostBytes = 2 ** 27
-
-const f64 = 0x7c
-const addDouble: Code = [0xa0]
-const multiplyDouble: Code = [0xa2]
-const maxDouble: Code = [0xa5]
-const storeDouble: Code = [0x39, 3, 0]
-const zero: Code = [0x44, 0, 0, 0, 0, 0, 0, 0, 0]
-const loadDouble: Code = [0x2b, 3, 0]
-const loadSingle: Code = [0x2a, 2, 0, 0xbb]
 
 /**
  * combine(left, right, rules, bytes of a symbol's rules, out, end): rules are pairs of byte offsets into the two messages; the
@@ -47,7 +46,7 @@ function combineCode(loadEntry: Code): number[] {
     ...advance(rules, constant(8)),
   ]
   const symbol = [
-    ...[...zero, ...set(sum), ...get(rules), ...get(wide), ...add, ...set(last)],
+    ...[...number(0), ...set(sum), ...get(rules), ...get(wide), ...add, ...set(last)],
     ...repeat(rule, [...get(rules), ...get(last), ...below]),
     ...[...get(out), ...get(sum), ...storeDouble],
     ...[...get(max), ...get(sum), ...maxDouble, ...set(max)],

@@ -1,27 +1,16 @@
-/** @file The inner loops of sampling: random words for all samples of a datum, and the rules they choose at a node. */
+/** @file Samples of one datum at a time: what a sampler does, and one in plain JavaScript. */
 import type { Grammar } from '../grammar.ts'
-import { simdDrawing } from './simd.ts'
-import { emptyBars, placesFor } from './weigh.ts'
+import { emptyTrees } from '../sample.ts'
+import type { Upward } from './up.ts'
+import { emptyBars, placesFor, rootBars, weighFor } from './weigh.ts'
 import { fillWords } from './words.ts'
 
-/** Space for the samples of a datum and the loops over it. Symbols of a level are [nodes, samples]. */
-export interface Drawing {
-  /** Bars of the rules of one node, [symbols, placesFor(m)]; see `writeBars`. */
-  readonly bars: Int32Array
-  /** Symbols of the levels L, L − 2, … and of L − 1, L − 3, …, in turn. */
-  readonly symbols: readonly [Int32Array, Int32Array]
-  /** Words of 31 bits 2·block and 2·block + 1 of every sample: [2, stride]. */
-  readonly words: Int32Array
-  readonly stride: number
-  /** Set the keys of the samples, [samples, 2]. */
-  setKeys(keys: Int32Array): void
-  /** Make the words of a block. */
-  fill(block: number): void
-  /**
-   * Choose rules for all samples of a node of a level and write the symbols below. `turn` says in which of `symbols` the
-   * level lies; words are those of half 0 or 1 of the block.
-   */
-  draw(level: number, turn: number, node: number, half: number): void
+/** Draws whole trees of a datum, several at once. */
+export interface Sampler {
+  /** Symbols of the trees drawn last, levels 0 … L each [samples, nodes]. */
+  readonly levels: readonly Int32Array[]
+  /** Draw trees of datum b; `keys` [samples, 2] are those of the samples. */
+  draw(b: number, keys: Int32Array): void
 }
 
 /** What a word chooses: the number of bars below it among `places` ones, without a branch for the processor to guess. */
@@ -40,36 +29,43 @@ export function choose(bars: Int32Array, at: number, places: number, word: numbe
   return k
 }
 
-/** The loops in plain JavaScript, for tuples of any length. */
-export function plainDrawing({ v, classes, m, s, d, rules }: Grammar, samples: number): Drawing {
-  const symbols = [new Int32Array(d * samples), new Int32Array((d / s) * samples)] as const
+/**
+ * For any grammar and any messages: level by level and node by node, all samples sharing the weights of a node's rules, which
+ * are made for the symbols that occur.
+ */
+export function plainSampler(grammar: Grammar, up: Upward, samples: number): Sampler {
+  const { L, v, classes, m, s, rules } = grammar
+  const { levels } = emptyTrees(grammar, samples)
   const bars = emptyBars(Math.max(classes, v), m)
-  const words = new Int32Array(2 * samples)
   const places = placesFor(m)
-  let own: Int32Array = new Int32Array(0)
+  const words = new Int32Array(2 * samples)
   return {
-    bars,
-    symbols,
-    words,
-    stride: samples,
-    setKeys: (keys) => {
-      own = keys
-    },
-    fill: (block) => fillWords(own, block, words),
-    draw: (level, turn, node, half) => {
-      const table = rules[level]!
-      const above = symbols[turn]!
-      const below = symbols[1 - turn]!
-      const from = node * samples
-      for (let t = 0; t < samples; t++) {
-        const y = above[from + t]!
-        const r = y * m + choose(bars, y * places, places, words[half * samples + t]!)
-        for (let i = 0; i < s; i++) below[from * s + i * samples + t] = table[r * s + i]!
+    levels,
+    draw: (b, keys) => {
+      const weigh = weighFor(grammar, up, b)
+      const root = rootBars(grammar, up, b)
+      const made = new Int32Array(Math.max(classes, v))
+      fillWords(keys, 0, words)
+      for (let t = 0; t < samples; t++) levels[0]![t] = choose(root, 0, root.length, words[t]!)
+      let word = 1
+      for (let level = 0; level < L; level++) {
+        const nodes = s ** level
+        const table = rules[level]!
+        const above = levels[level]!
+        const below = levels[level + 1]!
+        for (let node = 0; node < nodes; node++, word++) {
+          if (word % 2 === 0) fillWords(keys, word >> 1, words)
+          const half = (word % 2) * samples
+          for (let t = 0; t < samples; t++) {
+            const y = above[t * nodes + node]!
+            if (made[y] !== word) weigh(level, node, y, bars)
+            made[y] = word
+            const r = y * m + choose(bars, y * places, places, words[half + t]!)
+            const to = (t * nodes + node) * s
+            for (let i = 0; i < s; i++) below[to + i] = table[r * s + i]!
+          }
+        }
       }
     },
   }
 }
-
-/** The fastest loops there are for a grammar; all give the same bits. */
-export const drawingFor = (grammar: Grammar, samples: number): Drawing =>
-  simdDrawing(grammar, samples) ?? plainDrawing(grammar, samples)

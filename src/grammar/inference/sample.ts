@@ -3,72 +3,29 @@ import { fail } from '../../base/index.ts'
 import type { random } from '../../tensor/index.ts'
 import type { Grammar, Trees } from '../grammar.ts'
 import { emptyTrees } from '../sample.ts'
-import { choose, type Drawing, drawingFor } from './draw.ts'
+import { plainSampler, type Sampler } from './draw.ts'
+import { pairSampler } from './drawPairs.ts'
 import type { Upward } from './up.ts'
-import { rootBars, weighFor } from './weigh.ts'
 import { sampleKeys } from './words.ts'
 
 /** Samples drawn side by side: enough to share weights, few enough for their symbols to stay near the processor. */
 const mostTogether = 64
 
-/** Symbols [nodes, samples] into trees [samples, nodes] beginning at tree `first`. */
-function transpose(
-  symbols: Int32Array,
-  nodes: number,
-  samples: number,
-  out: Int32Array,
-  first: number,
-  used: number,
-): void {
-  for (let t = 0; t < used; t++) {
-    const at = (first + t) * nodes
-    let from = t
-    for (let n = 0; n < nodes; n++) {
-      out[at + n] = symbols[from]!
-      from += samples
-    }
-  }
-}
+/** Data whose messages are put next to each other for the fast loops. */
+const dataTogether = 32
 
-/**
- * Some samples of one datum, level by level and node by node: all of them share the weights of a node's rules, which are made
- * for the symbols that occur. Word 0 of a sample chooses its root, word 1 + n the rule of its n-th node from the top.
- */
-function sampleTogether(
-  grammar: Grammar,
-  up: Upward,
-  b: number,
-  drawing: Drawing,
-  samples: number,
+/** Lay symbols [samples, nodes] of every level into the trees from number `first` on, the first `used` samples of them. */
+function keep(
+  levels: readonly Int32Array[],
   trees: Trees,
   first: number,
   used: number,
+  samples: number,
 ): void {
-  const { L, s } = grammar
-  const { bars, symbols, words } = drawing
-  const weigh = weighFor(grammar, up, b)
-  const root = rootBars(grammar, up, b)
-  const made = new Int32Array(Math.max(grammar.v, grammar.classes))
-  let turn = L % 2
-  drawing.fill(0)
-  for (let t = 0; t < samples; t++) symbols[turn]![t] = choose(root, 0, root.length, words[t]!)
-  transpose(symbols[turn]!, 1, samples, trees.levels[0]!, first, used)
-  let word = 1
-  for (let level = 0; level < L; level++) {
-    const nodes = s ** level
-    const above = symbols[turn]!
-    for (let node = 0; node < nodes; node++, word++) {
-      if (word % 2 === 0) drawing.fill(word >> 1)
-      for (let t = node * samples; t < (node + 1) * samples; t++) {
-        const y = above[t]!
-        if (made[y] === word) continue
-        made[y] = word
-        weigh(level, node, y, bars)
-      }
-      drawing.draw(level, turn, node, word % 2)
-    }
-    turn = 1 - turn
-    transpose(symbols[turn]!, nodes * s, samples, trees.levels[level + 1]!, first, used)
+  for (const [level, symbols] of levels.entries()) {
+    const nodes = symbols.length / samples
+    const own = used === samples ? symbols : symbols.subarray(0, used * nodes)
+    trees.levels[level]!.set(own, first * nodes)
   }
 }
 
@@ -89,18 +46,25 @@ export function samplePosterior(
   const trees = emptyTrees(grammar, up.batch * samples)
   // groups of equal size; what the last one draws too much is left out
   const together = Math.ceil(samples / Math.ceil(samples / mostTogether)) || 0
-  const drawing = drawingFor(grammar, together)
-  for (let b = 0; b < up.batch; b++)
-    if (up.impossible[b])
+  if (together === 0) return trees
+  const plain = plainSampler(grammar, up, together)
+  let fast: Sampler | undefined
+  for (let b = 0; b < up.batch; b++) {
+    if (b % dataTogether === 0)
+      fast = pairSampler(grammar, up, b, Math.min(b + dataTogether, up.batch), together)
+    if (up.impossible[b]) {
       for (const [level, symbols] of trees.levels.entries()) {
         const size = samples * grammar.s ** level
         symbols.fill(-1, b * size, (b + 1) * size)
       }
-    else
-      for (let start = 0; start < samples; start += together) {
-        drawing.setKeys(sampleKeys(key, first + b, start, together))
-        const used = Math.min(together, samples - start)
-        sampleTogether(grammar, up, b, drawing, together, trees, b * samples + start, used)
-      }
+      continue
+    }
+    // messages kept as logarithms are for the plain loops
+    const sampler = fast && !up.logs.has(b) ? fast : plain
+    for (let start = 0; start < samples; start += together) {
+      sampler.draw(b, sampleKeys(key, first + b, start, together))
+      keep(sampler.levels, trees, b * samples + start, Math.min(together, samples - start), together)
+    }
+  }
   return trees
 }

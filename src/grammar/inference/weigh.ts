@@ -5,7 +5,7 @@ import { logProbabilities } from './logs.ts'
 import type { Upward } from './up.ts'
 
 /** Bars of a symbol are counted eight at a time: m of them take this many places, those in excess never below a word. */
-export const placesFor = (m: number): number => 8 * Math.ceil((m - 1) / 8) || 8
+export const placesFor = (m: number): number => 8 * Math.ceil(m / 8)
 
 /**
  * Write the bars of symbol y at a node into bars[y·placesFor(m) …]: of a random word w in [0, 2^31), choice k is the number of bars
@@ -13,38 +13,21 @@ export const placesFor = (m: number): number => 8 * Math.ceil((m - 1) / 8) || 8
  */
 export type Weigh = (level: number, node: number, y: number, bars: Int32Array) => void
 
+/** Added to a number of [0, 2^31], leaves the nearest integer less one in the lowest 32 bits (the last places of 2^52 are ones). */
+export const barOffset = 1.5 * 2 ** 52 - 1
+
 /**
  * Bars from the first n cumulative sums, whose last is the total. An integer bar is one below the first word of the next
- * choice, so that it lies in [−1, 2^31 − 1] and bar − word never overflows.
+ * choice, so that it lies in [−1, 2^31 − 1] and bar − word never overflows; the bar of the total is the largest word.
  */
 export function writeBars(sums: Float64Array, n: number, bars: Int32Array, at: number): void {
   const unit = 2 ** 31 / sums[n - 1]!
-  for (let k = 0; k < n - 1; k++) bars[at + k] = ((sums[k]! * unit + 0.5) | 0) - 1
+  for (let k = 0; k < n; k++) bars[at + k] = sums[k]! * unit + barOffset - 1.5 * 2 ** 52
 }
 
 /** Space for the bars of `symbols` symbols with m choices each. */
 export const emptyBars = (symbols: number, m: number): Int32Array =>
   new Int32Array(symbols * placesFor(m)).fill(2 ** 31 - 1)
-
-/** From the messages of datum b, for pairs and uniform probabilities. */
-function weighPairs({ m, rules }: Grammar, up: Upward, b: number): Weigh {
-  const sums = new Float64Array(m)
-  const places = placesFor(m)
-  return (level, node, y, bars) => {
-    const table = rules[level]!
-    const { rows, index, width, nodes } = up.levels[level + 1]!
-    const first = b * nodes + 2 * node
-    const left = index[first]! * width
-    const right = index[first + 1]! * width
-    let sum = 0
-    let at = 2 * y * m
-    for (let k = 0; k < m; k++) {
-      sums[k] = sum += rows[left + table[at]!]! * rows[right + table[at + 1]!]!
-      at += 2
-    }
-    writeBars(sums, m, bars, y * places)
-  }
-}
 
 /** From the messages of datum b. */
 function weighRows(grammar: Grammar, up: Upward, b: number): Weigh {
@@ -92,8 +75,7 @@ function weighLogs(grammar: Grammar, logs: readonly Float64Array[]): Weigh {
 /** How to weigh rules for datum b. */
 export function weighFor(grammar: Grammar, up: Upward, b: number): Weigh {
   const logs = up.logs.get(b)
-  if (logs) return weighLogs(grammar, logs)
-  return grammar.s === 2 && !grammar.probabilities ? weighPairs(grammar, up, b) : weighRows(grammar, up, b)
+  return logs ? weighLogs(grammar, logs) : weighRows(grammar, up, b)
 }
 
 /** Bars of the classes at the root. */

@@ -1,0 +1,33 @@
+/** @file Instructions on vectors of 128 bits, as bytes. (WebAssembly core specification 2.0) */
+import { type Code, unsigned } from './assemble.ts'
+
+const simd = (code: number, ...more: readonly number[]): Code => [0xfd, ...unsigned(code), ...more]
+
+export const load4 = (offset: number): Code => simd(0x00, 2, offset)
+export const store4 = (offset: number): Code => simd(0x0b, 2, offset)
+/** One word of memory in all four lanes. */
+export const loadSplat = (offset: number): Code => simd(0x09, 2, offset)
+
+export const splat = simd(0x11)
+export const add4 = simd(0xae)
+export const shiftLeft4 = simd(0xab)
+export const shiftRight4 = simd(0xad)
+export const or4 = simd(0x50)
+export const xor4 = simd(0x51)
+export const less4 = simd(0x39)
+/** Two comparisons of four lanes into one of eight, and its bits. */
+export const narrow8 = simd(0x85)
+export const bitmask8 = simd(0x84)
+
+export const splatDoubles = simd(0x14)
+export const addDoubles = simd(0xf0)
+export const multiplyDoubles = simd(0xf2)
+
+const bytesOf = (word: number): number[] => [0, 1, 2, 3].map((i) => 4 * word + i)
+/** Four of the eight words of two vectors. */
+export const pick4 = (...words: readonly [number, number, number, number]): Code =>
+  simd(0x0d, ...words.flatMap(bytesOf))
+
+/** Four constant words, each below 128. */
+export const constant4 = (...words: readonly [number, number, number, number]): Code =>
+  simd(0x0c, ...words.flatMap((word) => [word, 0, 0, 0]))
