@@ -1,6 +1,7 @@
-/** @file The fast loops of sampling against the plain ones, and their random words against those of the library. */
+/** @file The fast loops of inference against plain ones, and their random words against those of the library. */
 import { describe, expect, it } from 'vitest'
 import { type Grammar, inferUp, type Shape } from '../../src/grammar/index.ts'
+import { combinePairs } from '../../src/grammar/inference/combine.ts'
 import { plainSampler } from '../../src/grammar/inference/draw.ts'
 import { drawKernels } from '../../src/grammar/inference/drawCode.ts'
 import { pairSampler } from '../../src/grammar/inference/drawPairs.ts'
@@ -28,6 +29,39 @@ function messages(grammar: Grammar, batch: number, isSingle: boolean): Upward {
   )
   return inferUp(grammar, isSingle ? Float32Array.from(likelihood) : likelihood, batch)
 }
+
+describe('loop of the upward pass', () => {
+  it('vectors give the bits of plain sums, for any number of nodes', () => {
+    for (const [i, { v, classes, m }] of shapes.entries())
+      for (const count of [1, 3, 4, 6])
+        for (const Numbers of [Float32Array, Float64Array]) {
+          const u = (n: number, label: number) => random.sampleUniform(random.key(label), n)
+          const integers = (n: number, below: number, label: number) =>
+            Int32Array.from(u(n, label), (x) => Math.floor(x * below))
+          const rows = Numbers.from(u(5 * v, 1))
+          // the last message is 0
+          rows.fill(0, 4 * v)
+          const pairs = integers(2 * count, 5, count)
+          const table = integers(classes * m * 2, v, i)
+          const probabilities = count % 2 ? undefined : Float64Array.from(u(classes * m, 3))
+          const found = combinePairs(rows, v, pairs, table, m, probabilities)!
+          for (let n = 0; n < count; n++) {
+            const [left, right] = [pairs[2 * n]! * v, pairs[2 * n + 1]! * v]
+            const sums = Array.from({ length: classes }, (_, y) => {
+              let sum = 0
+              for (let r = y * m; r < (y + 1) * m; r++)
+                sum +=
+                  (probabilities?.[r] ?? 1) * rows[left + table[2 * r]!]! * rows[right + table[2 * r + 1]!]!
+              return sum
+            })
+            const max = Math.max(...sums)
+            expect(found.maxima[n]).toBe(max)
+            const expected = new Numbers(sums.map((x) => (max > 0 ? x / max : 0)))
+            expect(found.rows.subarray(n * classes, (n + 1) * classes)).toEqual(expected)
+          }
+        }
+  })
+})
 
 describe('loops of sampling', () => {
   it('vectors give the bits of plain loops: any precision, probabilities and number of samples', () => {

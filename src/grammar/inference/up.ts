@@ -1,6 +1,6 @@
 /** @file The upward pass: what the evidence says of every node's symbol from below, and how probable it is as a whole. */
 import { type Grammar, parentsAt } from '../grammar.ts'
-import { pairSums } from './combine.ts'
+import { type Combined, combinePairs } from './combine.ts'
 import { leafLevel } from './leaves.ts'
 import { distinctTuples, type Floats, floatsLike, type Level, probabilitiesAt, safeReach } from './level.ts'
 import { logsUp } from './logs.ts'
@@ -50,41 +50,53 @@ function combine(
   return max
 }
 
+/** Messages of the nodes whose children have the rows `tuples` [count, s] of `below`. */
+function combineAll(grammar: Grammar, level: number, below: Level, tuples: Int32Array): Combined {
+  const { m, s } = grammar
+  const table = grammar.rules[level]!
+  const probabilities = probabilitiesAt(grammar, level)
+  const fast = s === 2 && combinePairs(below.rows, below.width, tuples, table, m, probabilities)
+  if (fast) return fast
+  const width = parentsAt(grammar, level)
+  const count = tuples.length / s
+  const rows = floatsLike(below.rows, count * width)
+  const maxima = new Float64Array(count)
+  const out = new Float64Array(width)
+  for (let row = 0; row < count; row++) {
+    const from = tuples.subarray(row * s, (row + 1) * s).map((child) => child * below.width)
+    const max = combine(table, probabilities, m, below.rows, from, out)
+    maxima[row] = max
+    if (max > 0) for (let y = 0; y < width; y++) rows[row * width + y] = out[y]! / max
+  }
+  return { rows, maxima }
+}
+
 /** The level above `below`. */
 function levelAbove(grammar: Grammar, level: number, below: Level): Level {
   const { m, s } = grammar
-  const width = parentsAt(grammar, level)
   const { index, first } = distinctTuples(below, below.index.length / s, s)
   const count = first.length
-  const rows = floatsLike(below.rows, count * width)
   const scale = new Float64Array(count)
   const reach = new Float64Array(count)
-  const rules = grammar.rules[level]!
-  const probabilities = probabilitiesAt(grammar, level)
-  const fast = s === 2 && !probabilities ? pairSums(below.rows, below.width, rules, m) : undefined
-  const out = fast?.out ?? new Float64Array(width)
-  const from = new Int32Array(s)
+  const tuples = new Int32Array(count * s)
   // uniform probabilities 1/m are left to the scale
-  const unit = probabilities ? 1 : m
+  const unit = grammar.probabilities ? 1 : m
+  for (let row = 0; row < count; row++)
+    for (let i = 0; i < s; i++) tuples[row * s + i] = below.index[first[row]! * s + i]!
+  const { rows, maxima } = combineAll(grammar, level, below, tuples)
   for (let row = 0; row < count; row++) {
-    const node = first[row]!
     let least = 1
     let units = 0
-    for (let i = 0; i < s; i++) {
-      const child = below.index[node * s + i]!
-      from[i] = child * below.width
+    for (let i = row * s; i < (row + 1) * s; i++) {
+      const child = tuples[i]!
       least = Math.min(least, below.reach[child]!)
       if (level < grammar.L - 1) units += below.scale[child]!
     }
-    const max = fast
-      ? fast.combine(below.index[2 * node]!, below.index[2 * node + 1]!)
-      : combine(rules, probabilities, m, below.rows, from, out)
+    const max = maxima[row]!
     reach[row] = least * Math.min(1, max)
     scale[row] = units + Math.log(max / unit)
-    if (max === 0) continue
-    for (let y = 0; y < width; y++) rows[row * width + y] = out[y]! / max
   }
-  return { nodes: below.nodes / s, width, count, index, rows, scale, reach }
+  return { nodes: below.nodes / s, width: parentsAt(grammar, level), count, index, rows, scale, reach }
 }
 
 /** True for data with a leaf row that lost entries when scaled. */

@@ -31,3 +31,17 @@ export const pick4 = (...words: readonly [number, number, number, number]): Code
 /** Four constant words, each below 128. */
 export const constant4 = (...words: readonly [number, number, number, number]): Code =>
   simd(0x0c, ...words.flatMap((word) => [word, 0, 0, 0]))
+
+/** Two numbers of memory, one after the other, into the lanes of a vector. */
+export const loadDoubleZero = simd(0x5d, 3, 0)
+export const loadDoubleLane = (lane: number): Code => simd(0x57, 3, 0, lane)
+export const loadSingleZero = simd(0x5c, 2, 0)
+export const loadSingleLane = (lane: number): Code => simd(0x56, 2, 0, lane)
+export const storeDoubleLane = (lane: number): Code => simd(0x5b, 3, 0, lane)
+export const storeSingleLane = (lane: number): Code => simd(0x5a, 2, 0, lane)
+export const loadDoubleSplat = simd(0x0a, 3, 0)
+/** Two numbers in single precision as doubles, and back. */
+export const promote = simd(0x5f)
+export const demote = simd(0x5e)
+export const divideDoubles = simd(0xf3)
+export const maxDoubles = simd(0xf7)
