@@ -36,7 +36,13 @@ export const constant = (value: number): Code => [0x41, ...signed(value)]
 export const add: Code = [0x6a]
 export const mul: Code = [0x6c]
 export const below: Code = [0x49]
+export const subtract: Code = [0x6b]
+export const and: Code = [0x71]
+export const xor: Code = [0x73]
 export const shiftLeft: Code = [0x74]
+export const shiftRight: Code = [0x76]
+/** Less than 0, of an integer with a sign. */
+export const negative: Code = [0x41, 0, 0x48]
 export const notEqual: Code = [0x47]
 export const popcount: Code = [0x69]
 export const store: Code = [0x36, 2, 0]
@@ -57,6 +63,18 @@ export const loadAt = (offset: number): Code => [0x28, 2, offset]
 
 /** `body` again and again while the condition at its end holds: a loop that runs at least once. */
 export const repeat = (body: Code, again: Code): Code => [0x03, 0x40, ...body, ...again, 0x0d, 0, 0x0b]
+/** `body` once, and again when a branch in it goes to the loop. */
+export const loop = (body: Code): Code => [0x03, 0x40, ...body, 0x0b]
+/** Go to the block this many blocks further out. */
+export const branchIf = (depth: number): Code => [0x0d, depth]
+export const when = (condition: Code, then: Code): Code => [...condition, 0x04, 0x40, ...then, 0x0b]
+export const either = (condition: Code, then: Code, otherwise: Code): Code => [
+  ...[...condition, 0x04, 0x40],
+  ...then,
+  0x05,
+  ...otherwise,
+  0x0b,
+]
 /** local += amount */
 export const advance = (local: number, amount: Code): Code => [
   ...get(local),

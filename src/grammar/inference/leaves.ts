@@ -1,7 +1,8 @@
 /** @file Leaf likelihoods: checked, scaled, equal rows kept once. */
 import { fail } from '../../base/index.ts'
 import type { Grammar } from '../grammar.ts'
-import { emptyTable, type Floats, floatsLike, type Level } from './level.ts'
+import { distinctRows } from './distinct.ts'
+import { type Floats, floatsLike, type Level } from './level.ts'
 
 /** Throws TL_SHAPE_MISMATCH unless there are batch·d·v numbers. */
 function checkLength({ d, v }: Grammar, likelihood: Floats, batch: number): void {
@@ -22,16 +23,6 @@ function refuse({ d, v }: Grammar, likelihood: Floats, row: number, datum: numbe
   fail('TL_BAD_ARGUMENT', `likelihood: expected finite numbers ≥ 0, got ${value} at ${place}`)
 }
 
-const word = new Float64Array(1)
-const halves = new Uint32Array(word.buffer)
-
-/** A hash of a number that changes with its lowest bits. */
-function hashOf(x: number): number {
-  word[0] = x
-  const h = Math.imul(halves[0]! ^ Math.imul(halves[1]!, 0x85ebca6b), 0x9e3779b1)
-  return h ^ (h >>> 15)
-}
-
 /**
  * Rows of the leaves, each divided by its largest entry. `lossy[row]` is 1 when that made a non-zero entry too small for the
  * precision. Throws TL_SHAPE_MISMATCH for a wrong length, TL_BAD_ARGUMENT for a negative, NaN or infinite likelihood.
@@ -45,54 +36,26 @@ export function leafLevel(
   checkLength(grammar, likelihood, batch)
   const { d, v } = grammar
   const nodes = batch * d
-  const index = new Int32Array(nodes)
-  const first = new Int32Array(nodes)
-  const largest = new Float64Array(nodes)
-  const table = emptyTable(nodes)
-  const mask = table.length - 1
-  // any weights do that tell most rows apart: equality is decided by comparing
-  const weights = Float64Array.from({ length: v }, (_, j) => 1 + ((j * 0.6180339887498949) % 1))
-  let count = 0
-  for (let n = 0; n < nodes; n++) {
-    const from = n * v
-    let max = 0
-    let sum = 0
-    let sound = true
-    for (let j = 0; j < v; j++) {
-      const x = likelihood[from + j]!
-      if (!(x >= 0)) sound = false
-      if (x > max) max = x
-      sum += x * weights[j]!
-    }
-    if (!sound || max === Infinity) refuse(grammar, likelihood, n, datum)
-    let place = hashOf(sum) & mask
-    for (;;) {
-      const found = table[place]!
-      if (found < 0) {
-        table[place] = count
-        first[count] = from
-        largest[count] = max
-        index[n] = count++
-        break
-      }
-      const other = first[found]!
-      let j = 0
-      while (j < v && likelihood[other + j] === likelihood[from + j]) j++
-      if (j === v) {
-        index[n] = found
-        break
-      }
-      place = (place + 1) & mask
-    }
-  }
+  const { index, first } = distinctRows(likelihood, nodes, v)
+  const count = first.length
   const rows = floatsLike(likelihood, count * v)
+  const largest = new Float64Array(count)
   const smallest = rows instanceof Float32Array ? 2 ** -126 : 2 ** -1022
   const lossy = new Uint8Array(count)
   for (let row = 0; row < count; row++) {
-    const max = largest[row]!
+    const from = first[row]! * v
+    let max = 0
+    let sound = true
+    for (let j = from; j < from + v; j++) {
+      const x = likelihood[j]!
+      if (!(x >= 0)) sound = false
+      if (x > max) max = x
+    }
+    if (!sound || max === Infinity) refuse(grammar, likelihood, first[row]!, datum)
+    largest[row] = max
     if (max === 0) continue
     for (let j = 0; j < v; j++) {
-      const x = likelihood[first[row]! + j]!
+      const x = likelihood[from + j]!
       const scaled = x / max
       if (scaled < smallest && x > 0) lossy[row] = 1
       rows[row * v + j] = scaled

@@ -15,6 +15,8 @@ export const shiftRight4 = simd(0xad)
 export const or4 = simd(0x50)
 export const xor4 = simd(0x51)
 export const less4 = simd(0x39)
+export const anyTrue = simd(0x53)
+export const lane4 = (lane: number): Code => simd(0x1b, lane)
 /** Two comparisons of four lanes into one of eight, and its bits. */
 export const narrow8 = simd(0x85)
 export const bitmask8 = simd(0x84)

@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest'
 import { type Grammar, inferUp, type Shape } from '../../src/grammar/index.ts'
 import { combinePairs } from '../../src/grammar/inference/combine.ts'
+import { distinctRows } from '../../src/grammar/inference/distinct.ts'
 import { plainSampler } from '../../src/grammar/inference/draw.ts'
 import { drawKernels } from '../../src/grammar/inference/drawCode.ts'
 import { pairSampler } from '../../src/grammar/inference/drawPairs.ts'
@@ -29,6 +30,35 @@ function messages(grammar: Grammar, batch: number, isSingle: boolean): Upward {
   )
   return inferUp(grammar, isSingle ? Float32Array.from(likelihood) : likelihood, batch)
 }
+
+describe('equal rows', () => {
+  it('are found in any precision and width, also beyond the memory looked at together', () => {
+    for (const Numbers of [Float32Array, Float64Array])
+      for (const width of [4, 5, 7, 32]) {
+        const count = 3000
+        const u = random.sampleUniform(random.key(width), count)
+        // few different rows, differing in one place only
+        const rows = new Numbers(count * width)
+        const kinds = Array.from(u, (x) => Math.floor(x * 6 * width))
+        for (const [n, kind] of kinds.entries())
+          rows[n * width + (kind % width)] = 1 + Math.floor(kind / width)
+        const order = [...new Set(kinds)]
+        const { index, first } = distinctRows(rows, count, width)
+        expect([...index]).toEqual(kinds.map((kind) => order.indexOf(kind)))
+        expect([...first]).toEqual(order.map((kind) => kinds.indexOf(kind)))
+      }
+  })
+
+  it('more than are kept, or too short ones, are their own', () => {
+    const rows = Float64Array.from({ length: 3000 * 2 }, (_, i) => Math.floor(i / 2) % 1500)
+    const { index, first } = distinctRows(rows, 3000, 2)
+    expect([...index.subarray(0, 1500)]).toEqual(Array.from({ length: 1500 }, (_, n) => n))
+    expect([...index.subarray(1500, 2524)]).toEqual(Array.from({ length: 1024 }, (_, n) => n))
+    expect([...index.subarray(2524)]).toEqual(Array.from({ length: 476 }, (_, n) => 1500 + n))
+    expect(first.length).toBe(1976)
+    expect([...distinctRows(Float32Array.from([1, 1, 1, 1, 1, 1]), 2, 3).index]).toEqual([0, 1])
+  })
+})
 
 describe('loop of the upward pass', () => {
   it('vectors give the bits of plain sums, for any number of nodes', () => {
