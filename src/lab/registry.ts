@@ -11,12 +11,12 @@ import type { FinishedRun } from './runFolder.ts'
 
 /** All experiments, in the order in which they are listed. */
 export const experiments: readonly AnyExperiment[] = [
-  digits,
   phaseTransition,
   correlatedChunks,
   tokenCorrelations,
   clustering,
   sampleComplexity,
+  digits,
 ]
 
 /** An experiment by name. Throws TL_USAGE with the nearest name. */

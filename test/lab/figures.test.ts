@@ -100,6 +100,17 @@ describe('line chart', () => {
     expect(chart(false).querySelectorAll('[aria-label="line"] path')).toHaveLength(1)
   })
 
+  it('every tick of a log axis has its label', () => {
+    const points = [
+      { x: 1, y: 0.004 },
+      { x: 300, y: 0.9 },
+    ]
+    const scales = { xScale: 'log', yScale: 'log' } as const
+    const { svg } = lineChart({ ...text, ...scales, xLabel: '', yLabel: '', series: [{ name: '', points }] })
+    for (const label of ['0.005', '0.01', '0.05', '0.5', '5', '50', '200'])
+      expect(svg).toContain(`>${label}</text>`)
+  })
+
   it('spreads labels apart with the least movement', () => {
     expect(spread([10, 100], 15)).toEqual([10, 100])
     expect(spread([50, 50], 10)).toEqual([45, 55])

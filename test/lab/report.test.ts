@@ -6,6 +6,7 @@ import { parseHTML } from 'linkedom'
 import { PNG } from 'pngjs'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { composeConfig, executeRun, loadRun, loadRuns, writeReport } from '../../src/lab/index.ts'
+import { formatMeasured } from '../../src/lab/report/html.ts'
 import { makeToy } from './toy.ts'
 
 let root: string
@@ -103,4 +104,31 @@ describe('the report of several runs', () => {
   it('refuses a run of an experiment it does not know', () => {
     expect(() => writeReport(loadRuns([root]), [], root)).toThrow(/a run of "toy", which is not among/)
   })
+})
+
+it('a measured value is shown to the second digit of its error', () => {
+  const shown = (
+    [
+      [0.731662, 0.000664],
+      [9.01, 0.11],
+      [1234.5, 120],
+      [1, 0],
+      [-0.0083, null],
+      [33, null],
+      [1.20242801, null],
+      [null, null],
+      [0.5, 1e-9],
+    ] as const
+  ).map(([value, error]) => formatMeasured(value, error))
+  expect(shown).toEqual([
+    '0.73166 ± 0.00066',
+    '9.01 ± 0.11',
+    '1234.5 ± 120',
+    '1 ± 0',
+    '-0.0083',
+    '33',
+    '1.202',
+    '–',
+    '0.5 ± 1.00e-9',
+  ])
 })

@@ -82,11 +82,10 @@ export const tourCommand = (io: Io): Command =>
           )
         else {
           const seconds = (performance.now() - begun) / 1000
-          if (!flags.quiet)
-            for (const { summary } of done) io.out(`${summary.experiment}: ${summary.headline}\n`)
           io.out(
             `${held} of ${verdicts.length} verdicts hold; ${done.length} experiments in ${duration(seconds)}\n`,
           )
+          for (const { summary } of done) io.out(`${summary.experiment}: ${summary.headline}\n`)
           io.out(`${report.html}\n`)
         }
         if (failed.length > 0)

@@ -118,7 +118,7 @@ export const digits = defineExperiment<Config, Result>({
   description: 'A small convolutional network learns MNIST; the first thing to run.',
   config,
   presets: {
-    quick: { epochs: 1, examples: 12000 },
+    quick: { epochs: 5, shift: 1 },
     paper: { epochs: 20, channels: [48, 96] },
   },
 

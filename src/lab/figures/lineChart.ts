@@ -105,6 +105,10 @@ export function tickText(value: number): string {
   return head === 1 ? `10${superscript(power)}` : `${head}·10${superscript(power)}`
 }
 
+/** Labels of an axis. On a log axis Plot would drop every other one of a formatter's labels, but none of a channel's. */
+const tickLabels = (scale: LineChart['xScale'], format?: string): Plot.AxisXOptions & Plot.AxisYOptions =>
+  scale === 'log' && !format ? { text: tickText } : { tickFormat: format ?? tickText }
+
 const drawable = (point: LinePoint, chart: LineChart): boolean =>
   point.y !== null &&
   Number.isFinite(point.y) &&
@@ -158,8 +162,8 @@ export function lineChart(chart: LineChart): Figure {
   const axis = { label: null, color: color('muted'), fontSize: 12 }
   const marks: Plot.Markish[] = [
     Plot.gridY({ ticks: yTicks, stroke: color('grid'), strokeOpacity: 1 }),
-    Plot.axisX({ ...axis, ticks: xTicks, tickFormat: tickText, tickSize: 4 }),
-    Plot.axisY({ ...axis, ticks: yTicks, tickFormat: chart.yFormat ?? tickText, tickSize: 0 }),
+    Plot.axisX({ ...axis, ticks: xTicks, ...tickLabels(chart.xScale), tickSize: 4 }),
+    Plot.axisY({ ...axis, ticks: yTicks, ...tickLabels(chart.yScale, chart.yFormat), tickSize: 0 }),
   ]
   for (const { axis, value, label } of chart.references ?? []) {
     const rule = { stroke: color('muted'), strokeDasharray: '2 4' }

@@ -15,6 +15,18 @@ export function formatNumber(value: number | null): string {
   return size >= 1e5 || size < 1e-3 ? value.toExponential(2) : String(Number(value.toPrecision(5)))
 }
 
+/** A measured value and its error, both to the second digit of the error: `0.73166 ± 0.00066`. */
+export function formatMeasured(value: number | null, error: number | null): string {
+  if (value === null || error === null || !(error > 0)) {
+    const plain = value === null || Number.isInteger(value) ? value : Number(value.toPrecision(4))
+    return `${formatNumber(plain)}${error === null ? '' : ` ± ${formatNumber(error)}`}`
+  }
+  const decimals = 1 - Math.floor(Math.log10(error))
+  // beyond these a row of zeros says less than a power of ten
+  if (decimals < 0 || decimals > 7) return `${formatNumber(value)} ± ${formatNumber(error)}`
+  return `${value.toFixed(decimals)} ± ${error.toFixed(decimals)}`
+}
+
 const cell = (value: string | number): Html =>
   typeof value === 'number'
     ? `<td class="number">${formatNumber(value)}</td>`
@@ -58,12 +70,12 @@ export interface ShownVerdict extends Verdict {
 export function verdictsHtml(verdicts: readonly ShownVerdict[]): Html {
   if (verdicts.length === 0) return ''
   const rows = verdicts.map(({ claim, measured, error, predicted, pass, control, held, of }) => {
-    const value = `${formatNumber(measured)}${error === null ? '' : ` ± ${formatNumber(error)}`}`
+    const value = formatMeasured(measured, error)
     const whose = of ? ` <span class="note">[${escapeText(of)}]</span>` : ''
     const runs = held ? ` in ${held.passed} of ${held.of}` : ''
     return (
       `<tr><th scope="row">${escapeText(claim)}${control ? ' <span class="note">(control)</span>' : ''}${whose}</th>` +
-      `<td class="number">${value}</td><td class="number">${formatNumber(predicted)}</td>` +
+      `<td class="number">${value}</td><td class="number">${formatMeasured(predicted, null)}</td>` +
       `<td class="${pass ? 'pass' : 'miss'}">${pass ? '✓ holds' : '✗ does not hold'}${runs}</td></tr>`
     )
   })

@@ -32,6 +32,7 @@ th,td{text-align:left;padding:.4rem 1.4rem .4rem 0;border-bottom:1px solid var(-
 th{font-weight:500;color:var(--tl-muted)}
 tbody th{color:var(--tl-ink)}
 td.number,th.number{text-align:right}
+td.number,td.pass,td.miss{white-space:nowrap}
 td.note{color:var(--tl-muted)}
 .pass{color:var(--tl-good);font-weight:600}
 .miss{color:var(--tl-bad);font-weight:600}
