@@ -1,9 +1,16 @@
 /** @file Colours and type of all figures: calm, readable in print, on light and on dark pages, and to the colour-blind. */
 
 /** One colour of the theme, by its role. */
-export type Token = 'ink' | 'muted' | 'grid' | 'paper' | 'good' | 'bad' | `series-${1 | 2 | 3 | 4 | 5 | 6}`
+export type Token =
+  | 'ink'
+  | 'muted'
+  | 'grid'
+  | 'paper'
+  | 'good'
+  | 'bad'
+  | `series-${1 | 2 | 3 | 4 | 5 | 6 | 7 | 8}`
 
-// Six hues apart in lightness as well as in hue, so that they survive a grey printer.
+// Eight hues apart in lightness as well as in hue, so that they survive a grey printer.
 const light: Record<Token, string> = {
   ink: '#1d2530',
   muted: '#66707d',
@@ -17,6 +24,8 @@ const light: Record<Token, string> = {
   'series-4': '#7d4f9e',
   'series-5': '#a87d00',
   'series-6': '#b93a6a',
+  'series-7': '#5d6b78',
+  'series-8': '#2f9bb8',
 }
 
 const dark: Record<Token, string> = {
@@ -32,14 +41,17 @@ const dark: Record<Token, string> = {
   'series-4': '#c39ae0',
   'series-5': '#e2be52',
   'series-6': '#f084aa',
+  'series-7': '#a3b1bf',
+  'series-8': '#6fd0e8',
 }
 
 /** A colour as figures write it: a CSS variable, so that one SVG serves light and dark pages. */
 export const color = (token: Token): string => `var(--tl-${token})`
 
-/** The colour of the i-th series, beginning anew after six. */
-export const seriesColor = (index: number): string =>
-  color(`series-${((index % 6) + 1) as 1 | 2 | 3 | 4 | 5 | 6}`)
+const hues = Object.keys(light).filter((token): token is Token => token.startsWith('series-'))
+
+/** The colour of the i-th series, beginning anew after eight. */
+export const seriesColor = (index: number): string => color(hues[index % hues.length]!)
 
 const declarations = (theme: Record<Token, string>): string =>
   Object.entries(theme)
