@@ -1,10 +1,10 @@
 /** @file Config composition: defaults ← preset ← file ← `--set a.b=value`, checked strictly, explained in words. */
 import { z } from 'zod'
 import { didYouMean, fail } from '../base/index.ts'
+import type { WrittenFile } from '../base/written.ts'
 import { contentHash } from './canonical.ts'
 import type { AnyExperiment, BaseConfig } from './experiment.ts'
 import { describeField, type FieldSchema, fieldAt, fieldSchema, leafFields, parseWord } from './schema.ts'
-import type { WrittenFile } from './written.ts'
 
 /** The field every experiment has. */
 export const seedField = z.int().min(0).max(0xffff_ffff).default(0).describe('all randomness comes from it')

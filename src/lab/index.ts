@@ -1,4 +1,6 @@
 /** @file The laboratory: experiments as data, runs as folders, reports as pages. */
+
+export { parseWritten, readWritten, type WrittenFile } from '../base/written.ts'
 export { canonicalJson, contentHash, type Json, prettyJson, toJson } from './canonical.ts'
 export { type Cell, type Column, sortRuns, type Table, type TableOptions, tableOf } from './collect/table.ts'
 export { checkTablePath, csvText, parquetBytes, writeTable } from './collect/write.ts'
@@ -90,4 +92,3 @@ export {
 } from './sweep/runSweep.ts'
 export { type Axis, type Block, type FindExperiment, readSweepFile } from './sweep/sweepFile.ts'
 export { type TourOptions, type TourStop, tour } from './tour.ts'
-export { parseWritten, readWritten, type WrittenFile } from './written.ts'

@@ -1,11 +1,11 @@
 /** @file Sweep files: which configs to run, as blocks of grid, zip, repeat and filter. Read strictly, explained by line. */
 import { dirname, relative, resolve } from 'node:path'
 import { didYouMean, fail, TreelineError } from '../../base/index.ts'
+import { readWritten, type WrittenFile } from '../../base/written.ts'
 import { type Assignment, assignmentsIn, isTree, type Tree } from '../config.ts'
 import type { AnyExperiment } from '../experiment.ts'
 import { importExperiment, isModule } from '../importExperiment.ts'
 import { fieldSchema, leafFields } from '../schema.ts'
-import { readWritten, type WrittenFile } from '../written.ts'
 import { type Expression, parseExpression } from './expression.ts'
 
 /** A field and the values it takes one after another. */

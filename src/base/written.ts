@@ -1,8 +1,8 @@
 /** @file YAML and JSON files that people write: their data, and the line of every entry for messages that point at it. */
 import { readFileSync } from 'node:fs'
 import { isAlias, isMap, isScalar, isSeq, LineCounter, type Node, parseDocument } from 'yaml'
-import { explainSystemError } from '../base/files.ts'
-import { fail } from '../base/index.ts'
+import { fail } from './errors.ts'
+import { explainSystemError } from './files.ts'
 
 /** A parsed file. */
 export interface WrittenFile {
