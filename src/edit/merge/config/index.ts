@@ -1,0 +1,4 @@
+/** @file Merge configurations: reading mergekit's YAML strictly, and resolving parameters for one tensor. */
+export { parseMergeConfig, type ReadOptions } from './read.ts'
+export { atDepth, parametersFor, valueFor } from './resolve.ts'
+export * from './types.ts'

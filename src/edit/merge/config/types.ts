@@ -1,0 +1,83 @@
+/** @file A merge configuration after reading: what mergekit's YAML says, with the line of everything that may be wrong. */
+import type { MergeMethod, ParameterValue } from '../methods/index.ts'
+
+/** A scalar, or a gradient: values at evenly spaced depths, from the first layer to the last. */
+export type Scalars = ParameterValue | readonly ParameterValue[]
+
+/** One entry of a filter list: the first whose text occurs in the tensor's name gives the value; no text matches all. */
+export interface FilterEntry {
+  readonly filter?: string
+  readonly value: Scalars
+  readonly where: string
+}
+
+/** What is written for one parameter. */
+export type Setting =
+  | { readonly kind: 'value'; readonly value: Scalars; readonly where: string }
+  | { readonly kind: 'filters'; readonly entries: readonly FilterEntry[]; readonly where: string }
+
+/** Parameters of one place of the file. */
+export type Settings = ReadonlyMap<string, Setting>
+
+/** One model of a slice: layers [from, to) of it, or all of them. */
+export interface Source {
+  readonly model: string
+  readonly layers?: readonly [from: number, to: number]
+  readonly parameters: Settings
+  readonly where: string
+}
+
+/** Consecutive layers of the output, made of equally many of each source. */
+export interface OutputSlice {
+  readonly sources: readonly Source[]
+  readonly baseModel?: string
+  readonly parameters: Settings
+  readonly where: string
+}
+
+/** One stack of layers of the output with what belongs to it; `name` undefined: every stack of the architecture. */
+export interface OutputModule {
+  readonly name?: string
+  readonly slices: readonly OutputSlice[]
+  readonly parameters: Settings
+  readonly where: string
+}
+
+/** LiNeS after the merge: λ = α + β · depth, α = 'auto' from L1 norms (Wang et al. 2025, arXiv 2410.17146). */
+export interface LinesSetting {
+  readonly alpha: number | 'auto'
+  readonly beta: number
+  /** The model that task vectors are measured from. */
+  readonly base: string
+  readonly where: string
+}
+
+/** Number types that a merge can write, by the names that mergekit uses, with those of safetensors. */
+export const outputDtypes = {
+  float32: 'F32',
+  bfloat16: 'BF16',
+  float16: 'F16',
+  float64: 'F64',
+} as const
+export type OutputDtype = (typeof outputDtypes)[keyof typeof outputDtypes]
+
+/** A configuration that makes sense by itself; whether it fits the checkpoints is for the plan to say. */
+export interface MergeConfig {
+  readonly path: string
+  /** The file as it was written: the recipe. */
+  readonly text: string
+  readonly method: MergeMethod
+  readonly baseModel?: string
+  /** From `out_dtype`, else `dtype`; undefined: the type of the inputs. */
+  readonly dtype?: OutputDtype
+  readonly modules: readonly OutputModule[]
+  readonly parameters: Settings
+  /** 'base', 'union' or a model. */
+  readonly tokenizerSource?: string
+  readonly chatTemplate?: string
+  readonly lines?: LinesSetting
+  /** Every model, the base first, in the order of their first appearance. */
+  readonly models: readonly string[]
+  /** What `--lenient` let pass, and what is accepted without effect. */
+  readonly warnings: readonly string[]
+}
