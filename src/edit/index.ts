@@ -1,5 +1,24 @@
 /** @file Model editing: merge methods as pure functions of tensors, and LiNeS. */
 export {
+  applyLines,
+  autoAlpha,
+  findLayers,
+  type LayerOptions,
+  type Layers,
+  type LinesOptions,
+  type LinesRow,
+  layerOf,
+  linesPlan,
+  linesScale,
+  type Place,
+  type Stack,
+  type StackPattern,
+  singleTask,
+  stackPatterns,
+  type TaskVectorNorms,
+  taskVectorNorms,
+} from './lines/index.ts'
+export {
   globalCuts,
   type MergeInput,
   type MergeMethod,
