@@ -201,9 +201,10 @@ function weighCode(loadEntry: Code, weighted: boolean): number[] {
 
 /**
  * draw(above, end, step, nodes, words, bars, barsNode, barsWide, rules, m, out): for every sample and each of `nodes` nodes (in
- * bytes of symbols), the number of bars below the word is the rule; its pair goes to the two nodes below, from `out`.
+ * bytes of symbols), the number of bars below the word is the rule; its pair goes to the two nodes below, from `out`. With
+ * `few` a symbol has eight bars, and m is at most eight.
  */
-function drawCode(): number[] {
+function drawCode(few: boolean): number[] {
   const [above, end, step, nodes, words, bars, barsNode, barsWide, rules, m, out] = [
     0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10,
   ]
@@ -212,25 +213,18 @@ function drawCode(): number[] {
   const count = [
     ...[...compare(0), ...compare(16), ...narrow8, ...bitmask8, ...popcount],
     ...[...get(k), ...add, ...set(k)],
-    ...advance(bar, constant(32)),
+  ]
+  const countAll = [
+    ...[...get(bar), ...get(barsWide), ...add, ...set(last)],
+    ...repeat([...count, ...advance(bar, constant(32))], [...get(bar), ...get(last), ...below]),
   ]
   const node = [
     ...[...get(above), ...get(offset), ...add, ...loadAt(0), ...set(k)],
     ...[...get(words), ...get(offset), ...add, ...loadSplat(0), ...set(word)],
-    ...[...get(nodeBars), ...get(k), ...get(barsWide), ...mul, ...add, ...set(bar)],
-    ...[...get(bar), ...get(barsWide), ...add, ...set(last)],
-    ...[...get(k), ...get(m), ...mul, ...set(k)],
-    ...repeat(count, [...get(bar), ...get(last), ...below]),
-    ...[
-      ...get(at),
-      ...get(rules),
-      ...get(k),
-      ...constant(3),
-      ...shiftLeft,
-      ...add,
-      ...loadPairAt(0),
-      ...storePair,
-    ],
+    ...[...get(nodeBars), ...get(k), ...(few ? [...constant(5), ...shiftLeft] : [...get(barsWide), ...mul])],
+    ...[...add, ...set(bar), ...get(k), ...get(m), ...mul, ...set(k), ...(few ? count : countAll)],
+    ...[...get(at), ...get(rules), ...get(k), ...constant(3), ...shiftLeft, ...add],
+    ...[...loadPairAt(0), ...storePair],
     ...advance(at, constant(8)),
     ...advance(nodeBars, get(barsNode)),
     ...advance(offset, constant(4)),
@@ -257,6 +251,7 @@ type Kernel = (...addresses: number[]) => void
 export interface DrawKernels {
   readonly words: Kernel
   readonly draw: Kernel
+  readonly drawFew: Kernel
   readonly single: Kernel
   readonly double: Kernel
   readonly singleWeighted: Kernel
@@ -277,7 +272,8 @@ export function drawKernels(bytes: number): Loaded<DrawKernels> | undefined {
   kernels ??= load<DrawKernels>(
     encodeModule([
       { name: 'words', parameters: ints(4), results: [], code: wordsCode() },
-      { name: 'draw', parameters: ints(11), results: [], code: drawCode() },
+      { name: 'draw', parameters: ints(11), results: [], code: drawCode(false) },
+      { name: 'drawFew', parameters: ints(11), results: [], code: drawCode(true) },
       weigh('single', loadSingle, false),
       weigh('double', loadDouble, false),
       weigh('singleWeighted', loadSingle, true),

@@ -92,6 +92,8 @@ export function pairSampler(
     new Int32Array(buffer, here.index, ownIndex.length).set(ownIndex)
   }
   const { functions } = loaded
+  const draw = m <= 8 ? functions.drawFew : functions.draw
+  const row = v * size
   const weigh = functions[weighName(size, grammar.probabilities !== undefined)]
   const ownKeys = new Int32Array(buffer, keys, 2 * samples)
   const ownMade = new Int32Array(buffer, made, symbols)
@@ -108,11 +110,28 @@ export function pairSampler(
     const { rows, offsets, prior } = here
     // word 1 + n belongs to the n-th node from the top: a number no other node of the datum has
     const stamp = nodes + node
-    const bounds = [above, end, step] as const
-    const barsAt = [bars, barsNode, barsWide] as const
-    weigh(...bounds, group, index, rows, v * size, offsets, 8 * m, ...barsAt, made, stamp, list, sums, prior)
+    // named one by one: spread arguments would cost as much as the call
+    weigh(
+      above,
+      end,
+      step,
+      group,
+      index,
+      rows,
+      row,
+      offsets,
+      8 * m,
+      bars,
+      barsNode,
+      barsWide,
+      made,
+      stamp,
+      list,
+      sums,
+      prior,
+    )
     const below = places[level + 1]!.symbols + 8 * node
-    functions.draw(...bounds, 4 * group, wordsAt, ...barsAt, here.rules, m, below)
+    draw(above, end, step, 4 * group, wordsAt, bars, barsNode, barsWide, here.rules, m, below)
   }
   return {
     levels,
