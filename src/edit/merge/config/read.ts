@@ -251,7 +251,7 @@ function checkCounts(modules: readonly OutputModule[], { method, baseModel }: Re
           `${slice.where}: ${name} needs a base_model: the model that the others were trained from`,
         )
       const listed = base !== undefined && slice.sources.some(({ model }) => model === base)
-      if (needsBase === true && !listed)
+      if (needsBase !== false && base !== undefined && !listed)
         fail(
           'TL_BAD_CONFIG',
           `${slice.where}: the base model ${show(base)} must be one of the sources of this slice, so that its layers are known`,

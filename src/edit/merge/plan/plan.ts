@@ -1,0 +1,264 @@
+/** @file Makes the plan of a merge from headers alone; everything that does not fit is found here, before any work. */
+import { fail } from '../../../base/index.ts'
+import { type MergeConfig, parametersFor, type Settings } from '../config/index.ts'
+import type { MergeMethod } from '../methods/index.ts'
+import { groups, type Wanted } from './groups.ts'
+import { type Headers, isVocabulary, layoutOf, type TensorHeader, tiedTo } from './stacks.ts'
+import type { MergePlan, PlannedInput, PlannedTensor } from './types.ts'
+
+/** Options of the planner. */
+export interface PlanOptions {
+  /** Tensors that some models lack are handled as the method does it, with a warning, instead of being a problem. */
+  readonly lenient?: boolean
+}
+
+const isInteger = (dtype: string): boolean => /^(I\d|U\d|BOOL|C64)/.test(dtype)
+const widths: Readonly<Record<string, number>> = { F64: 8, F32: 4, BF16: 2, F16: 2, F8_E4M3: 1, F8_E5M2: 1 }
+const sizeOf = (shape: readonly number[]): number => shape.reduce((product, size) => product * size, 1)
+
+/** The type that holds all of these: the common one, else the f32 that the arithmetic is in. */
+function promoted(dtypes: readonly string[]): string {
+  const [first] = dtypes
+  if (dtypes.every((dtype) => dtype === first) && first! in widths) return first!
+  return dtypes.includes('F64') ? 'F64' : 'F32'
+}
+
+/** Collects what does not fit, by kind, so that one cause gives one line. */
+class Findings {
+  readonly problems: string[] = []
+  readonly warnings: string[] = []
+  readonly #missing = new Map<string, string[]>()
+  readonly #vocabulary = new Map<string, string>()
+
+  missing(model: string, tensor: string): void {
+    this.#missing.set(model, [...(this.#missing.get(model) ?? []), tensor])
+  }
+
+  vocabulary(wanted: Wanted, sizes: readonly { model: string; header: TensorHeader }[]): void {
+    const text = sizes.map(({ model, header }) => `${model} ${header.shape[0]}`).join(', ')
+    this.#vocabulary.set(text, [this.#vocabulary.get(text), wanted.name].filter(Boolean).join(' and '))
+  }
+
+  finish(lenient: boolean): void {
+    for (const [model, tensors] of this.#missing) {
+      const some = tensors.slice(0, 3).join(', ')
+      const more = tensors.length > 3 ? ` and ${tensors.length - 3} more` : ''
+      const line = `${model} lacks ${tensors.length === 1 ? 'a tensor' : `${tensors.length} tensors`} that another model has: ${some}${more}`
+      if (lenient) this.warnings.push(line)
+      else this.problems.push(`${line}; are they of one architecture? (--lenient lets the method decide)`)
+    }
+    for (const [sizes, tensors] of this.#vocabulary)
+      this.problems.push(
+        `the vocabularies differ: ${tensors} have as many rows as tokens (${sizes}); bring the models to one tokenizer first`,
+      )
+  }
+}
+
+interface Found {
+  readonly model: string
+  readonly tensor: string
+  readonly written: string
+  readonly own: Settings
+  readonly header: TensorHeader
+}
+
+/** The inputs that exist; a tied head is found in the embedding. */
+function findInputs(
+  wanted: Wanted,
+  heads: ReadonlyMap<string, Headers>,
+  findings: Findings,
+): Found[] | undefined {
+  const isAnyStored = wanted.inputs.some(({ source, tensor }) => heads.get(source.model)!.has(tensor))
+  if (!isAnyStored) return undefined
+  const found: Found[] = []
+  for (const { source, tensor } of wanted.inputs) {
+    const headers = heads.get(source.model)!
+    const stored = headers.has(tensor) ? tensor : tiedTo(tensor, headers)
+    if (stored === undefined) findings.missing(source.model, tensor)
+    else
+      found.push({
+        model: source.model,
+        tensor: stored,
+        written: tensor,
+        own: source.parameters,
+        header: headers.get(stored)!,
+      })
+  }
+  return found
+}
+
+const sameShape = (a: readonly number[], b: readonly number[]): boolean =>
+  a.length === b.length && a.every((size, i) => size === b[i])
+
+/** Are all shapes equal? Says so when not. */
+function shapesAgree(wanted: Wanted, found: readonly Found[], findings: Findings): boolean {
+  const { shape } = found[0]!.header
+  const odd = found.find(({ header }) => !sameShape(header.shape, shape))
+  if (!odd) return true
+  const rest = (one: Found): readonly number[] => one.header.shape.slice(1)
+  if (isVocabulary(wanted.name) && found.every((one) => sameShape(rest(one), shape.slice(1))))
+    findings.vocabulary(wanted, found)
+  else
+    findings.problems.push(
+      `${wanted.name}: ${found[0]!.model} has shape [${shape.join(', ')}], ${odd.model} has [${odd.header.shape.join(', ')}]; only equal shapes can be merged`,
+    )
+  return false
+}
+
+type Decision = 'merge' | 'copy' | 'skip'
+
+/** What the method does with a tensor that some inputs lack. */
+function decide(method: MergeMethod, found: readonly Found[], wanted: Wanted): Decision {
+  if (found.length === wanted.inputs.length) return 'merge'
+  const base = found.length === 1 && found[0]!.model === wanted.base
+  if (found.length === 1 && method.missing === 'pass-single') return 'copy'
+  if (base && (method.missing === 'pass-base' || method.missing === 'base-or-skip')) return 'copy'
+  const others = found.filter(({ model }) => method.needsBase === false || model !== wanted.base).length
+  const enough = others >= method.minModels && (method.needsBase !== true || others < found.length)
+  if (enough) return 'merge'
+  return method.missing === 'base-or-skip' ? 'skip' : 'copy'
+}
+
+function plannedTensor(
+  wanted: Wanted,
+  found: readonly Found[],
+  config: MergeConfig,
+  action: 'merge' | 'copy',
+): PlannedTensor {
+  const { method } = config
+  const integers = found.some(({ header }) => isInteger(header.dtype))
+  const isBase = (one: Found): boolean => method.needsBase !== false && one.model === wanted.base
+  const input = (one: Found): PlannedInput => ({
+    model: one.model,
+    tensor: one.tensor,
+    parameters:
+      isBase(one) || action === 'copy'
+        ? {}
+        : parametersFor(method.parameters.perModel, [one.own, ...wanted.settings], {
+            tensor: one.written,
+            depth: wanted.t,
+            of: one.model,
+          }),
+  })
+  const copied = integers || action === 'copy'
+  const parameters = copied
+    ? {}
+    : parametersFor(method.parameters.global, wanted.settings, {
+        tensor: wanted.name,
+        depth: wanted.t,
+        of: `the ${method.name} merge`,
+      })
+  const base = copied ? undefined : found.find(isBase)
+  const models = found.filter((one) => one !== base).map(input)
+  const natural = promoted(found.map(({ header }) => header.dtype))
+  return {
+    name: wanted.name,
+    shape: found[0]!.header.shape,
+    dtype: integers ? found[0]!.header.dtype : (config.dtype ?? natural),
+    action: copied ? 'copy' : 'merge',
+    ...(base ? { base: input(base) } : {}),
+    models,
+    parameters,
+    reach: copied
+      ? 'tensor'
+      : method.reach(
+          parameters,
+          models.map((one) => one.parameters),
+        ),
+    ...(wanted.depth ? { depth: wanted.depth } : {}),
+  }
+}
+
+/** Filters that occur in no tensor's name: probably meant for another architecture. */
+function unusedFilters(config: MergeConfig, names: readonly string[]): string[] {
+  const places: Settings[] = [
+    config.parameters,
+    ...config.modules.flatMap((module) => [
+      module.parameters,
+      ...module.slices.flatMap((slice) => [
+        slice.parameters,
+        ...slice.sources.map((source) => source.parameters),
+      ]),
+    ]),
+  ]
+  const warnings: string[] = []
+  for (const settings of places)
+    for (const [parameter, setting] of settings) {
+      if (setting.kind !== 'filters') continue
+      for (const { filter, where } of setting.entries)
+        if (filter !== undefined && !names.some((name) => name.includes(filter)))
+          warnings.push(`${where}: ${parameter}: the filter "${filter}" occurs in no tensor's name`)
+    }
+  return warnings
+}
+
+/** Problems of the base that LiNeS measures from. */
+function checkLines(
+  config: MergeConfig,
+  tensors: readonly PlannedTensor[],
+  heads: ReadonlyMap<string, Headers>,
+  findings: Findings,
+): void {
+  if (!config.lines) return
+  const headers = heads.get(config.lines.base)!
+  for (const { name, shape, action } of tensors) {
+    if (action === 'copy') continue
+    const tensor = headers.has(name) ? name : tiedTo(name, headers)
+    if (tensor === undefined) findings.missing(config.lines.base, name)
+    else if (!sameShape(headers.get(tensor)!.shape, shape))
+      findings.problems.push(
+        `${name}: the base of lines, ${config.lines.base}, has shape [${headers.get(tensor)!.shape.join(', ')}], the merge [${shape.join(', ')}]`,
+      )
+  }
+}
+
+const bytesOf = ({ shape, dtype }: PlannedTensor): number =>
+  sizeOf(shape) * (widths[dtype] ?? (Number(/\d+/.exec(dtype)?.[0] ?? 8) || 8) / 8)
+
+/** The models whose headers a plan needs. */
+export const modelsOf = ({ models, lines }: MergeConfig): string[] => [
+  ...new Set([...models, ...(lines ? [lines.base] : [])]),
+]
+
+/**
+ * Plan a merge. `heads` holds the headers of every model of `modelsOf(config)`. What does not fit is listed in `problems`;
+ * throws TL_BAD_CONFIG or TL_SHAPE_MISMATCH where the file asks for layers or parameters that are not there.
+ */
+export function planMerge(
+  config: MergeConfig,
+  heads: ReadonlyMap<string, Headers>,
+  { lenient = false }: PlanOptions = {},
+): MergePlan {
+  const findings = new Findings()
+  const layouts = new Map([...heads].map(([model, headers]) => [model, layoutOf(headers)]))
+  const { wanted, layers } = groups(config, layouts)
+  const tensors: PlannedTensor[] = []
+  for (const one of wanted) {
+    const found = findInputs(one, heads, findings)
+    if (!found || !shapesAgree(one, found, findings)) continue
+    const decision = decide(config.method, found, one)
+    if (decision !== 'skip') tensors.push(plannedTensor(one, found, config, decision))
+  }
+  if (wanted.length === 0)
+    fail('TL_BAD_CONFIG', `${config.path}: the models have no tensors, so there is nothing to merge`)
+  checkLines(config, tensors, heads, findings)
+  findings.finish(lenient)
+  if (config.dtype === 'F64' || tensors.some(({ dtype, action }) => dtype === 'F64' && action === 'merge'))
+    findings.warnings.push(
+      'arithmetic is in float32: values written as float64 have the precision of float32',
+    )
+  const names = [
+    ...tensors.map(({ name }) => name),
+    ...[...heads.values()].flatMap((headers) => [...headers.keys()]),
+  ]
+  const { lines } = config
+  return {
+    method: config.method.name,
+    tensors,
+    ...(lines ? { lines: { alpha: lines.alpha, beta: lines.beta, base: lines.base } } : {}),
+    ...(layers === undefined ? {} : { layers }),
+    problems: findings.problems,
+    warnings: [...config.warnings, ...unusedFilters(config, names), ...findings.warnings],
+    outputBytes: tensors.reduce((sum, tensor) => sum + bytesOf(tensor), 0),
+  }
+}

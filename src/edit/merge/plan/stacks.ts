@@ -1,0 +1,89 @@
+/** @file Where a tensor stands in a model, told from its name: which stack of layers, which layer, or before or after. */
+
+/** Sizes and type of a stored tensor, without its values. */
+export interface TensorHeader {
+  readonly dtype: string
+  readonly shape: readonly number[]
+}
+
+/** The headers of one model. */
+export type Headers = ReadonlyMap<string, TensorHeader>
+
+/** A tensor of a layer: `model.layers.3.mlp.up_proj.weight` is `.mlp.up_proj.weight` of layer 3 of `model.layers`. */
+export interface LayerName {
+  readonly stack: string
+  readonly layer: number
+  readonly rest: string
+}
+
+/** The first number between dots counts layers, as mergekit has it for architectures that it does not know. */
+export function splitName(name: string): LayerName | undefined {
+  const match = /\.(\d{1,6})\./.exec(name)
+  if (!match) return undefined
+  const end = match.index + match[0].length - 1
+  return { stack: name.slice(0, match.index), layer: Number(match[1]), rest: name.slice(end) }
+}
+
+/** The name of a layer's tensor. */
+export const joinName = (stack: string, layer: number, rest: string): string => `${stack}.${layer}${rest}`
+
+/** Tensors after the last layer: they take the parameters of the last slice, embeddings those of the first. */
+const afterLayers =
+  /(^|\.)(lm_head|norm|norm_f|ln_f|final_layer_?norm|post_layernorm|layernorm_post|ln_post|embed_out|output|output_layer|classifier|score|pooler|pre_classifier|vocab_\w+|cls)\./
+
+/** Does a tensor outside the layers come after them? */
+export const isAfterLayers = (name: string): boolean =>
+  afterLayers.test(name) && !/embed(ding)?s?\./.test(name)
+
+/** Tables that programs compute themselves: mergekit leaves them out, and so do we. */
+export const isDerived = (name: string): boolean =>
+  /(^|\.)rotary_emb\.inv_freq$|\.attn\.masked_bias$|(^|\.)h\.\d+\.attn\.bias$/.test(name)
+
+const embeddings = [
+  'model.embed_tokens.weight',
+  'transformer.wte.weight',
+  'wte.weight',
+  'model.language_model.embed_tokens.weight',
+  'model.decoder.embed_tokens.weight',
+  'embed_tokens.weight',
+  'shared.weight',
+  'gpt_neox.embed_in.weight',
+  'token_embd.weight',
+]
+
+/** Is it an output head that may be tied to the embedding? */
+const isHead = (name: string): boolean => name === 'lm_head.weight' || name === 'output.weight'
+
+/** Does its first axis count tokens? */
+export const isVocabulary = (name: string): boolean => isHead(name) || embeddings.includes(name)
+
+/** The embedding that stands in for a head which a model does not store because it is tied. */
+export const tiedTo = (name: string, headers: Headers): string | undefined =>
+  isHead(name) ? embeddings.find((embedding) => headers.has(embedding)) : undefined
+
+/** A model's tensors in order: those of no layer, and those of each layer of each stack. */
+export interface Layout {
+  readonly loose: readonly string[]
+  /** `stacks.get(stack)[layer]` is the list of the layer's names without stack and number. */
+  readonly stacks: ReadonlyMap<string, readonly (readonly string[])[]>
+}
+
+/** Sort a model's tensors. Layers are numbered from 0; gaps are empty layers. */
+export function layoutOf(headers: Headers): Layout {
+  const loose: string[] = []
+  const stacks = new Map<string, string[][]>()
+  for (const name of headers.keys()) {
+    if (isDerived(name)) continue
+    const split = splitName(name)
+    // a number as large as the model has tensors does not count layers
+    if (!split || split.layer >= headers.size) {
+      loose.push(name)
+      continue
+    }
+    const layers = stacks.get(split.stack) ?? []
+    while (layers.length <= split.layer) layers.push([])
+    layers[split.layer]!.push(split.rest)
+    stacks.set(split.stack, layers)
+  }
+  return { loose, stacks }
+}

@@ -1,0 +1,40 @@
+/** @file The plan of a merge: every output tensor with its inputs and parameters, as data that a worker can be sent. */
+import type { Parameters } from '../methods/index.ts'
+
+/** One input of one output tensor. */
+export interface PlannedInput {
+  readonly model: string
+  /** The tensor to read; a tied head reads the embedding. */
+  readonly tensor: string
+  readonly parameters: Parameters
+}
+
+/** One output tensor. */
+export interface PlannedTensor {
+  readonly name: string
+  readonly shape: readonly number[]
+  /** As safetensors names it. */
+  readonly dtype: string
+  /** copy: the bytes of the only input, or of inputs that must be equal (integers, masks). */
+  readonly action: 'merge' | 'copy'
+  readonly base?: PlannedInput
+  readonly models: readonly PlannedInput[]
+  readonly parameters: Parameters
+  /** Values of f32 that one output value depends on: a range, or the whole tensor. */
+  readonly reach: 'element' | 'tensor'
+  /** The layer within its stack; absent outside layers. */
+  readonly depth?: { readonly layer: number; readonly count: number }
+}
+
+/** A complete plan; with `problems` it cannot be carried out. */
+export interface MergePlan {
+  readonly method: string
+  readonly tensors: readonly PlannedTensor[]
+  readonly lines?: { readonly alpha: number | 'auto'; readonly beta: number; readonly base: string }
+  /** Layers of the output where they differ from those of the model that the config is taken from. */
+  readonly layers?: number
+  readonly problems: readonly string[]
+  readonly warnings: readonly string[]
+  /** Bytes of the output's tensors. */
+  readonly outputBytes: number
+}
