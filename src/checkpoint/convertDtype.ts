@@ -54,7 +54,7 @@ const WIDE = {
 /** The same bytes at an address that a typed array of this element size may begin at. */
 function aligned(bytes: Uint8Array, width: number): Uint8Array<ArrayBuffer> {
   // shared memory reads the same; the array constructors' types only know plain buffers
-  return (bytes.byteOffset % width === 0 ? bytes : bytes.slice()) as Uint8Array<ArrayBuffer>
+  return (bytes.byteOffset % width === 0 ? bytes : new Uint8Array(bytes)) as Uint8Array<ArrayBuffer>
 }
 
 /** Keep 53 bits and let the lowest say whether anything was cut: one rounding to f32 then remains (round to odd). */

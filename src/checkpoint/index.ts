@@ -1,4 +1,4 @@
-/** @file Checkpoints: safetensors, read lazily or whole, written atomically. */
+/** @file Checkpoints: every weight format behind one door, read lazily, written atomically, converted with one rounding. */
 export { type Checkpoint, type CheckpointTensor, elements, plainTensor, rangeEnd } from './checkpoint.ts'
 export {
   type ConvertibleDtype,
@@ -11,6 +11,8 @@ export {
 } from './convertDtype.ts'
 export { type ArrayOf, type StoredArray, type StoredDtype, storedBytes, storedDtypes } from './dtypes.ts'
 export type { SafetensorsHeader, TensorEntry } from './header.ts'
+export { openNpy, openNpz } from './npy.ts'
+export { openCheckpoint } from './open.ts'
 export {
   openSafetensors,
   parseSafetensors,
@@ -20,4 +22,11 @@ export {
   type StoredTensor,
   type StoredTensors,
 } from './read.ts'
+export {
+  openSafetensorsCheckpoint,
+  openShards,
+  readShardIndex,
+  type ShardIndex,
+} from './safetensorsCheckpoint.ts'
+export { type ShardData, type ShardedWriter, type ShardedWriterOptions, shardedWriter } from './sharded.ts'
 export { encodeSafetensors, type TensorsToWrite, type TensorToWrite, writeSafetensors } from './write.ts'

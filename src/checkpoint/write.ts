@@ -75,7 +75,8 @@ function planFile(tensors: TensorsToWrite, metadata: Record<string, string>): Pl
 /** The library compares names by their UTF-8 bytes, which differs from JavaScript's order beyond the BMP. */
 const compareUtf8 = (a: string, b: string): number => Buffer.compare(Buffer.from(a), Buffer.from(b))
 
-function checkedSize(name: string, { dtype, shape, data }: TensorToWrite): number {
+/** Bytes that a tensor takes, after all that can be wrong with it was refused. */
+export function checkedSize(name: string, { dtype, shape, data }: TensorToWrite): number {
   const what = `tensor ${quoted(name)}`
   if (name === '__metadata__')
     fail('TL_BAD_ARGUMENT', `${what}: the format keeps this name for itself; rename it`)
@@ -107,7 +108,10 @@ function checkedSize(name: string, { dtype, shape, data }: TensorToWrite): numbe
 }
 
 /** Length and JSON text, padded with spaces so that the data begin at a multiple of 8. */
-function encodeHead(tensors: Planned[], metadata: Record<string, string>): Uint8Array {
+export function encodeHead(
+  tensors: readonly { name: string; dtype: StoredDtype; shape: readonly number[]; size: number }[],
+  metadata: Record<string, string>,
+): Uint8Array {
   const pieces: string[] = []
   const pairs = Object.entries(metadata)
   for (const [key, value] of pairs)

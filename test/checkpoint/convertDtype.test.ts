@@ -230,6 +230,7 @@ describe('wide types', () => {
       const moved = new Uint8Array(bytes.length + 3)
       moved.set(bytes, 3)
       expect(decodeF32(moved.subarray(3), dtype)).toEqual(values)
+      expect(decodeF32(Buffer.from(moved.buffer).subarray(3), dtype)).toEqual(values)
       expect(decodeF32(new Uint8Array(0), dtype)).toEqual(new Float32Array(0))
       if (bytes.length > values.length)
         expect(() => decodeF32(bytes.subarray(1), dtype)).toThrow(/no whole number of/)

@@ -1,0 +1,101 @@
+/** @file One door for every format: what a file is is told by its first bytes, never by its name. */
+import { readdirSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { explainSystemError } from '../base/files.ts'
+import { fail } from '../base/index.ts'
+import type { Checkpoint } from './checkpoint.ts'
+import { openGguf } from './gguf/index.ts'
+import { isNpy, openNpy, openNpz } from './npy.ts'
+import { isFileIn, openSafetensorsCheckpoint, openShards } from './safetensorsCheckpoint.ts'
+import { type ByteSource, fileSource } from './source.ts'
+import { readZip } from './zip.ts'
+
+const INDEX = 'model.safetensors.index.json'
+
+/**
+ * Open a weight file or a model folder: safetensors, shards with an index, GGUF, .npz, .npy. Only headers are read.
+ * Throws `TL_IO`, `TL_BAD_FILE`, `TL_UNSUPPORTED`; the message says what was found.
+ */
+export function openCheckpoint(path: string): Checkpoint {
+  let isFolder: boolean
+  try {
+    isFolder = statSync(path).isDirectory()
+  } catch (error) {
+    return explainSystemError(error, `cannot read ${path}`)
+  }
+  return isFolder ? openFolder(path) : openFile(path)
+}
+
+/** What a file holds, from its first bytes, and for zip archives from their entries. */
+type Kind = 'gguf' | 'npy' | 'npz' | 'index' | 'safetensors'
+
+function kindOf(source: ByteSource): Kind {
+  const lead = Buffer.alloc(Math.min(16, source.byteLength))
+  source.readInto(0, lead)
+  if (lead.subarray(0, 4).toString('latin1') === 'GGUF') return 'gguf'
+  if (isNpy(lead)) return 'npy'
+  if (lead.length >= 4 && lead.readUInt32LE(0) === 0x04034b50) return zipKind(source)
+  // safetensors begins with the length of its header, a JSON index with a brace
+  if (lead[8] !== 0x7b && /^\s*\{/.test(lead.toString('latin1'))) return 'index'
+  return 'safetensors'
+}
+
+function zipKind(source: ByteSource): Kind {
+  const names = [...readZip(source).keys()]
+  if (names.length > 0 && names.every((name) => name.endsWith('.npy'))) return 'npz'
+  return fail('TL_UNSUPPORTED', `${source.label}: a zip archive that is not one of NumPy (.npz)`)
+}
+
+function openFile(path: string): Checkpoint {
+  const source = fileSource(path)
+  let kind: Kind
+  try {
+    kind = kindOf(source)
+  } finally {
+    source.close()
+  }
+  switch (kind) {
+    case 'gguf':
+      return openGguf(path)
+    case 'npy':
+      return openNpy(path)
+    case 'npz':
+      return openNpz(path)
+    case 'index':
+      return openShards(path, path)
+    case 'safetensors':
+      return openSafetensorsCheckpoint(path)
+  }
+}
+
+/** The weights of a model folder, as Hugging Face names them; any other single weight file of the folder otherwise. */
+function openFolder(path: string): Checkpoint {
+  const [hasIndex, hasFile] = [isFileIn(path, INDEX), isFileIn(path, 'model.safetensors')]
+  if (hasIndex && hasFile)
+    fail(
+      'TL_BAD_FILE',
+      `${path}: has both model.safetensors and ${INDEX}; remove the stale one, or name the file that you mean`,
+    )
+  if (hasIndex) return openShards(join(path, INDEX), path)
+  if (hasFile) return { ...openFile(join(path, 'model.safetensors')), path }
+  if (isFileIn(path, 'adapter_config.json'))
+    fail(
+      'TL_UNSUPPORTED',
+      `${path}: a LoRA adapter, not a whole model: name its adapter_model.safetensors to see the factors, or merge it with its base`,
+    )
+  const names = readdirSync(path)
+  const indexes = names.filter((name) => name.endsWith('.safetensors.index.json'))
+  if (indexes.length === 1) return openShards(join(path, indexes[0]!), path)
+  const candidates = names
+    .filter((name) => /\.(safetensors|gguf|bin|pt|pth|npz)$/.test(name) && isFileIn(path, name))
+    .sort()
+  const best = candidates.filter((name) => name.endsWith('.safetensors'))
+  const only = best.length > 0 ? best : candidates
+  if (only.length === 1) return { ...openFile(join(path, only[0]!)), path }
+  return fail(
+    'TL_BAD_FILE',
+    only.length === 0
+      ? `${path}: no weights: expected model.safetensors, ${INDEX}, or one other weight file`
+      : `${path}: ${only.length} weight files (${only.slice(0, 4).join(', ')}${only.length > 4 ? ', …' : ''}) and no ${INDEX}: name the one that you mean`,
+  )
+}
