@@ -1,7 +1,14 @@
 /** @file Merge methods by algebra: identities, brute force, and the statistics of the random ones. */
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { globalCuts, type MergeInput, mergeMethods, type Parameters, tallMask } from '../../src/edit/index.ts'
+import {
+  globalCuts,
+  type MergeInput,
+  mergeMethods,
+  type Parameters,
+  type ParameterValue,
+  tallMask,
+} from '../../src/edit/index.ts'
 import { elementOfRank, keepLargest, keepRanks, valueOfRank } from '../../src/edit/merge/methods/select.ts'
 import { rankProbabilities } from '../../src/edit/merge/methods/sparsify.ts'
 import { l1 } from '../../src/edit/merge/methods/vectors.ts'
@@ -9,16 +16,19 @@ import { random } from '../../src/tensor/index.ts'
 
 const normal = (seed: number, n: number): Float32Array => random.sampleNormal(random.key(seed), n)
 
+/** The base, the shape, the key's seed, and any parameters of the method. */
+interface Options {
+  base?: Float32Array
+  shape?: number[]
+  seed?: number
+  [parameter: string]: ParameterValue | Float32Array | number[] | undefined
+}
+
 /** Merges flat vectors of equal length; parameters of the models in their order. */
 function merge(
   method: string,
   models: readonly (readonly [Float32Array, Parameters])[],
-  {
-    base,
-    shape,
-    seed = 0,
-    ...parameters
-  }: { base?: Float32Array; shape?: number[]; seed?: number } & Parameters = {},
+  { base, shape, seed = 0, ...parameters }: Options = {},
 ): Float32Array {
   const input: MergeInput = {
     name: 'w',
