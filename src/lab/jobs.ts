@@ -8,6 +8,7 @@ import { explainSystemError, writeAtomically } from '../base/files.ts'
 import { mapInWorkers, type Task } from '../base/workers.ts'
 import { contentHash, type Json, toJson } from './canonical.ts'
 import type { RunContext } from './context.ts'
+import { appendMetrics, readMetrics } from './metrics.ts'
 
 interface Kept {
   readonly key: string
@@ -27,6 +28,17 @@ function readKept(path: string): Map<string, Json> {
   return kept
 }
 
+/** What fits a line of metrics: numbers and words, in their groups. */
+function withoutLists(node: Json): Json {
+  if (node === null || typeof node !== 'object') return node
+  if (Array.isArray(node)) return []
+  return Object.fromEntries(
+    Object.entries(node)
+      .filter(([, child]) => !Array.isArray(child))
+      .map(([key, child]) => [key, withoutLists(child)]),
+  )
+}
+
 /** How jobs are shown and weighed. */
 export interface JobsOptions<Job> {
   /** Shown beside the bar when a job is finished. */
@@ -38,7 +50,8 @@ export interface JobsOptions<Job> {
 /**
  * Run `task` (a module's exported function, see `Task`) on every job, on `context.threads` threads; results in the order of
  * the jobs. Jobs and results are plain JSON data; a job must be all that its result depends on. Finished jobs of an
- * interrupted run are not done again. Throws TL_INTERRUPTED when the signal is aborted, and what a job throws.
+ * interrupted run are not done again. When all are done, each becomes a line of metrics.jsonl, in order, lists left out.
+ * Throws TL_INTERRUPTED when the signal is aborted, and what a job throws.
  */
 export async function runJobs<Job, Result>(
   context: Pick<RunContext<unknown>, 'folder' | 'threads' | 'signal' | 'progress'>,
@@ -76,5 +89,17 @@ export async function runJobs<Job, Result>(
       },
     },
   )
-  return keys.map((key) => kept.get(key) as Result)
+  const results = keys.map((key) => kept.get(key) as Json)
+  const metrics = join(context.folder, 'metrics.jsonl')
+  const first = readMetrics(metrics).length
+  appendMetrics(
+    metrics,
+    results.map((result, i) => ({
+      step: first + i,
+      task: task.name,
+      job: withoutLists(toJson(jobs[i])),
+      result: withoutLists(result),
+    })),
+  )
+  return results as Result[]
 }

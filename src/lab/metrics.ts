@@ -40,10 +40,16 @@ export function readMetrics(path: string): Metric[] {
   return metrics
 }
 
-/** Append one line. Numbers that are not finite become null. */
-export function appendMetric(path: string, metric: { step: number; [name: string]: unknown }): void {
+/** What is measured at a step. Numbers that are not finite become null. */
+type Measured = { step: number; [name: string]: unknown }
+
+/** Append one line. */
+export const appendMetric = (path: string, metric: Measured): void => appendMetrics(path, [metric])
+
+/** Append several lines at once. */
+export function appendMetrics(path: string, metrics: readonly Measured[]): void {
   try {
-    appendFileSync(path, `${JSON.stringify(toJson(metric))}\n`)
+    appendFileSync(path, metrics.map((metric) => `${JSON.stringify(toJson(metric))}\n`).join(''))
   } catch (error) {
     explainSystemError(error, `cannot write ${path}`)
   }

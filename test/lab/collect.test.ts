@@ -99,6 +99,18 @@ describe('the table of runs', () => {
     )
   })
 
+  it('has a row for each verdict when asked', async () => {
+    const runs = sortRuns(await sweep('repeat: 2'))
+    const table = tableOf(runs, { verdicts: true })
+    const claims = runs.flatMap(({ summary }) => summary.verdicts)
+    expect(claims.length).toBeGreaterThan(0)
+    expect(table.rows).toBe(claims.length)
+    for (const name of ['claim', 'measured', 'error', 'predicted', 'pass', 'control'] as const)
+      expect(column(table, `verdict.${name}`)).toEqual(claims.map((verdict) => verdict[name]))
+    const perRun = claims.length / runs.length
+    expect(column(table, 'hash')).toEqual(runs.flatMap(({ hash }) => new Array(perRun).fill(hash)))
+  })
+
   it('joins metrics with configs, and adds timing only when asked', async () => {
     const runs = await sweep('grid: { steps: [2, 3] }')
     const table = tableOf(runs, { metrics: true })

@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, expect, test } from 'vitest'
-import { runJobs } from '../../src/lab/index.ts'
+import { readMetrics, runJobs } from '../../src/lab/index.ts'
 import { worked } from './squares.ts'
 
 const root = mkdtempSync(join(tmpdir(), 'treeline-jobs-'))
@@ -24,6 +24,15 @@ test('results in order, as JSON carries them; progress by cost', async () => {
   expect(results).toEqual(expected)
   expect(context.shown.map(({ done }) => done)).toEqual([0, 1, 3, 6, 10, 15])
   expect(context.shown.at(-1)).toEqual({ done: 15, total: 15, detail: 'x = 5' })
+  await runJobs(context, task, [{ x: 6 }])
+  expect(readMetrics(join(context.folder, 'metrics.jsonl'))).toEqual(
+    [1, 2, 3, 4, 5, 6].map((x, step) => ({
+      step,
+      task: 'square',
+      job: { x },
+      result: { squared: x * x, nothing: null },
+    })),
+  )
 })
 
 test('an interrupted run goes on where it was; a torn or foreign line is done again', async () => {

@@ -7,6 +7,7 @@ import { examples, jsonOption, quietOption } from '../options.ts'
 interface CollectFlags {
   out?: string
   metrics?: boolean
+  verdicts?: boolean
   timing?: boolean
   json?: boolean
   quiet?: boolean
@@ -19,6 +20,7 @@ export const collectCommand = (io: Io): Command =>
     .argument('<dir...>', 'run folders, or folders of runs')
     .option('--out <file>', 'a file ending in .parquet or .csv (default: CSV on standard output)')
     .option('--metrics', 'a row for each line of metrics instead, with the config beside it')
+    .option('--verdicts', 'a row for each claim instead: measured, error, predicted, pass, control')
     .option('--timing', 'also when the runs were made, how long they took, on how many threads')
     .addOption(jsonOption())
     .addOption(quietOption())
@@ -27,9 +29,12 @@ export const collectCommand = (io: Io): Command =>
       examples(
         ['treeline collect runs --out runs.parquet', 'everything below runs'],
         ['treeline collect runs/digits --metrics > metrics.csv', 'how training went, for all runs'],
+        ['treeline collect runs --verdicts --out verdicts.csv', 'every claim of every run'],
       ),
     )
     .action(async (paths: string[], flags: CollectFlags) => {
+      if (flags.metrics && flags.verdicts)
+        fail('TL_USAGE', '--metrics, --verdicts: a table has rows of one kind; give one of them')
       const lab = await import('../../lab/index.ts')
       if (flags.out !== undefined) lab.checkTablePath(flags.out)
       const say = (text: string): void => {
@@ -44,7 +49,7 @@ export const collectCommand = (io: Io): Command =>
           io.err(`${message}; left out\n`)
         },
       )
-      const table = lab.tableOf(runs, { metrics: flags.metrics, timing: flags.timing })
+      const table = lab.tableOf(runs, flags)
       const columns = table.columns.map(({ name }) => name)
       if (flags.out !== undefined) lab.writeTable(flags.out, table)
       if (flags.json)

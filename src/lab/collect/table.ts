@@ -1,4 +1,4 @@
-/** @file One tidy table of many runs: a row for each run, or for each line of its metrics; the same whatever the order. */
+/** @file One tidy table of many runs: a row for each run, each line of its metrics or each verdict; the same whatever the order. */
 import { canonicalJson, type Json } from '../canonical.ts'
 import type { FinishedRun } from '../runFolder.ts'
 
@@ -21,6 +21,8 @@ export interface Table {
 export interface TableOptions {
   /** One row for each line of metrics instead of one for each run. */
   readonly metrics?: boolean
+  /** One row for each verdict instead: claim, measured, error, predicted, pass, control. */
+  readonly verdicts?: boolean
   /** Also when, how long, and on how many threads: two sweeps never agree on these. */
   readonly timing?: boolean
 }
@@ -114,7 +116,7 @@ function once(runs: readonly FinishedRun[]): FinishedRun[] {
 /**
  * The table of some finished runs. Columns: experiment, version, hash; every config field by its dotted name; then
  * `result.*` (all that are no lists), `verdicts.passed`, `verdicts.failed`, or with `metrics` the `metric.*` of each
- * line; with `timing` also `timing.*`. What a run does not have is null.
+ * line, or with `verdicts` the `verdict.*` of each claim; with `timing` also `timing.*`. What a run does not have is null.
  */
 export function tableOf(runs: readonly FinishedRun[], options: TableOptions = {}): Table {
   const sorted = sortRuns(once(runs))
@@ -122,6 +124,11 @@ export function tableOf(runs: readonly FinishedRun[], options: TableOptions = {}
     const about = [...aboutLeaves(run), ...configLeaves(run)]
     if (options.metrics)
       return run.metrics.map((line) => ({ about, measured: named('metric', leaves(line, 'none')) }))
+    if (options.verdicts)
+      return run.summary.verdicts.map((verdict) => ({
+        about,
+        measured: named('verdict', Object.entries(verdict) as Leaf[]),
+      }))
     return [{ about, measured: resultLeaves(run, options.timing ?? false) }]
   })
   // what is known of all runs stands before what was measured
