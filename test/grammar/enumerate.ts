@@ -39,8 +39,12 @@ export interface Truth {
   mapPosterior: number
 }
 
-export const jointWith = ({ v }: Shape, likelihood: ArrayLike<number>, tree: Tree): number =>
-  tree.levels.at(-1)!.reduce((p, symbol, i) => p * likelihood[i * v + symbol]!, tree.probability)
+export function jointWith({ v }: Shape, likelihood: ArrayLike<number>, tree: Tree): number {
+  const leaves = tree.levels.at(-1)!
+  let p = tree.probability
+  for (let i = 0; i < leaves.length && p > 0; i++) p *= likelihood[i * v + leaves[i]!]!
+  return p
+}
 
 /** A sum of many terms without accumulating their rounding (Neumaier). */
 const exactSum = (n: number): { add: (i: number, x: number) => void; total: () => number[] } => {
@@ -64,6 +68,8 @@ export function truth(grammar: Grammar, trees: readonly Tree[], likelihood: Arra
   let map: Tree | undefined
   for (const tree of trees) {
     const joint = jointWith(grammar, likelihood, tree)
+    // adds nothing to any sum
+    if (joint === 0) continue
     if (joint > best) {
       best = joint
       map = tree

@@ -48,7 +48,7 @@ export const popcount: Code = [0x69]
 export const store: Code = [0x36, 2, 0]
 /** Two words of memory at once. */
 export const loadPairAt = (offset: number): Code => [0x29, 2, offset]
-export const storePair: Code = [0x37, 2, 0]
+export const storePairAt = (offset: number): Code => [0x37, 2, offset]
 
 export const number = (value: number): Code => [0x44, ...new Uint8Array(Float64Array.of(value).buffer)]
 export const addDouble: Code = [0xa0]

@@ -33,7 +33,7 @@ import {
   shiftLeft,
   store,
   storeDouble,
-  storePair,
+  storePairAt,
   v128,
 } from './assemble.ts'
 import {
@@ -202,7 +202,7 @@ function weighCode(loadEntry: Code, weighted: boolean): number[] {
 /**
  * draw(above, end, step, nodes, words, bars, barsNode, barsWide, rules, m, out): for every sample and each of `nodes` nodes (in
  * bytes of symbols), the number of bars below the word is the rule; its pair goes to the two nodes below, from `out`. With
- * `few` a symbol has eight bars, and m is at most eight.
+ * `few` a symbol has eight bars (m is at most eight) and there are eight nodes, without inner loops.
  */
 function drawCode(few: boolean): number[] {
   const [above, end, step, nodes, words, bars, barsNode, barsWide, rules, m, out] = [
@@ -218,20 +218,33 @@ function drawCode(few: boolean): number[] {
     ...[...get(bar), ...get(barsWide), ...add, ...set(last)],
     ...repeat([...count, ...advance(bar, constant(32))], [...get(bar), ...get(last), ...below]),
   ]
-  const node = [
-    ...[...get(above), ...get(offset), ...add, ...loadAt(0), ...set(k)],
-    ...[...get(words), ...get(offset), ...add, ...loadSplat(0), ...set(word)],
-    ...[...get(nodeBars), ...get(k), ...(few ? [...constant(5), ...shiftLeft] : [...get(barsWide), ...mul])],
+  const choice = [
+    ...[...set(k), ...get(nodeBars), ...get(k)],
+    ...(few ? [...constant(5), ...shiftLeft] : [...get(barsWide), ...mul]),
     ...[...add, ...set(bar), ...get(k), ...get(m), ...mul, ...set(k), ...(few ? count : countAll)],
-    ...[...get(at), ...get(rules), ...get(k), ...constant(3), ...shiftLeft, ...add],
-    ...[...loadPairAt(0), ...storePair],
+  ]
+  const pair = [...get(rules), ...get(k), ...constant(3), ...shiftLeft, ...add, ...loadPairAt(0)]
+  const node = [
+    ...[...get(words), ...get(offset), ...add, ...loadSplat(0), ...set(word)],
+    ...[...get(above), ...get(offset), ...add, ...loadAt(0), ...choice],
+    ...[...get(at), ...pair, ...storePairAt(0)],
     ...advance(at, constant(8)),
     ...advance(nodeBars, get(barsNode)),
     ...advance(offset, constant(4)),
   ]
+  const nodeAt = (i: number): Code => [
+    ...[...get(words), ...loadSplat(4 * i), ...set(word), ...get(above), ...loadAt(4 * i), ...choice],
+    ...[...get(out), ...pair, ...storePairAt(8 * i)],
+    ...advance(nodeBars, get(barsNode)),
+  ]
+  const all = few
+    ? Array.from({ length: groupNodes }, (_, i) => nodeAt(i)).flat()
+    : [
+        ...[...get(out), ...set(at), ...constant(0), ...set(offset)],
+        ...repeat(node, [...get(offset), ...get(nodes), ...below]),
+      ]
   const sample = [
-    ...[...get(out), ...set(at), ...get(bars), ...set(nodeBars), ...constant(0), ...set(offset)],
-    ...repeat(node, [...get(offset), ...get(nodes), ...below]),
+    ...[...get(bars), ...set(nodeBars), ...all],
     ...advance(above, get(step)),
     ...advance(words, constant(4 * groupNodes)),
     ...advance(out, [...get(step), ...constant(1), ...shiftLeft]),

@@ -92,7 +92,6 @@ export function pairSampler(
     new Int32Array(buffer, here.index, ownIndex.length).set(ownIndex)
   }
   const { functions } = loaded
-  const draw = m <= 8 ? functions.drawFew : functions.draw
   const row = v * size
   const weigh = functions[weighName(size, grammar.probabilities !== undefined)]
   const ownKeys = new Int32Array(buffer, keys, 2 * samples)
@@ -131,6 +130,7 @@ export function pairSampler(
       prior,
     )
     const below = places[level + 1]!.symbols + 8 * node
+    const draw = m <= 8 && group === groupNodes ? functions.drawFew : functions.draw
     draw(above, end, step, 4 * group, wordsAt, bars, barsNode, barsWide, here.rules, m, below)
   }
   return {
