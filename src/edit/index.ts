@@ -18,6 +18,14 @@ export {
   type TaskVectorNorms,
   taskVectorNorms,
 } from './lines/index.ts'
+export { type MergeConfig, parseMergeConfig } from './merge/config/index.ts'
+export {
+  assertPlan,
+  executeMerge,
+  type MergeOptions,
+  type MergeOutcome,
+  planFromFiles,
+} from './merge/execute/index.ts'
 export {
   globalCuts,
   type MergeInput,
@@ -32,3 +40,4 @@ export {
   resolveParameters,
   tallMask,
 } from './merge/methods/index.ts'
+export { type MergePlan, type PlannedInput, type PlannedTensor, planMerge } from './merge/plan/index.ts'

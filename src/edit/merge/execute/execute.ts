@@ -1,0 +1,289 @@
+/** @file Carries out a merge: pieces of bounded size over several workers, resumable at any moment, the same bytes always. */
+import { cpus } from 'node:os'
+import { join } from 'node:path'
+import { writeAtomically } from '../../../base/files.ts'
+import { fail } from '../../../base/index.ts'
+import { mapInWorkers } from '../../../base/workers.ts'
+import { type Checkpoint, openCheckpoint } from '../../../checkpoint/index.ts'
+import { autoAlpha, linesPlan } from '../../lines/index.ts'
+import type { MergeConfig } from '../config/index.ts'
+import { mergeMethods, type Parameters } from '../methods/index.ts'
+import {
+  type Headers,
+  type MergePlan,
+  modelsOf,
+  type PlannedTensor,
+  planMerge,
+  tiedTo,
+} from '../plan/index.ts'
+import { companionProblems, writeCompanions } from './companions.ts'
+import { elementsOf, indexOf, layOut, type Shard, storedSize } from './layout.ts'
+import { fileMarks, fingerprint, forget, openUnfinished, publishShards, type Unfinished } from './state.ts'
+import { closeOpened, type LinesStep, type MergeItem, mergeTask, readInputs } from './work.ts'
+
+/** Elements of a piece when the method allows pieces: 4 MiB of f32 for each input. Changing it changes no bytes. */
+const pieceElements = 1 << 20
+
+/** How to merge. */
+export interface MergeOptions {
+  readonly threads?: number
+  readonly seed?: number
+  readonly lenient?: boolean
+  /** Bytes of data in each file of the output. Default 5 GB. */
+  readonly shardSize?: number
+  readonly signal?: AbortSignal
+  readonly onProgress?: (progress: { done: number; total: number; phase: 'measure' | 'merge' }) => void
+}
+
+/** What a merge has written. */
+export interface MergeOutcome {
+  readonly out: string
+  readonly files: readonly string[]
+  readonly tensors: number
+  /** Bytes of the output's weights. */
+  readonly bytes: number
+  readonly resumed: boolean
+  readonly lines?: { readonly alpha: number; readonly beta: number }
+  readonly warnings: readonly string[]
+}
+
+/** The plan of a configuration, from the headers of the models on disk. Throws as `openCheckpoint` and `planMerge` do. */
+export function planFromFiles(
+  config: MergeConfig,
+  { lenient = false }: { lenient?: boolean } = {},
+): MergePlan {
+  const opened: Checkpoint[] = []
+  try {
+    const heads = new Map<string, Headers>()
+    for (const model of modelsOf(config)) {
+      const checkpoint = openCheckpoint(model)
+      opened.push(checkpoint)
+      heads.set(model, checkpoint.tensors)
+    }
+    const plan = planMerge(config, heads, { lenient })
+    return { ...plan, problems: [...plan.problems, ...companionProblems(config)] }
+  } finally {
+    for (const checkpoint of opened) checkpoint.close()
+  }
+}
+
+/** Throw the plan's problems as one error: the first in full, and how many others there are. */
+export function assertPlan({ problems }: MergePlan): void {
+  const [first, ...others] = problems
+  if (first === undefined) return
+  const more = others.length > 0 ? ` (and ${others.length} more; --dry-run lists them)` : ''
+  fail('TL_SHAPE_MISMATCH', `${first}${more}`)
+}
+
+interface Piece {
+  readonly shard: Shard
+  readonly offset: number
+  readonly tensor: PlannedTensor
+  readonly start: number
+  readonly count: number
+}
+
+/** The pieces of the whole output, in an order that depends on the plan alone. */
+function piecesOf(shards: readonly Shard[]): Piece[] {
+  return shards.flatMap((shard) =>
+    shard.slots.flatMap(({ tensor, offset, bytes }) => {
+      const total = elementsOf(tensor.shape)
+      if (tensor.reach === 'tensor' || tensor.action === 'copy' || total <= pieceElements)
+        return [{ shard, offset, tensor, start: 0, count: total }]
+      return Array.from({ length: Math.ceil(total / pieceElements) }, (_, i): Piece => {
+        const start = i * pieceElements
+        const count = Math.min(pieceElements, total - start)
+        return { shard, offset: offset + (bytes / total) * start, tensor, start, count }
+      })
+    }),
+  )
+}
+
+/** The statistics of the whole model that a method asks for, in passes on this thread. */
+function prepared(
+  config: MergeConfig,
+  plan: MergePlan,
+  item: (tensor: PlannedTensor) => MergeItem,
+  look: (item: MergeItem) => { base: Float32Array; models: Float32Array[] },
+): Parameters[] | undefined {
+  const first = plan.tensors.find(({ action }) => action === 'merge')
+  if (!config.method.prepare || !first) return undefined
+  const preparation = config.method.prepare(
+    first.parameters,
+    first.models.map(({ parameters }) => parameters),
+  )
+  do {
+    for (const tensor of plan.tensors) {
+      if (tensor.action === 'copy') continue
+      const { base, models } = look(item(tensor))
+      preparation.see(base, models)
+    }
+  } while (preparation.endPass())
+  return preparation.perModel()
+}
+
+/** Where LiNeS reads each tensor of its base. */
+function linesSteps(plan: MergePlan): (tensor: PlannedTensor) => LinesStep | undefined {
+  const { lines } = plan
+  if (!lines) return () => undefined
+  const checkpoint = openCheckpoint(lines.base)
+  const headers = checkpoint.tensors
+  const names = new Map(
+    plan.tensors.map(({ name }) => [name, headers.has(name) ? name : tiedTo(name, headers)]),
+  )
+  checkpoint.close()
+  return ({ name, action }) =>
+    action === 'copy' ? undefined : { model: lines.base, tensor: names.get(name) ?? name }
+}
+
+interface Running {
+  readonly config: MergeConfig
+  readonly plan: MergePlan
+  readonly unfinished: Unfinished
+  readonly pieces: readonly Piece[]
+  readonly item: (piece: Piece) => MergeItem
+  readonly threads: number
+  readonly options: MergeOptions
+}
+
+/** α of `lines`, measured over the whole merge when it is `auto`. */
+async function findAlpha(running: Running): Promise<number> {
+  const { plan, unfinished, pieces, item, threads, options, config } = running
+  const { alpha } = plan.lines!
+  if (alpha !== 'auto') return alpha
+  const known = unfinished.recall('alpha')
+  if (typeof known === 'number') return known
+  let done = 0
+  const total = pieces.length
+  const results = await mapInWorkers<MergeItem, { l1Sum: number; l1Merged: number }>(
+    mergeTask,
+    pieces.map(item),
+    {
+      threads,
+      ...(options.signal ? { signal: options.signal } : {}),
+      onResult: () => options.onProgress?.({ done: ++done, total, phase: 'measure' }),
+    },
+  )
+  const count = config.models.filter((model) => model !== plan.lines!.base).length
+  const sum = (of: (one: { l1Sum: number; l1Merged: number }) => number): number =>
+    results.reduce((partial, one) => partial + of(one), 0)
+  const found = autoAlpha(
+    sum((one) => one.l1Sum),
+    sum((one) => one.l1Merged),
+    count,
+  )
+  unfinished.remember('alpha', found)
+  return found
+}
+
+async function mergePieces(
+  running: Running,
+  factors: ReadonlyMap<string, number> | undefined,
+): Promise<void> {
+  const { unfinished, pieces, item, threads, options } = running
+  const open = pieces
+    .map((piece, index) => ({ piece, index }))
+    .filter(({ index }) => !unfinished.done.has(index))
+  const sizeOf = ({ tensor, count }: Piece): number =>
+    (storedSize(tensor) / Math.max(1, elementsOf(tensor.shape))) * count
+  const total = pieces.reduce((sum, piece) => sum + sizeOf(piece), 0)
+  let done = total - open.reduce((sum, { piece }) => sum + sizeOf(piece), 0)
+  const items = open.map(({ piece }): MergeItem => {
+    const one = item(piece)
+    const factor = factors?.get(piece.tensor.name)
+    return {
+      ...one,
+      ...(one.lines && factor !== undefined ? { lines: { ...one.lines, factor } } : {}),
+      target: { path: unfinished.shardPath(piece.shard), offset: piece.offset },
+    }
+  })
+  if (items.length === 0) return
+  await mapInWorkers(mergeTask, items, {
+    threads,
+    ...(options.signal ? { signal: options.signal } : {}),
+    onResult: (_, i) => {
+      unfinished.finish(open[i]!.index)
+      done += sizeOf(open[i]!.piece)
+      options.onProgress?.({ done, total, phase: 'merge' })
+    },
+  })
+}
+
+/**
+ * Merge into the folder `out`. Bytes depend on config, inputs and seed, not on threads or interruptions. Throws
+ * TL_SHAPE_MISMATCH for a plan with problems, TL_IO (disk, occupied folder), TL_NOT_FINITE, TL_INTERRUPTED; whatever was
+ * done is kept in `out/.treeline-merge`, and the same call goes on.
+ */
+export async function executeMerge(
+  config: MergeConfig,
+  out: string,
+  options: MergeOptions = {},
+): Promise<MergeOutcome> {
+  const { seed = 0, lenient = false, shardSize = 5e9 } = options
+  const threads = options.threads ?? Math.min(8, cpus().length)
+  const plan = planFromFiles(config, { lenient })
+  assertPlan(plan)
+  const shards = layOut(plan.tensors, shardSize)
+  const models = modelsOf(config)
+  const mark = fingerprint([1, config.text, seed, lenient, shardSize, plan.tensors, models.map(fileMarks)])
+  const unfinished = openUnfinished(out, mark, shards)
+  const resumed = unfinished.done.size > 0
+  const step = linesSteps(plan)
+  const common = { method: plan.method, seed, lenient }
+  const whole = (tensor: PlannedTensor): MergeItem => ({
+    ...common,
+    tensor,
+    start: 0,
+    count: elementsOf(tensor.shape),
+  })
+  try {
+    const computed = prepared(config, plan, whole, readInputs)
+    const running: Running = {
+      config,
+      plan,
+      unfinished,
+      pieces: piecesOf(shards),
+      item: ({ tensor, start, count }) => {
+        const lines = step(tensor)
+        return {
+          ...common,
+          tensor,
+          start,
+          count,
+          ...(computed ? { computed } : {}),
+          ...(lines ? { lines } : {}),
+        }
+      },
+      threads,
+      options,
+    }
+    const lines = plan.lines && { alpha: await findAlpha(running), beta: plan.lines.beta }
+    const rows =
+      lines &&
+      linesPlan(
+        plan.tensors.map(({ name }) => name),
+        lines,
+      )
+    await mergePieces(running, rows && new Map(rows.map(({ name, factor }) => [name, factor])))
+    publishShards(out, unfinished, shards)
+    if (shards.length > 1) writeAtomically(join(out, 'model.safetensors.index.json'), indexOf(shards))
+    const details = [
+      ...(mergeMethods[plan.method]!.random ? [`seed: ${seed}`] : []),
+      ...(lines ? [`LiNeS: α = ${lines.alpha}, β = ${lines.beta}`] : []),
+      'arithmetic: float32, rounded once to nearest, ties to even',
+    ]
+    const warnings = writeCompanions(out, config, plan, details)
+    forget(unfinished)
+    return {
+      out,
+      files: shards.map(({ name }) => name),
+      tensors: plan.tensors.length,
+      bytes: plan.tensors.reduce((sum, tensor) => sum + storedSize(tensor), 0),
+      resumed,
+      ...(lines ? { lines } : {}),
+      warnings: [...plan.warnings, ...warnings],
+    }
+  } finally {
+    closeOpened()
+  }
+}

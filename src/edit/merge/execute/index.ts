@@ -1,0 +1,2 @@
+/** @file Carrying out merges. */
+export { assertPlan, executeMerge, type MergeOptions, type MergeOutcome, planFromFiles } from './execute.ts'

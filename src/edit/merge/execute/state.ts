@@ -1,0 +1,143 @@
+/**
+ * @file A merge in the making: a folder within the output that holds the shards and a list of finished pieces. Killed at
+ * any moment, the next run of the same merge goes on there; of another merge, it begins anew.
+ */
+import { createHash } from 'node:crypto'
+import {
+  appendFileSync,
+  closeSync,
+  existsSync,
+  fsyncSync,
+  ftruncateSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeSync,
+} from 'node:fs'
+import { join } from 'node:path'
+import { explainSystemError, writeAtomically } from '../../../base/files.ts'
+import { fail } from '../../../base/index.ts'
+import type { Shard } from './layout.ts'
+
+const folderName = '.treeline-merge'
+
+/** The folder of a merge that is not finished. */
+export interface Unfinished {
+  readonly folder: string
+  /** Pieces that an earlier run has finished. */
+  readonly done: ReadonlySet<number>
+  readonly shardPath: (shard: Shard) => string
+  /** Note that a piece is in its shard. */
+  readonly finish: (piece: number) => void
+  /** Small values that pieces depend on, computed once. */
+  readonly recall: (name: string) => unknown
+  readonly remember: (name: string, value: unknown) => void
+}
+
+/** Size and time of a model's files: an input that has changed makes another merge. */
+export function fileMarks(model: string): string[] {
+  try {
+    const status = statSync(model)
+    const mark = (path: string, name: string): string => {
+      const { size, mtimeMs } = statSync(path)
+      return `${name} ${size} ${mtimeMs}`
+    }
+    if (!status.isDirectory()) return [mark(model, '')]
+    const names = readdirSync(model).filter((name) => /\.(safetensors|json|gguf|bin|pt|pth|npz)$/.test(name))
+    return names.sort().map((name) => mark(join(model, name), name))
+  } catch (error) {
+    return explainSystemError(error, `cannot read ${model}`)
+  }
+}
+
+/** A name for everything that decides the output's bytes. */
+export const fingerprint = (parts: unknown): string =>
+  createHash('sha256').update(JSON.stringify(parts)).digest('hex')
+
+/** An output folder that holds a model which is not ours to overwrite. */
+function refuseOccupied(out: string): void {
+  if (!existsSync(out)) return
+  let names: string[] = []
+  try {
+    names = readdirSync(out)
+  } catch (error) {
+    explainSystemError(error, `cannot write ${out}`)
+  }
+  if (names.includes(folderName)) return
+  const found = names.find((name) => /\.(safetensors|gguf|bin)$/.test(name) || name === 'config.json')
+  if (found)
+    fail('TL_IO', `${out}: there is a model already (${found}); choose another folder, or remove it first`)
+}
+
+/** Lines of the list that were written whole. */
+function finishedPieces(path: string): Set<number> {
+  if (!existsSync(path)) return new Set()
+  const text = readFileSync(path, 'utf8')
+  const whole = text.slice(0, text.lastIndexOf('\n') + 1)
+  return new Set(whole.split('\n').filter(Boolean).map(Number))
+}
+
+function createShard(path: string, shard: Shard): void {
+  const descriptor = openSync(path, 'w')
+  try {
+    ftruncateSync(descriptor, shard.bytes)
+    for (let at = 0; at < shard.head.byteLength; ) at += writeSync(descriptor, shard.head, at)
+  } finally {
+    closeSync(descriptor)
+  }
+}
+
+/** Begin a merge or go on with it. Throws TL_IO when the folder cannot be written or holds another model. */
+export function openUnfinished(out: string, mark: string, shards: readonly Shard[]): Unfinished {
+  refuseOccupied(out)
+  const folder = join(out, folderName)
+  const list = join(folder, 'done.txt')
+  const markFile = join(folder, 'mark.txt')
+  const shardPath = (shard: Shard): string => join(folder, shard.name)
+  const note = (name: string): string => join(folder, `${name}.json`)
+  try {
+    const isSame = existsSync(markFile) && readFileSync(markFile, 'utf8') === mark
+    if (!isSame) {
+      rmSync(folder, { recursive: true, force: true })
+      mkdirSync(folder, { recursive: true })
+      for (const shard of shards) createShard(shardPath(shard), shard)
+      writeAtomically(markFile, mark)
+    }
+    const done = finishedPieces(list)
+    // a torn last line must not run into the next
+    writeAtomically(list, [...done].map((piece) => `${piece}\n`).join(''))
+    return {
+      folder,
+      done,
+      shardPath,
+      finish: (piece) => appendFileSync(list, `${piece}\n`),
+      recall: (name) => (existsSync(note(name)) ? JSON.parse(readFileSync(note(name), 'utf8')) : undefined),
+      remember: (name, value) => writeAtomically(note(name), JSON.stringify(value)),
+    }
+  } catch (error) {
+    return explainSystemError(error, `cannot write ${out}`)
+  }
+}
+
+/** Give the finished shards their names. Those that an earlier run has renamed are left. */
+export function publishShards(out: string, unfinished: Unfinished, shards: readonly Shard[]): void {
+  try {
+    for (const shard of shards) {
+      const path = unfinished.shardPath(shard)
+      if (!existsSync(path)) continue
+      const descriptor = openSync(path, 'r+')
+      fsyncSync(descriptor)
+      closeSync(descriptor)
+      renameSync(path, join(out, shard.name))
+    }
+  } catch (error) {
+    explainSystemError(error, `cannot write ${out}`)
+  }
+}
+
+/** Remove the folder: the merge is complete. */
+export const forget = ({ folder }: Unfinished): void => rmSync(folder, { recursive: true, force: true })
