@@ -1,3 +1,2 @@
-/** @file PyTorch archives (`.pt`, `.pth`, `.bin`): opened lazily through a restricted unpickler; zip archives. */
+/** @file PyTorch archives (`.pt`, `.pth`, `.bin`): opened lazily through a restricted unpickler. */
 export { openPytorch, parsePytorch } from './read.ts'
-export { openZip, type ZipArchive, type ZipEntry } from './zip.ts'

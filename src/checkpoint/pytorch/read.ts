@@ -8,11 +8,11 @@ import { type Checkpoint, type CheckpointTensor, elements, plainTensor } from '.
 import { elementCount } from '../dtypes.ts'
 import { quoted } from '../header.ts'
 import { type ByteSource, fileSource, memorySource } from '../source.ts'
+import { readZip, readZipEntry, type ZipEntry } from '../zip.ts'
 import { flatten } from './flatten.ts'
 import { type TorchTensor, tensorHost } from './globals.ts'
 import { unpickle } from './pickle.ts'
 import { gather, lastIndex } from './strided.ts'
-import { looksLikeZip, openZip, type ZipArchive, type ZipEntry } from './zip.ts'
 
 /** A longer pickle than any list of tensors; each of its bytes may become an object. */
 const MAX_PICKLE = 1 << 26
@@ -41,14 +41,23 @@ export const parsePytorch = (bytes: Uint8Array, label = 'pytorch'): Checkpoint =
 function openSource(source: ByteSource): Checkpoint {
   const { label } = source
   checkLead(source)
-  const zip = openZip(source)
-  const { pickle, folder } = findPickle(zip, label)
-  checkByteOrder(zip, folder, label)
+  const entries = readZip(source)
+  const { pickle, folder } = findPickle(entries, label)
+  checkByteOrder(source, entries.get(`${folder}byteorder`))
   const host = tensorHost(label, pickle.size)
   // a value that is visited twice is named twice in the pickle, unless containers share their parts
-  const flat = flatten(unpickle(zip.read(pickle), host, label), label, 4 * pickle.size)
+  const flat = flatten(unpickle(readZipEntry(source, pickle), host, label), label, 4 * pickle.size)
   const tensors = new Map<string, CheckpointTensor>()
-  for (const [name, tensor] of flat.tensors) tensors.set(name, lazyTensor(zip, folder, name, tensor, label))
+  for (const [name, tensor] of flat.tensors) {
+    const file = `${folder}data/${tensor.storage.key}`
+    const entry = entries.get(file)
+    if (!entry)
+      return fail(
+        'TL_BAD_FILE',
+        `${label}: tensor ${quoted(name)}: the archive has no ${quoted(file)}, where its numbers should be`,
+      )
+    tensors.set(name, lazyTensor(source, entry, name, tensor))
+  }
   return {
     path: label,
     format: 'pytorch',
@@ -61,7 +70,7 @@ function openSource(source: ByteSource): Checkpoint {
 function checkLead(source: ByteSource): void {
   const lead = new Uint8Array(Math.min(16, source.byteLength))
   source.readInto(0, lead)
-  if (looksLikeZip(lead)) return
+  if (lead[0] === 0x50 && lead[1] === 0x4b) return
   const again =
     'open it in Python once and save it again: torch.save(torch.load(file, weights_only=True), file)'
   // protocol 2, then the long integer 0x1950a86a20f9469cfc6c
@@ -75,8 +84,11 @@ function checkLead(source: ByteSource): void {
   fail('TL_BAD_FILE', `${source.label}: does not begin as a zip archive: not a PyTorch checkpoint`)
 }
 
-function findPickle(zip: ZipArchive, label: string): { pickle: ZipEntry; folder: string } {
-  const found = [...zip.entries.values()].filter(({ name }) => /^(?:[^/]*\/)?data\.pkl$/.test(name))
+function findPickle(
+  entries: ReadonlyMap<string, ZipEntry>,
+  label: string,
+): { pickle: ZipEntry; folder: string } {
+  const found = [...entries.values()].filter(({ name }) => /^(?:[^/]*\/)?data\.pkl$/.test(name))
   const [pickle] = found
   if (!pickle || found.length > 1)
     return fail(
@@ -84,7 +96,7 @@ function findPickle(zip: ZipArchive, label: string): { pickle: ZipEntry; folder:
       `${label}: ${found.length} files data.pkl in the archive, a PyTorch checkpoint has one`,
     )
   const folder = pickle.name.slice(0, -'data.pkl'.length)
-  if (zip.entries.has(`${folder}constants.pkl`))
+  if (entries.has(`${folder}constants.pkl`))
     fail(
       'TL_UNSUPPORTED',
       `${label}: a TorchScript program (torch.jit.save): save its weights alone: torch.save(model.state_dict(), file)`,
@@ -94,33 +106,30 @@ function findPickle(zip: ZipArchive, label: string): { pickle: ZipEntry; folder:
   return { pickle, folder }
 }
 
-function checkByteOrder(zip: ZipArchive, folder: string, label: string): void {
-  const entry = zip.entries.get(`${folder}byteorder`)
+function checkByteOrder(source: ByteSource, entry: ZipEntry | undefined): void {
   if (!entry || entry.size > 16) return
-  const order = Buffer.from(zip.read(entry)).toString('utf8')
+  const order = Buffer.from(readZipEntry(source, entry)).toString('utf8')
   if (order !== 'little')
     fail(
       'TL_UNSUPPORTED',
-      `${label}: byte order ${quoted(order)}, expected "little": save it on such a machine`,
+      `${source.label}: byte order ${quoted(order)}, expected "little": save it on such a machine`,
     )
 }
 
 /** Check a view against its storage and the storage against the archive. */
 function lazyTensor(
-  zip: ZipArchive,
-  folder: string,
+  source: ByteSource,
+  entry: ZipEntry,
   name: string,
   { storage, dtype, offset, shape, strides }: TorchTensor,
-  label: string,
 ): CheckpointTensor {
   const wrong = (problem: string): never =>
-    fail('TL_BAD_FILE', `${label}: tensor ${quoted(name)}: ${problem}`)
-  const file = `${folder}data/${storage.key}`
-  const entry =
-    zip.entries.get(file) ?? wrong(`the archive has no ${quoted(file)}, where its numbers should be`)
+    fail('TL_BAD_FILE', `${source.label}: tensor ${quoted(name)}: ${problem}`)
   const storageBytes = storage.count * (storage.dtype?.bytes ?? 1)
   if (entry.size !== storageBytes)
-    wrong(`${quoted(file)} has ${entry.size} bytes, its storage of ${storage.count} takes ${storageBytes}`)
+    wrong(
+      `${quoted(entry.name)} has ${entry.size} bytes, its storage of ${storage.count} takes ${storageBytes}`,
+    )
   const capacity = Math.floor(entry.size / dtype.bytes)
   const layout = { offset, shape, strides }
   const count = elementCount(shape)
@@ -131,6 +140,6 @@ function lazyTensor(
     wrong(`${sizes}: an expanded view of ${count} elements on ${capacity}: save it with .contiguous()`)
   const { bytes } = dtype
   const header = { name, dtype: dtype.dtype, shape, byteLength: elements(shape) * bytes }
-  const read = (begin: number, end: number) => zip.read(entry, begin, end)
+  const read = (begin: number, end: number) => readZipEntry(source, entry, begin, end)
   return plainTensor(header, (begin, end) => gather(layout, bytes, begin / bytes, end / bytes, read))
 }
