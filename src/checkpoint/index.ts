@@ -1,5 +1,8 @@
 /** @file Checkpoints: every weight format behind one door, read lazily, written atomically, converted with one rounding. */
+
+export { type Adapter, type LowRankDelta, openAdapter } from './adapter.ts'
 export { type Checkpoint, type CheckpointTensor, elements, plainTensor, rangeEnd } from './checkpoint.ts'
+export { type Converted, type ConvertOptions, convertCheckpoint } from './convert.ts'
 export {
   type ConvertibleDtype,
   convertibleDtypes,
@@ -11,6 +14,7 @@ export {
 } from './convertDtype.ts'
 export { type ArrayOf, type StoredArray, type StoredDtype, storedBytes, storedDtypes } from './dtypes.ts'
 export type { SafetensorsHeader, TensorEntry } from './header.ts'
+export { type TensorNorms, tensorNorms } from './norms.ts'
 export { openNpy, openNpz } from './npy.ts'
 export { openCheckpoint } from './open.ts'
 export {

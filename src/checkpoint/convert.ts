@@ -1,0 +1,264 @@
+/** @file A checkpoint in another format or number type, tensor by tensor, rounded once; the output appears when it is complete. */
+import { existsSync, mkdirSync, readdirSync, readFileSync, realpathSync, statSync } from 'node:fs'
+import { extname, join } from 'node:path'
+import { writeAtomically } from '../base/files.ts'
+import { didYouMean, fail } from '../base/index.ts'
+import { type Checkpoint, type CheckpointTensor, elements } from './checkpoint.ts'
+import { encodeF32, isConvertible } from './convertDtype.ts'
+import { isStoredDtype, type StoredDtype } from './dtypes.ts'
+import { type GgufFile, type GgufTensor, writeGguf } from './gguf/index.ts'
+import { quoted } from './header.ts'
+import { shardedWriter } from './sharded.ts'
+import { type TensorToWrite, writeSafetensors } from './write.ts'
+
+/** Number types that floating-point tensors can be converted to, with the first magnitude that no longer fits. */
+const LIMITS: Readonly<Record<string, number>> = {
+  F64: Number.POSITIVE_INFINITY,
+  F32: Number.POSITIVE_INFINITY,
+  BF16: (2 - 2 ** -8) * 2 ** 127,
+  F16: 65_520,
+  F8_E4M3: 464 * (1 + 2 ** -23),
+  F8_E5M2: 61_440,
+}
+const FLOATS = Object.keys(LIMITS)
+
+/** Other words for the same types. */
+const ALIASES: Readonly<Record<string, string>> = {
+  FLOAT64: 'F64',
+  FLOAT32: 'F32',
+  BFLOAT16: 'BF16',
+  FLOAT16: 'F16',
+  FLOAT8_E4M3FN: 'F8_E4M3',
+  FLOAT8_E5M2: 'F8_E5M2',
+}
+
+/** `general.file_type` of a GGUF file whose matrices are of this type. */
+const GGUF_FILE_TYPES: Readonly<Record<string, number>> = { F32: 0, F16: 1, Q8_0: 7, BF16: 32 }
+
+/** Elements converted at a time. */
+const PIECE = 1 << 20
+
+/** How to convert. */
+export interface ConvertOptions {
+  /** Type for floating-point tensors, in any case, also as PyTorch says it; default: as they are, quantized ones as F32. */
+  readonly dtype?: string
+  /** Bytes of data in a shard, when the output is a folder. Default 5 GB. */
+  readonly shardSize?: number
+  /** Called before each tensor. */
+  readonly onTensor?: (tensor: CheckpointTensor, index: number) => void
+}
+
+/** What was written. */
+export interface Converted {
+  format: 'safetensors' | 'gguf' | 'folder'
+  tensors: number
+  /** How many tensors changed their type. */
+  converted: number
+  /** Names of what stands in the output folder, or the file. */
+  files: string[]
+}
+
+/** The dtype that a word means. Throws `TL_USAGE`. */
+export function parseDtype(word: string, valid: readonly string[]): string {
+  const upper = word.toUpperCase()
+  const name = ALIASES[upper] ?? upper
+  if (valid.includes(name)) return name
+  const lower = valid.map((dtype) => dtype.toLowerCase())
+  return fail(
+    'TL_USAGE',
+    `--dtype ${word}: there is no such type to convert to: ${didYouMean(word.toLowerCase(), lower)}`,
+  )
+}
+
+const isFloat = (dtype: string): boolean => FLOATS.includes(dtype)
+
+/** Type in the output. Integers and truth values stay what they are; what safetensors has no name for is decoded. */
+function targetDtype({ name, dtype }: CheckpointTensor, wanted: string | undefined): string {
+  if (isFloat(dtype)) return wanted ?? dtype
+  if (isConvertible(dtype)) return dtype
+  if (!isStoredDtype(dtype)) return wanted ?? 'F32'
+  if (wanted !== undefined)
+    fail(
+      'TL_UNSUPPORTED',
+      `tensor ${quoted(name)}: values of dtype ${dtype} cannot be converted; leave --dtype away to copy them`,
+    )
+  return dtype
+}
+
+/** A value that becomes infinite, or NaN, by the conversion is damage, not rounding. */
+function checkRange(values: Float32Array, start: number, name: string, dtype: string): void {
+  const limit = LIMITS[dtype]!
+  const isInfinityKept = dtype !== 'F8_E4M3'
+  for (let i = 0; i < values.length; i++) {
+    const magnitude = Math.abs(values[i]!)
+    if (
+      magnitude < limit ||
+      Number.isNaN(magnitude) ||
+      (isInfinityKept && magnitude === Number.POSITIVE_INFINITY)
+    )
+      continue
+    fail(
+      'TL_NOT_FINITE',
+      `tensor ${quoted(name)}: element ${start + i} is ${values[i]}, too large for ${dtype}: choose a type with a wider range, such as bf16`,
+    )
+  }
+}
+
+/** The tensor's bytes in its new type, a piece at a time; untouched when the type stays. */
+function* pieces(tensor: CheckpointTensor, dtype: string): Generator<Uint8Array> {
+  if (dtype === tensor.dtype) {
+    yield tensor.bytes()
+    return
+  }
+  const total = elements(tensor.shape)
+  for (let start = 0; start < total; start += PIECE) {
+    const values = tensor.f32(start, Math.min(PIECE, total - start))
+    checkRange(values, start, tensor.name, dtype)
+    yield encodeF32(values, dtype)
+  }
+}
+
+/** Text metadata of a safetensors file; what other formats say has no place there. */
+function textMetadata({ metadata }: Checkpoint): Record<string, string> {
+  const pairs = Object.entries(metadata).filter(
+    (pair): pair is [string, string] => typeof pair[1] === 'string',
+  )
+  const isSmall = pairs.every(([key, value]) => key.length + value.length < 100_000)
+  return { format: 'pt', ...(isSmall ? Object.fromEntries(pairs) : {}) }
+}
+
+const isFolder = (path: string): boolean => statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false
+
+/**
+ * Write `input` to `out`: a `.safetensors` file, a `.gguf` file (from GGUF only: names and hyper-parameters of other models
+ * are not translated), or a folder, which gets shards and, from a model folder, its configuration and tokenizer.
+ * Memory: one tensor. Throws `TL_USAGE`, `TL_UNSUPPORTED`, `TL_NOT_FINITE` for values too large for the type, `TL_IO`.
+ */
+export function convertCheckpoint(input: Checkpoint, out: string, options: ConvertOptions = {}): Converted {
+  if (existsSync(out) && realpathSync(out) === realpathSync(input.path))
+    fail('TL_USAGE', `${out}: this is the input itself: write the output somewhere else`)
+  const extension = isFolder(out) ? '' : extname(out).toLowerCase()
+  if (extension === '.gguf') return toGguf(input, out, options)
+  const wanted = options.dtype === undefined ? undefined : parseDtype(options.dtype, FLOATS)
+  if (extension === '.safetensors') return toFile(input, out, wanted, options)
+  if (/^\.(bin|pt|pth|npz|npy|onnx|h5|json|zip)$/.test(extension))
+    fail(
+      'TL_USAGE',
+      `${out}: cannot write ${extension}: expected a name ending in .safetensors or .gguf, or a folder`,
+    )
+  return toFolder(input, out, wanted, options)
+}
+
+function toFile(
+  input: Checkpoint,
+  out: string,
+  wanted: string | undefined,
+  { onTensor }: ConvertOptions,
+): Converted {
+  const tensors = new Map<string, TensorToWrite>()
+  let converted = 0
+  let index = 0
+  for (const tensor of input.tensors.values()) {
+    const dtype = targetDtype(tensor, wanted) as StoredDtype
+    if (dtype !== tensor.dtype) converted++
+    const data = function* () {
+      onTensor?.(tensor, index++)
+      yield* pieces(tensor, dtype)
+    }
+    tensors.set(tensor.name, { dtype, shape: tensor.shape, data })
+  }
+  writeSafetensors(out, tensors, textMetadata(input))
+  return { format: 'safetensors', tensors: tensors.size, converted, files: [out] }
+}
+
+function toFolder(
+  input: Checkpoint,
+  out: string,
+  wanted: string | undefined,
+  options: ConvertOptions,
+): Converted {
+  const { shardSize, onTensor } = options
+  const plan = [...input.tensors.values()].map((tensor) => ({ tensor, dtype: targetDtype(tensor, wanted) }))
+  mkdirSync(out, { recursive: true })
+  const copied = isFolder(input.path) ? copyCompanions(input.path, out, wanted) : []
+  const writer = shardedWriter(out, { shardSize, metadata: textMetadata(input) })
+  for (const [index, { tensor, dtype }] of plan.entries()) {
+    onTensor?.(tensor, index)
+    writer.write(tensor.name, dtype, tensor.shape, pieces(tensor, dtype))
+  }
+  const { files } = writer.finish()
+  const converted = plan.filter(({ tensor, dtype }) => tensor.dtype !== dtype).length
+  return { format: 'folder', tensors: plan.length, converted, files: [...copied, ...files] }
+}
+
+/** Larger companions are no configuration. */
+const MAX_COMPANION = 200_000_000
+
+/** Configuration, tokenizer, licence of a model folder: whatever is no weight file. The type named in the configuration follows. */
+function copyCompanions(from: string, to: string, wanted: string | undefined): string[] {
+  const copied: string[] = []
+  for (const name of readdirSync(from).sort()) {
+    const path = join(from, name)
+    const status = statSync(path, { throwIfNoEntry: false })
+    if (!status?.isFile() || status.size > MAX_COMPANION || name.startsWith('.')) continue
+    if (!/\.(json|jinja|txt|model|md)$|^(LICENSE|NOTICE)/.test(name) || name.endsWith('.index.json')) continue
+    const content = readFileSync(path)
+    writeAtomically(join(to, name), name === 'config.json' && wanted ? withDtype(content, wanted) : content)
+    copied.push(name)
+  }
+  return copied
+}
+
+/** `torch_dtype` (`dtype` in newer files) of a config.json after a conversion. */
+function withDtype(content: Buffer, dtype: string): Uint8Array | string {
+  const word = Object.keys(ALIASES)
+    .find((key) => ALIASES[key] === dtype)
+    ?.toLowerCase()
+  try {
+    const config = JSON.parse(content.toString('utf8')) as Record<string, unknown>
+    for (const key of ['torch_dtype', 'dtype']) if (typeof config[key] === 'string') config[key] = word
+    return `${JSON.stringify(config, null, 2)}\n`
+  } catch {
+    // not ours to judge: it is copied as it is
+    return content
+  }
+}
+
+function toGguf(input: Checkpoint, out: string, { dtype: word, onTensor }: ConvertOptions): Converted {
+  if (input.format !== 'gguf')
+    fail(
+      'TL_UNSUPPORTED',
+      `${out}: GGUF is written from GGUF only: tensor names and hyper-parameters of ${input.format} models are not translated`,
+    )
+  const wanted = word === undefined ? undefined : parseDtype(word, Object.keys(GGUF_FILE_TYPES))
+  const { fields } = input as GgufFile
+  const metadata = new Map(fields)
+  if (wanted !== undefined && metadata.has('general.file_type'))
+    metadata.set('general.file_type', { type: 'uint32', value: GGUF_FILE_TYPES[wanted]! })
+  let converted = 0
+  const tensors = [...input.tensors.values()].map((tensor, index): GgufTensor => {
+    const { name, shape, dtype } = tensor
+    // vectors (norms, biases) stay as they are, as llama.cpp keeps them; so do rows that are no whole number of blocks
+    const isKept = wanted === undefined || shape.length < 2 || (wanted === 'Q8_0' && shape.at(-1)! % 32 !== 0)
+    if (isKept || dtype === wanted || (isConvertible(dtype) && !isFloat(dtype)))
+      return {
+        name,
+        dtype,
+        shape,
+        bytes: () => {
+          onTensor?.(tensor, index)
+          return tensor.bytes()
+        },
+      }
+    converted++
+    const values = (start: number, count: number): Float32Array => {
+      if (start === 0) onTensor?.(tensor, index)
+      const part = tensor.f32(start, count)
+      if (wanted !== 'Q8_0') checkRange(part, start, name, wanted)
+      return part
+    }
+    return { name, dtype: wanted, shape, values }
+  })
+  writeGguf(out, tensors, metadata)
+  return { format: 'gguf', tensors: tensors.length, converted, files: [out] }
+}
