@@ -6,6 +6,7 @@ import { fail } from '../base/index.ts'
 import type { Checkpoint } from './checkpoint.ts'
 import { openGguf } from './gguf/index.ts'
 import { isNpy, openNpy, openNpz } from './npy.ts'
+import { openPytorch } from './pytorch/index.ts'
 import { isFileIn, openSafetensorsCheckpoint, openShards } from './safetensorsCheckpoint.ts'
 import { type ByteSource, fileSource } from './source.ts'
 import { readZip } from './zip.ts'
@@ -13,7 +14,7 @@ import { readZip } from './zip.ts'
 const INDEX = 'model.safetensors.index.json'
 
 /**
- * Open a weight file or a model folder: safetensors, shards with an index, GGUF, .npz, .npy. Only headers are read.
+ * Open a weight file or a model folder: safetensors, shards with an index, GGUF, PyTorch, .npz, .npy. Only headers are read.
  * Throws `TL_IO`, `TL_BAD_FILE`, `TL_UNSUPPORTED`; the message says what was found.
  */
 export function openCheckpoint(path: string): Checkpoint {
@@ -27,7 +28,7 @@ export function openCheckpoint(path: string): Checkpoint {
 }
 
 /** What a file holds, from its first bytes, and for zip archives from their entries. */
-type Kind = 'gguf' | 'npy' | 'npz' | 'index' | 'safetensors'
+type Kind = 'gguf' | 'npy' | 'npz' | 'pytorch' | 'index' | 'safetensors'
 
 function kindOf(source: ByteSource): Kind {
   const lead = Buffer.alloc(Math.min(16, source.byteLength))
@@ -35,6 +36,8 @@ function kindOf(source: ByteSource): Kind {
   if (lead.subarray(0, 4).toString('latin1') === 'GGUF') return 'gguf'
   if (isNpy(lead)) return 'npy'
   if (lead.length >= 4 && lead.readUInt32LE(0) === 0x04034b50) return zipKind(source)
+  // older PyTorch files are bare pickles; the reader says what to do with them
+  if (lead[0] === 0x80 && lead[1]! <= 5 && lead[8] !== 0x7b) return 'pytorch'
   // safetensors begins with the length of its header, a JSON index with a brace
   if (lead[8] !== 0x7b && /^\s*\{/.test(lead.toString('latin1'))) return 'index'
   return 'safetensors'
@@ -43,7 +46,11 @@ function kindOf(source: ByteSource): Kind {
 function zipKind(source: ByteSource): Kind {
   const names = [...readZip(source).keys()]
   if (names.length > 0 && names.every((name) => name.endsWith('.npy'))) return 'npz'
-  return fail('TL_UNSUPPORTED', `${source.label}: a zip archive that is not one of NumPy (.npz)`)
+  if (names.some((name) => name === 'data.pkl' || name.endsWith('/data.pkl'))) return 'pytorch'
+  return fail(
+    'TL_UNSUPPORTED',
+    `${source.label}: a zip archive that is neither of PyTorch nor of NumPy (.npz)`,
+  )
 }
 
 function openFile(path: string): Checkpoint {
@@ -61,6 +68,8 @@ function openFile(path: string): Checkpoint {
       return openNpy(path)
     case 'npz':
       return openNpz(path)
+    case 'pytorch':
+      return openPytorch(path)
     case 'index':
       return openShards(path, path)
     case 'safetensors':

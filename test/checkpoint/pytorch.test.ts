@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { TreelineError } from '../../src/base/index.ts'
+import { openCheckpoint } from '../../src/checkpoint/open.ts'
 import { openPytorch, parsePytorch } from '../../src/checkpoint/pytorch/index.ts'
 
 const fixture = (name: string) => new URL(`../fixtures/${name}`, import.meta.url).pathname
@@ -139,6 +140,16 @@ describe('files of torch.save', () => {
     const lone = parsePytorch(decode(expected.lone)).tensors
     expect([...lone.keys()]).toEqual(['tensor'])
     expect(hex(lone.get('tensor')!.bytes())).toBe(expected.tensors['views.whole']!.hex)
+  })
+})
+
+describe('openCheckpoint', () => {
+  it('knows a PyTorch archive, and older ones, by their first bytes', () => {
+    const file = openCheckpoint(fixture('pytorch.pt'))
+    expect([file.format, file.tensors.size]).toEqual(['pytorch', Object.keys(expected.tensors).length])
+    file.close()
+    writeFileSync(join(folder, 'model.bin'), decode(expected.legacy))
+    expect(refusal(() => openCheckpoint(folder))).toMatch(/TL_UNSUPPORTED .*from before 1\.6/)
   })
 })
 
