@@ -1,11 +1,15 @@
 /** @file The program `treeline`: its commands, and the way from an argument list to an exit code. */
 import { Command } from 'commander'
 import { collectCommand } from './commands/collect.ts'
+import { convertCommand } from './commands/convert.ts'
 import { dataCommand } from './commands/data.ts'
 import { doctorCommand } from './commands/doctor.ts'
 import { exportCommand } from './commands/export.ts'
 import { grammarCommand } from './commands/grammar/index.ts'
+import { inspectCommand } from './commands/inspect.ts'
+import { linesCommand } from './commands/lines.ts'
 import { listCommand } from './commands/list.ts'
+import { mergeCommand } from './commands/merge.ts'
 import { reportCommand } from './commands/report.ts'
 import { runCommand } from './commands/run.ts'
 import { sweepCommand } from './commands/sweep.ts'
@@ -24,7 +28,11 @@ const commands = [
   reportCommand,
   grammarCommand,
   dataCommand,
+  inspectCommand,
+  convertCommand,
   exportCommand,
+  mergeCommand,
+  linesCommand,
   doctorCommand,
 ]
 
