@@ -4,9 +4,9 @@
  */
 import { define, numberOf } from './define.ts'
 import { density, lambda, weight } from './parameters.ts'
-import { votedSum } from './taskArithmetic.ts'
 import type { MergeMethod, Parameters, Preparation } from './types.ts'
 import { f32, scaleInPlace } from './vectors.ts'
+import { votedSum } from './vote.ts'
 
 const half = 2 ** 16
 

@@ -37,20 +37,31 @@ export function withoutOutliers(delta: Float32Array, density: number, gamma: num
   return keepRanks(delta, smallest, smallest + left)
 }
 
-/** Each element with the probability that `chance` gives for its index. */
-function keepWithChance(delta: Float32Array, chance: (index: number) => number, key: Key): Float32Array {
+/**
+ * Each element with its probability, a number for all or one for each. A byte of randomness decides 255 times of 256; only
+ * where it equals the first byte of the probability are more bits drawn, so the probabilities are exact to 2⁻³¹.
+ */
+function keepAtRandom(delta: Float32Array, chances: number | Float32Array, key: Key): Float32Array {
   const out = new Float32Array(delta.length)
   for (let start = 0; start < out.length; start += block) {
     const size = Math.min(block, out.length - start)
-    const draws = random.sampleUniform(random.foldIn(key, start / block), size)
-    for (let i = 0; i < size; i++) if (draws[i]! < chance(start + i)) out[start + i] = delta[start + i]!
+    const words = random.sampleBits(random.foldIn(key, start / block), Math.ceil(size / 4))
+    const bytes = new Uint8Array(words.buffer)
+    const closer = random.foldIn(key, 2 ** 31 + start / block)
+    for (let i = 0; i < size; i++) {
+      const chance = (typeof chances === 'number' ? chances : chances[start + i]!) * 256
+      const byte = bytes[i]!
+      const rest = chance - byte
+      if (rest >= 1 || (rest > 0 && random.sampleUniform(random.foldIn(closer, i), 1)[0]! < rest))
+        out[start + i] = delta[start + i]!
+    }
   }
   return out
 }
 
 /** Each element with probability `density`, independently. */
 export const atRandom = (delta: Float32Array, density: number, key: Key): Float32Array =>
-  keepWithChance(delta, () => density, key)
+  keepAtRandom(delta, density, key)
 
 /** Ranks 0 … n − 1 of magnitudes; of equal ones the first has the lower rank. */
 function ranksOf(magnitudes: Float32Array): Uint32Array {
@@ -108,6 +119,5 @@ export function byRankAtRandom(
       'TL_BAD_ARGUMENT',
       `della: density ± epsilon: expected both within (0, 1), got ${density} ± ${epsilon}; lower epsilon`,
     )
-  const chances = rankProbabilities(delta, shape, density, epsilon)
-  return keepWithChance(delta, (i) => chances[i]!, key)
+  return keepAtRandom(delta, rankProbabilities(delta, shape, density, epsilon), key)
 }

@@ -8,6 +8,7 @@ import { density, inert, lambda, weight } from './parameters.ts'
 import { atRandom, byMagnitude, byRankAtRandom, matchL1, withoutOutliers } from './sparsify.ts'
 import type { MergeMethod, ParameterSpec, Parameters } from './types.ts'
 import { addScaled, difference, f32, scaleInPlace } from './vectors.ts'
+import { votedSum } from './vote.ts'
 
 type Sparsify = (delta: Float32Array, parameters: Parameters, input: Ready, model: number) => Float32Array
 
@@ -45,31 +46,6 @@ function plainSum(input: Ready, sparsify: Sparsify | undefined): { mixed: Float3
     divisor = f32(divisor + f32(numberOf(parameters, 'weight')))
   }
   return { mixed, divisor: Math.abs(divisor) < 1e-8 ? 1 : divisor }
-}
-
-/** Σ wᵢ δᵢ over the models whose wᵢ δᵢ has the sign of the sum (≥ 0 counts as +), divided by Σ wᵢ of those if asked. */
-export function votedSum(
-  deltas: readonly Float32Array[],
-  weights: readonly number[],
-  normalize: boolean,
-): Float32Array {
-  const mixed = new Float32Array(deltas[0]!.length)
-  for (let i = 0; i < mixed.length; i++) {
-    let total = 0
-    for (let m = 0; m < deltas.length; m++) total = f32(total + deltas[m]![i]!)
-    const positive = total >= 0
-    let agreed = 0
-    let divisor = 0
-    for (let m = 0; m < deltas.length; m++) {
-      const x = deltas[m]![i]!
-      if (positive ? x > 0 : x < 0) {
-        agreed = f32(agreed + x)
-        divisor = f32(divisor + weights[m]!)
-      }
-    }
-    mixed[i] = normalize && divisor !== 0 ? agreed / divisor : agreed
-  }
-  return mixed
 }
 
 /** The combined task vector before λ. */
