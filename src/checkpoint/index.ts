@@ -13,10 +13,21 @@ export {
   roundHalfEven,
 } from './convertDtype.ts'
 export { type ArrayOf, type StoredArray, type StoredDtype, storedBytes, storedDtypes } from './dtypes.ts'
+export {
+  encodeGguf,
+  type GgufField,
+  type GgufFile,
+  type GgufMetadata,
+  type GgufTensor,
+  openGguf,
+  parseGguf,
+  writeGguf,
+} from './gguf/index.ts'
 export type { SafetensorsHeader, TensorEntry } from './header.ts'
 export { type TensorNorms, tensorNorms } from './norms.ts'
 export { openNpy, openNpz } from './npy.ts'
 export { openCheckpoint } from './open.ts'
+export { openPytorch, parsePytorch } from './pytorch/index.ts'
 export {
   openSafetensors,
   parseSafetensors,
