@@ -7,7 +7,9 @@ import { doctorCommand } from './commands/doctor.ts'
 import { exportCommand } from './commands/export.ts'
 import { grammarCommand } from './commands/grammar/index.ts'
 import { inspectCommand } from './commands/inspect.ts'
+import { linesCommand } from './commands/lines.ts'
 import { listCommand } from './commands/list.ts'
+import { mergeCommand } from './commands/merge.ts'
 import { reportCommand } from './commands/report.ts'
 import { runCommand } from './commands/run.ts'
 import { sweepCommand } from './commands/sweep.ts'
@@ -29,6 +31,8 @@ const commands = [
   inspectCommand,
   convertCommand,
   exportCommand,
+  mergeCommand,
+  linesCommand,
   doctorCommand,
 ]
 

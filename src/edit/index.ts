@@ -22,6 +22,7 @@ export { type MergeConfig, parseMergeConfig } from './merge/config/index.ts'
 export {
   assertPlan,
   executeMerge,
+  linesFactors,
   type MergeOptions,
   type MergeOutcome,
   planFromFiles,

@@ -5,7 +5,7 @@ import { writeAtomically } from '../../../base/files.ts'
 import { fail } from '../../../base/index.ts'
 import { mapInWorkers } from '../../../base/workers.ts'
 import { type Checkpoint, openCheckpoint } from '../../../checkpoint/index.ts'
-import { autoAlpha, linesPlan } from '../../lines/index.ts'
+import { autoAlpha, type LinesRow, linesPlan } from '../../lines/index.ts'
 import type { MergeConfig } from '../config/index.ts'
 import { mergeMethods, type Parameters } from '../methods/index.ts'
 import {
@@ -61,11 +61,20 @@ export function planFromFiles(
       heads.set(model, checkpoint.tensors)
     }
     const plan = planMerge(config, heads, { lenient })
+    // a model whose layers cannot be told is refused here, whatever α will be
+    if (plan.lines) linesFactors(plan, 0)
     return { ...plan, problems: [...plan.problems, ...companionProblems(config)] }
   } finally {
     for (const checkpoint of opened) checkpoint.close()
   }
 }
+
+/** The layer and LiNeS factor of every tensor of a plan with `lines`, at this α. Throws as `linesPlan` does. */
+export const linesFactors = (plan: MergePlan, alpha: number): LinesRow[] =>
+  linesPlan(
+    plan.tensors.filter(({ action }) => action === 'merge').map(({ name }) => name),
+    { alpha, beta: plan.lines!.beta },
+  )
 
 /** Throw the plan's problems as one error: the first in full, and how many others there are. */
 export function assertPlan({ problems }: MergePlan): void {

@@ -1,2 +1,9 @@
 /** @file Carrying out merges. */
-export { assertPlan, executeMerge, type MergeOptions, type MergeOutcome, planFromFiles } from './execute.ts'
+export {
+  assertPlan,
+  executeMerge,
+  linesFactors,
+  type MergeOptions,
+  type MergeOutcome,
+  planFromFiles,
+} from './execute.ts'

@@ -1,0 +1,87 @@
+/** @file `treeline lines`: scale what fine-tuning has changed by depth, so that the first layers stay general. */
+import { Command, Option } from 'commander'
+import { fail } from '../../base/index.ts'
+import type { Io } from '../io.ts'
+import { examples, integerOption, jsonOption, quietOption } from '../options.ts'
+import { carryOut } from './merge.ts'
+
+interface LinesFlags {
+  alpha: number
+  beta?: number
+  dtype?: string
+  threads?: number
+  json?: boolean
+  quiet?: boolean
+}
+
+function numberOption(flags: string, description: string): Option {
+  const name = flags.split(' ')[0]!
+  return new Option(flags, description).argParser((word: string) => {
+    const value = Number(word)
+    if (word.trim() === '' || !Number.isFinite(value))
+      fail('TL_USAGE', `${name}: expected a number, got ${word}`)
+    return value
+  })
+}
+
+/** The same as a configuration file: what the model card will say. */
+export function linesRecipe(
+  base: string,
+  tuned: string,
+  alpha: number,
+  beta: number,
+  dtype?: string,
+): string {
+  const quoted = JSON.stringify
+  return [
+    '# θ_base + λ (θ_tuned − θ_base), λ from α at the first layer to α + β at the last',
+    'merge_method: passthrough',
+    `models: [{ model: ${quoted(tuned)} }]`,
+    `lines: { alpha: ${alpha}, beta: ${beta}, base: ${quoted(base)} }`,
+    ...(dtype === undefined ? [] : [`dtype: ${dtype}`]),
+    '',
+  ].join('\n')
+}
+
+/** The command. */
+export const linesCommand = (io: Io): Command =>
+  new Command('lines')
+    .description(
+      'LiNeS: scale the change from BASE to TUNED by depth, from alpha at the first layer to alpha + beta',
+    )
+    .argument('<base>', 'the model before fine-tuning')
+    .argument('<tuned>', 'the model after it')
+    .argument('<out>', 'the folder of the new model')
+    .addOption(
+      numberOption(
+        '--alpha <number>',
+        'the share of the change that the first layer keeps',
+      ).makeOptionMandatory(),
+    )
+    .addOption(numberOption('--beta <number>', 'what the last layer keeps beyond alpha (default: 1 − alpha)'))
+    .addOption(
+      new Option('--dtype <type>', 'number type of the output (default: that of TUNED)').choices([
+        'float32',
+        'bfloat16',
+        'float16',
+      ]),
+    )
+    .addOption(integerOption('--threads <n>', 'worker threads (default: all cores, at most 8)', 1, 1024))
+    .addOption(jsonOption())
+    .addOption(quietOption())
+    .addHelpText(
+      'after',
+      examples([
+        'treeline lines base tuned scaled --alpha 0.3',
+        'the last layer as fine-tuned, the first at 0.3',
+      ]),
+    )
+    .action(async (base: string, tuned: string, out: string, flags: LinesFlags) => {
+      const edit = await import('../../edit/index.ts')
+      const { alpha, beta = 1 - alpha, dtype, threads } = flags
+      const config = edit.parseMergeConfig(
+        linesRecipe(base, tuned, alpha, beta, dtype),
+        'the recipe of lines',
+      )
+      await carryOut(edit, config, out, threads === undefined ? {} : { threads }, flags, io)
+    })

@@ -1,0 +1,169 @@
+/** @file `treeline merge`: merges as mergekit's configuration files describe them. */
+import { readFileSync } from 'node:fs'
+import { Command } from 'commander'
+import { explainSystemError } from '../../base/files.ts'
+import { bytes, duration } from '../../base/index.ts'
+import type { MergeConfig, MergeOptions, MergeOutcome, MergePlan } from '../../edit/index.ts'
+import { interruption } from '../interrupt.ts'
+import type { Io } from '../io.ts'
+import { examples, integerOption, jsonOption, quietOption } from '../options.ts'
+import { makeDisplay } from '../progress.ts'
+
+interface MergeFlags {
+  dryRun?: boolean
+  explain?: boolean
+  lenient?: boolean
+  threads?: number
+  seed: number
+  shardSize: number
+  json?: boolean
+  quiet?: boolean
+}
+
+type Edit = typeof import('../../edit/index.ts')
+
+const json = (value: unknown): string => `${JSON.stringify(value, null, 2)}\n`
+
+/** Merge with progress, messages and the result on the right streams. */
+export async function carryOut(
+  edit: Edit,
+  config: MergeConfig,
+  out: string,
+  options: Omit<MergeOptions, 'signal' | 'onProgress'>,
+  flags: { json?: boolean; quiet?: boolean },
+  io: Io,
+): Promise<void> {
+  const display = makeDisplay('merge', io, flags.quiet)
+  const interrupt = interruption(() => display.line('stopping; the same command goes on from here'))
+  const begun = performance.now()
+  const rate = (done: number): string => `${bytes(Math.round(done / ((performance.now() - begun) / 1000)))}/s`
+  let first: number | undefined
+  let outcome: MergeOutcome
+  try {
+    outcome = await edit.executeMerge(config, out, {
+      ...options,
+      signal: interrupt.signal,
+      onProgress({ phase, done, total }) {
+        if (phase === 'measure') return display.update({ done, total, detail: 'measuring norms for alpha' })
+        first ??= done
+        display.update({ done, total, detail: `${bytes(done)} of ${bytes(total)} · ${rate(done - first)}` })
+      },
+    })
+  } finally {
+    display.end()
+    interrupt.stop()
+  }
+  const seconds = (performance.now() - begun) / 1000
+  if (!flags.quiet) for (const warning of outcome.warnings) io.err(`warning: ${warning}\n`)
+  if (flags.json) {
+    io.out(json({ ...outcome, seconds }))
+    return
+  }
+  const { tensors, lines, resumed, files } = outcome
+  const scaled = lines ? `, LiNeS α = ${Number(lines.alpha.toPrecision(4))}, β = ${lines.beta}` : ''
+  const count = `${tensors} tensors, ${bytes(outcome.bytes)} in ${files.length} file${files.length === 1 ? '' : 's'}`
+  io.out(`${out}: ${count}${scaled}; ${duration(seconds)}${resumed ? ' (resumed)' : ''}\n`)
+}
+
+/** Parameters as `weight 0.5, density 0.3`. */
+const parameterText = (parameters: Readonly<Record<string, unknown>>): string =>
+  Object.entries(parameters)
+    .map(
+      ([name, value]) =>
+        `${name} ${typeof value === 'number' ? Number(value.toPrecision(4)) : String(value)}`,
+    )
+    .join(', ')
+
+/** One line for each tensor: its layer, its factor, and the parameters of every model. */
+function explain(edit: Edit, plan: MergePlan, io: Io): void {
+  const alpha = plan.lines?.alpha === 'auto' ? undefined : plan.lines?.alpha
+  const rows = new Map(plan.lines ? edit.linesFactors(plan, alpha ?? 0).map((row) => [row.name, row]) : [])
+  for (const tensor of plan.tensors) {
+    const row = rows.get(tensor.name)
+    const place = tensor.depth ? `layer ${tensor.depth.layer + 1} of ${tensor.depth.count}` : 'outside layers'
+    const factor = row
+      ? `factor ${alpha === undefined ? 'α + ' : ''}${Number(row.factor.toPrecision(4))}`
+      : ''
+    const inputs = [...(tensor.base ? [tensor.base] : []), ...tensor.models].map(({ model, parameters }) =>
+      [model, parameterText(parameters)].filter(Boolean).join(': '),
+    )
+    const what = [
+      place,
+      factor,
+      tensor.action === 'copy' ? 'copied' : parameterText(tensor.parameters),
+      ...inputs,
+    ]
+    io.out(
+      `${tensor.name} [${tensor.shape.join(', ')}] ${tensor.dtype}  ${what.filter(Boolean).join('; ')}\n`,
+    )
+  }
+}
+
+function showPlan(edit: Edit, config: MergeConfig, plan: MergePlan, flags: MergeFlags, io: Io): void {
+  if (flags.json) {
+    io.out(json(plan))
+    return
+  }
+  if (flags.explain) explain(edit, plan, io)
+  const { tensors, problems, warnings, outputBytes, method } = plan
+  const types = [...new Set(tensors.map(({ dtype }) => dtype))].join(', ')
+  io.out(
+    `${method} of ${config.models.join(', ')}: ${tensors.length} tensors of ${types}, ${bytes(outputBytes)}\n`,
+  )
+  for (const warning of warnings) io.out(`warning: ${warning}\n`)
+  for (const problem of problems) io.out(`problem: ${problem}\n`)
+  if (problems.length === 0) io.out('nothing stands against it\n')
+}
+
+function readText(path: string): string {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (error) {
+    return explainSystemError(error, `cannot read ${path}`)
+  }
+}
+
+/** The command. */
+export const mergeCommand = (io: Io): Command =>
+  new Command('merge')
+    .description('merge models as a mergekit configuration says; an interrupted merge goes on where it was')
+    .argument(
+      '<config>',
+      'a YAML file: merge_method, models or slices, parameters, dtype, lines … (docs/merge-config.md)',
+    )
+    .argument('<out>', 'the folder of the new model')
+    .option('--dry-run', 'only the plan, from headers: tensors, sizes, and everything that does not fit')
+    .option('--explain', 'with --dry-run: the layer, factor and parameters of every tensor')
+    .option('--lenient', 'unknown keys, keys without effect and missing tensors are warnings; NaN may pass')
+    .addOption(integerOption('--threads <n>', 'worker threads (default: all cores, at most 8)', 1, 1024))
+    .addOption(integerOption('--seed <n>', 'randomness of dare and della', 0, 0xffff_ffff).default(0))
+    .addOption(
+      integerOption(
+        '--shard-size <bytes>',
+        'bytes of weights in each file of the output',
+        1,
+        Number.MAX_SAFE_INTEGER,
+      ).default(5e9, '5 GB'),
+    )
+    .addOption(jsonOption())
+    .addOption(quietOption())
+    .addHelpText(
+      'after',
+      examples(
+        ['treeline merge merge.yaml merged --dry-run', 'what it would do, and what stands against it'],
+        ['treeline merge merge.yaml merged', 'do it; the same command goes on after any interruption'],
+      ),
+    )
+    .action(async (path: string, out: string, flags: MergeFlags) => {
+      const edit = await import('../../edit/index.ts')
+      const { lenient = false, threads, seed, shardSize } = flags
+      const config = edit.parseMergeConfig(readText(path), path, { lenient })
+      if (flags.dryRun) {
+        const plan = edit.planFromFiles(config, { lenient })
+        showPlan(edit, config, plan, flags, io)
+        edit.assertPlan(plan)
+        return
+      }
+      const options = { lenient, seed, shardSize, ...(threads === undefined ? {} : { threads }) }
+      await carryOut(edit, config, out, options, flags, io)
+    })

@@ -1,0 +1,187 @@
+/** @file `treeline merge` and `treeline lines` as scripts meet them: results, plans, and one line for every mistake. */
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import pc from 'picocolors'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { readSafetensors, writeSafetensors } from '../../src/checkpoint/index.ts'
+import { main } from '../../src/cli/program.ts'
+
+const root = mkdtempSync(join(tmpdir(), 'treeline-merge-cli-'))
+const at = (name: string): string => join(root, name)
+afterAll(() => rmSync(root, { recursive: true, force: true }))
+
+/** The program in this process, with its streams caught. */
+async function treeline(...words: string[]): Promise<{ code: number; out: string; err: string }> {
+  let [out, err] = ['', '']
+  const code = await main(words, {
+    out: (text) => (out += text),
+    err: (text) => (err += text),
+    terminal: false,
+    columns: () => 80,
+    colors: pc.createColors(false),
+    env: {},
+  })
+  return { code, out, err }
+}
+
+const layers = 3
+/** Each layer holds one vector; all values of a model are `value`. */
+function writeModel(name: string, value: number): string {
+  mkdirSync(at(name), { recursive: true })
+  const tensor = (size: number) =>
+    ({ dtype: 'F32', shape: [size], data: new Float32Array(size).fill(value) }) as const
+  writeSafetensors(join(at(name), 'model.safetensors'), {
+    'model.embed_tokens.weight': tensor(2),
+    ...Object.fromEntries(
+      Array.from({ length: layers }, (_, i) => [`model.layers.${i}.mlp.up_proj.weight`, tensor(3)]),
+    ),
+    'model.norm.weight': tensor(2),
+  })
+  writeFileSync(join(at(name), 'config.json'), JSON.stringify({ num_hidden_layers: layers }))
+  return at(name)
+}
+const written = (name: string, text: string): string => {
+  writeFileSync(at(name), text)
+  return at(name)
+}
+const firstValue = (folder: string, tensor: string): number =>
+  (readSafetensors(join(folder, 'model.safetensors')).tensors.get(tensor)!.data as Float32Array)[0]!
+
+beforeAll(() => {
+  writeModel('zero', 0)
+  writeModel('one', 1)
+})
+const linear = () =>
+  `merge_method: linear\nmodels:\n- {model: ${at('zero')}, parameters: {weight: 1}}\n- {model: ${at('one')}, parameters: {weight: 3}}\n`
+
+describe('treeline merge', () => {
+  it('merges, and says what it wrote', async () => {
+    const { code, out } = await treeline(
+      'merge',
+      written('m.yaml', linear()),
+      at('merged'),
+      '--json',
+      '--quiet',
+    )
+    expect(code).toBe(0)
+    expect(JSON.parse(out)).toMatchObject({
+      tensors: 5,
+      bytes: 52,
+      files: ['model.safetensors'],
+      resumed: false,
+    })
+    expect(firstValue(at('merged'), 'model.norm.weight')).toBe(0.75)
+    expect(JSON.parse(readFileSync(join(at('merged'), 'config.json'), 'utf8'))).toMatchObject({
+      num_hidden_layers: layers,
+    })
+  })
+
+  it('--dry-run writes nothing; --explain shows layers and parameters', async () => {
+    const { code, out } = await treeline(
+      'merge',
+      written('m.yaml', linear()),
+      at('dry'),
+      '--dry-run',
+      '--explain',
+    )
+    expect(code).toBe(0)
+    expect(out).toContain('model.layers.1.mlp.up_proj.weight [3] F32  layer 2 of 3; normalize true;')
+    expect(out).toContain(`${at('one')}: weight 3`)
+    expect(out).toContain('5 tensors of F32, 52 B')
+    expect(existsSync(at('dry'))).toBe(false)
+  })
+
+  it('a plan that cannot be: all problems on standard output, exit 1', async () => {
+    writeModel('other', 0)
+    writeSafetensors(join(at('other'), 'model.safetensors'), {
+      'model.embed_tokens.weight': { dtype: 'F32', shape: [4], data: new Float32Array(4) },
+    })
+    const text = linear().replace(at('one'), at('other'))
+    const { code, out, err } = await treeline('merge', written('m.yaml', text), at('dry'), '--dry-run')
+    expect(code).toBe(1)
+    expect(err).toMatch(/^treeline: .*\n$/)
+    expect(`${out}${err}`).toMatch(/layers in model\.layers/)
+  })
+
+  it.each([
+    ['normalise: true\n', 2, /m\.yaml:5: unknown key "normalise" in the configuration.*\n$/],
+    [
+      'parameters: {normalise: true}\n',
+      2,
+      /m\.yaml:5: unknown parameter "normalise" of linear: did you mean "normalize"/,
+    ],
+    ['dtype: [1]\n', 2, /m\.yaml:5: dtype: expected a text, got \[1\]/],
+  ])('one line for %s', async (more, exit, message) => {
+    const { code, err } = await treeline('merge', written('m.yaml', linear() + more), at('never'))
+    expect([code, err.split('\n').length]).toEqual([exit, 2])
+    expect(err).toMatch(message)
+    expect(existsSync(at('never'))).toBe(false)
+  })
+
+  it('--lenient warns and goes on', async () => {
+    const { code, err } = await treeline(
+      'merge',
+      written('m.yaml', `${linear()}normalise: true\n`),
+      at('lenient'),
+      '--lenient',
+    )
+    expect(code).toBe(0)
+    expect(err).toContain('warning: ')
+    expect(err).toContain('m.yaml:5: unknown key "normalise"')
+  })
+
+  it('a file that is not there, a model that is not there', async () => {
+    expect((await treeline('merge', at('none.yaml'), at('x'))).err).toMatch(
+      /cannot read .*none\.yaml: no such file/,
+    )
+    const { code, err } = await treeline(
+      'merge',
+      written('m.yaml', linear().replace(at('one'), at('gone'))),
+      at('x'),
+    )
+    expect([code, err.trim()]).toEqual([
+      1,
+      expect.stringMatching(/cannot read .*gone: no such file or folder/),
+    ])
+  })
+})
+
+describe('treeline lines', () => {
+  it('scales the change by depth; what lies outside the layers gets alpha', async () => {
+    const { code, out } = await treeline('lines', at('zero'), at('one'), at('scaled'), '--alpha', '0.25')
+    expect([code, out]).toEqual([0, expect.stringContaining('LiNeS α = 0.25, β = 0.75')])
+    const values = [
+      'embed_tokens',
+      'layers.0.mlp.up_proj',
+      'layers.1.mlp.up_proj',
+      'layers.2.mlp.up_proj',
+      'norm',
+    ].map((name) => firstValue(at('scaled'), `model.${name}.weight`))
+    expect(values).toEqual([0.25, 0.25, 0.625, 1, 0.25])
+    expect(readFileSync(join(at('scaled'), 'README.md'), 'utf8')).toContain(
+      'lines: { alpha: 0.25, beta: 0.75',
+    )
+  })
+
+  it('α = 1, β = 0 is the tuned model, α = β = 0 the base, bit for bit', async () => {
+    const random = Float32Array.from({ length: 2 }, (_, i) => Math.fround(Math.sin(i + 1) * 1e-3))
+    writeModel('tuned', 1e3)
+    const tensors = readSafetensors(join(at('tuned'), 'model.safetensors')).tensors
+    writeSafetensors(
+      join(at('tuned'), 'model.safetensors'),
+      new Map([...tensors, ['model.norm.weight', { dtype: 'F32', shape: [2], data: random }]]),
+    )
+    writeModel('far', 12345.678)
+    await treeline('lines', at('far'), at('tuned'), at('same'), '--alpha', '1', '--beta', '0')
+    expect(firstValue(at('same'), 'model.norm.weight')).toBe(random[0])
+    await treeline('lines', at('far'), at('tuned'), at('back'), '--alpha', '0', '--beta', '0')
+    expect(firstValue(at('back'), 'model.norm.weight')).toBe(Math.fround(12345.678))
+  })
+
+  it('wants alpha, a number', async () => {
+    expect((await treeline('lines', at('zero'), at('one'), at('y'))).code).toBe(2)
+    const { code, err } = await treeline('lines', at('zero'), at('one'), at('y'), '--alpha', 'auto')
+    expect([code, err]).toEqual([2, expect.stringContaining('--alpha: expected a number, got auto')])
+  })
+})
