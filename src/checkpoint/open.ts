@@ -12,6 +12,7 @@ import { type ByteSource, fileSource } from './source.ts'
 import { readZip } from './zip.ts'
 
 const INDEX = 'model.safetensors.index.json'
+const OLD_INDEX = 'pytorch_model.bin.index.json'
 
 /**
  * Open a weight file or a model folder: safetensors, shards with an index, GGUF, PyTorch, .npz, .npy. Only headers are read.
@@ -53,7 +54,7 @@ function zipKind(source: ByteSource): Kind {
   )
 }
 
-function openFile(path: string): Checkpoint {
+function openFile(path: string, mayBeIndex = true): Checkpoint {
   const source = fileSource(path)
   let kind: Kind
   try {
@@ -61,6 +62,7 @@ function openFile(path: string): Checkpoint {
   } finally {
     source.close()
   }
+  if (kind === 'index' && !mayBeIndex) fail('TL_BAD_FILE', `${path}: an index where a shard was expected`)
   switch (kind) {
     case 'gguf':
       return openGguf(path)
@@ -71,10 +73,15 @@ function openFile(path: string): Checkpoint {
     case 'pytorch':
       return openPytorch(path)
     case 'index':
-      return openShards(path, path)
+      return openShards(path, path, openShard)
     case 'safetensors':
       return openSafetensorsCheckpoint(path)
   }
+}
+
+/** One shard, which cannot be an index again. */
+function openShard(path: string): Checkpoint {
+  return openFile(path, false)
 }
 
 /** The weights of a model folder, as Hugging Face names them; any other single weight file of the folder otherwise. */
@@ -87,6 +94,8 @@ function openFolder(path: string): Checkpoint {
     )
   if (hasIndex) return openShards(join(path, INDEX), path)
   if (hasFile) return { ...openFile(join(path, 'model.safetensors')), path }
+  if (isFileIn(path, 'pytorch_model.bin')) return { ...openFile(join(path, 'pytorch_model.bin')), path }
+  if (isFileIn(path, OLD_INDEX)) return openShards(join(path, OLD_INDEX), path, openShard)
   if (isFileIn(path, 'adapter_config.json'))
     fail(
       'TL_UNSUPPORTED',

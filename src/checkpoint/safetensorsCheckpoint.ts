@@ -114,13 +114,18 @@ const few = (name: string, tensors: ReadonlyMap<string, unknown>): string =>
 
 /**
  * All shards that an index names, opened together; tensors in the order of the index. Every header is read and must agree
- * with the index. Metadata: that of the shards where they agree, and the index's own. Throws `TL_BAD_FILE`, `TL_IO`.
+ * with the index. Metadata: that of the shards where they agree, and the index's own. `open` reads one shard: safetensors,
+ * or PyTorch archives for `pytorch_model.bin.index.json`. Throws `TL_BAD_FILE`, `TL_IO`.
  */
-export function openShards(indexPath: string, path = dirname(indexPath)): Checkpoint {
+export function openShards(
+  indexPath: string,
+  path = dirname(indexPath),
+  open: (path: string) => Checkpoint = openSafetensorsCheckpoint,
+): Checkpoint {
   const index = readShardIndex(indexPath)
-  const files: SafetensorsFile[] = []
+  const opened: Checkpoint[] = []
   const close = (): void => {
-    for (const file of files) file.close()
+    for (const shard of opened) shard.close()
   }
   try {
     const found = new Map<string, CheckpointTensor>()
@@ -129,15 +134,15 @@ export function openShards(indexPath: string, path = dirname(indexPath)): Checkp
       const shardPath = join(dirname(indexPath), shard)
       if (!existsSync(shardPath))
         fail('TL_IO', `${indexPath}: shard ${shard} is missing: download it, or check ${dirname(indexPath)}`)
-      const file = openSafetensors(shardPath)
-      files.push(file)
-      const tensors = tensorsOf(file)
-      checkShard(index, shard, tensors)
-      for (const [name, tensor] of tensors) found.set(name, tensor)
-      Object.assign(metadata, file.metadata)
+      const checkpoint = open(shardPath)
+      opened.push(checkpoint)
+      checkShard(index, shard, checkpoint.tensors)
+      for (const [name, tensor] of checkpoint.tensors) found.set(name, tensor)
+      Object.assign(metadata, checkpoint.metadata)
     }
     const tensors = new Map([...index.shardOf.keys()].map((name) => [name, found.get(name)!]))
-    const format = `safetensors (${files.length} ${files.length === 1 ? 'shard' : 'shards'})`
+    const kind = opened[0]?.format ?? 'safetensors'
+    const format = `${kind} (${opened.length} ${opened.length === 1 ? 'shard' : 'shards'})`
     return { path, format, tensors, metadata: { ...metadata, ...index.metadata }, close }
   } catch (error) {
     close()

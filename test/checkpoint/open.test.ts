@@ -249,7 +249,7 @@ describe('the sharded writer', () => {
           expect(sum).toBe(bytes)
         },
       ),
-      { numRuns: 60 },
+      { numRuns: 25 },
     )
   })
 
@@ -456,6 +456,26 @@ describe('folders and files', () => {
     expect(refusal(() => openCheckpoint(path))).toMatch(
       /both model.safetensors and model.safetensors.index.json/,
     )
+  })
+
+  it('older folders: pytorch_model.bin beside other archives, or shards of them', () => {
+    const path = newFolder()
+    cpSync(fixture('pytorch.pt'), join(path, 'pytorch_model-00001-of-00002.bin'))
+    write(join(path, 'pytorch_model-00002-of-00002.bin'))
+    const names = using(fixture('pytorch.pt'), ({ tensors }) => [...tensors.keys()])
+    const weight_map = Object.fromEntries(names.map((name) => [name, 'pytorch_model-00001-of-00002.bin']))
+    const index = { weight_map: { x: 'pytorch_model-00002-of-00002.bin', ...weight_map } }
+    writeFileSync(join(path, 'pytorch_model.bin.index.json'), JSON.stringify(index))
+    using(path, ({ tensors, format }) => {
+      expect(format).toMatch(/\(2 shards\)/)
+      expect([...tensors.keys()]).toEqual(['x', ...names])
+    })
+    const loop = { weight_map: { x: 'pytorch_model.bin.index.json' } }
+    writeFileSync(join(path, 'pytorch_model.bin.index.json'), JSON.stringify(loop))
+    expect(refusal(() => openCheckpoint(path))).toMatch(/an index where a shard was expected/)
+    cpSync(fixture('pytorch.pt'), join(path, 'training_args.bin'))
+    cpSync(fixture('pytorch.pt'), join(path, 'pytorch_model.bin'))
+    expect(using(path, ({ tensors }) => [...tensors.keys()])).toEqual(names)
   })
 
   it('what is none', () => {
