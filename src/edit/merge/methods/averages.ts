@@ -5,14 +5,23 @@ import { weight } from './parameters.ts'
 import type { MergeMethod } from './types.ts'
 import { blend, f32, scaled } from './vectors.ts'
 
-/** Σ wᵢ θᵢ, rounded once for each model (a fused multiply–add, as in mergekit). */
+/** Σ wᵢ θᵢ, rounded once for each model (a fused multiply–add, as in mergekit), two models in one go. */
 function weightedSum({ models }: Ready, weights: readonly number[]): Float32Array {
   const out = new Float32Array(models[0]!.values.length)
-  for (const [m, { values }] of models.entries()) {
-    const w = f32(weights[m]!)
-    for (let i = 0; i < out.length; i++) out[i] = out[i]! + w * values[i]!
+  for (let m = 0; m < models.length; m += 2) {
+    const x = models[m]!.values
+    const y = models[m + 1]?.values
+    const [v, w] = [f32(weights[m]!), f32(weights[m + 1] ?? 0)]
+    if (y) for (let i = 0; i < out.length; i++) out[i] = f32(out[i]! + v * x[i]!) + w * y[i]!
+    else for (let i = 0; i < out.length; i++) out[i] = out[i]! + v * x[i]!
   }
   return out
+}
+
+/** x / divisor, in place. */
+function divideInPlace(x: Float32Array, divisor: number): Float32Array {
+  if (divisor !== 1) for (let i = 0; i < x.length; i++) x[i] = x[i]! / divisor
+  return x
 }
 
 const weightsOf = ({ models }: Ready): number[] =>
@@ -35,8 +44,7 @@ const linear = define({
         'TL_BAD_ARGUMENT',
         `linear: ${input.name}: expected weights whose sum is not 0, got ${weights.join(', ')}; set normalize: false`,
       )
-    for (let i = 0; i < out.length; i++) out[i] = out[i]! / total
-    return out
+    return divideInPlace(out, total)
   },
 })
 
@@ -63,8 +71,7 @@ const uniformSoup = define({
       input,
       input.models.map(() => 1),
     )
-    for (let i = 0; i < out.length; i++) out[i] = out[i]! / input.models.length
-    return out
+    return divideInPlace(out, input.models.length)
   },
 })
 

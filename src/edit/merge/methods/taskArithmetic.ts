@@ -26,14 +26,27 @@ interface Variant {
   readonly rescale: boolean
 }
 
+/** mixed ← mixed + weight · (values − base), in one pass. */
+function addDelta(mixed: Float32Array, values: Float32Array, base: Float32Array, weight: number): void {
+  for (let i = 0; i < mixed.length; i++) mixed[i] = mixed[i]! + f32(f32(values[i]! - base[i]!) * weight)
+}
+
+/** Whether a model loses elements at all. */
+const thins = (parameters: Parameters, sparsify: Sparsify | undefined): sparsify is Sparsify =>
+  sparsify !== undefined && numberOf(parameters, 'density') < 1
+
 /** wᵢ δᵢ of one model. */
 function weightedDelta(input: Ready, index: number, sparsify: Sparsify | undefined): Float32Array {
   const { values, parameters } = input.models[index]!
   const delta = difference(values, input.base!)
-  const thin = sparsify && numberOf(parameters, 'density') < 1
-  const kept = thin ? sparsify(delta, parameters, input, index) : delta
-  if (thin && isSet(input.parameters, 'rescale')) matchL1(kept, delta)
-  scaleInPlace(kept, numberOf(parameters, 'weight'))
+  const weight = numberOf(parameters, 'weight')
+  if (!thins(parameters, sparsify)) {
+    scaleInPlace(delta, weight)
+    return delta
+  }
+  const kept = sparsify(delta, parameters, input, index)
+  if (isSet(input.parameters, 'rescale')) matchL1(kept, delta)
+  scaleInPlace(kept, weight)
   return kept
 }
 
@@ -41,9 +54,11 @@ function weightedDelta(input: Ready, index: number, sparsify: Sparsify | undefin
 function plainSum(input: Ready, sparsify: Sparsify | undefined): { mixed: Float32Array; divisor: number } {
   const mixed = new Float32Array(input.base!.length)
   let divisor = 0
-  for (const [i, { parameters }] of input.models.entries()) {
-    addScaled(mixed, weightedDelta(input, i, sparsify), 1)
-    divisor = f32(divisor + f32(numberOf(parameters, 'weight')))
+  for (const [m, { values, parameters }] of input.models.entries()) {
+    const weight = f32(numberOf(parameters, 'weight'))
+    if (thins(parameters, sparsify)) addScaled(mixed, weightedDelta(input, m, sparsify), 1)
+    else addDelta(mixed, values, input.base!, weight)
+    divisor = f32(divisor + weight)
   }
   return { mixed, divisor: Math.abs(divisor) < 1e-8 ? 1 : divisor }
 }
@@ -65,9 +80,8 @@ function run(input: Ready, variant: Variant): Float32Array {
   const base = input.base!
   if (!input.models.length) return base.slice()
   const mixed = combinedDelta(input, variant)
-  const factor = numberOf(input.parameters, 'lambda')
-  if (factor !== 1) scaleInPlace(mixed, factor)
-  for (let i = 0; i < mixed.length; i++) mixed[i] = base[i]! + mixed[i]!
+  const by = f32(numberOf(input.parameters, 'lambda'))
+  for (let i = 0; i < mixed.length; i++) mixed[i] = base[i]! + f32(mixed[i]! * by)
   return mixed
 }
 

@@ -31,7 +31,7 @@ export function scaled(x: Float32Array, factor: number): Float32Array {
 /** x ← x · factor. */
 export function scaleInPlace(x: Float32Array, factor: number): void {
   const by = f32(factor)
-  for (let i = 0; i < x.length; i++) x[i] = x[i]! * by
+  if (by !== 1) for (let i = 0; i < x.length; i++) x[i] = x[i]! * by
 }
 
 /** out ← out + x · factor, the product rounded before it is added. */
