@@ -3,6 +3,7 @@ import { Command } from 'commander'
 import { collectCommand } from './commands/collect.ts'
 import { convertCommand } from './commands/convert.ts'
 import { dataCommand } from './commands/data.ts'
+import { diffCommand } from './commands/diff.ts'
 import { doctorCommand } from './commands/doctor.ts'
 import { exportCommand } from './commands/export.ts'
 import { grammarCommand } from './commands/grammar/index.ts'
@@ -31,6 +32,7 @@ const commands = [
   inspectCommand,
   convertCommand,
   exportCommand,
+  diffCommand,
   mergeCommand,
   linesCommand,
   doctorCommand,

@@ -1,4 +1,5 @@
 /** @file Model editing: merge methods as pure functions of tensors, and LiNeS. */
+export { type CheckpointDiff, diffCheckpoints, type LayerDiff, type TensorDiff } from './diff/diff.ts'
 export {
   applyLines,
   autoAlpha,

@@ -185,3 +185,41 @@ describe('treeline lines', () => {
     expect([code, err]).toEqual([2, expect.stringContaining('--alpha: expected a number, got auto')])
   })
 })
+
+describe('treeline diff', () => {
+  it('norms, cosines and the change of each layer', async () => {
+    const { code, out } = await treeline('diff', at('one'), at('scaled'), '--json')
+    expect(code).toBe(0)
+    const diff = JSON.parse(out) as {
+      tensors: { name: string; normA: number; normB: number; change: number; cosine: number }[]
+      layers: { stack: string; layer: number | null; relative: number }[]
+      change: number
+    }
+    // one: all 1; scaled: 0.25 outside, 0.25, 0.625, 1 in the layers
+    const first = diff.tensors.find(({ name }) => name === 'model.layers.1.mlp.up_proj.weight')!
+    expect(first.normA).toBeCloseTo(Math.sqrt(3), 12)
+    expect(first.normB).toBeCloseTo(0.625 * Math.sqrt(3), 12)
+    expect(first.change).toBeCloseTo(0.375 * Math.sqrt(3), 12)
+    expect(first.cosine).toBeCloseTo(1, 12)
+    const inLayers = diff.layers.filter(({ layer }) => layer !== null)
+    expect(inLayers.map(({ relative }) => relative)).toEqual(
+      [0.75, 0.375, 0].map((x) => expect.closeTo(x, 12)),
+    )
+    expect(diff.change).toBeCloseTo(Math.sqrt(4 * 0.75 ** 2 + 3 * 0.75 ** 2 + 3 * 0.375 ** 2), 12)
+  })
+
+  it('a strip over the layers, for people', async () => {
+    const { out } = await treeline('diff', at('one'), at('scaled'))
+    expect(out).toContain('4 of 5 shared tensors differ')
+    expect(out).toContain('model.layers: |█▄ | 3 layers, 0.00 % to 75.0 %')
+  })
+
+  it('the same model, nothing in common, no such file', async () => {
+    expect((await treeline('diff', at('one'), at('one'))).out).toContain('0 of 5 shared tensors differ')
+    writeSafetensors(at('strange.safetensors'), {
+      x: { dtype: 'F32', shape: [1], data: new Float32Array(1) },
+    })
+    expect((await treeline('diff', at('one'), at('strange.safetensors'))).err).toMatch(/no tensor in common/)
+    expect((await treeline('diff', at('one'), at('nowhere'))).code).toBe(1)
+  })
+})

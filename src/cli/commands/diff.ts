@@ -1,0 +1,82 @@
+/** @file `treeline diff`: how far two checkpoints are apart, layer by layer. */
+import { Command } from 'commander'
+import type { CheckpointDiff, LayerDiff } from '../../edit/index.ts'
+import type { Io } from '../io.ts'
+import { examples, jsonOption } from '../options.ts'
+
+const blocks = [...' ▁▂▃▄▅▆▇█']
+
+/** One character for each layer, as high as its change is large. */
+export function layerStrip(values: readonly number[]): string {
+  const most = Math.max(...values, 0)
+  return values.map((value) => blocks[most > 0 ? Math.ceil((value / most) * 8) : 0]).join('')
+}
+
+const percent = (value: number | null): string => (value === null ? '–' : `${(100 * value).toPrecision(3)} %`)
+
+function strips(layers: readonly LayerDiff[], io: Io): void {
+  for (const stack of new Set(layers.map((one) => one.stack))) {
+    const own = layers.filter((one) => one.stack === stack)
+    const values = own.map(({ relative }) => relative ?? 0)
+    const range = `${percent(Math.min(...values))} to ${percent(Math.max(...values))}`
+    if (own[0]!.layer === null) io.out(`outside layers: ${percent(values[0]!)}\n`)
+    else io.out(`${stack}: |${layerStrip(values)}| ${own.length} layers, ${range}\n`)
+  }
+}
+
+function show(diff: CheckpointDiff, all: boolean, io: Io): void {
+  const { tensors, layers, onlyA, onlyB, reshaped, change, relative } = diff
+  const changed = tensors.filter((one) => one.change !== 0).length
+  io.out(
+    `${changed} of ${tensors.length} shared tensors differ; ‖b − a‖ = ${change.toPrecision(4)}, ${percent(relative)} of ‖a‖\n`,
+  )
+  strips(layers, io)
+  const largest = tensors.toSorted((a, b) => (b.relative ?? Infinity) - (a.relative ?? Infinity))
+  const rows = (all ? tensors : largest.slice(0, 10)).map((one) => [
+    percent(one.relative),
+    one.cosine === null ? '–' : one.cosine.toFixed(6),
+    one.name,
+  ])
+  io.out(
+    `\n${'change'.padStart(10)}  ${'cosine'.padStart(9)}  ${all ? 'tensor' : 'tensor (largest changes)'}\n`,
+  )
+  for (const [size, cosine, name] of rows) io.out(`${size!.padStart(10)}  ${cosine!.padStart(9)}  ${name}\n`)
+  for (const [words, names] of [
+    ['only in A', onlyA],
+    ['only in B', onlyB],
+    ['of another shape', reshaped],
+  ] as const)
+    if (names.length > 0)
+      io.out(
+        `${words}: ${names.slice(0, 5).join(', ')}${names.length > 5 ? ` and ${names.length - 5} more` : ''}\n`,
+      )
+}
+
+/** The command. */
+export const diffCommand = (io: Io): Command =>
+  new Command('diff')
+    .description('how two checkpoints differ: the change of every layer and tensor, norms and cosines')
+    .argument('<a>', 'a model folder or weight file')
+    .argument('<b>', 'another')
+    .option('--all', 'every tensor, in the order of the file, instead of the largest changes')
+    .addOption(jsonOption())
+    .addHelpText('after', examples(['treeline diff base tuned', 'what fine-tuning has changed, and where']))
+    .action(async (a: string, b: string, flags: { all?: boolean; json?: boolean }) => {
+      const { diffCheckpoints } = await import('../../edit/index.ts')
+      const { openCheckpoint } = await import('../../checkpoint/index.ts')
+      const first = openCheckpoint(a)
+      try {
+        const second = openCheckpoint(b)
+        try {
+          const diff = diffCheckpoints(first, second)
+          const finite = (_: string, value: unknown): unknown =>
+            typeof value === 'number' && !Number.isFinite(value) ? null : value
+          if (flags.json) io.out(`${JSON.stringify(diff, finite, 2)}\n`)
+          else show(diff, flags.all === true, io)
+        } finally {
+          second.close()
+        }
+      } finally {
+        first.close()
+      }
+    })
