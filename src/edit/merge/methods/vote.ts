@@ -6,53 +6,33 @@ import { f32 } from './vectors.ts'
 
 const blockSize = 4096
 
-/** Sums of one block: of everything, of positive and of negative entries, and of the weights of those. */
-interface Sums {
-  readonly total: Float32Array
-  readonly positive: Float32Array
-  readonly negative: Float32Array
-  readonly positiveWeight: Float32Array
-  readonly negativeWeight: Float32Array
+/** Adds one model's entries to the totals. */
+function addTotal(total: Float32Array, delta: Float32Array): void {
+  for (let i = 0; i < total.length; i++) total[i] = total[i]! + delta[i]!
 }
 
-const makeSums = (): Sums => ({
-  total: new Float32Array(blockSize),
-  positive: new Float32Array(blockSize),
-  negative: new Float32Array(blockSize),
-  positiveWeight: new Float32Array(blockSize),
-  negativeWeight: new Float32Array(blockSize),
-})
+/** Sums of one block: of the entries that have the sign of the total, and of their weights. */
+interface Agreed {
+  readonly sum: Float32Array
+  readonly weight: Float32Array
+}
 
-/** Adds one model's entries from index `start`. */
-function accumulate(sums: Sums, delta: Float32Array, weight: number, start: number, size: number): void {
-  const { total, positive, negative, positiveWeight, negativeWeight } = sums
+/** Adds one model's entries where their sign is that of the total (≥ 0 counts as +), and its weight there. */
+function addAgreed(
+  { sum, weight: weights }: Agreed,
+  delta: Float32Array,
+  weight: number,
+  total: Float32Array,
+): void {
   const bits = new Int32Array(delta.buffer, delta.byteOffset, delta.length)
-  for (let i = 0; i < size; i++) {
-    const x = delta[start + i]!
-    const b = bits[start + i]!
+  const elected = new Int32Array(total.buffer, total.byteOffset, total.length)
+  for (let i = 0; i < bits.length; i++) {
+    const b = bits[i]!
     const magnitude = b << 1
-    const below = b >>> 31
-    const present = (magnitude | -magnitude) >>> 31
-    const above = present & (1 - below)
-    const under = present & below
-    total[i] = total[i]! + x
-    positive[i] = positive[i]! + x * above
-    negative[i] = negative[i]! + x * under
-    positiveWeight[i] = positiveWeight[i]! + weight * above
-    negativeWeight[i] = negativeWeight[i]! + weight * under
-  }
-}
-
-/** For each entry the sum of the elected sign (a total of 0 elects +), divided by its weight if asked and not 0. */
-function elect(sums: Sums, out: Float32Array, start: number, size: number, normalize: boolean): void {
-  const { total, positive, negative, positiveWeight, negativeWeight } = sums
-  const bits = new Int32Array(total.buffer)
-  for (let i = 0; i < size; i++) {
-    const below = bits[i]! >>> 31 // totals begin at +0, so none is −0
-    const above = 1 - below
-    const agreed = positive[i]! * above + negative[i]! * below
-    const divisor = positiveWeight[i]! * above + negativeWeight[i]! * below
-    out[start + i] = normalize && divisor !== 0 ? agreed / divisor : agreed
+    // 1 where the entry is not 0 and its sign bit is the total's; totals begin at +0, so none is −0
+    const agrees = ((magnitude | -magnitude) & ~(b ^ elected[i]!)) >>> 31
+    sum[i] = sum[i]! + delta[i]! * agrees
+    weights[i] = weights[i]! + weight * agrees
   }
 }
 
@@ -66,12 +46,19 @@ export function votedSum(
   normalize: boolean,
 ): Float32Array {
   const out = new Float32Array(deltas[0]!.length)
-  const sums = makeSums()
+  const totals = new Float32Array(blockSize)
+  const blockWeights = new Float32Array(blockSize)
   for (let start = 0; start < out.length; start += blockSize) {
-    const size = Math.min(blockSize, out.length - start)
-    for (const part of Object.values(sums) as Float32Array[]) part.fill(0)
-    for (const [m, delta] of deltas.entries()) accumulate(sums, delta, f32(weights[m]!), start, size)
-    elect(sums, out, start, size, normalize)
+    const end = Math.min(start + blockSize, out.length)
+    const [sum, total] = [out.subarray(start, end), totals.subarray(0, end - start)]
+    const agreed = { sum, weight: blockWeights.subarray(0, end - start) }
+    total.fill(0)
+    agreed.weight.fill(0)
+    for (const delta of deltas) addTotal(total, delta.subarray(start, end))
+    for (const [m, delta] of deltas.entries())
+      addAgreed(agreed, delta.subarray(start, end), f32(weights[m]!), total)
+    if (normalize)
+      for (let i = 0; i < sum.length; i++) sum[i] = sum[i]! / (agreed.weight[i] === 0 ? 1 : agreed.weight[i]!)
   }
   return out
 }
