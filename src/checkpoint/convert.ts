@@ -1,5 +1,5 @@
 /** @file A checkpoint in another format or number type, tensor by tensor, rounded once; the output appears when it is complete. */
-import { existsSync, mkdirSync, readdirSync, readFileSync, realpathSync, statSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, realpathSync, statSync } from 'node:fs'
 import { extname, join } from 'node:path'
 import { writeAtomically } from '../base/files.ts'
 import { didYouMean, fail } from '../base/index.ts'
@@ -127,7 +127,7 @@ function textMetadata({ metadata }: Checkpoint): Record<string, string> {
   return { format: 'pt', ...(isSmall ? Object.fromEntries(pairs) : {}) }
 }
 
-const isFolder = (path: string): boolean => statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false
+const isFolder = (path: string): boolean => existsSync(path) && statSync(path).isDirectory()
 
 /**
  * Write `input` to `out`: a `.safetensors` file, a `.gguf` file (from GGUF only: names and hyper-parameters of other models
@@ -179,14 +179,14 @@ function toFolder(
 ): Converted {
   const { shardSize, onTensor } = options
   const plan = [...input.tensors.values()].map((tensor) => ({ tensor, dtype: targetDtype(tensor, wanted) }))
-  mkdirSync(out, { recursive: true })
-  const copied = isFolder(input.path) ? copyCompanions(input.path, out, wanted) : []
   const writer = shardedWriter(out, { shardSize, metadata: textMetadata(input) })
   for (const [index, { tensor, dtype }] of plan.entries()) {
     onTensor?.(tensor, index)
     writer.write(tensor.name, dtype, tensor.shape, pieces(tensor, dtype))
   }
   const { files } = writer.finish()
+  // last, so that a conversion that fails leaves nothing
+  const copied = isFolder(input.path) ? copyCompanions(input.path, out, wanted) : []
   const converted = plan.filter(({ tensor, dtype }) => tensor.dtype !== dtype).length
   return { format: 'folder', tensors: plan.length, converted, files: [...copied, ...files] }
 }

@@ -182,6 +182,8 @@ describe('convert', () => {
       [[large, large], 2, /this is the input itself/],
       [[large, at('o'), '--shard-size', 'big'], 2, /--shard-size: expected a size such as 5GB/],
       [[at('empty'), at('o')], 1, /no weights/],
+      [[at('model'), join(large, 'below')], 1, /cannot write .*below: .*folder was expected/],
+      [[at('model'), join(large, 'below.safetensors')], 1, /cannot write .*below.safetensors: /],
     ]
     for (const [words, code, message] of cases) {
       const result = await treeline('convert', ...words, '--quiet')
