@@ -10,7 +10,9 @@ import { readNpyHeader } from '../../src/checkpoint/npy.ts'
 const root = mkdtempSync(join(tmpdir(), 'treeline-fuzz-'))
 const { stackTraceLimit } = Error
 // traces of a hundred thousand refusals are most of the time
-beforeAll(() => void (Error.stackTraceLimit = 0))
+beforeAll(() => {
+  Error.stackTraceLimit = 0
+})
 afterAll(() => {
   Error.stackTraceLimit = stackTraceLimit
   rmSync(root, { recursive: true, force: true })
