@@ -263,6 +263,13 @@ describe('mishaps', () => {
     expect(() => readdirSync(out)).toThrow()
     expect(planFromFiles(parseMergeConfig(linear(larger), 'm.yaml')).problems).toHaveLength(1)
   })
+  it('a base of LiNeS that lacks a tensor is refused, even with --lenient', async () => {
+    const bare = changed('bare', (tensors) => tensors.delete('model.norm.weight'))
+    const text = `${linear(place('a'))}lines: {alpha: 1, beta: 0, base: ${bare}}\n`
+    await expect(merge(text, fresh(), { lenient: true })).rejects.toThrow(
+      /bare, lacks 1 of 39 tensors, model\.norm\.weight first/,
+    )
+  })
   it('another number of layers, a range beyond the layers', async () => {
     const shallow = changed('shallow', (tensors) => {
       for (const name of tensors.keys()) if (name.includes('layers.3')) tensors.delete(name)

@@ -23,35 +23,36 @@ function promoted(dtypes: readonly string[]): string {
   return dtypes.includes('F64') ? 'F64' : 'F32'
 }
 
-/** Collects what does not fit, by kind, so that one cause gives one line. */
-class Findings {
-  readonly problems: string[] = []
-  readonly warnings: string[] = []
-  readonly #missing = new Map<string, string[]>()
-  readonly #vocabulary = new Map<string, string>()
+/** What does not fit, gathered by kind so that one cause gives one line. */
+interface Findings {
+  readonly problems: string[]
+  readonly warnings: string[]
+  /** Tensors that a model lacks. */
+  readonly missing: Map<string, string[]>
+  /** Tensors by the numbers of tokens that the models have. */
+  readonly vocabulary: Map<string, string[]>
+}
 
-  missing(model: string, tensor: string): void {
-    this.#missing.set(model, [...(this.#missing.get(model) ?? []), tensor])
-  }
+function append(lists: Map<string, string[]>, key: string, value: string): void {
+  const list = lists.get(key)
+  if (list) list.push(value)
+  else lists.set(key, [value])
+}
 
-  vocabulary(wanted: Wanted, sizes: readonly { model: string; header: TensorHeader }[]): void {
-    const text = sizes.map(({ model, header }) => `${model} ${header.shape[0]}`).join(', ')
-    this.#vocabulary.set(text, [this.#vocabulary.get(text), wanted.name].filter(Boolean).join(' and '))
+/** Turn what was gathered into lines. */
+function conclude({ problems, warnings, missing, vocabulary }: Findings, lenient: boolean): void {
+  for (const [model, tensors] of missing) {
+    const some = tensors.slice(0, 3).join(', ')
+    const more = tensors.length > 3 ? ` and ${tensors.length - 3} more` : ''
+    const count = tensors.length === 1 ? 'a tensor' : `${tensors.length} tensors`
+    const line = `${model} lacks ${count} that another model has: ${some}${more}`
+    if (lenient) warnings.push(line)
+    else problems.push(`${line}; are they of one architecture? (--lenient lets the method decide)`)
   }
-
-  finish(lenient: boolean): void {
-    for (const [model, tensors] of this.#missing) {
-      const some = tensors.slice(0, 3).join(', ')
-      const more = tensors.length > 3 ? ` and ${tensors.length - 3} more` : ''
-      const line = `${model} lacks ${tensors.length === 1 ? 'a tensor' : `${tensors.length} tensors`} that another model has: ${some}${more}`
-      if (lenient) this.warnings.push(line)
-      else this.problems.push(`${line}; are they of one architecture? (--lenient lets the method decide)`)
-    }
-    for (const [sizes, tensors] of this.#vocabulary)
-      this.problems.push(
-        `the vocabularies differ: ${tensors} have as many rows as tokens (${sizes}); bring the models to one tokenizer first`,
-      )
-  }
+  for (const [sizes, tensors] of vocabulary)
+    problems.push(
+      `the vocabularies differ: ${tensors.join(' and ')} have as many rows as tokens (${sizes}); bring the models to one tokenizer first`,
+    )
 }
 
 interface Found {
@@ -74,7 +75,7 @@ function findInputs(
   for (const { source, tensor } of wanted.inputs) {
     const headers = heads.get(source.model)!
     const stored = headers.has(tensor) ? tensor : tiedTo(tensor, headers)
-    if (stored === undefined) findings.missing(source.model, tensor)
+    if (stored === undefined) append(findings.missing, source.model, tensor)
     else
       found.push({
         model: source.model,
@@ -97,7 +98,11 @@ function shapesAgree(wanted: Wanted, found: readonly Found[], findings: Findings
   if (!odd) return true
   const rest = (one: Found): readonly number[] => one.header.shape.slice(1)
   if (isVocabulary(wanted.name) && found.every((one) => sameShape(rest(one), shape.slice(1))))
-    findings.vocabulary(wanted, found)
+    append(
+      findings.vocabulary,
+      found.map(({ model, header }) => `${model} ${header.shape[0]}`).join(', '),
+      wanted.name,
+    )
   else
     findings.problems.push(
       `${wanted.name}: ${found[0]!.model} has shape [${shape.join(', ')}], ${odd.model} has [${odd.header.shape.join(', ')}]; only equal shapes can be merged`,
@@ -201,15 +206,20 @@ function checkLines(
 ): void {
   if (!config.lines) return
   const headers = heads.get(config.lines.base)!
+  const lacking: string[] = []
   for (const { name, shape, action } of tensors) {
     if (action === 'copy') continue
     const tensor = headers.has(name) ? name : tiedTo(name, headers)
-    if (tensor === undefined) findings.missing(config.lines.base, name)
+    if (tensor === undefined) lacking.push(name)
     else if (!sameShape(headers.get(tensor)!.shape, shape))
       findings.problems.push(
         `${name}: the base of lines, ${config.lines.base}, has shape [${headers.get(tensor)!.shape.join(', ')}], the merge [${shape.join(', ')}]`,
       )
   }
+  if (lacking.length > 0)
+    findings.problems.push(
+      `the base of lines, ${config.lines.base}, lacks ${lacking.length} of ${tensors.length} tensors, ${lacking[0]} first: nothing to measure their change from`,
+    )
 }
 
 const bytesOf = ({ shape, dtype }: PlannedTensor): number =>
@@ -229,7 +239,7 @@ export function planMerge(
   heads: ReadonlyMap<string, Headers>,
   { lenient = false }: PlanOptions = {},
 ): MergePlan {
-  const findings = new Findings()
+  const findings: Findings = { problems: [], warnings: [], missing: new Map(), vocabulary: new Map() }
   const layouts = new Map([...heads].map(([model, headers]) => [model, layoutOf(headers)]))
   const { wanted, layers } = groups(config, layouts)
   const tensors: PlannedTensor[] = []
@@ -242,7 +252,7 @@ export function planMerge(
   if (wanted.length === 0)
     fail('TL_BAD_CONFIG', `${config.path}: the models have no tensors, so there is nothing to merge`)
   checkLines(config, tensors, heads, findings)
-  findings.finish(lenient)
+  conclude(findings, lenient)
   if (config.dtype === 'F64' || tensors.some(({ dtype, action }) => dtype === 'F64' && action === 'merge'))
     findings.warnings.push(
       'arithmetic is in float32: values written as float64 have the precision of float32',
