@@ -2,25 +2,12 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import pc from 'picocolors'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { main } from '../../src/cli/program.ts'
+import { treeline as program } from './caught.ts'
 
 const root = mkdtempSync(join(tmpdir(), 'treeline-infer-'))
 afterAll(() => rmSync(root, { recursive: true, force: true }))
-
-async function treeline(...words: string[]): Promise<{ code: number; out: string; err: string }> {
-  let [out, err] = ['', '']
-  const code = await main(['grammar', ...words], {
-    out: (text) => (out += text),
-    err: (text) => (err += text),
-    terminal: false,
-    columns: () => 80,
-    colors: pc.createColors(false),
-    env: {},
-  })
-  return { code, out, err }
-}
+const treeline = (...words: string[]) => program('grammar', ...words)
 
 interface Inferred {
   impossible?: true

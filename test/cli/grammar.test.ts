@@ -2,27 +2,13 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import pc from 'picocolors'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { main } from '../../src/cli/program.ts'
+import { treeline } from './caught.ts'
 
 const root = mkdtempSync(join(tmpdir(), 'treeline-grammar-'))
 const at = (name: string): string => join(root, name)
 afterAll(() => rmSync(root, { recursive: true, force: true }))
 
-/** The program in this process, with its streams caught. */
-async function treeline(...words: string[]): Promise<{ code: number; out: string; err: string }> {
-  let [out, err] = ['', '']
-  const code = await main(words, {
-    out: (text) => (out += text),
-    err: (text) => (err += text),
-    terminal: false,
-    columns: () => 80,
-    colors: pc.createColors(false),
-    env: {},
-  })
-  return { code, out, err }
-}
 const grammar = (...words: string[]) => treeline('grammar', ...words)
 /** The JSON of a command that must succeed and say nothing else. */
 async function json<T>(...words: string[]): Promise<T> {

@@ -2,7 +2,6 @@
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import pc from 'picocolors'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import {
   openCheckpoint,
@@ -10,25 +9,12 @@ import {
   type TensorToWrite,
   writeSafetensors,
 } from '../../src/checkpoint/index.ts'
-import { main } from '../../src/cli/program.ts'
+import { treeline } from './caught.ts'
 
 const root = mkdtempSync(join(tmpdir(), 'treeline-inspect-'))
 const at = (name: string): string => join(root, name)
 afterAll(() => rmSync(root, { recursive: true, force: true }))
 const fixture = (name: string) => new URL(`../fixtures/${name}`, import.meta.url).pathname
-
-async function treeline(...words: string[]): Promise<{ code: number; out: string; err: string }> {
-  let [out, err] = ['', '']
-  const code = await main(words, {
-    out: (text) => (out += text),
-    err: (text) => (err += text),
-    terminal: false,
-    columns: () => 80,
-    colors: pc.createColors(false),
-    env: {},
-  })
-  return { code, out, err }
-}
 
 const values = (count: number, from = 0) => Float32Array.from({ length: count }, (_, i) => (i + from) / 8 - 1)
 const f32 = (shape: number[], data: Float32Array): TensorToWrite => ({ dtype: 'F32', shape, data })
