@@ -2,6 +2,7 @@
 import { canonicalJson } from './canonical.ts'
 import { configRows } from './config.ts'
 import type { AnyExperiment, RunGroup, RunView } from './experiment.ts'
+import { meanOf } from './statistics.ts'
 
 const shown = (value: unknown): string => (typeof value === 'string' ? value : JSON.stringify(value))
 
@@ -51,9 +52,6 @@ export interface OverSeeds {
 /** Mean and standard error of some values, those that are not finite left out. */
 export function overSeeds(values: readonly (number | null | undefined)[]): OverSeeds {
   const finite = values.filter((value): value is number => Number.isFinite(value))
-  const count = finite.length
-  const mean = finite.reduce((sum, value) => sum + value, 0) / count
-  if (count < 2) return { mean, error: null, count }
-  const variance = finite.reduce((sum, value) => sum + (value - mean) ** 2, 0) / (count - 1)
-  return { mean, error: Math.sqrt(variance / count), count }
+  const { value, error } = meanOf(finite)
+  return { mean: value, error, count: finite.length }
 }

@@ -16,10 +16,8 @@ import {
   fallingPart,
   interpolate,
   jackknife,
-  mean,
   merged,
   passes,
-  standardError,
 } from '../../src/lab/experiments/phase-transition/curves.ts'
 import { inRounds } from '../../src/lab/experiments/phase-transition/rounds.ts'
 import {
@@ -29,6 +27,7 @@ import {
 } from '../../src/lab/experiments/phase-transition/survival.ts'
 import { phaseTransition } from '../../src/lab/experiments/phase-transition.ts'
 import { composeConfig, executeRun, findRunFolders, loadRun, writeReport } from '../../src/lab/index.ts'
+import { mean, meanOf } from '../../src/lab/statistics.ts'
 import { random } from '../../src/tensor/index.ts'
 
 const root = mkdtempSync(join(tmpdir(), 'treeline-phase-'))
@@ -87,7 +86,7 @@ describe('estimators', () => {
         (values) => {
           const { value, error } = jackknife(values, mean)
           expect(value).toBeCloseTo(mean(values), 10)
-          expect(error).toBeCloseTo(standardError(values)!, 10)
+          expect(error).toBeCloseTo(meanOf(values).error!, 10)
         },
       ),
     )

@@ -26,7 +26,6 @@ import {
 import {
   collapseOf,
   crossing,
-  fitLine,
   powerLaw,
   type Setting,
   thresholdOf,
@@ -95,8 +94,6 @@ test('collapse: the spread of curves that are one on the scale becomes 1', () =>
   expect(spread.after).toBeCloseTo(1, 6)
   // the standard deviation of ln 50, ln 200, ln 800 is ln 4
   expect(spread.before).toBeCloseTo(4, 6)
-  expect(fitLine([0, 1, 2], [1, 3, 5])).toEqual({ slope: 2, intercept: 1, error: 0 })
-  expect(fitLine([1, 1], [1, 3])).toBeNull()
 })
 
 test('synonyms: symbols above stay, every tuple changes, and the new ones are legal', () => {

@@ -5,15 +5,6 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { enumerate } from '../../src/grammar/index.ts'
 import { heightOf } from '../../src/lab/experiments/token-correlations/analyse.ts'
-import {
-  crossing,
-  geometricMean,
-  meanOf,
-  powerOf,
-  rootMean,
-  slopeOf,
-  spreadOf,
-} from '../../src/lab/experiments/token-correlations/estimates.ts'
 import { exactMeanSquares } from '../../src/lab/experiments/token-correlations/exact.ts'
 import {
   type CorrelationJob,
@@ -23,6 +14,15 @@ import {
 } from '../../src/lab/experiments/token-correlations/measure.ts'
 import { tokenCorrelations } from '../../src/lab/experiments/token-correlations.ts'
 import { composeConfig, executeRun, loadRun, writeReport } from '../../src/lab/index.ts'
+import {
+  crossing,
+  geometricMean,
+  meanOf,
+  powerOf,
+  rootMean,
+  slopeOf,
+  spreadOf,
+} from '../../src/lab/statistics.ts'
 
 describe('estimates', () => {
   test('means, slopes and spreads worked by hand', () => {

@@ -1,7 +1,7 @@
 /** @file From scores at growing numbers of data to thresholds, collapse and growth from height to height. */
 import { classificationThreshold, clusteringThreshold, levelThreshold } from '../../../grammar/index.ts'
+import { crossing, type Estimate, geometricMean, meanOf, spreadOf } from '../../statistics.ts'
 import type { ClassSetting, ClusteringResult, Measured, Setting } from '../clustering.ts'
-import { crossing, type Estimate, geometricMean, meanOf, spreadOf } from '../token-correlations/estimates.ts'
 import type { ThresholdAnswer } from './job.ts'
 
 /** v m^{ℓ+1}/(1 − f). */

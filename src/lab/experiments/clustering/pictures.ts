@@ -1,8 +1,8 @@
 /** @file Figures and tables of the clustering experiment. */
 import type { ReportTable } from '../../experiment.ts'
 import { type Figure, type LineSeries, lineChart } from '../../figures/index.ts'
+import { type Estimate, meanOf } from '../../statistics.ts'
 import type { ClusteringResult } from '../clustering.ts'
-import { type Estimate, meanOf } from '../token-correlations/estimates.ts'
 import {
   classClusterFormula,
   classSignalFormula,

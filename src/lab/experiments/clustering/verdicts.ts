@@ -1,8 +1,8 @@
 /** @file What the clusterings say, and which claims they bear out. */
 import { count } from '../../../base/index.ts'
 import type { Conclusion, RunView, Verdict } from '../../experiment.ts'
+import { type Estimate, geometricMean, powerOf, shown } from '../../statistics.ts'
 import type { ClusteringConfig, ClusteringResult, Setting } from '../clustering.ts'
-import { type Estimate, geometricMean, powerOf, shown } from '../token-correlations/estimates.ts'
 import {
   type ClimbSummary,
   classClusterFormula,

@@ -1,5 +1,6 @@
 /** @file Controls: their jobs, and what their sums say. */
 import { jackknife, susceptibility } from '../../../diffusion/index.ts'
+import { slopeOf } from '../../statistics.ts'
 import type { Config } from './config.ts'
 import {
   type ControlJob,
@@ -9,7 +10,7 @@ import {
   controlDistances,
   controls,
 } from './controls.ts'
-import { type Curve, curveOf, type Measured, placeOfLargest, shortEstimate, slopeOf } from './estimates.ts'
+import { type Curve, curveOf, type Measured, placeOfLargest, shortEstimate } from './estimates.ts'
 
 /** A control: χ against time, and C(r) where χ is largest. */
 export interface ControlResult {
@@ -100,7 +101,7 @@ export function controlResult(
                   .flatMap((r, i) =>
                     sums[i + 1]! > 0 ? [[Math.log(r), Math.log(sums[i + 1]! / sums[0]!)] as const] : [],
                   ),
-              ),
+              ).value,
           ),
         )
       : null,

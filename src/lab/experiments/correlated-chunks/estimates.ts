@@ -1,4 +1,5 @@
 /** @file From sums over the data of each grammar to numbers with errors: curves, peaks, exponents. Errors are over grammars. */
+
 import {
   correlationLength,
   type Estimate,
@@ -6,6 +7,7 @@ import {
   relativeCorrelations,
   susceptibility,
 } from '../../../diffusion/index.ts'
+import { slopeOf } from '../../statistics.ts'
 
 /** A measured curve, point by point. */
 export interface Curve {
@@ -98,15 +100,6 @@ export function chiPeak(groups: Groups, x: readonly number[]): { at: Measured; h
   return { at: find('at'), height: find('height') }
 }
 
-/** Slope of the least-squares line through points. */
-export function slopeOf(points: readonly (readonly [x: number, y: number])[]): number {
-  const n = points.length
-  const mean = (place: 0 | 1) => points.reduce((sum, point) => sum + point[place], 0) / n
-  const [mx, my] = [mean(0), mean(1)]
-  const top = points.reduce((sum, [x, y]) => sum + (x - mx) * (y - my), 0)
-  return top / points.reduce((sum, [x]) => sum + (x - mx) ** 2, 0)
-}
-
 /**
  * Exponent a of C ~ s^{−aℓ} from C(ℓ)/C(0): heights 1 … L − 3, above which the tree's end is felt (all of them in a tree too
  * short for that).
@@ -117,7 +110,7 @@ export function decayExponent(relative: readonly number[], s: number): number {
   const points = Array.from({ length: last }, (_, i) => i + 1)
     .filter((height) => relative[height]! > 0)
     .map((height) => [height * Math.log(s), Math.log(relative[height]!)] as const)
-  return -slopeOf(points)
+  return -slopeOf(points).value
 }
 
 /** The exponent at one noise level, with its error. */
@@ -144,7 +137,7 @@ export function lengthExponent(sides: readonly Side[]): number {
     if (distance.length < 2) continue
     const x = distance.map(Math.log)
     const spread = x.reduce((sum, at) => sum + (at - mean(x)) ** 2, 0)
-    top += spread * slopeOf(x.map((at, i) => [at, Math.log(length[i]!)] as const))
+    top += spread * slopeOf(x.map((at, i) => [at, Math.log(length[i]!)] as const)).value
     bottom += spread
   }
   return -top / bottom

@@ -3,8 +3,9 @@
  * NumPy, one grammar or a few), to two or three decimals.
  */
 import type { ChannelName } from '../../../diffusion/index.ts'
+import { mean, meanOf } from '../../statistics.ts'
 import type { Config } from './config.ts'
-import { type Estimate, mean, standardError } from './curves.ts'
+import type { Estimate } from './curves.ts'
 import type { Ask } from './rounds.ts'
 import type { Survival, SurvivalJob } from './survival.ts'
 
@@ -166,7 +167,7 @@ export async function measureAcceptance(
         if (level === 'prior') return prior[i]!
         return (level === 'root' ? levels[i]![0] : levels[i]!.at(-1))!
       })
-      const error = standardError(found)
+      const error = meanOf(found).error
       return {
         channel,
         depth,

@@ -1,6 +1,8 @@
 /** @file Several runs of the same config but for the seed as one: means of curves and estimates, errors added in squares. */
+
+import { mean } from '../../statistics.ts'
 import type { ChannelEstimates, ChannelResult } from './channelCurves.ts'
-import { averageCurves, averageEstimates, type Curve, type Estimate, mean } from './curves.ts'
+import { averageCurves, averageEstimates, type Curve, type Estimate } from './curves.ts'
 import type { Result } from './measure.ts'
 
 /** Element i of a list of every run, put together. */

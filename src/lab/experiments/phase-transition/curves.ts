@@ -1,4 +1,5 @@
 /** @file Curves over noise, one for each grammar: means with errors, crossings, slopes, and the jackknife over grammars. */
+import { mean, meanOf } from '../../statistics.ts'
 
 /** A measured curve: one mean and one standard error (over grammars; null for a single one) at each noise level. */
 export interface Curve {
@@ -12,17 +13,6 @@ export interface Estimate {
   readonly error: number | null
 }
 
-export const mean = (values: readonly number[]): number =>
-  values.reduce((sum, value) => sum + value, 0) / values.length
-
-/** Standard error of the mean of independent values; null for fewer than two. */
-export function standardError(values: readonly number[]): number | null {
-  if (values.length < 2) return null
-  const centre = mean(values)
-  const squares = values.reduce((sum, value) => sum + (value - centre) ** 2, 0)
-  return Math.sqrt(squares / (values.length * (values.length - 1)))
-}
-
 /** Mean over grammars at each noise level of `perGrammar` [grammars][noise]. */
 export const meanOver = (perGrammar: readonly (readonly number[])[]): number[] =>
   perGrammar[0]!.map((_, i) => mean(perGrammar.map((curve) => curve[i]!)))
@@ -30,7 +20,7 @@ export const meanOver = (perGrammar: readonly (readonly number[])[]): number[] =
 /** Mean and standard error over grammars at each noise level. */
 export const curveOf = (perGrammar: readonly (readonly number[])[]): Curve => ({
   mean: meanOver(perGrammar),
-  error: perGrammar[0]!.map((_, i) => standardError(perGrammar.map((curve) => curve[i]!))),
+  error: perGrammar[0]!.map((_, i) => meanOf(perGrammar.map((curve) => curve[i]!)).error),
 })
 
 /** Value of the broken line through (x, y) at `at`; beyond the ends, the value there. `x` rises. */

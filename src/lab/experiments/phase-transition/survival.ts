@@ -15,7 +15,7 @@ import {
   type Trees,
 } from '../../../grammar/index.ts'
 import { random } from '../../../tensor/index.ts'
-import { mean } from './curves.ts'
+import { mean } from '../../statistics.ts'
 
 /** One grammar at one depth under one noise process, at several noise levels. */
 export interface SurvivalJob {

@@ -1,8 +1,9 @@
 /** @file Learning curves of one grammar shape: the answers of all jobs on it, in order of the training set's size. */
 import type { Shape } from '../../../grammar/index.ts'
+import { mean, meanOf } from '../../statistics.ts'
 import type { CnnJob, CorrelationsJob, Found, Job } from './jobs.ts'
 import { scaleOf } from './plan.ts'
-import { mean, type Setting, standardError, type Threshold } from './statistics.ts'
+import type { Setting, Threshold } from './statistics.ts'
 
 /** A value with its standard error over grammars (0 for a single one). */
 export interface Measured {
@@ -50,7 +51,7 @@ export const learned = { deep: 0.1, shallow: 0.7 } as const
 
 export const measured = (values: readonly number[]): Measured => ({
   value: mean(values),
-  error: standardError(values),
+  error: meanOf(values).error ?? 0,
 })
 
 export const sameShape = (a: Shape, b: Shape): boolean =>

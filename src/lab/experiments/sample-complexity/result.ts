@@ -1,6 +1,7 @@
 /** @file From the answers of all jobs to the numbers of the report: curves, thresholds, laws. */
 import type { Shape } from '../../../grammar/index.ts'
 import { random } from '../../../tensor/index.ts'
+import { geometricMean } from '../../statistics.ts'
 import type { Config } from './config.ts'
 import {
   type CnnCurve,
@@ -22,12 +23,10 @@ import { controlShapes, correlationShapes, scaleOf, shallowShapes, shapesOf, str
 import {
   collapseOf,
   crossing,
-  mean,
   type PowerLaw,
   powerLaw,
   type Setting,
   type Spread,
-  standardError,
   type Threshold,
   thresholdOf,
 } from './statistics.ts'
@@ -104,9 +103,7 @@ export function assemble(config: Config, jobs: readonly Job[], found: readonly F
     const sensitivityCurves = (height: number): Setting[] =>
       all.map(({ shape, groups }) => settingOf(shape, groups, height, undefined, secondLayer))
     const ratios = curves.flatMap(({ invariance, halfError }) =>
-      invariance.value === null || halfError.value === null
-        ? []
-        : [Math.log(invariance.value / halfError.value)],
+      invariance.value === null || halfError.value === null ? [] : [invariance.value / halfError.value],
     )
     return {
       curves,
@@ -116,7 +113,7 @@ export function assemble(config: Config, jobs: readonly Job[], found: readonly F
       invarianceRatio:
         ratios.length === 0
           ? null
-          : { value: Math.exp(mean(ratios)), error: Math.exp(mean(ratios)) * standardError(ratios) },
+          : { value: geometricMean(ratios).value, error: geometricMean(ratios).error ?? 0 },
       invarianceLaw: powerLaw(sensitivityCurves(0.5), keyOf(5)),
     }
   }

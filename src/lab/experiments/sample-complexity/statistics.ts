@@ -1,24 +1,12 @@
 /** @file Where learning curves cross a threshold, how such thresholds scale, how well curves lie on each other. */
 import { random } from '../../../tensor/index.ts'
+import { mean, slopeOf, spreadOf } from '../../statistics.ts'
 
 /** A value of a learning curve: error (or sensitivity) `y` with `x` training strings. */
 export interface CurvePoint {
   readonly x: number
   readonly y: number
 }
-
-export const mean = (values: readonly number[]): number => values.reduce((a, b) => a + b, 0) / values.length
-
-/** Sample standard deviation; 0 for a single value. */
-export function deviation(values: readonly number[]): number {
-  if (values.length < 2) return 0
-  const centre = mean(values)
-  return Math.sqrt(values.reduce((sum, y) => sum + (y - centre) ** 2, 0) / (values.length - 1))
-}
-
-/** Standard error of the mean; 0 for a single value. */
-export const standardError = (values: readonly number[]): number =>
-  deviation(values) / Math.sqrt(values.length)
 
 /**
  * The smallest x at which a curve (x ascending) falls below `threshold`: y linear in ln x between the points. Null when it
@@ -71,27 +59,7 @@ export function thresholdOf(replicas: Replicas, threshold: number, key: random.K
   const found = [...resampled(replicas, key)]
     .map((chosen) => crossing(meanCurve(replicas, chosen), threshold))
     .filter(finite)
-  return { value, logError: found.length < 2 ? null : deviation(found.map(Math.log)) }
-}
-
-/** A straight line by least squares. */
-export interface Line {
-  readonly slope: number
-  readonly intercept: number
-  /** Standard error of the slope from the scatter around the line; null with two points. */
-  readonly error: number | null
-}
-
-/** y ≈ intercept + slope x; null with fewer than two different x. */
-export function fitLine(x: readonly number[], y: readonly number[]): Line | null {
-  const n = x.length
-  const centre = mean(x)
-  const spreadOfX = x.reduce((sum, at) => sum + (at - centre) ** 2, 0)
-  if (n < 2 || spreadOfX === 0) return null
-  const slope = x.reduce((sum, at, i) => sum + (at - centre) * y[i]!, 0) / spreadOfX
-  const intercept = mean(y) - slope * centre
-  const residual = x.reduce((sum, at, i) => sum + (y[i]! - intercept - slope * at) ** 2, 0)
-  return { slope, intercept, error: n > 2 ? Math.sqrt(residual / (n - 2) / spreadOfX) : null }
+  return { value, logError: found.length < 2 ? null : spreadOf(found.map(Math.log)) }
 }
 
 /** A measured power law: threshold ≈ prefactor · scale^slope. */
@@ -122,21 +90,21 @@ export function powerLaw(settings: readonly Setting[], key: random.Key): PowerLa
       const value = crossing(meanCurve(setting, chosen(setting, at)), setting.threshold)
       return value === null ? [] : [{ x: Math.log(setting.scale), y: Math.log(value) }]
     })
-    const [x, y] = [found.map((p) => p.x), found.map((p) => p.y)]
-    const line = fitLine(x, y)
-    return line && { line, prefactor: Math.exp(mean(y.map((to, i) => to - x[i]!))), count: found.length }
+    const line = slopeOf(found.map(({ x, y }) => [x, y] as const))
+    if (!Number.isFinite(line.value)) return null
+    return { line, prefactor: Math.exp(mean(found.map(({ x, y }) => y - x))), count: found.length }
   }
   const whole = lawOf(everyReplica)
   if (!whole) return null
   const samples = settings.map((setting, at) => [...resampled(setting, random.foldIn(key, at))])
   const slopes = Array.from(
     { length: bootstrapSamples },
-    (_, k) => lawOf((_setting, at) => samples[at]![k]!)?.line.slope,
+    (_, k) => lawOf((_setting, at) => samples[at]![k]!)?.line.value,
   ).filter((slope) => slope !== undefined)
-  const errors = [whole.line.error ?? 0, deviation(slopes)]
+  const errors = [whole.line.error ?? 0, spreadOf(slopes)]
   const error = Math.max(...errors)
   return {
-    slope: whole.line.slope,
+    slope: whole.line.value,
     error: error > 0 ? error : null,
     prefactor: whole.prefactor,
     count: whole.count,
@@ -165,8 +133,8 @@ export function collapseOf(settings: readonly Setting[], levels: readonly number
     if (found.length < 2) return []
     return [
       {
-        before: deviation(found.map(({ raw }) => raw)) ** 2,
-        after: deviation(found.map(({ scaled }) => scaled)) ** 2,
+        before: spreadOf(found.map(({ raw }) => raw)) ** 2,
+        after: spreadOf(found.map(({ scaled }) => scaled)) ** 2,
       },
     ]
   })

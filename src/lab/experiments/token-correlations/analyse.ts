@@ -1,5 +1,5 @@
 /** @file From the counted covariances of several grammars to signals, noise, thresholds and the visible context. */
-import { crossing, type Estimate, geometricMean, meanOf, powerOf, rootMean } from './estimates.ts'
+import { crossing, type Estimate, geometricMean, meanOf, powerOf, rootMean } from '../../statistics.ts'
 import type { CorrelationJob, Look, MeanSquares } from './measure.ts'
 
 /** Height of the lowest common ancestor of the last token and the one `distance` before it. */

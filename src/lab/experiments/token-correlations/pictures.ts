@@ -2,9 +2,9 @@
 import { effectiveContext, plateauBound, typicalTokenCorrelation } from '../../../grammar/index.ts'
 import type { ReportTable } from '../../experiment.ts'
 import { type Figure, lineChart } from '../../figures/index.ts'
+import { type Estimate, meanOf, rootMean } from '../../statistics.ts'
 import type { CorrelationResult, CorrelationShape } from '../token-correlations.ts'
 import { visibleWindow } from './analyse.ts'
-import { type Estimate, meanOf, rootMean } from './estimates.ts'
 import { fullShape } from './measure.ts'
 import { shapeName, thresholdFormula, tokenHeights, tupleHeights, type View } from './verdicts.ts'
 

@@ -2,9 +2,9 @@
 import { count } from '../../../base/index.ts'
 import { exponents, levelThreshold, plateauBound } from '../../../grammar/index.ts'
 import type { Conclusion, RunView, Verdict } from '../../experiment.ts'
+import { type Estimate, geometricMean, meanOf, powerOf, shown } from '../../statistics.ts'
 import type { CorrelationConfig, CorrelationResult, CorrelationShape } from '../token-correlations.ts'
 import { type Curve, decayOf, type HeightSummary, noiseAmplitude, summarizeHeights } from './analyse.ts'
-import { type Estimate, geometricMean, meanOf, powerOf, shown } from './estimates.ts'
 import { fullShape } from './measure.ts'
 
 export type View = RunView<CorrelationConfig, CorrelationResult>

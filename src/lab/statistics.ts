@@ -1,19 +1,14 @@
-/** @file Means, slopes and crossings with their errors, as the correlation experiments need them. */
+/** @file Means, slopes and crossings with their errors, as experiments need them. */
+import { type Estimate, meanAndError } from '../diffusion/index.ts'
 
-/** A number with one standard error; the error is null when a single value gives none. */
-export interface Estimate {
-  readonly value: number
-  readonly error: number | null
-}
+export type { Estimate }
 
 /** Mean and standard error of the mean; NaN of an empty list. */
-export function meanOf(values: readonly number[]): Estimate {
-  const n = values.length
-  const value = values.reduce((sum, x) => sum + x, 0) / n
-  if (n < 2) return { value, error: null }
-  const squares = values.reduce((sum, x) => sum + (x - value) ** 2, 0)
-  return { value, error: Math.sqrt(squares / (n - 1) / n) }
-}
+export const meanOf = (values: readonly number[]): Estimate =>
+  values.length === 0 ? { value: Number.NaN, error: null } : meanAndError(values)
+
+/** The mean alone. */
+export const mean = (values: readonly number[]): number => meanOf(values).value
 
 /** Standard deviation of a list; 0 of a single value. */
 export function spreadOf(values: readonly number[]): number {
@@ -24,8 +19,8 @@ export function spreadOf(values: readonly number[]): number {
 /** Geometric mean of positive values; the error is that of the value itself. */
 export function geometricMean(values: readonly number[]): Estimate {
   const { value, error } = meanOf(values.map(Math.log))
-  const mean = Math.exp(value)
-  return { value: mean, error: error === null ? null : mean * error }
+  const factor = Math.exp(value)
+  return { value: factor, error: error === null ? null : factor * error }
 }
 
 /** Root of the mean of squares, from the squares, with its error. */
@@ -35,11 +30,11 @@ export function rootMean(squares: readonly number[]): Estimate {
   return { value: root, error: error === null || root === 0 ? null : error / (2 * root) }
 }
 
-/** Slope of y against x by least squares; the error is null with two points, the slope NaN with fewer. */
+/** Slope of y against x by least squares; the error is null with two points, the slope NaN with fewer different x. */
 export function slopeOf(points: readonly (readonly [x: number, y: number])[]): Estimate {
   const n = points.length
-  const x0 = meanOf(points.map(([x]) => x)).value
-  const y0 = meanOf(points.map(([, y]) => y)).value
+  const x0 = mean(points.map(([x]) => x))
+  const y0 = mean(points.map(([, y]) => y))
   const squares = points.reduce((sum, [x]) => sum + (x - x0) ** 2, 0)
   const value = points.reduce((sum, [x, y]) => sum + (x - x0) * (y - y0), 0) / squares
   if (n < 3) return { value, error: null }
