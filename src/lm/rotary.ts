@@ -1,0 +1,35 @@
+/** @file Tables of rotary angles, computed in float64: cosines and sines by position, with the scalings of longer contexts. */
+import { type Tensor, tensor } from '../tensor/index.ts'
+import type { ModelConfig, RotaryScaling } from './config.ts'
+
+/** One frequency under a scaling: angles per position, unitless. */
+function scaled(frequency: number, scaling?: RotaryScaling): number {
+  if (!scaling) return frequency
+  if (scaling.kind === 'linear') return frequency / scaling.factor
+  const { factor, lowFrequencyFactor: low, highFrequencyFactor: high, context } = scaling
+  const turns = (context * frequency) / (2 * Math.PI)
+  if (turns < low) return frequency / factor
+  if (turns > high) return frequency
+  const share = (turns - low) / (high - low)
+  return frequency * (share + (1 - share) / factor)
+}
+
+/** Cosines and sines of p · base^(−2i/D), [positions, D/2] each; undefined without rotary positions. */
+export function rotaryTables(
+  { rotary, headWidth }: ModelConfig,
+  positions: number,
+  factors?: Float32Array,
+): { cos: Tensor; sin: Tensor } | undefined {
+  if (!rotary) return undefined
+  const half = headWidth / 2
+  const [cos, sin] = [new Float32Array(positions * half), new Float32Array(positions * half)]
+  for (let i = 0; i < half; i++) {
+    const frequency = scaled(rotary.base ** (-i / half), rotary.scaling) / (factors?.[i] ?? 1)
+    for (let p = 0; p < positions; p++) {
+      cos[p * half + i] = Math.cos(p * frequency)
+      sin[p * half + i] = Math.sin(p * frequency)
+    }
+  }
+  const shape = [positions, half]
+  return { cos: tensor(cos, { shape }), sin: tensor(sin, { shape }) }
+}
