@@ -30,12 +30,6 @@ export type Attention = (qkv: Tensor, layer: number) => Tensor
 /** The feed-forward's last map from its input a [B, S, hidden], where something is added to it (a residual memory). */
 export type Down = (a: Tensor, plain: (a: Tensor) => Tensor) => Tensor
 
-export interface BlockResult {
-  readonly x: Tensor
-  /** Input of the last map of the feed-forward: [B, S, hidden]. */
-  readonly a: Tensor
-}
-
 const normalize = (config: ModelConfig, { weight, bias }: Norm, x: Tensor): Tensor =>
   bias
     ? layerNorm(x, weight, bias, { epsilon: config.epsilon })
@@ -57,7 +51,7 @@ function sumAndNorm(
 /** Queries and keys normalized head by head (Qwen3). */
 function normalizeHeads(config: ModelConfig, { headNorms }: BlockWeights, qkv: Tensor): Tensor {
   if (!headNorms) return qkv
-  const { heads, keyValueHeads, headWidth, epsilon } = config
+  const { heads, keyValueHeads, headSlots: headWidth, epsilon } = config
   const sizes = [heads, keyValueHeads, keyValueHeads].map((n) => n * headWidth)
   const [q, k, v] = split(qkv, sizes, -1) as [Tensor, Tensor, Tensor]
   // one slice for each head: a reshape would fix the length
@@ -124,7 +118,7 @@ export const causalMask = (length: number, window = 0): Float32Array =>
 
 /** Attention over whole sequences from their first token, differentiable: no cache. */
 export function wholeAttention(config: ModelConfig, { cos, sin, mask }: WholeSequence): Attention {
-  const { heads, keyValueHeads, headWidth: d } = config
+  const { heads, keyValueHeads, headSlots: d, headWidth } = config
   return (qkv) => {
     const [b, s] = qkv.shape as [number, number]
     const parts = transpose(reshape(qkv, [b, s, heads + 2 * keyValueHeads, d]), [0, 2, 1, 3])
@@ -137,7 +131,12 @@ export function wholeAttention(config: ModelConfig, { cos, sin, mask }: WholeSeq
     const q = reshape(turn(sliceAxis(parts, 1, 0, heads)), [b, keyValueHeads, shared * s, d])
     const k = turn(sliceAxis(parts, 1, heads, heads + keyValueHeads))
     const v = sliceAxis(parts, 1, heads + keyValueHeads, heads + 2 * keyValueHeads)
-    const scores = reshape(mul(matmul(q, k, { transposeB: true }), 1 / Math.sqrt(d)), [b, heads, s, s])
+    const scores = reshape(mul(matmul(q, k, { transposeB: true }), 1 / Math.sqrt(headWidth)), [
+      b,
+      heads,
+      s,
+      s,
+    ])
     const weights = reshape(softmax(add(scores, mask)), [b, keyValueHeads, shared * s, s])
     const mixed = reshape(matmul(weights, v), [b, heads, s, d])
     return reshape(transpose(mixed, [0, 2, 1, 3]), [b, s, heads * d])

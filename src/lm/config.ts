@@ -27,6 +27,11 @@ export interface ModelConfig {
   readonly heads: number
   readonly keyValueHeads: number
   readonly headWidth: number
+  /**
+   * Features that a head takes in programs: with rotary positions the width rounded up to a multiple of 16, as the runtime's
+   * kernel wants it; each half of a head is then followed by zeros.
+   */
+  readonly headSlots: number
   readonly vocabulary: number
   /** Most tokens the model was made for. */
   readonly context: number
@@ -65,7 +70,11 @@ function reader(path: string, fields: Fields) {
 
 /** The configuration of a model folder or GGUF file. Throws `TL_BAD_FILE`, `TL_UNSUPPORTED` with the list of what is supported. */
 export function readConfig(path: string, checkpoint: Checkpoint): ModelConfig {
-  const config = checkpoint.format === 'gguf' ? fromGguf(path, checkpoint) : fromFolder(path)
+  const found = checkpoint.format === 'gguf' ? fromGguf(path, checkpoint) : fromFolder(path)
+  const config = {
+    ...found,
+    headSlots: found.rotary ? 16 * Math.ceil(found.headWidth / 16) : found.headWidth,
+  }
   const { heads, keyValueHeads, headWidth } = config
   if (heads % keyValueHeads !== 0)
     fail('TL_BAD_FILE', `${path}: ${keyValueHeads} key–value heads do not divide ${heads} heads`)
@@ -74,7 +83,9 @@ export function readConfig(path: string, checkpoint: Checkpoint): ModelConfig {
   return config
 }
 
-function fromFolder(path: string): ModelConfig {
+type Found = Omit<ModelConfig, 'headSlots'>
+
+function fromFolder(path: string): Found {
   const file = existsSync(path) && statSync(path).isDirectory() ? join(path, 'config.json') : ''
   if (!file || !existsSync(file))
     return fail(
@@ -172,7 +183,7 @@ function scalingOf(file: string, rope: Fields): RotaryScaling | undefined {
   )
 }
 
-function fromGguf(path: string, { metadata, tensors }: Checkpoint): ModelConfig {
+function fromGguf(path: string, { metadata, tensors }: Checkpoint): Found {
   const name = String(metadata['general.architecture'] ?? 'none')
   const architecture = architectureOf(path, name)
   const own = (key: string): string => `${name}.${key}`

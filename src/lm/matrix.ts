@@ -36,45 +36,52 @@ export interface Part {
   readonly outputs: number
   /** Stored [inputs, outputs]. */
   readonly transposed: boolean
-  /** Row r of the result is row order[r] of the file. */
+  /** Row r of the result is row order[r] of the file; −1 is a row of zeros (dense matrices only). */
   readonly order?: Int32Array
+  /** The same for inputs (dense matrices only). */
+  readonly slots?: Int32Array
 }
+
+/** Outputs of a part once its rows are in their order. */
+const width = ({ outputs, order }: Part): number => order?.length ?? outputs
 
 /** Matrices side by side, as f32 [K, ΣN]. */
 export function denseMatrix(parts: readonly Part[]): Tensor {
-  const { inputs } = parts[0]!
-  const outputs = parts.reduce((n, part) => n + part.outputs, 0)
-  if (parts.length === 1 && parts[0]!.transposed)
-    return tensor(parts[0]!.source.f32(), { shape: [inputs, outputs] })
-  const out = new Float32Array(inputs * outputs)
+  const [first] = parts as [Part]
+  const rows = first.slots?.length ?? first.inputs
+  const columns = parts.reduce((n, part) => n + width(part), 0)
+  if (parts.length === 1 && first.transposed && !first.slots)
+    return tensor(first.source.f32(), { shape: [rows, columns] })
+  const out = new Float32Array(rows * columns)
   let column = 0
   for (const part of parts) {
-    place(out, outputs, column, part)
-    column += part.outputs
+    place(out, columns, column, part)
+    column += width(part)
   }
-  return tensor(out, { shape: [inputs, outputs] })
+  return tensor(out, { shape: [rows, columns] })
 }
 
 /** Rows of the file become columns: in tiles, so that neither side leaves the cache. */
-function place(
-  out: Float32Array,
-  width: number,
-  column: number,
-  { source, inputs, outputs, transposed, order }: Part,
-): void {
+function place(out: Float32Array, columns: number, column: number, part: Part): void {
+  const { source, inputs, outputs, transposed, order, slots } = part
   const values = source.f32()
   if (transposed) {
     for (let k = 0; k < inputs; k++)
-      out.set(values.subarray(k * outputs, (k + 1) * outputs), k * width + column)
+      out.set(values.subarray(k * outputs, (k + 1) * outputs), k * columns + column)
     return
   }
+  const [rows, count] = [width(part), slots?.length ?? inputs]
   const tile = 32
-  for (let r0 = 0; r0 < outputs; r0 += tile)
-    for (let k0 = 0; k0 < inputs; k0 += tile)
-      for (let r = r0, rEnd = Math.min(outputs, r0 + tile); r < rEnd; r++) {
-        const from = (order ? order[r]! : r) * inputs
-        for (let k = k0, kEnd = Math.min(inputs, k0 + tile); k < kEnd; k++)
-          out[k * width + column + r] = values[from + k]!
+  for (let r0 = 0; r0 < rows; r0 += tile)
+    for (let k0 = 0; k0 < count; k0 += tile)
+      for (let r = r0, rEnd = Math.min(rows, r0 + tile); r < rEnd; r++) {
+        const row = order ? order[r]! : r
+        if (row < 0) continue
+        const from = row * inputs
+        for (let k = k0, kEnd = Math.min(count, k0 + tile); k < kEnd; k++) {
+          const at = slots ? slots[k]! : k
+          if (at >= 0) out[k * columns + column + r] = values[from + at]!
+        }
       }
 }
 

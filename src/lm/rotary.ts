@@ -14,17 +14,21 @@ function scaled(frequency: number, scaling?: RotaryScaling): number {
   return frequency * (share + (1 - share) / factor)
 }
 
-/** Cosines and sines of p · base^(−2i/D), [positions, D/2] each; undefined without rotary positions. */
+/** Cosines and sines of p · base^(−2i/D), [positions, slots/2] each; undefined without rotary positions. */
 export function rotaryTables(
-  { rotary, headWidth }: ModelConfig,
+  { rotary, headWidth, headSlots }: ModelConfig,
   positions: number,
   factors?: Float32Array,
 ): { cos: Tensor; sin: Tensor } | undefined {
   if (!rotary) return undefined
-  const half = headWidth / 2
+  const half = headSlots / 2
   const [cos, sin] = [new Float32Array(positions * half), new Float32Array(positions * half)]
   for (let i = 0; i < half; i++) {
-    const frequency = scaled(rotary.base ** (-i / half), rotary.scaling) / (factors?.[i] ?? 1)
+    // slots that hold zeros turn by nothing
+    const frequency =
+      i < headWidth / 2
+        ? scaled(rotary.base ** ((-2 * i) / headWidth), rotary.scaling) / (factors?.[i] ?? 1)
+        : 0
     for (let p = 0; p < positions; p++) {
       cos[p * half + i] = Math.cos(p * frequency)
       sin[p * half + i] = Math.sin(p * frequency)

@@ -82,15 +82,15 @@ export interface Segment {
 /** A cache of another capacity with the same first `length` tokens. */
 export function resizeCache(
   cache: Cache,
-  { keyValueHeads, headWidth }: ModelConfig,
+  { keyValueHeads, headSlots }: ModelConfig,
   capacity: number,
   length: number,
 ): Cache {
   const resize = (data: Float32Array): Float32Array => {
-    const out = new Float32Array(cache.batch * keyValueHeads * capacity * headWidth)
+    const out = new Float32Array(cache.batch * keyValueHeads * capacity * headSlots)
     for (let i = 0; i < cache.batch * keyValueHeads; i++) {
-      const from = i * cache.capacity * headWidth
-      out.set(data.subarray(from, from + length * headWidth), i * capacity * headWidth)
+      const from = i * cache.capacity * headSlots
+      out.set(data.subarray(from, from + length * headSlots), i * capacity * headSlots)
     }
     return out
   }
@@ -109,7 +109,7 @@ export async function compileSegment(
   threads: number,
   options: SegmentOptions = {},
 ): Promise<Segment> {
-  const { layers, width, hidden, keyValueHeads, headWidth, vocabulary } = config
+  const { layers, width, hidden, keyValueHeads, headWidth, headSlots, vocabulary } = config
   const { from = 0, to = layers, feature, memory } = options
   const { head = to === layers } = options
   if (!(Number.isInteger(from) && Number.isInteger(to) && from >= 0 && from < to && to <= layers))
@@ -127,19 +127,23 @@ export async function compileSegment(
   const headWeights = head ? weights.head() : undefined
   const tables = rotaryTables(config, positions, weights.frequencyFactors)
 
+  const { heads, window } = config
+  const attentionOptions = { heads, keyValueHeads, window, scale: 1 / Math.sqrt(headWidth) }
+
   const program = (inputs: Inputs): Inputs => {
     const { x, last, total, keys, values } = inputs as unknown as Record<'x' | 'last' | 'total', Tensor> &
       Record<'keys' | 'values', readonly Tensor[]>
     const newKeys: Tensor[] = []
     const newValues: Tensor[] = []
-    let stream: Stream = { x }
+    // as between two blocks of one segment, so that a model in pieces gives the same bits as the whole
+    let stream: Stream = from > 0 ? { x, y: mul(x, 0) } : { x }
     let input: Tensor | undefined
     for (const [i, own] of blocks.entries()) {
       const layer = from + i
       const attention = (qkv: Tensor): Tensor => {
         const result = cachedAttention(
           { qkv, keys: keys[i]!, values: values[i]!, last, total, ...tables },
-          config,
+          attentionOptions,
         )
         newKeys.push(result.keys)
         newValues.push(result.values)
@@ -161,7 +165,7 @@ export async function compileSegment(
     return { ...result, keys: newKeys, values: newValues }
   }
   const specsAt = ({ B, S, C, R }: Sizes): Record<string, Spec | readonly Spec[]>[] => {
-    const cache = Array.from({ length: count }, () => spec([B!, keyValueHeads, C!, headWidth]))
+    const cache = Array.from({ length: count }, () => spec([B!, keyValueHeads, C!, headSlots]))
     return [
       {
         x: spec([B!, S!, width]),
@@ -192,7 +196,7 @@ export async function compileSegment(
     from,
     to,
     cache: (batch, capacity) => {
-      const size = batch * keyValueHeads * capacity * headWidth
+      const size = batch * keyValueHeads * capacity * headSlots
       const make = (): Float32Array[] => Array.from({ length: count }, () => new Float32Array(size))
       return { batch, capacity, keys: make(), values: make() }
     },

@@ -43,12 +43,18 @@ export interface ModelWeights {
   readonly frequencyFactors?: Float32Array
 }
 
-/** GGUF's order of rows for rotary pairs 2i and 2i + 1, undone: pairs become i and i + D/2. */
-function halfSplit(heads: number, headWidth: number): Int32Array {
-  const half = headWidth / 2
-  return Int32Array.from({ length: heads * headWidth }, (_, row) => {
-    const [head, i] = [Math.floor(row / headWidth), row % headWidth]
-    return head * headWidth + (i < half ? 2 * i : 2 * (i - half) + 1)
+/**
+ * For each slot of some heads the row of the file that stands there, −1 for zeros. GGUF's order for rotary pairs 2i and 2i + 1
+ * is undone: pairs are i and i + half the slots.
+ */
+function slotRows(heads: number, { headWidth, headSlots }: ModelConfig, isInterleaved: boolean): Int32Array {
+  const [half, room] = [headWidth / 2, headSlots / 2]
+  return Int32Array.from({ length: heads * headSlots }, (_, slot) => {
+    const [head, at] = [Math.floor(slot / headSlots), slot % headSlots]
+    if (headSlots === headWidth && !isInterleaved) return slot
+    const [second, i] = [at >= room ? 1 : 0, at % room]
+    if (i >= half) return -1
+    return head * headWidth + (isInterleaved ? 2 * i + second : second * half + i)
   })
 }
 
@@ -59,7 +65,8 @@ export function openWeights(
   config: ModelConfig,
   precision: Precision,
 ): ModelWeights {
-  const { architecture, width, hidden, heads, keyValueHeads, headWidth, vocabulary, layers } = config
+  const { architecture, width, hidden, heads, keyValueHeads, headWidth, headSlots, vocabulary, layers } =
+    config
   const isGguf = checkpoint.format === 'gguf'
   const names: TensorNames = isGguf ? architecture.names.gguf : architecture.names.huggingFace
   const { tensors } = checkpoint
@@ -115,7 +122,7 @@ export function openWeights(
     if (kind === 'none' || (kind === 'optional' && !found.includes(true))) return undefined
     const values = list.map(({ name, outputs, order }) => {
       const own = need(`${name}.bias`, [outputs], layer).f32()
-      return order ? own.map((_, r) => own[order[r]!]!) : own
+      return order ? Float32Array.from(order, (r) => (r < 0 ? 0 : own[r]!)) : own
     })
     const whole = new Float32Array(values.reduce((n, v) => n + v.length, 0))
     let at = 0
@@ -130,23 +137,32 @@ export function openWeights(
     inputs: number,
     layer: number,
     kind: 'none' | 'optional' | 'required',
+    slots?: Int32Array,
   ): Linear => {
-    const weight = matrix(
-      list.map(({ name, outputs, order }) => part(name, inputs, outputs, layer, transposed, order)),
+    const parts = list.map(({ name, outputs, order }) =>
+      part(name, inputs, outputs, layer, transposed, order),
     )
+    const weight = matrix(slots ? parts.map((p) => ({ ...p, slots })) : parts)
     const own = bias(list, kind, layer)
     return { weight, ...(own && { bias: own }) }
   }
-  const wide = heads * headWidth
-  const narrow = keyValueHeads * headWidth
-  const order =
-    isGguf && architecture.ggufInterleaved
-      ? [halfSplit(heads, headWidth), halfSplit(keyValueHeads, headWidth)]
-      : []
+  const [wide, narrow] = [heads * headWidth, keyValueHeads * headWidth]
+  const isPadded = headSlots !== headWidth
+  if (isPadded && (names.headNorms || precision !== 'f32'))
+    fail(
+      'TL_UNSUPPORTED',
+      `${path}: heads of ${headWidth} features, no multiple of 16: ${names.headNorms ? `not supported for ${architecture.name}` : 'load with precision "f32"'}`,
+    )
+  const isInterleaved = isGguf && architecture.ggufInterleaved
+  const rows = (n: number, turned = true): Int32Array | undefined =>
+    isPadded || (isInterleaved && turned) ? slotRows(n, config, isInterleaved && turned) : undefined
+  const [queryRows, keyRows, valueRows] = [rows(heads), rows(keyValueHeads), rows(keyValueHeads, false)]
+  const mixedRows = isPadded ? slotRows(heads, config, false) : undefined
+  const orders = [queryRows, keyRows, valueRows]
   const attention = names.attention.map((name, i) => ({
     name,
     outputs: names.attention.length === 1 ? wide + 2 * narrow : i === 0 ? wide : narrow,
-    ...(order[i] && { order: order[i] }),
+    ...(orders[i] && names.attention.length > 1 && { order: orders[i] }),
   }))
   const rest = architecture.biases.rest ? 'required' : 'none'
   const one = (name: string, outputs: number) => [{ name, outputs }]
@@ -189,6 +205,7 @@ export function openWeights(
         wide,
         layer,
         architecture.biases.attention === 'optional' ? 'optional' : rest,
+        mixedRows,
       ),
       norm2: norm(names.norm2, layer),
       up: map(

@@ -34,6 +34,8 @@ interface Layout {
   readonly keyValueHeads: number
   /** Tokens a query sees, itself included; 0 for all. */
   readonly window: number
+  /** Factor of the scores. */
+  readonly scale: number
 }
 const layoutOf = (attributes: Attributes): Layout => attributes as unknown as Layout
 
@@ -87,7 +89,7 @@ defineComposite('cachedAttention', {
       Tensor?,
       Tensor?,
     ]
-    const { heads, keyValueHeads, window } = layoutOf(attributes)
+    const { heads, keyValueHeads, window, scale } = layoutOf(attributes)
     const [b, s, width] = qkv.shape as [number, number, number]
     const d = width / (heads + 2 * keyValueHeads)
     const capacity = keys.shape[2]!
@@ -116,7 +118,7 @@ defineComposite('cachedAttention', {
     const newValues = updated(part(heads + keyValueHeads, keyValueHeads), values)
     const shared = heads / keyValueHeads
     const q = reshape(turn(part(0, heads)), [b, keyValueHeads, shared * s, d])
-    const scores = mul(matmul(q, newKeys, { transposeB: true }), 1 / Math.sqrt(d))
+    const scores = mul(matmul(q, newKeys, { transposeB: true }), scale)
     const [here, there] = [reshape(position, [b, s, 1]), reshape(slot, [1, 1, capacity])]
     const past = lessEqual(there, here)
     const seen = window ? logicalAnd(past, greater(there, sub(here, window))) : past // [B, S, C]
@@ -136,12 +138,13 @@ defineComposite('cachedAttention', {
       string?,
       string?,
     ]
-    const { heads, keyValueHeads, window } = layoutOf(node.attributes)
+    const { heads, keyValueHeads, window, scale } = layoutOf(node.attributes)
     const attributes = {
       num_heads: heads,
       kv_num_heads: keyValueHeads,
       do_rotary: cos ? 1 : 0,
       local_window_size: window || -1,
+      scale: { float: scale },
     }
     return e.nodes(
       'GroupQueryAttention',
@@ -151,7 +154,11 @@ defineComposite('cachedAttention', {
     )
   },
   fuses: (node, { target }) =>
-    target === 'cpu' && node.outputs[0]!.dtype === 'f32' && node.outputs.every(({ size }) => size > 0),
+    target === 'cpu' &&
+    node.outputs[0]!.dtype === 'f32' &&
+    node.outputs.every(({ size }) => size > 0) &&
+    // what the kernel takes: heads of a multiple of 8 features, of 16 when it turns them
+    node.outputs[1]!.shape[3]! % (node.inputs.length === 5 ? 8 : 16) === 0,
 })
 
 export interface CachedAttentionOptions {
@@ -160,6 +167,8 @@ export interface CachedAttentionOptions {
   readonly keyValueHeads?: number
   /** Tokens a query sees, itself included. Default all. */
   readonly window?: number
+  /** Factor of the scores. Default 1 / √D. */
+  readonly scale?: number
 }
 
 export interface CachedAttentionInputs {
@@ -185,11 +194,11 @@ export interface CachedAttentionInputs {
  */
 export function cachedAttention(
   { qkv, keys, values, last, total, cos, sin }: CachedAttentionInputs,
-  { heads, keyValueHeads = heads, window = 0 }: CachedAttentionOptions,
+  { heads, keyValueHeads = heads, window = 0, scale }: CachedAttentionOptions,
 ): { mixed: Tensor; keys: Tensor; values: Tensor } {
   if (!cos !== !sin) fail('TL_BAD_ARGUMENT', 'cachedAttention: expected cosines and sines, or neither')
   const tables = cos && sin ? [cos, sin] : []
-  const attributes = { heads, keyValueHeads, window }
+  const attributes = { heads, keyValueHeads, window, scale: scale ?? 1 / Math.sqrt(keys.shape.at(-1)!) }
   const [mixed, newKeys, newValues] = applyAll(
     'cachedAttention',
     [qkv, keys, values, last, total, ...tables],

@@ -97,7 +97,8 @@ defineOp('quantizedMatmul', {
       }
     return [out]
   },
-  jvp: (node, [t]) => [t && apply('quantizedMatmul', [t], node.attributes)],
+  // with the weights as numbers: tangents are not rounded to 8 bits
+  jvp: (node, [t]) => [t && matmul(t, dense(node.attributes, t.dtype), { transposeB: true })],
   vjp: (node, [g]) => [g && matmul(g, dense(node.attributes, g.dtype))],
   vmap: (node, inputs) => [apply('quantizedMatmul', inputs, node.attributes)],
   onnx: (e, [x], node) => {
