@@ -28,3 +28,4 @@ export {
 } from './segment.ts'
 export type { Session } from './session.ts'
 export type { BlockWeights, HeadWeights, ModelWeights, Norm, Precision } from './weights.ts'
+export { applyWhole, type WholeInputs, type WholeWeights, wholeWeights } from './whole.ts'
