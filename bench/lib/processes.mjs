@@ -88,14 +88,14 @@ export function measureProcess(command, args, { env = {}, cwd, secondsAtMost = 3
       kill()
       process.exit(130)
     }
-    process.once('SIGINT', interrupted)
+    for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, interrupted)
     let ended
     const settle = (error, code, signal) => {
       if (ended) return
       ended = true
       clearInterval(timer)
       clearTimeout(late)
-      process.off('SIGINT', interrupted)
+      for (const name of ['SIGINT', 'SIGTERM']) process.off(name, interrupted)
       const [peak, user, system] = read(record).trim().split('\n').at(-1).split(' ').map(Number)
       rmSync(folder, { recursive: true, force: true })
       if (error || code !== 0) {
