@@ -16,7 +16,8 @@ import {
   planMerge,
   tiedTo,
 } from '../plan/index.ts'
-import { companionProblems, writeCompanions } from './companions.ts'
+import { readVocabulary, type Vocabulary } from '../vocabulary/index.ts'
+import { writeCompanions } from './companions.ts'
 import { elementsOf, indexOf, layOut, type Shard, storedSize } from './layout.ts'
 import { fileMarks, fingerprint, forget, openUnfinished, publishShards, type Unfinished } from './state.ts'
 import { closeOpened, type LinesStep, type MergeItem, mergeTask, readInputs } from './work.ts'
@@ -48,10 +49,14 @@ export interface MergeOutcome {
 }
 
 /** The plan of a configuration, from the headers of the models on disk. Throws as `openCheckpoint` and `planMerge` do. */
-export function planFromFiles(
+export const planFromFiles = (config: MergeConfig, options: { lenient?: boolean } = {}): MergePlan =>
+  prepareMerge(config, options).plan
+
+/** The plan, and the vocabulary of the output when the configuration asks for one. */
+function prepareMerge(
   config: MergeConfig,
-  { lenient = false }: { lenient?: boolean } = {},
-): MergePlan {
+  { lenient = false }: { lenient?: boolean },
+): { plan: MergePlan; vocabulary: Vocabulary | undefined } {
   const opened: Checkpoint[] = []
   try {
     const heads = new Map<string, Headers>()
@@ -60,10 +65,11 @@ export function planFromFiles(
       opened.push(checkpoint)
       heads.set(model, checkpoint.tensors)
     }
-    const plan = planMerge(config, heads, { lenient })
+    const vocabulary = config.tokenizer && readVocabulary(config, modelsOf(config))
+    const plan = planMerge(config, heads, { lenient, ...(vocabulary ? { vocabulary } : {}) })
     // a model whose layers cannot be told is refused here, whatever α will be
     if (plan.lines) linesFactors(plan, 0)
-    return { ...plan, problems: [...plan.problems, ...companionProblems(config)] }
+    return { plan, vocabulary }
   } finally {
     for (const checkpoint of opened) checkpoint.close()
   }
@@ -141,8 +147,14 @@ function linesSteps(plan: MergePlan): (tensor: PlannedTensor) => LinesStep | und
     plan.tensors.map(({ name }) => [name, headers.has(name) ? name : tiedTo(name, headers)]),
   )
   checkpoint.close()
-  return ({ name, action }) =>
-    action === 'copy' ? undefined : { model: lines.base, tensor: names.get(name) ?? name }
+  return ({ name, action, linesView }) =>
+    action === 'copy'
+      ? undefined
+      : {
+          model: lines.base,
+          tensor: names.get(name) ?? name,
+          ...(linesView ? { view: linesView } : {}),
+        }
 }
 
 interface Running {
@@ -230,11 +242,20 @@ export async function executeMerge(
 ): Promise<MergeOutcome> {
   const { seed = 0, lenient = false, shardSize = 5e9 } = options
   const threads = options.threads ?? Math.min(8, cpus().length)
-  const plan = planFromFiles(config, { lenient })
+  const { plan, vocabulary } = prepareMerge(config, { lenient })
   assertPlan(plan)
   const shards = layOut(plan.tensors, shardSize)
   const models = modelsOf(config)
-  const mark = fingerprint([1, config.text, seed, lenient, shardSize, plan.tensors, models.map(fileMarks)])
+  const mark = fingerprint([
+    1,
+    config.text,
+    seed,
+    lenient,
+    shardSize,
+    plan.tensors,
+    models.map(fileMarks),
+    vocabulary?.digest,
+  ])
   const unfinished = openUnfinished(out, mark, shards)
   const resumed = unfinished.done.size > 0
   const step = linesSteps(plan)
@@ -281,7 +302,7 @@ export async function executeMerge(
       ...(lines ? [`LiNeS: α = ${lines.alpha}, β = ${lines.beta}`] : []),
       'arithmetic: float32, rounded once to nearest, ties to even',
     ]
-    const warnings = writeCompanions(out, config, plan, details)
+    const warnings = writeCompanions(out, config, plan, vocabulary, details)
     forget(unfinished)
     return {
       out,

@@ -1,5 +1,6 @@
 /** @file The plan of a merge: every output tensor with its inputs and parameters, as data that a worker can be sent. */
 import type { Parameters } from '../methods/index.ts'
+import type { TableView } from '../vocabulary/index.ts'
 
 /** One input of one output tensor. */
 export interface PlannedInput {
@@ -7,6 +8,8 @@ export interface PlannedInput {
   /** The tensor to read; a tied head reads the embedding. */
   readonly tensor: string
   readonly parameters: Parameters
+  /** The tensor is a table of tokens, and this is how it becomes one of the output's. */
+  readonly view?: TableView
 }
 
 /** One output tensor. */
@@ -24,6 +27,8 @@ export interface PlannedTensor {
   readonly reach: 'element' | 'tensor'
   /** The layer within its stack; absent outside layers. */
   readonly depth?: { readonly layer: number; readonly count: number }
+  /** How the table of the base that LiNeS measures from becomes one of the output's. */
+  readonly linesView?: TableView
 }
 
 /** A complete plan; with `problems` it cannot be carried out. */
