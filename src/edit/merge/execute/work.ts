@@ -8,12 +8,14 @@ import { random } from '../../../tensor/index.ts'
 import { applyLines, taskVectorNorms } from '../../lines/index.ts'
 import { mergeMethods, type Parameters } from '../methods/index.ts'
 import type { PlannedInput, PlannedTensor } from '../plan/index.ts'
+import { type TableView, viewTable } from '../vocabulary/index.ts'
 import { elementsOf, nameWords } from './layout.ts'
 
 /** Where LiNeS measures a tensor from, and by how much it scales. */
 export interface LinesStep {
   readonly model: string
   readonly tensor: string
+  readonly view?: TableView
   /** Absent in the first pass, which measures. */
   readonly factor?: number
 }
@@ -56,6 +58,12 @@ function stored(model: string, tensor: string) {
   opened.set(model, checkpoint)
   const found = checkpoint.tensors.get(tensor)
   return found ?? fail('TL_BAD_FILE', `${model}: tensor ${tensor} is gone since the plan was made`)
+}
+
+/** A tensor as the merge sees it: a table of tokens has the output's rows. */
+function input({ model, tensor, view }: Pick<PlannedInput, 'model' | 'tensor' | 'view'>) {
+  const table = stored(model, tensor)
+  return view ? viewTable(view, table, stored) : table
 }
 
 function writeAt(path: string, offset: number, bytes: Uint8Array): void {
@@ -109,11 +117,11 @@ function checkFinite(
 /** Integers and masks cannot be mixed: all inputs must hold the same bytes. */
 function copied({ tensor }: MergeItem): Uint8Array {
   const [first, ...others] = tensor.models
-  const source = stored(first!.model, first!.tensor)
+  const source = input(first!)
   if (source.dtype !== tensor.dtype) return encodeF32(source.f32(), tensor.dtype)
   const bytes = source.bytes()
   for (const other of others)
-    if (Buffer.compare(bytes, stored(other.model, other.tensor).bytes()) !== 0)
+    if (Buffer.compare(bytes, input(other).bytes()) !== 0)
       fail(
         'TL_UNSUPPORTED',
         `${tensor.name}: ${tensor.dtype} values differ between ${first!.model} and ${other.model}, and only floats can be merged`,
@@ -126,8 +134,7 @@ export function readInputs({ tensor, start, count }: MergeItem): {
   base: Float32Array
   models: Float32Array[]
 } {
-  const values = ({ model, tensor: name }: PlannedInput): Float32Array =>
-    stored(model, name).f32(start, count)
+  const values = (one: PlannedInput): Float32Array => input(one).f32(start, count)
   const models = tensor.models.map(values)
   return { base: tensor.base ? values(tensor.base) : new Float32Array(count), models }
 }
@@ -138,10 +145,7 @@ function mergedRange(item: MergeItem): {
   inputs: { model: string; values: Float32Array }[]
 } {
   const { tensor, start, count, seed, computed } = item
-  const read = ({ model, tensor: name }: PlannedInput) => ({
-    model,
-    values: stored(model, name).f32(start, count),
-  })
+  const read = (one: PlannedInput) => ({ model: one.model, values: input(one).f32(start, count) })
   const base = tensor.base && read(tensor.base)
   const models = tensor.models.map(read)
   const isWhole = start === 0 && count === elementsOf(tensor.shape)
@@ -171,7 +175,7 @@ export function mergeItem(item: MergeItem): MergeResult {
   const norms = taskVectorNorms()
   let values = merged
   if (lines) {
-    const from = stored(lines.model, lines.tensor).f32(start, count)
+    const from = input(lines).f32(start, count)
     const tuned = inputs.filter(({ model }) => model !== lines.model).map((input) => input.values)
     if (lines.factor === undefined) norms.add(from, tuned, merged)
     else values = applyLines(from, merged, lines.factor)
