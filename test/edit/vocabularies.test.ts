@@ -121,6 +121,18 @@ describe('beyond the fixture', () => {
     expect(problems[0]).toMatch(/vocabularies differ: .*lm_head\.weight.*60.*47.*`tokenizer_source: union`/)
   })
 
+  it('tables of one size whose rows are other tokens give a warning when nothing aligns them', () => {
+    const folder = writeModel('a', place('swapped'))
+    const file = json(folder, 'tokenizer.json')
+    const { vocab } = file['model'] as { vocab: Record<string, number> }
+    ;[vocab['r'], vocab['t']] = [vocab['t']!, vocab['r']!]
+    writeFileSync(join(folder, 'tokenizer.json'), JSON.stringify(file))
+    expect(planFromFiles(parse(linear('', ['a', 'swapped']))).warnings[0]).toMatch(
+      /tokenizers differ: "[rt]" is token .*`tokenizer_source: base`/,
+    )
+    expect(planFromFiles(parse(linear('tokenizer_source: union\n', ['a', 'swapped']))).warnings).toEqual([])
+  })
+
   it('new tokens with source: base, where mergekit stops', async () => {
     const text = `merge_method: linear\nbase_model: ${place('origin')}\n${linear('', ['origin', 'b']).split('\n').slice(1).join('\n')}`
     const out = await merge(`${text}tokenizer: {source: base, tokens: {"[NEW]": {source: {kind: zero}}}}\n`)

@@ -16,7 +16,7 @@ import {
   planMerge,
   tiedTo,
 } from '../plan/index.ts'
-import { readVocabulary, type Vocabulary } from '../vocabulary/index.ts'
+import { differentTokens, readVocabulary, type Vocabulary } from '../vocabulary/index.ts'
 import { writeCompanions } from './companions.ts'
 import { elementsOf, indexOf, layOut, type Shard, storedSize } from './layout.ts'
 import { fileMarks, fingerprint, forget, openUnfinished, publishShards, type Unfinished } from './state.ts'
@@ -69,7 +69,8 @@ function prepareMerge(
     const plan = planMerge(config, heads, { lenient, ...(vocabulary ? { vocabulary } : {}) })
     // a model whose layers cannot be told is refused here, whatever α will be
     if (plan.lines) linesFactors(plan, 0)
-    return { plan, vocabulary }
+    const warnings = vocabulary ? plan.warnings : [...plan.warnings, ...differentTokens(config)]
+    return { plan: { ...plan, warnings }, vocabulary }
   } finally {
     for (const checkpoint of opened) checkpoint.close()
   }

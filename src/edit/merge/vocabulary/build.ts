@@ -176,3 +176,29 @@ export function readVocabulary(config: MergeConfig, others: readonly string[] = 
     digest,
   }
 }
+
+/** Models whose tables are as large as the first one's, but whose rows are other tokens: merged as they are, words mix. */
+export function differentTokens(config: MergeConfig): string[] {
+  const [first, ...others] = config.models
+  const tokens = readIfPlain(first!)
+  if (!tokens) return []
+  return others.flatMap((model) => {
+    const own = readIfPlain(model)
+    if (!own) return []
+    const odd = [...own.ids].find(([token, id]) => tokens.ids.has(token) && tokens.ids.get(token) !== id)
+    return odd
+      ? [
+          `the tokenizers differ: ${JSON.stringify(odd[0]).slice(0, 60)} is token ${tokens.ids.get(odd[0])} of ${first} and ${odd[1]} of ${model}, so rows of different tokens are mixed; write \`tokenizer_source: base\` or \`union\` to align them`,
+        ]
+      : []
+  })
+}
+
+/** A tokenizer where there is a readable one: a merge that does not ask for it must not stop at it. */
+function readIfPlain(model: string): Tokenizer | undefined {
+  try {
+    return readTokenizer(model)
+  } catch {
+    return undefined
+  }
+}
