@@ -34,7 +34,9 @@ export const tourCommand = (io: Io): Command =>
     )
     .action(async (flags: TourFlags) => {
       const lab = await import('../../lab/index.ts')
-      const chosen = flags.only?.map((name) => lab.findExperiment(name)) ?? lab.experiments
+      const chosen =
+        flags.only?.map((name) => lab.findExperiment(name)) ??
+        lab.experiments.filter(({ requires = [] }) => requires.length === 0)
       const { bold, green, red, dim } = io.colors
       const say = (text: string): void => {
         if (!flags.quiet) io.err(`${text}\n`)
