@@ -18,7 +18,7 @@ interface TourFlags {
 export const tourCommand = (io: Io): Command =>
   new Command('tour')
     .description(
-      'run the quick preset of every experiment and write one report (under five minutes on two cores)',
+      'run the quick preset of every experiment that needs no files of yours and write one report (under five minutes on two cores)',
     )
     .option('--only <names...>', 'just these experiments')
     .addOption(threadsOption())
