@@ -173,7 +173,7 @@ export const ddpmMerging = defineExperiment<MergingConfig, MergingResult>({
         (lambda) => measured.find(({ family, at }) => family === 'line' && at[0] === lambda)!,
       )
       const shown = [
-        ...ends.map((one, i) => ({ title: ['MNIST', 'the mean', 'Fashion-MNIST'][i]!, one })),
+        ...ends.map((one, i) => ({ title: ['MNIST', 'the mean', 'Fashion'][i]!, one })),
         {
           title: 'best LiNeS',
           one: bestCompromise(measured.filter((one) => one.family === 'depth' && !isUniform(one)))!,
