@@ -43,3 +43,19 @@ export {
   tallMask,
 } from './merge/methods/index.ts'
 export { type MergePlan, type PlannedInput, type PlannedTensor, planMerge } from './merge/plan/index.ts'
+export {
+  type Axis,
+  gridOf,
+  parseAxis,
+  planSearch,
+  type Recipe,
+  type Score,
+  type SearchOptions,
+  type SearchOutcome,
+  type SearchPlan,
+  type SearchProgress,
+  type SearchRow,
+  type SearchValue,
+  searchMerge,
+  valuesText,
+} from './merge/search/index.ts'

@@ -6,18 +6,12 @@ import { bytes, duration } from '../../base/index.ts'
 import type { MergeConfig, MergeOptions, MergeOutcome, MergePlan } from '../../edit/index.ts'
 import { interruption } from '../interrupt.ts'
 import type { Io } from '../io.ts'
-import { examples, integerOption, jsonOption, quietOption } from '../options.ts'
+import { collect, examples, integerOption, jsonOption, quietOption } from '../options.ts'
 import { makeDisplay } from '../progress.ts'
+import { carryOutSearch, checkSearchFlags, type SearchFlags } from './search.ts'
 
-interface MergeFlags {
-  dryRun?: boolean
+interface MergeFlags extends SearchFlags {
   explain?: boolean
-  lenient?: boolean
-  threads?: number
-  seed: number
-  shardSize: number
-  json?: boolean
-  quiet?: boolean
 }
 
 type Edit = typeof import('../../edit/index.ts')
@@ -123,6 +117,11 @@ function readText(path: string): string {
   }
 }
 
+const searchExample = `A search, here over fifteen candidates; table, curve and the best model go to best/:
+  treeline merge merge.yaml best --search lambda=0.1..1.5:0.1 --score 'node eval.mjs {model}'
+  treeline merge merge.yaml best --search beta=0.1..1:0.1 --search alpha=auto,0.2 --score 'python eval.py {model}' --minimize
+`
+
 /** The command. */
 export const mergeCommand = (io: Io): Command =>
   new Command('merge')
@@ -145,6 +144,20 @@ export const mergeCommand = (io: Io): Command =>
         Number.MAX_SAFE_INTEGER,
       ).default(5e9, '5 GB'),
     )
+    .option(
+      '--search <name=values>',
+      'try values of a parameter: FROM..TO:STEP or A,B,C; several make a grid (lambda, weight, models[1].weight, lines.beta)',
+      collect,
+    )
+    .option(
+      '--score <command>',
+      'a shell command that prints the score last; {model} is the folder of the candidate',
+    )
+    .option('--maximize', 'the highest score is the best (default)')
+    .option('--minimize', 'the lowest is')
+    .addOption(integerOption('--timeout <seconds>', 'longest time for one score', 1, 1e6))
+    .option('--keep-all', 'keep every candidate in OUT/candidates')
+    .option('--verbose', 'every score, and what the score command writes on standard error')
     .addOption(jsonOption())
     .addOption(quietOption())
     .addHelpText(
@@ -154,10 +167,17 @@ export const mergeCommand = (io: Io): Command =>
         ['treeline merge merge.yaml merged', 'do it; the same command goes on after any interruption'],
       ),
     )
+    .addHelpText('after', searchExample)
     .action(async (path: string, out: string, flags: MergeFlags) => {
+      checkSearchFlags(flags)
       const edit = await import('../../edit/index.ts')
       const { lenient = false, threads, seed, shardSize } = flags
-      const config = edit.parseMergeConfig(readText(path), path, { lenient })
+      const text = readText(path)
+      if (flags.search) {
+        await carryOutSearch(edit, { path, text }, out, flags, io)
+        return
+      }
+      const config = edit.parseMergeConfig(text, path, { lenient })
       if (flags.dryRun) {
         const plan = edit.planFromFiles(config, { lenient })
         showPlan(edit, config, plan, flags, io)

@@ -59,7 +59,7 @@ export const fingerprint = (parts: unknown): string =>
   createHash('sha256').update(JSON.stringify(parts)).digest('hex')
 
 /** An output folder that holds a model which is not ours to overwrite. */
-function refuseOccupied(out: string): void {
+export function refuseOccupied(out: string): void {
   if (!existsSync(out)) return
   let names: string[] = []
   try {
