@@ -15,6 +15,7 @@ import { reportCommand } from './commands/report.ts'
 import { runCommand } from './commands/run.ts'
 import { sweepCommand } from './commands/sweep.ts'
 import { tourCommand } from './commands/tour.ts'
+import { vectorCommand } from './commands/vector/index.ts'
 import { exitCodes, reportError } from './errors.ts'
 import { type Io, processIo } from './io.ts'
 import { examples } from './options.ts'
@@ -35,6 +36,7 @@ const commands = [
   diffCommand,
   mergeCommand,
   linesCommand,
+  vectorCommand,
   doctorCommand,
 ]
 

@@ -59,3 +59,20 @@ export {
   searchMerge,
   valuesText,
 } from './merge/search/index.ts'
+export {
+  applyVector,
+  differenceOf,
+  type Norms,
+  openVector,
+  type TaskVector,
+  type Term,
+  tensorMark,
+  type VectorDtype,
+  type VectorNorms,
+  type VectorTensor,
+  vectorCosines,
+  vectorDtypes,
+  vectorFormat,
+  vectorNorms,
+  writeVector,
+} from './vectors/index.ts'
