@@ -1,5 +1,6 @@
 // Data flows one way: a floor imports only floors above it in this list, and only through their index
-// (base/files.ts, base/workers.ts and base/written.ts are the Node-only exceptions, base/wasm/index.ts one that few floors need). Prints every violation, exits 1 when there is one.
+// (base/files.ts, base/workers.ts and base/written.ts are the Node-only exceptions, and few floors need base/wasm). Prints
+// every violation, exits 1 when there is one.
 import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { dirname, join, relative, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
