@@ -114,7 +114,7 @@ const memory = {
   splat32: (offset: number): Code => simd(0x09, 2, ...unsigned(offset)),
   splat64: (offset: number): Code => simd(0x0a, 3, ...unsigned(offset)),
   /** Four halves as words. */
-  load16: simd(0x05, 0, 0),
+  load16: simd(0x04, 0, 0),
   load32Zero: simd(0x5c, 0, 0),
   store64: simd(0x5b, 0, 0, 0),
 }
