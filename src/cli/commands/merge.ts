@@ -1,6 +1,6 @@
 /** @file `treeline merge`: merges as mergekit's configuration files describe them. */
 import { readFileSync } from 'node:fs'
-import { Command } from 'commander'
+import { Command, Option } from 'commander'
 import { explainSystemError } from '../../base/files.ts'
 import { bytes, duration } from '../../base/index.ts'
 import type { MergeConfig, MergeOptions, MergeOutcome, MergePlan } from '../../edit/index.ts'
@@ -12,6 +12,7 @@ import { carryOutSearch, checkSearchFlags, type SearchFlags } from './search.ts'
 
 interface MergeFlags extends SearchFlags {
   explain?: boolean
+  arithmetic: 'float32' | 'dtype'
 }
 
 type Edit = typeof import('../../edit/index.ts')
@@ -137,6 +138,14 @@ export const mergeCommand = (io: Io): Command =>
     .addOption(integerOption('--threads <n>', 'worker threads (default: all cores, at most 8)', 1, 1024))
     .addOption(integerOption('--seed <n>', 'randomness of dare and della', 0, 0xffff_ffff).default(0))
     .addOption(
+      new Option(
+        '--arithmetic <type>',
+        'float32: everything in f32, rounded once; dtype: in `dtype` of the file, rounded after every operation, as mergekit does',
+      )
+        .choices(['float32', 'dtype'])
+        .default('float32'),
+    )
+    .addOption(
       integerOption(
         '--shard-size <bytes>',
         'bytes of weights in each file of the output',
@@ -171,7 +180,7 @@ export const mergeCommand = (io: Io): Command =>
     .action(async (path: string, out: string, flags: MergeFlags) => {
       checkSearchFlags(flags)
       const edit = await import('../../edit/index.ts')
-      const { lenient = false, threads, seed, shardSize } = flags
+      const { lenient = false, threads, seed, shardSize, arithmetic } = flags
       const text = readText(path)
       if (flags.search) {
         await carryOutSearch(edit, { path, text }, out, flags, io)
@@ -184,6 +193,6 @@ export const mergeCommand = (io: Io): Command =>
         edit.assertPlan(plan)
         return
       }
-      const options = { lenient, seed, shardSize, ...(threads === undefined ? {} : { threads }) }
+      const options = { lenient, seed, shardSize, arithmetic, ...(threads === undefined ? {} : { threads }) }
       await carryOut(edit, config, out, options, flags, io)
     })
