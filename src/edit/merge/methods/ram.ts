@@ -41,7 +41,8 @@ function changes({ base, models, parameters, arithmetic }: LazyInput): { deltas:
 
 /** θ₀ + Σ: unique changes times the model's factor, shared ones divided by the number of models that share them. */
 function reinforce(
-  { add, multiply, divide, total }: Arithmetic,
+  { add, multiply, total }: Arithmetic,
+  divide: Arithmetic['divide'],
   base: Vector,
   { deltas, counts }: ReturnType<typeof changes>,
   factors: readonly number[],
@@ -62,6 +63,7 @@ const ram = define({
   run: (input) =>
     reinforce(
       input.arithmetic,
+      input.arithmetic.divide,
       input.base!,
       changes(input),
       input.models.map(() => 1),
@@ -101,7 +103,7 @@ const ramPlus = define({
       return f32(1 + f32(f32(r) * f32(clamp(ratio, 0, alpha))))
     })
     // the factors are f32 in mergekit, and what they touch becomes f32
-    return input.arithmetic.vector(reinforce(single, input.base!, found, factors))
+    return input.arithmetic.vector(reinforce(single, input.arithmetic.divide, input.base!, found, factors))
   },
 })
 

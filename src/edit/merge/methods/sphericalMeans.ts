@@ -141,8 +141,8 @@ function karcherDirection(
     if (!tangent) break
     const [angle] = norms(session, wide, tangent)
     if (angle! < tol) break
-    const along = multiply(divide(tangent, angle!), f32(Math.sin(angle!)))
-    mean = add(multiply(mean, f32(Math.cos(angle!))), along)
+    const along = multiply(divide(tangent, angle!), number(Math.sin(angle!)))
+    mean = add(multiply(mean, number(Math.cos(angle!))), along)
     const [drift] = norms(session, wide, mean)
     if (drift! > tol) mean = divide(mean, drift!)
   }
@@ -193,7 +193,7 @@ const karcher = define({
       )
     }
     const units = valid.map((i) => arithmetic.divide(vectors[i]!, lengths[i]!))
-    return arithmetic.multiply(karcherDirection(input, units, most, tol), radius)
+    return arithmetic.multiply(karcherDirection(input, units, most, tol), arithmetic.number(radius))
   },
 })
 
