@@ -34,11 +34,12 @@ function nearestF16(x: number): number {
   if (!(magnitude < 65520)) return magnitude >= 65520 ? Math.sign(y) * Infinity : y
   // steps of 2⁻²⁴ below 2⁻¹⁴, of 2⁻¹⁰ of the leading bit above: adding a large number rounds to them
   const step = 2 ** (Math.max(-14, Math.floor(Math.log2(magnitude || 2 ** -30))) - 10)
-  const whole = y / step
+  const whole = magnitude / step
   const floor = Math.floor(whole)
   const rest = whole - floor
   const up = rest > 0.5 || (rest === 0.5 && floor % 2 !== 0)
-  return (up ? floor + 1 : floor) * step
+  const nearest = (up ? floor + 1 : floor) * step
+  return y < 0 || Object.is(y, -0) ? -nearest : nearest
 }
 
 const numbers = { F32: Math.fround, BF16: nearestBf16, F16: nearestF16 } as const
