@@ -3,7 +3,14 @@ import { readFileSync } from 'node:fs'
 import { Command, Option } from 'commander'
 import { explainSystemError } from '../../base/files.ts'
 import { bytes, duration } from '../../base/index.ts'
-import type { MergeConfig, MergeOptions, MergeOutcome, MergePlan } from '../../edit/index.ts'
+import type {
+  LinesRow,
+  MergeConfig,
+  MergeOptions,
+  MergeOutcome,
+  MergePlan,
+  PlannedTensor,
+} from '../../edit/index.ts'
 import { interruption } from '../interrupt.ts'
 import type { Io } from '../io.ts'
 import { collect, examples, integerOption, jsonOption, quietOption } from '../options.ts'
@@ -69,13 +76,20 @@ const parameterText = (parameters: Readonly<Record<string, unknown>>): string =>
     )
     .join(', ')
 
+/** Where a tensor is: the block that LiNeS scales it with, if there is LiNeS, else its layer. */
+function placeOf({ depth }: PlannedTensor, row: LinesRow | undefined): string {
+  const layer = row ? row.layer : depth && depth.layer + 1
+  const count = row ? row.count : depth?.count
+  return layer ? `layer ${layer} of ${count}` : 'outside layers'
+}
+
 /** One line for each tensor: its layer, its factor, and the parameters of every model. */
 function explain(edit: Edit, plan: MergePlan, io: Io): void {
   const alpha = plan.lines?.alpha === 'auto' ? undefined : plan.lines?.alpha
   const rows = new Map(plan.lines ? edit.linesFactors(plan, alpha ?? 0).map((row) => [row.name, row]) : [])
   for (const tensor of plan.tensors) {
     const row = rows.get(tensor.name)
-    const place = tensor.depth ? `layer ${tensor.depth.layer + 1} of ${tensor.depth.count}` : 'outside layers'
+    const place = placeOf(tensor, row)
     const factor = row
       ? `factor ${alpha === undefined ? 'α + ' : ''}${Number(row.factor.toPrecision(4))}`
       : ''
@@ -94,12 +108,21 @@ function explain(edit: Edit, plan: MergePlan, io: Io): void {
   }
 }
 
-function showPlan(edit: Edit, config: MergeConfig, plan: MergePlan, flags: MergeFlags, io: Io): void {
-  if (flags.json) {
-    io.out(json(plan))
-    return
-  }
-  if (flags.explain) explain(edit, plan, io)
+/** What a merge would do, for `--dry-run`. Throws when something stands against it. */
+export function showPlan(
+  edit: Edit,
+  config: MergeConfig,
+  flags: { lenient?: boolean; explain?: boolean; json?: boolean },
+  io: Io,
+): void {
+  const plan = edit.planFromFiles(config, { lenient: flags.lenient ?? false })
+  if (flags.json) io.out(json(plan))
+  else showText(edit, config, plan, flags.explain ?? false, io)
+  edit.assertPlan(plan)
+}
+
+function showText(edit: Edit, config: MergeConfig, plan: MergePlan, inFull: boolean, io: Io): void {
+  if (inFull) explain(edit, plan, io)
   const { tensors, problems, warnings, outputBytes, method } = plan
   const types = [...new Set(tensors.map(({ dtype }) => dtype))].join(', ')
   io.out(
@@ -188,9 +211,7 @@ export const mergeCommand = (io: Io): Command =>
       }
       const config = edit.parseMergeConfig(text, path, { lenient })
       if (flags.dryRun) {
-        const plan = edit.planFromFiles(config, { lenient })
-        showPlan(edit, config, plan, flags, io)
-        edit.assertPlan(plan)
+        showPlan(edit, config, flags, io)
         return
       }
       const options = { lenient, seed, shardSize, arithmetic, ...(threads === undefined ? {} : { threads }) }
