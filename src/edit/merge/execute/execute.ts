@@ -1,6 +1,6 @@
 /** @file Carries out a merge: pieces of bounded size over several workers, resumable at any moment, the same bytes always. */
 import { cpus } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { writeAtomically } from '../../../base/files.ts'
 import { fail } from '../../../base/index.ts'
 import { mapInWorkers } from '../../../base/workers.ts'
@@ -19,7 +19,15 @@ import {
 import { differentTokens, readVocabulary, type Vocabulary } from '../vocabulary/index.ts'
 import { writeCompanions } from './companions.ts'
 import { elementsOf, indexOf, layOut, type Shard, storedSize } from './layout.ts'
-import { fileMarks, fingerprint, forget, openUnfinished, publishShards, type Unfinished } from './state.ts'
+import {
+  besideWeights,
+  fileMarks,
+  fingerprint,
+  forget,
+  openUnfinished,
+  publish,
+  type Unfinished,
+} from './state.ts'
 import { closeOpened, type LinesStep, type LookItem, lookTask, type MergeItem, mergeTask } from './work.ts'
 
 /** Elements of a piece when the method allows pieces: 4 MiB of f32 for each input. Changing it changes no bytes. */
@@ -311,14 +319,15 @@ export async function executeMerge(
         lines,
       )
     await mergePieces(running, rows && new Map(rows.map(({ name, factor }) => [name, factor])))
-    publishShards(out, unfinished, shards)
-    if (shards.length > 1) writeAtomically(join(out, 'model.safetensors.index.json'), indexOf(shards))
+    const beside = besideWeights(unfinished)
+    if (shards.length > 1) writeAtomically(join(beside, 'model.safetensors.index.json'), indexOf(shards))
     const details = [
       ...(mergeMethods[plan.method]!.random ? [`seed: ${seed}`] : []),
       ...(lines ? [`LiNeS: α = ${lines.alpha}, β = ${lines.beta}`] : []),
       arithmeticLine(plan, arithmetic),
     ]
-    const warnings = writeCompanions(out, config, plan, vocabulary, details)
+    const warnings = writeCompanions(beside, config, plan, { vocabulary, title: basename(out), details })
+    publish(out, unfinished, shards, beside)
     forget(unfinished)
     return {
       out,
