@@ -1,0 +1,11 @@
+/** @file Language models. */
+export {
+  type ChatMessage,
+  type ChatOptions,
+  type Decoding,
+  type Encoding,
+  loadTokenizer,
+  type StreamDecoder,
+  type Tokenizer,
+  tokenizerOfGguf,
+} from './tokenizer/index.ts'

@@ -1,0 +1,48 @@
+/** @file Normalizers of `tokenizer.json`: what happens to a text before it is split. One row each. */
+import { fail } from '../../base/index.ts'
+import { patternOf } from './pattern.ts'
+
+export type Normalizer = (text: string) => string
+type Row = (settings: Record<string, unknown>, label: string) => Normalizer
+
+/** Per code point: JavaScript's own knows the final sigma, the reference does not. */
+const lowercase: Normalizer = (text) => Array.from(text, (character) => character.toLowerCase()).join('')
+
+const form =
+  (name: 'NFC' | 'NFD' | 'NFKC' | 'NFKD'): Row =>
+  () =>
+  (text) =>
+    text.normalize(name)
+
+const rows: Record<string, Row> = {
+  NFC: form('NFC'),
+  NFD: form('NFD'),
+  NFKC: form('NFKC'),
+  NFKD: form('NFKD'),
+  Lowercase: () => lowercase,
+  Prepend({ prepend }) {
+    const prefix = String(prepend)
+    return (text) => (text === '' ? text : prefix + text)
+  },
+  Replace({ pattern, content }, label) {
+    const expression = patternOf(pattern, label)
+    return (text) => text.replace(expression, () => String(content))
+  },
+  Sequence({ normalizers }, label) {
+    const steps = (normalizers as unknown[]).map((step) => normalizerOf(step, label))
+    return (text) => steps.reduce((current, step) => step(current), text)
+  },
+}
+
+/** The function a normalizer's JSON describes; `null` changes nothing. Throws `TL_UNSUPPORTED` listing the known ones. */
+export function normalizerOf(json: unknown, label: string): Normalizer {
+  if (json === null || json === undefined) return (text) => text
+  const settings = json as Record<string, unknown>
+  const type = String(settings['type'])
+  if (!Object.hasOwn(rows, type))
+    fail(
+      'TL_UNSUPPORTED',
+      `${label}: normalizer ${type} is not supported (supported: ${Object.keys(rows).join(', ')})`,
+    )
+  return rows[type]!(settings, label)
+}
