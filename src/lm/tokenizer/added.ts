@@ -1,5 +1,6 @@
 /** @file Tokens that are found in a text as they are, before anything is split or merged: special ones and others. */
-import { literal, whitespace } from './pattern.ts'
+import { literal } from './pattern.ts'
+import { spaces, wordCharacters } from './unicode.ts'
 
 export interface AddedToken {
   readonly id: number
@@ -17,10 +18,10 @@ export interface AddedToken {
 /** A text cut into the tokens found, as ids, and what lies between. */
 export type Cut = (text: string, special: boolean) => (string | number)[]
 
-const endsWithSpace = new RegExp(`${whitespace}*$`, 'v')
-const beginsWithSpace = new RegExp(`^${whitespace}*`, 'v')
-const endsWithWord = /[\p{L}\p{M}\p{N}\p{Pc}]$/u
-const beginsWithWord = /^[\p{L}\p{M}\p{N}\p{Pc}]/u
+const endsWithSpace = new RegExp(`[${spaces}]*$`, 'v')
+const beginsWithSpace = new RegExp(`^[${spaces}]*`, 'v')
+const endsWithWord = new RegExp(`[${wordCharacters}]$`, 'v')
+const beginsWithWord = new RegExp(`^[${wordCharacters}]`, 'v')
 
 /** How these tokens, written as given, cut a text: leftmost first, of those the longest. */
 export function cutterOf(tokens: readonly { written: string; token: AddedToken }[]): Cut {

@@ -1,6 +1,7 @@
 /** @file Normalizers of `tokenizer.json`: what happens to a text before it is split. One row each. */
 import { fail } from '../../base/index.ts'
 import { patternOf } from './pattern.ts'
+import { inert } from './unicode.ts'
 
 export type Normalizer = (text: string) => string
 type Row = (settings: Record<string, unknown>, label: string) => Normalizer
@@ -8,11 +9,17 @@ type Row = (settings: Record<string, unknown>, label: string) => Normalizer
 /** Per code point: JavaScript's own knows the final sigma, the reference does not. */
 const lowercase: Normalizer = (text) => Array.from(text, (character) => character.toLowerCase()).join('')
 
+const inertCharacter = new RegExp(`([${inert}])`, 'v')
+
+/** A normalization form; what the reference's older tables do not know stays as it is and keeps its neighbours apart. */
 const form =
   (name: 'NFC' | 'NFD' | 'NFKC' | 'NFKD'): Row =>
   () =>
   (text) =>
-    text.normalize(name)
+    text
+      .split(inertCharacter)
+      .map((part, index) => (index % 2 === 1 ? part : part.normalize(name)))
+      .join('')
 
 const rows: Record<string, Row> = {
   NFC: form('NFC'),

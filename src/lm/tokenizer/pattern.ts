@@ -4,22 +4,7 @@
  * `(?i:…)` also folds ſ with s and the Kelvin sign with k; `X?+` is possessive.
  */
 import { fail } from '../../base/index.ts'
-
-/** White_Space: JavaScript's `\s` without U+FEFF and with U+0085. */
-const SPACES =
-  '\\t-\\r \\u{85}\\u{a0}\\u{1680}\\u{2000}-\\u{200a}\\u{2028}\\u{2029}\\u{202f}\\u{205f}\\u{3000}'
-
-/** Code points first assigned in Unicode 17, hexadecimal ranges: to the references they are no letters, numbers or marks. */
-const UNICODE_17 =
-  '88f c5c cdc 1acf-1add 1ae0-1aeb 20c1 2b96 a7ce-a7cf a7d2 a7d4 a7f1 fbc3-fbd2 fd90-fd91 fdc8-fdce 10940-10959 ' +
-  '10ec5-10ec7 10ed0-10ed8 10efa-10efb 11b60-11b67 11db0-11ddb 11de0-11de9 16ea0-16eb8 16ebb-16ed3 16ff2-16ff6 ' +
-  '187f8-187ff 18d09-18d1e 18d80-18df2 1ccfa-1ccfc 1ceba-1ced0 1cee0-1cef0 1e6c0-1e6de 1e6e0-1e6f5 1e6fe-1e6ff ' +
-  '1f6d8 1f777-1f77a 1f8d0-1f8d8 1fa54-1fa57 1fa8a 1fa8e 1fac8 1facd 1faea 1faef 1fbfa 2b73a-2b73f 2cea2-2cead ' +
-  '323b0-33479'
-const NEW = UNICODE_17.replace(/([0-9a-f]+)(-?) ?/g, '\\u{$1}$2')
-
-/** Whitespace as a class for other files. */
-export const whitespace = `[${SPACES}]`
+import { newIn17, spaces } from './unicode.ts'
 
 const CONTROL: Record<string, string> = { n: '\n', r: '\r', t: '\t', f: '\f', v: '\v', a: '\x07', e: '\x1b' }
 const FOLDED: Record<string, string> = { s: 'ſ', k: '\u212a', å: '\u212b' }
@@ -60,10 +45,10 @@ export function translate(pattern: string, label: string): RegExp {
   /** After a backslash: members of a class, or a single character. */
   function escaped(): { members: string } | { character: string } {
     const letter = next()
-    if (letter === 's') return { members: SPACES }
-    if (letter === 'S') return { members: `[^${SPACES}]` }
-    if (letter === 'd') return { members: `[\\p{Nd}--[${NEW}]]` }
-    if (letter === 'D') return { members: `[^[\\p{Nd}--[${NEW}]]]` }
+    if (letter === 's') return { members: spaces }
+    if (letter === 'S') return { members: `[^${spaces}]` }
+    if (letter === 'd') return { members: `[\\p{Nd}--[${newIn17}]]` }
+    if (letter === 'D') return { members: `[^[\\p{Nd}--[${newIn17}]]]` }
     if (letter === 'p' || letter === 'P') {
       if (!take('{')) refuse(`\\${letter} without a name`)
       const negated = take('^') !== (letter === 'P')
@@ -71,7 +56,7 @@ export function translate(pattern: string, label: string): RegExp {
       if (!/^[A-Za-z_]+$/.test(name)) refuse(`\\p{${name}}`)
       const known = /^([LMNPSZC][a-z&]?|Letter|Mark|Number|Punctuation|Symbol)$/.test(name)
       const property = known ? `\\p{${name}}` : `\\p{Script=${name}}`
-      return { members: negated ? `[^[${property}--[${NEW}]]]` : `[${property}--[${NEW}]]` }
+      return { members: negated ? `[^[${property}--[${newIn17}]]]` : `[${property}--[${newIn17}]]` }
     }
     if (letter === 'x') return { character: code(take('{') ? until('}') : next() + next()) }
     if (letter === 'u') return { character: code(next() + next() + next() + next()) }
