@@ -1,4 +1,13 @@
 /** @file Language models. */
+
+export {
+  type Answer,
+  type AnswerOptions,
+  type ChatEngine,
+  type Conversation,
+  openConversation,
+  sharedLength,
+} from './conversation.ts'
 export {
   type ChatMessage,
   type ChatOptions,
