@@ -1,6 +1,7 @@
 /** @file Ids to text: every token is some bytes; the bytes together are UTF-8, also where a character spans tokens. */
 import { fail } from '../../base/index.ts'
 import { bytesOfCharacters } from './alphabet.ts'
+import { isObject, type Json, objectOf, objectsOf, textOf } from './settings.ts'
 
 /** How tokens are written in a vocabulary. */
 interface Writing {
@@ -21,27 +22,30 @@ function writingOf(json: unknown, label: string): Writing {
   const writing: Writing = { alphabet: false, byteTokens: false, replacements: [], strip: 0 }
   const refuse = (what: string): never =>
     fail('TL_UNSUPPORTED', `${label}: decoder ${what} is not supported (supported: ${supported})`)
-  const read = (step: Record<string, unknown>): void => {
+  const read = (step: Json): void => {
     const type = String(step['type'])
     if (type === 'ByteLevel') writing.alphabet = true
     else if (type === 'ByteFallback') writing.byteTokens = true
     else if (type === 'Sequence')
-      for (const inner of step['decoders'] as Record<string, unknown>[]) read(inner)
+      for (const inner of objectsOf(step['decoders'], 'decoders', label)) read(inner)
     else if (type === 'Replace') {
-      const from = (step['pattern'] as { String?: unknown } | undefined)?.String
+      const from = isObject(step['pattern']) ? step['pattern']['String'] : undefined
       if (typeof from !== 'string' || from === '') refuse('Replace with an expression')
-      writing.replacements.push([from as string, String(step['content'])])
+      writing.replacements.push([from as string, textOf(step['content'], 'decoder Replace: content', label)])
     } else if (type === 'Strip') {
       if (step['content'] !== ' ' || step['stop'] !== 0) refuse('Strip of other than leading spaces')
       writing.strip = Number(step['start'])
     } else if (type === 'Metaspace') {
-      writing.replacements.push([String(step['replacement'] ?? '▁'), ' '])
+      writing.replacements.push([
+        textOf(step['replacement'] ?? '▁', 'decoder Metaspace: replacement', label),
+        ' ',
+      ])
       const scheme = step['prepend_scheme'] ?? (step['add_prefix_space'] === false ? 'never' : 'always')
       writing.strip = scheme === 'never' ? 0 : 1
     } else if (type !== 'Fuse') refuse(type)
   }
   if (json === null || json === undefined) refuse('null')
-  read(json as Record<string, unknown>)
+  read(objectOf(json, 'decoder', label))
   return writing
 }
 

@@ -6,11 +6,7 @@ import { fail } from '../../base/index.ts'
 import type { AddedToken } from './added.ts'
 import { type Definition, turnEnds } from './definition.ts'
 import type { MergeTable } from './merges.ts'
-
-type Json = Record<string, unknown>
-
-const isObject = (value: unknown): value is Json =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)
+import { isObject, type Json, objectsOf } from './settings.ts'
 
 function readText(path: string): string | undefined {
   if (!existsSync(path)) return undefined
@@ -101,13 +97,13 @@ function addedToken(json: unknown, id: unknown, label: string): AddedToken {
 }
 
 /** Does the post-processor put the token with this text in front of a single text? */
-function addsInFront(json: unknown, token: string): boolean {
+function addsInFront(json: unknown, token: string, label: string): boolean {
   if (!isObject(json)) return false
   if (json['type'] === 'Sequence')
-    return (json['processors'] as unknown[]).some((one) => addsInFront(one, token))
+    return objectsOf(json['processors'], 'processors', label).some((one) => addsInFront(one, token, label))
   if (json['type'] !== 'TemplateProcessing') return false
-  const [first] = json['single'] as Json[]
-  return (first?.['SpecialToken'] as Json | undefined)?.['id'] === token
+  const [first] = objectsOf(json['single'], 'post_processor.single', label)
+  return isObject(first?.['SpecialToken']) && first['SpecialToken']['id'] === token
 }
 
 /** `bos_token` and its like, as text or as an object with the text in it. */
@@ -148,7 +144,9 @@ export function readHuggingFace(folder: string): Definition {
   const vocabulary = vocabularyOf(model, label)
   const list = Array.isArray(json['added_tokens']) ? json['added_tokens'] : []
   const added = new Map(
-    list.map((one) => addedToken(one, (one as Json | null)?.['id'], label)).map((one) => [one.id, one]),
+    list
+      .map((one) => addedToken(one, isObject(one) ? one['id'] : undefined, label))
+      .map((one) => [one.id, one]),
   )
   const decoderTokens = isObject(config['added_tokens_decoder']) ? config['added_tokens_decoder'] : {}
   for (const [id, one] of Object.entries(decoderTokens))
@@ -168,7 +166,8 @@ export function readHuggingFace(folder: string): Definition {
     .filter((id): id is number => Number.isInteger(id))
   const eos = idOf(names['eos_token'])
   const specials = [...added.values()].filter(({ special }) => special)
-  const inFront = names['bos_token'] !== undefined && addsInFront(json['post_processor'], names['bos_token'])
+  const inFront =
+    names['bos_token'] !== undefined && addsInFront(json['post_processor'], names['bos_token'], label)
   return {
     label,
     vocabulary,

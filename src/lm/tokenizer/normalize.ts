@@ -1,10 +1,11 @@
 /** @file Normalizers of `tokenizer.json`: what happens to a text before it is split. One row each. */
 import { fail } from '../../base/index.ts'
 import { patternOf } from './pattern.ts'
+import { type Json, objectOf, objectsOf, textOf } from './settings.ts'
 import { inert } from './unicode.ts'
 
 export type Normalizer = (text: string) => string
-type Row = (settings: Record<string, unknown>, label: string) => Normalizer
+type Row = (settings: Json, label: string) => Normalizer
 
 /** Per code point: JavaScript's own knows the final sigma, the reference does not. */
 const lowercase: Normalizer = (text) => Array.from(text, (character) => character.toLowerCase()).join('')
@@ -27,16 +28,17 @@ const rows: Record<string, Row> = {
   NFKC: form('NFKC'),
   NFKD: form('NFKD'),
   Lowercase: () => lowercase,
-  Prepend({ prepend }) {
-    const prefix = String(prepend)
+  Prepend({ prepend }, label) {
+    const prefix = textOf(prepend, 'normalizer Prepend: prepend', label)
     return (text) => (text === '' ? text : prefix + text)
   },
   Replace({ pattern, content }, label) {
     const expression = patternOf(pattern, label)
-    return (text) => text.replace(expression, () => String(content))
+    const to = textOf(content, 'normalizer Replace: content', label)
+    return (text) => text.replace(expression, () => to)
   },
   Sequence({ normalizers }, label) {
-    const steps = (normalizers as unknown[]).map((step) => normalizerOf(step, label))
+    const steps = objectsOf(normalizers, 'normalizers', label).map((step) => normalizerOf(step, label))
     return (text) => steps.reduce((current, step) => step(current), text)
   },
 }
@@ -44,7 +46,7 @@ const rows: Record<string, Row> = {
 /** The function a normalizer's JSON describes; `null` changes nothing. Throws `TL_UNSUPPORTED` listing the known ones. */
 export function normalizerOf(json: unknown, label: string): Normalizer {
   if (json === null || json === undefined) return (text) => text
-  const settings = json as Record<string, unknown>
+  const settings = objectOf(json, 'normalizer', label)
   const type = String(settings['type'])
   if (!Object.hasOwn(rows, type))
     fail(

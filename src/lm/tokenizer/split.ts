@@ -1,10 +1,11 @@
 /** @file Pre-tokenizers of `tokenizer.json`: they cut a text into the pieces within which tokens are merged. One row each. */
 import { didYouMean, fail } from '../../base/index.ts'
 import { literal, patternOf, translate } from './pattern.ts'
+import { isObject, type Json, objectOf, objectsOf, textOf } from './settings.ts'
 
 /** Pieces of a text, in order. `first` is true for the piece with which the whole text begins. */
 export type Splitter = (text: string, first: boolean) => string[]
-type Row = (settings: Record<string, unknown>, label: string) => Splitter
+type Row = (settings: Json, label: string) => Splitter
 
 /** GPT-2's pattern, which ByteLevel brings with it. */
 export const GPT2 = "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+"
@@ -62,7 +63,12 @@ function cutter(expression: RegExp, behavior: string, invert: boolean, label: st
 
 const rows: Record<string, Row> = {
   Split({ pattern, behavior, invert }, label) {
-    return cutter(patternOf(pattern, label), String(behavior), invert === true, label)
+    return cutter(
+      patternOf(pattern, label),
+      textOf(behavior, 'pre-tokenizer Split: behavior', label),
+      invert === true,
+      label,
+    )
   },
   Digits({ individual_digits: individual }, label) {
     // the reference asks Rust's tables here, which are Unicode 17's, so JavaScript's \p{N} as it is
@@ -74,7 +80,7 @@ const rows: Record<string, Row> = {
     return (text, first) => cut(prefix === true && !text.startsWith(' ') ? ` ${text}` : text, first)
   },
   Metaspace({ replacement = '▁', prepend_scheme: scheme, add_prefix_space: legacy, split = true }, label) {
-    const mark = String(replacement)
+    const mark = textOf(replacement, 'pre-tokenizer Metaspace: replacement', label)
     const when = scheme ?? (legacy === false ? 'never' : 'always')
     const cut: Splitter =
       split === false ? (text) => [text] : cutter(literal(mark), 'mergedWithNext', false, label)
@@ -85,7 +91,7 @@ const rows: Record<string, Row> = {
     }
   },
   Sequence({ pretokenizers }, label) {
-    const list = pretokenizers as Record<string, unknown>[]
+    const list = objectsOf(pretokenizers, 'pretokenizers', label)
     const bytes = list.findIndex((step) => step['type'] === 'ByteLevel')
     if (bytes !== -1 && bytes !== list.length - 1)
       fail(
@@ -104,7 +110,7 @@ const rows: Record<string, Row> = {
 /** The function a pre-tokenizer's JSON describes; `null` leaves the text whole. Throws `TL_UNSUPPORTED` listing the known ones. */
 export function splitterOf(json: unknown, label: string): Splitter {
   if (json === null || json === undefined) return (text) => [text]
-  const settings = json as Record<string, unknown>
+  const settings = objectOf(json, 'pre-tokenizer', label)
   const type = String(settings['type'])
   if (!Object.hasOwn(rows, type))
     fail(
@@ -116,7 +122,10 @@ export function splitterOf(json: unknown, label: string): Splitter {
 
 /** Does this pre-tokenizer turn pieces into bytes? */
 export function isByteLevel(json: unknown): boolean {
-  const settings = json as Record<string, unknown> | null | undefined
-  if (settings?.['type'] === 'ByteLevel') return true
-  return settings?.['type'] === 'Sequence' && (settings['pretokenizers'] as unknown[]).some(isByteLevel)
+  if (!isObject(json)) return false
+  const { type, pretokenizers } = json
+  return (
+    type === 'ByteLevel' ||
+    (type === 'Sequence' && Array.isArray(pretokenizers) && pretokenizers.some(isByteLevel))
+  )
 }
