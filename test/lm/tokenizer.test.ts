@@ -54,7 +54,6 @@ function load({ name, tokenizer }: Case): Tokenizer | undefined {
 
 test('the strings are those of the fixture', () => {
   expect(strings).toHaveLength(10_000)
-  // Python escapes U+007F not, everything above it
   expect(digest(strings)).toBe(fixture.strings)
 })
 
@@ -63,13 +62,15 @@ describe.each(fixture.cases.map((one) => [one.name, one] as const))('%s', (name,
   const run = tokenizer ? test : test.skip
   const title = tokenizer ? '' : ` (no ${name} in ${models})`
 
-  run(`ids equal the reference on 10,000 strings${title}`, () => {
+  // real models on all strings, those made for the fixture on enough of them to be quick
+  const count = one.tokenizer ? 6000 : fixture.count
+  run(`ids equal the reference on ${count} strings${title}`, () => {
     for (const [i, ids] of one.samples.entries()) expect(tokenizer!.encode(strings[i]!)).toEqual(ids)
     for (const special of [false, true]) {
-      const ids = strings.map((text) => tokenizer!.encode(text, { special }))
-      const wrong = one[special ? 'special' : 'plain'].flatMap((sha, i) =>
-        digest(ids.slice(i * block, (i + 1) * block)) === sha ? [] : [i],
-      )
+      const ids = strings.slice(0, count).map((text) => tokenizer!.encode(text, { special }))
+      const wrong = one[special ? 'special' : 'plain']
+        .slice(0, count / block)
+        .flatMap((sha, i) => (digest(ids.slice(i * block, (i + 1) * block)) === sha ? [] : [i]))
       expect(wrong).toEqual([])
     }
   })

@@ -118,10 +118,16 @@ export function decoderOf(
     }
   }
   function decode(ids: Iterable<number>, options?: Decoding): string {
-    const one = stream(options)
-    let text = ''
-    for (const id of ids) text += one.push(id)
-    return text + one.end()
+    const { skipSpecial = true, continues = false } = options ?? {}
+    const parts: Uint8Array[] = []
+    for (const id of ids) {
+      const own = bytes(id)
+      if (!(skipSpecial && literals.get(id) === true)) parts.push(own)
+    }
+    const text = new TextDecoder('utf-8', { ignoreBOM: true }).decode(Buffer.concat(parts))
+    let from = 0
+    if (!continues) while (from < writing.strip && text[from] === ' ') from++
+    return text.slice(from)
   }
   return { bytes, stream, decode }
 }

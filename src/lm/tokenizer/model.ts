@@ -12,6 +12,18 @@ const MOST_REMEMBERED = 1 << 15
 /** The token of a byte in vocabularies that fall back on bytes. */
 export const byteToken = (byte: number): string => `<0x${byte.toString(16).toUpperCase().padStart(2, '0')}>`
 
+/**
+ * SentencePiece's mark of a word's beginning, where no token that merging makes has one after anything else: then no merge
+ * reaches from a word into the next, and the words of a text can be merged, and remembered, one by one.
+ */
+function wordMark({ vocabulary, merges }: Definition): string | undefined {
+  const mark = '▁'
+  if (!vocabulary.has(mark)) return undefined
+  const made = new Set(merges.result)
+  for (const [token, id] of vocabulary) if (made.has(id) && /[^▁]▁/.test(token)) return undefined
+  return mark
+}
+
 /** A function that appends the ids of a piece to a list. */
 export function pieceEncoder(definition: Definition): (piece: string, ids: number[]) => void {
   const { vocabulary, label, ignoreMerges, fuseUnknown } = definition
@@ -71,8 +83,23 @@ export function pieceEncoder(definition: Definition): (piece: string, ids: numbe
     return merge(known.includes(-1) ? symbolsOf(known) : known)
   }
 
+  /** Words of a piece, between which no merge can reach: see `wordMark`. */
+  const mark = bytes ? undefined : wordMark(definition)
+  function words(piece: string): string[] {
+    if (mark === undefined || ignoreMerges) return [piece]
+    const found: string[] = []
+    let start = 0
+    for (let at = piece.indexOf(mark, 1); at !== -1; at = piece.indexOf(mark, at + 1))
+      if (piece[at - 1] !== mark) {
+        found.push(piece.slice(start, at))
+        start = at
+      }
+    found.push(piece.slice(start))
+    return found
+  }
+
   const remembered = new Map<string, number[]>()
-  return (piece, ids) => {
+  function append(piece: string, ids: number[]): void {
     let found = remembered.get(piece)
     if (!found) {
       found = encode(piece)
@@ -82,5 +109,8 @@ export function pieceEncoder(definition: Definition): (piece: string, ids: numbe
       }
     }
     for (const id of found) ids.push(id)
+  }
+  return (piece, ids) => {
+    for (const word of words(piece)) append(word, ids)
   }
 }

@@ -58,7 +58,17 @@ function cutter(expression: RegExp, behavior: string, invert: boolean, label: st
       'TL_UNSUPPORTED',
       `${label}: split behavior ${behavior}: ${didYouMean(behavior, Object.keys(behaviors))}`,
     )
-  return (text) => shape(partition(text, expression, invert)).map(({ start, end }) => text.slice(start, end))
+  const cut: Splitter = (text) =>
+    shape(partition(text, expression, invert)).map(({ start, end }) => text.slice(start, end))
+  if (key !== 'isolated') return cut
+  // most patterns match all there is, and then a list of the matches is the answer, much faster
+  return (text, first) => {
+    const matches = text.match(expression)
+    if (!matches) return [text]
+    let length = 0
+    for (const match of matches) length += match.length
+    return length === text.length && !matches.includes('') ? matches : cut(text, first)
+  }
 }
 
 const rows: Record<string, Row> = {
@@ -70,9 +80,10 @@ const rows: Record<string, Row> = {
       label,
     )
   },
-  Digits({ individual_digits: individual }, label) {
+  Digits({ individual_digits: individual }) {
     // the reference asks Rust's tables here, which are Unicode 17's, so JavaScript's \p{N} as it is
-    return cutter(/\p{N}/gu, individual === true ? 'isolated' : 'contiguous', false, label)
+    const digits = individual === true ? /(\p{N})/u : /(\p{N}+)/u
+    return (text) => text.split(digits).filter((piece) => piece !== '')
   },
   ByteLevel({ add_prefix_space: prefix = true, use_regex: regex = true }, label) {
     const cut: Splitter =
