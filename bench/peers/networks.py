@@ -52,6 +52,22 @@ U-Net (channels c, groups g), input image x [batch, 1, n, n] (n divisible by 4),
     Names: time.fc1, time.fc2, stem, down0.block.{norm1,conv1,time,norm2,conv2}, down0.pool,
     down1.block.{...,skip}, down1.pool, middle.{...}, up1.conv, up1.block.{...,skip}, up0.conv,
     up0.block.{...,skip}, norm, head; each .weight and .bias.
+
+DDPM (side n = 4 mod 8, channels c, time features d, steps T), input x [batch, 1, n, n], time t [batch] below T:
+the small U-Net of the DDPM of BrianPulfer/PapersReimplementations, whose checkpoints are for n 28, c 10, d 100, T 1000
+    e = time_embed[t]                                   time_embed.weight [T, d]
+    te (one for each group): dense d -> k, SiLU, dense k -> k (0, 2), one value for each channel, added to the group's input
+    a block i -> o: silu(conv2 silu(conv1 ln(x)))       ln: LayerNorm over (i, side, side); 3x3, padding 1, i -> o, o -> o
+    a group has three blocks, here with their channels:
+    a = b1(x + te1 e)                                   1 c c c, at n
+    b = b2(down1 a + te2 e)                             c 2c 2c 2c; down1, down2: 4x4, stride 2, padding 1
+    u = b3(down2 b + te3 e)                             2c 4c 4c 4c
+    m = b_mid(down3 u + te_mid e)                       4c 2c 2c 4c; down3: 2x2, SiLU, 4x4 with stride 2 and padding 1 (0, 2)
+    h = b4(concat(u, up1 m) + te4 e)                    8c 4c 2c 2c; up1: transposed 4x4 stride 2 padding 1, SiLU, 2x2 (0, 2)
+    h = b5(concat(b, up2 h) + te5 e)                    4c 2c c c; up2, up3: transposed 4x4, stride 2, padding 1
+    h = b_out(concat(a, up3 h) + te_out e)              2c c c c; its last block has an ln that is not used
+    y = conv_out h                                      3x3, padding 1, c -> 1
+    Names: network.time_embed, network.te1.0, network.b1.0.{ln,conv1,conv2}, network.down1, ...; .weight and .bias.
 """
 
 import math
@@ -213,3 +229,56 @@ class Unet(nn.Module):
         h = self.up0["conv"](F.interpolate(h, scale_factor=2, mode="nearest"))
         h = self.up0["block"](torch.cat([h, s0], dim=1), e)
         return self.head(F.silu(self.norm(h)))
+
+
+class DdpmBlock(nn.Module):
+    def __init__(self, inputs, outputs, side, normalize):
+        super().__init__()
+        self.ln = nn.LayerNorm((inputs, side, side))
+        self.conv1 = nn.Conv2d(inputs, outputs, 3, padding=1)
+        self.conv2 = nn.Conv2d(outputs, outputs, 3, padding=1)
+        self.normalize = normalize
+
+    def forward(self, x):
+        h = self.ln(x) if self.normalize else x
+        return F.silu(self.conv2(F.silu(self.conv1(h))))
+
+
+class DdpmUnet(nn.Module):
+    def __init__(self, side=28, channels=10, time=100, steps=1000):
+        super().__init__()
+        c, half, quarter = channels, side // 2, side // 4
+        eighth = (quarter - 1) // 2
+        te = lambda k: nn.Sequential(nn.Linear(time, k), nn.SiLU(), nn.Linear(k, k))  # noqa: E731
+
+        def group(side, *widths, last=True):
+            pairs = list(zip(widths[:-1], widths[1:]))
+            return nn.Sequential(*(DdpmBlock(i, o, side, last or k < len(pairs) - 1) for k, (i, o) in enumerate(pairs)))
+
+        down = lambda k: nn.Conv2d(k, k, 4, 2, 1)  # noqa: E731
+        up = lambda k: nn.ConvTranspose2d(k, k, 4, 2, 1)  # noqa: E731
+        n = self.network = nn.Module()
+        n.time_embed = nn.Embedding(steps, time)
+        n.te1, n.b1, n.down1 = te(1), group(side, 1, c, c, c), down(c)
+        n.te2, n.b2, n.down2 = te(c), group(half, c, 2 * c, 2 * c, 2 * c), down(2 * c)
+        n.te3, n.b3 = te(2 * c), group(quarter, 2 * c, 4 * c, 4 * c, 4 * c)
+        n.down3 = nn.Sequential(nn.Conv2d(4 * c, 4 * c, 2), nn.SiLU(), down(4 * c))
+        n.te_mid, n.b_mid = te(4 * c), group(eighth, 4 * c, 2 * c, 2 * c, 4 * c)
+        n.up1 = nn.Sequential(up(4 * c), nn.SiLU(), nn.ConvTranspose2d(4 * c, 4 * c, 2))
+        n.te4, n.b4, n.up2 = te(8 * c), group(quarter, 8 * c, 4 * c, 2 * c, 2 * c), up(2 * c)
+        n.te5, n.b5, n.up3 = te(4 * c), group(half, 4 * c, 2 * c, c, c), up(c)
+        n.te_out, n.b_out = te(2 * c), group(side, 2 * c, c, c, c, last=False)
+        n.conv_out = nn.Conv2d(c, 1, 3, padding=1)
+
+    def forward(self, x, t):
+        n = self.network
+        e = n.time_embed(t)
+        add = lambda h, te: h + te(e)[:, :, None, None]  # noqa: E731
+        a = n.b1(add(x, n.te1))
+        b = n.b2(add(n.down1(a), n.te2))
+        u = n.b3(add(n.down2(b), n.te3))
+        m = n.b_mid(add(n.down3(u), n.te_mid))
+        h = n.b4(add(torch.cat((u, n.up1(m)), 1), n.te4))
+        h = n.b5(add(torch.cat((b, n.up2(h)), 1), n.te5))
+        h = n.b_out(add(torch.cat((a, n.up3(h)), 1), n.te_out))
+        return n.conv_out(h)

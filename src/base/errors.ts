@@ -15,6 +15,7 @@ export type ErrorCode =
   | 'TL_NETWORK'
   | 'TL_CHECKSUM'
   | 'TL_NOT_FINITE'
+  | 'TL_SCORE'
   | 'TL_USAGE'
   | 'TL_INTERRUPTED'
 

@@ -99,9 +99,10 @@ export async function mapInWorkers<Item, Result>(
   let begun = 0
   let done = 0
   let isOver = false
+  let stop = (): void => {}
   try {
     await new Promise<void>((resolve, reject) => {
-      const stop = (): void => {
+      stop = () => {
         try {
           interrupted(done, items.length)
         } catch (error) {
@@ -147,6 +148,7 @@ export async function mapInWorkers<Item, Result>(
     })
   } finally {
     isOver = true
+    signal?.removeEventListener('abort', stop)
     await Promise.all(workers.map((worker) => end(worker, busy.has(worker))))
   }
   return results

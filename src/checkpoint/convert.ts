@@ -195,7 +195,7 @@ function toFolder(
 const MAX_COMPANION = 200_000_000
 
 /** Configuration, tokenizer, licence of a model folder: whatever is no weight file. The type named in the configuration follows. */
-function copyCompanions(from: string, to: string, wanted: string | undefined): string[] {
+export function copyCompanions(from: string, to: string, wanted: string | undefined): string[] {
   const copied: string[] = []
   for (const name of readdirSync(from).sort()) {
     const path = join(from, name)

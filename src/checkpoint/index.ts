@@ -2,7 +2,7 @@
 
 export { type Adapter, type LowRankDelta, openAdapter } from './adapter.ts'
 export { type Checkpoint, type CheckpointTensor, elements, plainTensor, rangeEnd } from './checkpoint.ts'
-export { type Converted, type ConvertOptions, convertCheckpoint } from './convert.ts'
+export { type Converted, type ConvertOptions, convertCheckpoint, copyCompanions } from './convert.ts'
 export {
   type ConvertibleDtype,
   convertibleDtypes,

@@ -2,7 +2,7 @@
  * @file NumPy's `.npy` arrays and `.npz` archives as checkpoints: numbers and truth values only. Object arrays hold pickles,
  * which can run programs, and are refused. Format: numpy.lib.format, versions 1.0 to 3.0.
  */
-import { didYouMean, fail } from '../base/index.ts'
+import { fail } from '../base/index.ts'
 import { type Checkpoint, type CheckpointTensor, elements, rangeEnd } from './checkpoint.ts'
 import { decodeF32, elementBytes, isConvertible } from './convertDtype.ts'
 import { elementCount } from './dtypes.ts'
@@ -29,6 +29,17 @@ const DTYPES: Readonly<Record<string, string>> = {
   u1: 'U8',
   b1: 'BOOL',
   c8: 'C64',
+}
+
+/** In words, NumPy's kinds of which some or all are not read. */
+const KINDS: Readonly<Record<string, string>> = {
+  U: 'text',
+  S: 'text',
+  M: 'dates',
+  m: 'times',
+  c: 'complex numbers',
+  f: 'numbers',
+  V: 'raw bytes',
 }
 
 /** Where an array's numbers lie in its file, and how. */
@@ -101,7 +112,7 @@ function parseDescription(text: string, label: string): Omit<NpyHeader, 'dataSta
   if (dtype === undefined)
     return fail(
       'TL_UNSUPPORTED',
-      `${label}: type ${quoted(descr[1]!)} is not read, ${didYouMean(kind, Object.keys(DTYPES))}`,
+      `${label}: ${KINDS[type[2]!] ?? 'values'} of NumPy type ${quoted(descr[1]!)}: not read; expected ${Object.keys(DTYPES).join(', ')}: leave it out, or convert it with .astype`,
     )
   const shape = shapeText[1]!
     .split(',')

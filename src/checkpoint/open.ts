@@ -31,9 +31,23 @@ export function openCheckpoint(path: string): Checkpoint {
 /** What a file holds, from its first bytes, and for zip archives from their entries. */
 type Kind = 'gguf' | 'npy' | 'npz' | 'pytorch' | 'index' | 'safetensors'
 
+/** Refuse what people often have in place of weights: nothing, a pointer of Git LFS, a web page. */
+function refuseStandIns({ byteLength, label }: ByteSource, lead: Buffer): void {
+  if (byteLength === 0) fail('TL_BAD_FILE', `${label}: the file is empty: download or write it again`)
+  const text = lead.toString('latin1').trimStart().toLowerCase()
+  if (text.startsWith('version https://git-lfs'))
+    fail(
+      'TL_BAD_FILE',
+      `${label}: a Git LFS pointer (${byteLength} bytes), not the weights: run "git lfs pull" in its repository`,
+    )
+  if (text.startsWith('<!doctype') || text.startsWith('<html'))
+    fail('TL_BAD_FILE', `${label}: a web page, not the weights: download the file itself`)
+}
+
 function kindOf(source: ByteSource): Kind {
-  const lead = Buffer.alloc(Math.min(16, source.byteLength))
+  const lead = Buffer.alloc(Math.min(32, source.byteLength))
   source.readInto(0, lead)
+  refuseStandIns(source, lead)
   if (lead.subarray(0, 4).toString('latin1') === 'GGUF') return 'gguf'
   if (isNpy(lead)) return 'npy'
   if (lead.length >= 4 && lead.readUInt32LE(0) === 0x04034b50) return zipKind(source)

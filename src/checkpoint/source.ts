@@ -1,5 +1,5 @@
 /** @file Bytes at an offset, from a file or from memory: what a lazy reader stands on. */
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
+import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs'
 import { explainSystemError } from '../base/files.ts'
 import { fail } from '../base/index.ts'
 
@@ -17,7 +17,8 @@ export function fileSource(path: string): ByteSource {
   let descriptor: number
   let byteLength: number
   try {
-    descriptor = openSync(path, 'r')
+    // a named pipe without a writer would be waited for; it is refused below (the flag is not there on Windows)
+    descriptor = openSync(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0))
   } catch (error) {
     return explainSystemError(error, `cannot read ${path}`)
   }

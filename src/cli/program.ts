@@ -14,7 +14,9 @@ import { mergeCommand } from './commands/merge.ts'
 import { reportCommand } from './commands/report.ts'
 import { runCommand } from './commands/run.ts'
 import { sweepCommand } from './commands/sweep.ts'
+import { tokenizeCommand } from './commands/tokenize.ts'
 import { tourCommand } from './commands/tour.ts'
+import { vectorCommand } from './commands/vector/index.ts'
 import { exitCodes, reportError } from './errors.ts'
 import { type Io, processIo } from './io.ts'
 import { examples } from './options.ts'
@@ -35,6 +37,8 @@ const commands = [
   diffCommand,
   mergeCommand,
   linesCommand,
+  vectorCommand,
+  tokenizeCommand,
   doctorCommand,
 ]
 

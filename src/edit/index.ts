@@ -1,5 +1,17 @@
-/** @file Model editing: merge methods as pure functions of tensors, and LiNeS. */
+/** @file Model editing: merge methods as pure functions of tensors, LiNeS, and facts to teach. */
 export { type CheckpointDiff, diffCheckpoints, type LayerDiff, type TensorDiff } from './diff/diff.ts'
+export {
+  contradictions,
+  duplicates,
+  type Fact,
+  type FactGroup,
+  type FactSource,
+  groupFacts,
+  onePerSubject,
+  parseFacts,
+  readFacts,
+  type Sameness,
+} from './facts/index.ts'
 export {
   applyLines,
   autoAlpha,
@@ -43,3 +55,36 @@ export {
   tallMask,
 } from './merge/methods/index.ts'
 export { type MergePlan, type PlannedInput, type PlannedTensor, planMerge } from './merge/plan/index.ts'
+export {
+  type Axis,
+  gridOf,
+  parseAxis,
+  planSearch,
+  type Recipe,
+  type Score,
+  type SearchOptions,
+  type SearchOutcome,
+  type SearchPlan,
+  type SearchProgress,
+  type SearchRow,
+  type SearchValue,
+  searchMerge,
+  valuesText,
+} from './merge/search/index.ts'
+export {
+  applyVector,
+  differenceOf,
+  type Norms,
+  openVector,
+  type TaskVector,
+  type Term,
+  tensorMark,
+  type VectorDtype,
+  type VectorNorms,
+  type VectorTensor,
+  vectorCosines,
+  vectorDtypes,
+  vectorFormat,
+  vectorNorms,
+  writeVector,
+} from './vectors/index.ts'

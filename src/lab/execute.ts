@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { explainSystemError, writeAtomically } from '../base/files.ts'
 import { fail, TreelineError } from '../base/index.ts'
 import { prettyJson, toJson } from './canonical.ts'
-import { configHash, reproduceCommand } from './config.ts'
+import { configHash, configRows, reproduceCommand } from './config.ts'
 import { appendLog, makeContext, type RunListeners } from './context.ts'
 import type { AnyExperiment, BaseConfig } from './experiment.ts'
 import { lockFolder } from './lock.ts'
@@ -76,9 +76,22 @@ function readSessions(folder: string): Session[] {
   }
 }
 
+/** Throws TL_BAD_CONFIG for the first required field that is empty. */
+function checkRequired(experiment: AnyExperiment, config: BaseConfig): void {
+  const rows = configRows(experiment, config)
+  const empty = rows.find(
+    ({ path, value }) => experiment.requires?.includes(path as keyof BaseConfig) && value === '',
+  )
+  if (empty)
+    fail(
+      'TL_BAD_CONFIG',
+      `config.${empty.path}: ${experiment.name} needs it (${empty.description}); give it with --set ${empty.path}=…`,
+    )
+}
+
 /**
  * Run `experiment` with a complete config in its own folder.
- * Throws TL_BUSY when a live process works there, TL_INTERRUPTED when the signal was aborted (the state is kept), and
+ * Throws TL_BAD_CONFIG when a required field is empty, TL_BUSY when a live process works there, TL_INTERRUPTED when the signal was aborted (the state is kept), and
  * whatever the experiment throws (noted in log.txt; the folder can be resumed).
  */
 export async function executeRun(
@@ -86,6 +99,7 @@ export async function executeRun(
   config: BaseConfig,
   options: RunOptions = {},
 ): Promise<RunOutcome> {
+  checkRequired(experiment, config)
   const hash = configHash(experiment, config)
   const folder = runFolder(options.root ?? 'runs', experiment.name, hash)
   const threads = options.threads ?? availableParallelism()

@@ -85,6 +85,8 @@ export interface Experiment<
   /** Every field with a default; `.describe()` texts appear in messages and tables. */
   config: z.ZodType<Config>
   presets: Record<'quick' | 'paper', PartialConfig<Config>>
+  /** Config fields whose default is empty because only a user can fill them: without one a run is refused, and no tour goes there. */
+  requires?: readonly (keyof Config & string)[]
   /** Estimated seconds of a run on one core: weighs the runs of a sweep. Only ratios matter once some runs are timed. */
   cost?: (config: Config) => number
   /** Measure; return what was measured, as plain data. Called again with `resumed` after an interruption. */

@@ -3,6 +3,7 @@ import { didYouMean, fail } from '../base/index.ts'
 import type { AnyExperiment } from './experiment.ts'
 import { clustering } from './experiments/clustering.ts'
 import { correlatedChunks } from './experiments/correlated-chunks.ts'
+import { ddpmMerging } from './experiments/ddpm-merging.ts'
 import { digits } from './experiments/digits.ts'
 import { phaseTransition } from './experiments/phase-transition.ts'
 import { sampleComplexity } from './experiments/sample-complexity.ts'
@@ -17,6 +18,7 @@ export const experiments: readonly AnyExperiment[] = [
   clustering,
   sampleComplexity,
   digits,
+  ddpmMerging,
 ]
 
 /** An experiment by name. Throws TL_USAGE with the nearest name. */

@@ -53,6 +53,7 @@ export {
   weightedMean,
 } from './losses.ts'
 export { accuracy, isCorrect } from './metrics.ts'
+export { type DdpmUnetOptions, type DdpmUnetParameters, ddpmUnet } from './networks/ddpmUnet.ts'
 export {
   type HierarchicalCnn,
   type HierarchicalCnnOptions,

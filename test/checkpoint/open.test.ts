@@ -358,7 +358,10 @@ describe('NumPy', () => {
         /expected 'descr', 'fortran_order' and 'shape'/,
       ],
       [npy("{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (1,), }", 4), /record array/],
-      [npy("{'descr': '<U3', 'fortran_order': False, 'shape': (1,), }", 12), /type "<U3" is not read/],
+      [
+        npy("{'descr': '<U3', 'fortran_order': False, 'shape': (1,), }", 12),
+        /text of NumPy type "<U3": not read; expected f8, /,
+      ],
       [npy('{}{}'), /expected a dictionary/],
       [Buffer.from('\x93NUMPY\x09\x00aaaa', 'latin1'), /format version 9/],
       [Buffer.from('\x93NUMPY\x01\x00\xff\xff', 'latin1'), /a header of 65535 bytes announced/],
@@ -482,7 +485,7 @@ describe('folders and files', () => {
     const path = newFolder()
     expect(refusal(() => openCheckpoint(join(path, 'absent')))).toMatch(/TL_IO .*no such file/)
     const cases: [string | Buffer, RegExp][] = [
-      ['', /0 bytes, a safetensors file has at least 8/],
+      ['', /the file is empty/],
       ['hello, this is a text', /not a safetensors file/],
       ['{"a": 1}', /"weight_map" is missing/],
       [Buffer.from('PK\x03\x04aaaaaaaaaaaaaaaaaaaaaaaaaaaaaa', 'latin1'), /no end-of-directory record/],

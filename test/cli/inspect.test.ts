@@ -1,4 +1,5 @@
 /** @file `treeline inspect` and `treeline convert` as people and scripts meet them. */
+import { execFileSync } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -36,7 +37,7 @@ describe('inspect', () => {
     const { code, out, err } = await treeline('inspect', at('model'))
     expect([code, err]).toEqual([0, ''])
     expect(out).toMatch(/model: safetensors, 26 tensors, 81 elements, 328 B/)
-    expect(out).toMatch(/F32: 25 tensors, 320 B\n {2}I64: 1 tensors, 8 B\n {2}format = "pt"\n/)
+    expect(out).toMatch(/F32: 25 tensors, 320 B\n {2}I64: 1 tensor, 8 B\n {2}format = "pt"\n/)
     expect(out).toMatch(/^ {2}layers\.0…11$/m)
     expect(out).toMatch(/^ {4}mlp\.up\.weight +F32 +\[2, 2\] +16 B × 12$/m)
     expect(out).toMatch(/^steps +I64 +\[\] +8 B$/m)
@@ -74,6 +75,33 @@ describe('inspect', () => {
     const { out } = await treeline('inspect', path)
     expect(out).not.toContain('\u001b')
     expect(out).toContain('�[2Jx')
+  })
+
+  it('columns stand below each other', async () => {
+    const { out } = await treeline('inspect', at('model'))
+    const rows = out.split('\n').filter((line) => / B( × \d+)?$/.test(line) && line.includes('['))
+    expect(rows.length).toBe(4)
+    expect(new Set(rows.map((line) => line.indexOf('['))).size).toBe(1)
+    expect(new Set(rows.map((line) => line.replace(/ × \d+$/, '').length)).size).toBe(1)
+  })
+
+  it('says what stands in place of weights', async () => {
+    const message = async (name: string, content: string) => {
+      writeFileSync(at(name), content)
+      const { code, out, err } = await treeline('inspect', at(name))
+      expect([code, out]).toEqual([1, ''])
+      return err
+    }
+    expect(await message('empty.gguf', '')).toMatch(/empty\.gguf: the file is empty/)
+    const pointer = 'version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 9\n'
+    expect(await message('lfs.safetensors', pointer)).toMatch(/a Git LFS pointer .* "git lfs pull"/)
+    expect(await message('page.bin', '<!DOCTYPE html><html></html>')).toMatch(/a web page, not the weights/)
+  })
+
+  it('a named pipe is refused, not waited for', async ({ skip }) => {
+    if (process.platform === 'win32') skip('no named pipes in folders here')
+    execFileSync('mkfifo', [at('pipe')])
+    expect((await treeline('inspect', at('pipe'))).err).toMatch(/pipe: a file was expected/)
   })
 
   it('other formats, and one line for what is none', async () => {

@@ -125,7 +125,29 @@ describe('mistakes', () => {
       'merge_method: linear\nmodels: [{model: a, parameters: {weight: 1}}]\nlines: {alpha: 0.5, beta: 0.5}\n',
       /^merge\.yaml:3: lines scales the change from a base model/,
     ],
-    [`${ok}tokenizer: {source: union}\n`, /^merge\.yaml:6: tokenizer: the embeddings of single tokens/],
+    [
+      `${ok}tokenizer: {sauce: union}\n`,
+      /^merge\.yaml:6: unknown key "sauce" in tokenizer: did you mean "source"/,
+    ],
+    [
+      `${ok}tokenizer: {source: union}\ntokenizer_source: union\n`,
+      /^merge\.yaml:6: expected one of tokenizer_source and tokenizer/,
+    ],
+    [
+      `${ok}tokenizer: {pad_to_multiple_of: 0}\n`,
+      /^merge\.yaml:6: pad_to_multiple_of: expected an integer from 1/,
+    ],
+    [`${ok}tokenizer: {tokens: {x: {force: 3}}}\n`, /^merge\.yaml:6: force: expected true or false, got 3/],
+    [
+      `${ok}tokenizer: {tokens: {x: {source: {kind: null}}}}\n`,
+      /^merge\.yaml:6: kind: expected zero or model_token/,
+    ],
+    [
+      `${ok}tokenizer: {tokens: {x: {source: {kind: model_token, model: a}}}}\n`,
+      /^merge\.yaml:6: expected exactly one of token and token_id/,
+    ],
+    [`${ok}tokenizer: {tokens: [x]}\n`, /^merge\.yaml:6: tokens: expected tokens and their sources/],
+    [`${ok}chat_template: chatlm\n`, /^merge\.yaml:6: chat_template: "chatlm" is no template: .*chatml/],
     ['[1, 2]\n', /^merge\.yaml:1: the configuration: expected a mapping/],
     ['a: [1\n', /^merge\.yaml:\d+: .*expected YAML or JSON/],
   ])('%s', (text, message) => {

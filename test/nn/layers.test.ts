@@ -46,6 +46,7 @@ describe('gradients agree with finite differences', () => {
     hierarchicalConvTranspose: withInput(nn.hierarchicalConvTranspose(3, 2, 2) as never, 2, 3, 3),
     hierarchicalConv2d: withInput(nn.hierarchicalConv2d(2, 3, 2) as never, 2, 4, 6, 2),
     layerNorm: withInput(nn.layerNorm(5) as never, 3, 5),
+    'layerNorm over axes': withInput(nn.layerNorm([2, 3]) as never, 4, 2, 3),
     rmsNorm: withInput(nn.rmsNorm(5) as never, 3, 5),
     groupNorm: withInput(nn.groupNorm(6, 3) as never, 2, 6, 2, 3),
     'attention, causal': withInput(attend({ heads: 2, causal: true }) as never, 2, 4, 6),

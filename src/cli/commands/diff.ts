@@ -1,6 +1,8 @@
 /** @file `treeline diff`: how far two checkpoints are apart, layer by layer. */
 import { Command } from 'commander'
+import { writeAtomically } from '../../base/files.ts'
 import type { CheckpointDiff, LayerDiff } from '../../edit/index.ts'
+import { diffFigure } from '../diffFigure.ts'
 import type { Io } from '../io.ts'
 import { examples, jsonOption } from '../options.ts'
 
@@ -59,9 +61,16 @@ export const diffCommand = (io: Io): Command =>
     .argument('<a>', 'a model folder or weight file')
     .argument('<b>', 'another')
     .option('--all', 'every tensor, in the order of the file, instead of the largest changes')
+    .option('--svg <file>', 'a picture: the change of every kind of tensor in every layer')
     .addOption(jsonOption())
-    .addHelpText('after', examples(['treeline diff base tuned', 'what fine-tuning has changed, and where']))
-    .action(async (a: string, b: string, flags: { all?: boolean; json?: boolean }) => {
+    .addHelpText(
+      'after',
+      examples(
+        ['treeline diff base tuned', 'what fine-tuning has changed, and where'],
+        ['treeline diff base tuned --svg change.svg', 'the same as a picture'],
+      ),
+    )
+    .action(async (a: string, b: string, flags: { all?: boolean; svg?: string; json?: boolean }) => {
       const { diffCheckpoints } = await import('../../edit/index.ts')
       const { openCheckpoint } = await import('../../checkpoint/index.ts')
       const first = openCheckpoint(a)
@@ -69,6 +78,11 @@ export const diffCommand = (io: Io): Command =>
         const second = openCheckpoint(b)
         try {
           const diff = diffCheckpoints(first, second)
+          if (flags.svg !== undefined) {
+            const lab = await import('../../lab/index.ts')
+            const source = `treeline diff ${a} ${b}`
+            writeAtomically(flags.svg, lab.posterSvg(diffFigure(lab, diff), source))
+          }
           const finite = (_: string, value: unknown): unknown =>
             typeof value === 'number' && !Number.isFinite(value) ? null : value
           if (flags.json) io.out(`${JSON.stringify(diff, finite, 2)}\n`)

@@ -131,6 +131,8 @@ const normText = ({ l2, max, mean, notFinite }: TensorNorms): string =>
   `norm ${l2.toPrecision(4)}  max ${max.toPrecision(4)}  mean ${mean === null ? '–' : mean.toPrecision(3)}` +
   (notFinite > 0 ? `  ${notFinite} not finite` : '')
 
+const tensorsText = (n: number): string => `${n} tensor${n === 1 ? '' : 's'}`
+
 /** What the command prints with `--json`. */
 export function inspection(
   checkpoint: Checkpoint,
@@ -161,26 +163,44 @@ function* text(
   normsOf?: (tensor: CheckpointTensor) => TensorNorms | null,
 ) {
   const { path, format, dtypes, metadata, elements, bytes: total } = inspection(checkpoint)
-  yield `${path}: ${format}, ${checkpoint.tensors.size} tensors, ${count(elements)} elements, ${bytes(total)}\n`
-  for (const row of dtypes) yield `  ${row.dtype}: ${row.tensors} tensors, ${bytes(row.bytes)}\n`
+  yield `${path}: ${format}, ${tensorsText(checkpoint.tensors.size)}, ${count(elements)} elements, ${bytes(total)}\n`
+  for (const row of dtypes) yield `  ${row.dtype}: ${tensorsText(row.tensors)}, ${bytes(row.bytes)}\n`
   const pairs = Object.entries(metadata)
   for (const [key, value] of pairs.slice(0, 40))
     yield `  ${printable(key)} = ${printable(JSON.stringify(value) ?? '')}\n`
   if (pairs.length > 40) yield `  … ${pairs.length - 40} more (--json shows all)\n`
   yield '\n'
   const lines = [...treeLines(makeTree(checkpoint.tensors.values()), showAll)]
-  const width = Math.min(60, Math.max(0, ...lines.map((line) => line.text.length)))
-  for (const { text: name, tensor, times } of lines) {
+  const rows = lines.map(({ text: name, tensor, times }) => ({
+    name,
+    tensor,
+    cells: tensor ? [tensor.dtype, `[${tensor.shape.join(', ')}]`, bytes(tensor.byteLength)] : [],
+    repeat: times > 1 ? ` × ${times}` : '',
+  }))
+  const widest = (texts: string[], most: number): number =>
+    texts.reduce((width, { length }) => Math.max(width, Math.min(most, length)), 0)
+  const nameWidth = widest(
+    rows.map(({ name }) => name),
+    60,
+  )
+  const [dtypeWidth, shapeWidth, sizeWidth] = [0, 1, 2].map((i) =>
+    widest(
+      rows.map(({ cells }) => cells[i] ?? ''),
+      30,
+    ),
+  ) as [number, number, number]
+  for (const { name, tensor, cells, repeat } of rows) {
     if (!tensor) {
       yield `${name}\n`
       continue
     }
+    const [dtype, shape, size] = cells as [string, string, string]
     const norms = normsOf?.(tensor)
     const fields = [
-      name.padEnd(width),
-      tensor.dtype.padEnd(4),
-      `[${tensor.shape.join(', ')}]`,
-      `${bytes(tensor.byteLength)}${times > 1 ? ` × ${times}` : ''}`,
+      name.padEnd(nameWidth),
+      dtype.padEnd(dtypeWidth),
+      shape.padEnd(shapeWidth),
+      `${size.padStart(sizeWidth)}${repeat}`,
       ...(norms ? [normText(norms)] : []),
     ]
     yield `${fields.join('  ')}\n`

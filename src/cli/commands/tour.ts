@@ -18,7 +18,7 @@ interface TourFlags {
 export const tourCommand = (io: Io): Command =>
   new Command('tour')
     .description(
-      'run the quick preset of every experiment and write one report (under five minutes on two cores)',
+      'run the quick preset of every experiment that needs no files of yours and write one report (under five minutes on two cores)',
     )
     .option('--only <names...>', 'just these experiments')
     .addOption(threadsOption())
@@ -34,7 +34,9 @@ export const tourCommand = (io: Io): Command =>
     )
     .action(async (flags: TourFlags) => {
       const lab = await import('../../lab/index.ts')
-      const chosen = flags.only?.map((name) => lab.findExperiment(name)) ?? lab.experiments
+      const chosen =
+        flags.only?.map((name) => lab.findExperiment(name)) ??
+        lab.experiments.filter(({ requires = [] }) => requires.length === 0)
       const { bold, green, red, dim } = io.colors
       const say = (text: string): void => {
         if (!flags.quiet) io.err(`${text}\n`)

@@ -47,6 +47,8 @@ export interface LineChart extends FigureText {
   /** d3-format of the y ticks, such as `.1%`. */
   yFormat?: string
   references?: readonly Reference[]
+  /** Where the names of lines stand: at their ends, or all beside the frame, for lines that end among others. Default 'ends'. */
+  labels?: 'ends' | 'beside'
   /** Pixels. */
   width?: number
   height?: number
@@ -238,7 +240,9 @@ export function lineChart(chart: LineChart): Figure {
       Plot.text([end!], {
         // beside the frame where the line reaches nearly there, at its end where it stops early
         x: (point: LinePoint) =>
-          xOf.apply(point.x) > width - options.marginRight! - 60 ? xDomain[1] : point.x,
+          chart.labels === 'beside' || xOf.apply(point.x) > width - options.marginRight! - 60
+            ? xDomain[1]
+            : point.x,
         y: 'y',
         text: [series.name],
         fill: hues[index],

@@ -31,14 +31,29 @@ const scaleAndShift = (features: number): NormParameters => ({
   bias: filled([features], 0),
 })
 
-/** The last axis to mean 0 and variance 1, then scale and shift: [..., features] ↦ the same. (Ba et al. 2016) */
-export function layerNorm(features: number, { epsilon = 1e-5 }: NormOptions = {}): Layer<NormParameters> {
-  requirePositive('layerNorm: features', features)
+/**
+ * The last axis to mean 0 and variance 1, then scale and shift: [..., features] ↦ the same. With a list of sizes the last axes
+ * together, such as channels, height and width, and as many scales and shifts. (Ba et al. 2016)
+ */
+export function layerNorm(
+  features: number | readonly number[],
+  { epsilon = 1e-5 }: NormOptions = {},
+): Layer<NormParameters> {
+  const sizes = typeof features === 'number' ? [features] : [...features]
+  requirePositive('layerNorm: features', ...sizes)
+  if (sizes.length === 0) fail('TL_BAD_ARGUMENT', 'layerNorm: expected at least one size')
+  const count = sizes.reduce((product, size) => product * size, 1)
+  const name = `layerNorm(${sizes.join(' × ')})`
   return {
-    init: () => scaleAndShift(features),
+    init: () => ({ weight: filled(sizes, 1), bias: filled(sizes, 0) }),
     apply: ({ weight, bias }, x) => {
-      requireFeatures(`layerNorm(${features})`, x, features)
-      return tensorLayerNorm(x, weight, bias, { epsilon })
+      const before = x.rank - sizes.length
+      if (before < 0 || sizes.some((size, i) => x.shape[before + i] !== size))
+        fail('TL_SHAPE_MISMATCH', `${name}: expected input [..., ${sizes.join(', ')}], got ${showSpec(x)}`)
+      if (sizes.length === 1) return tensorLayerNorm(x, weight, bias, { epsilon })
+      const flat = (t: Tensor, ...batch: number[]): Tensor => reshape(t, [...batch, count])
+      const lines = flat(x, ...x.shape.slice(0, before))
+      return reshape(tensorLayerNorm(lines, flat(weight), flat(bias), { epsilon }), x.shape)
     },
   }
 }

@@ -2,8 +2,10 @@
 import { didYouMean, fail } from '../../../base/index.ts'
 import { parseWritten, type WrittenFile } from '../../../base/written.ts'
 import { type MergeMethod, mergeMethods } from '../methods/index.ts'
+import { isMissing, mapping, optionalText, readModel } from './entries.ts'
 import { child, isMapping, type Place, refuse, show, top } from './place.ts'
 import { readSettings } from './settings.ts'
+import { readChatTemplate, readTokenizerSetting } from './tokenizer.ts'
 import {
   type LinesSetting,
   type MergeConfig,
@@ -28,6 +30,7 @@ const keys = {
     'dtype',
     'out_dtype',
     'tokenizer_source',
+    'tokenizer',
     'chat_template',
     'lines',
   ],
@@ -38,50 +41,12 @@ const keys = {
   lines: ['alpha', 'beta', 'base'],
 } as const
 
-/** Keys that mergekit knows and that cannot be obeyed here: why, and what to do instead. */
-const elsewhere: Readonly<Record<string, string>> = {
-  tokenizer:
-    'the embeddings of single tokens cannot be chosen here; `tokenizer_source` takes a tokenizer as it is',
-  residual_weight: 'it has no effect in mergekit either; use `parameters`',
-}
-
-/** A mapping whose keys are all known. */
-function mapping(place: Place, what: string, known: readonly string[]): Place {
-  if (!isMapping(place.value)) return refuse(place, `${what}: expected a mapping of ${known.join(', ')}`)
-  for (const key of Object.keys(place.value)) {
-    if (known.includes(key)) continue
-    const why = elsewhere[key]
-    place.problem(
-      child(place, key).where(),
-      why ? `${key}: ${why}` : `unknown key "${key}" in ${what}: ${didYouMean(key, known)}`,
-    )
-  }
-  return place
-}
-
 /** A list with something in it. */
 function entries(place: Place, what: string, example: string): Place[] {
   const { value } = place
   if (!Array.isArray(value) || value.length === 0)
     return refuse(place, `${what}: expected a list, such as \`${example}\``)
   return value.map((_, i) => child(place, i))
-}
-
-function optionalText(place: Place, what: string): string | undefined {
-  const { value } = place
-  if (value === undefined || value === null) return undefined
-  if (typeof value !== 'string' || value === '') return refuse(place, `${what}: expected a text`)
-  return value
-}
-
-/** A model's path: a text, or mergekit's mapping with `model: { path }`. */
-function readModel(place: Place, what: string): string {
-  const { value } = place
-  if (isMapping(value)) return readModel(child(place, 'path' in value ? 'path' : 'model'), what)
-  if (typeof value !== 'string' || value.trim() === '')
-    return refuse(place, `${what}: expected the path of a model`)
-  if (value.includes('\0')) return refuse(place, `${what}: expected a path without zero bytes`)
-  return value
 }
 
 interface Reading {
@@ -161,8 +126,6 @@ function readSlice(place: Place, reading: Reading): OutputSlice {
     where: place.where(),
   }
 }
-
-const isMissing = (value: unknown): value is undefined | null => value === undefined || value === null
 
 /** The slices of a file or module, from exactly one of its `models` and `slices`. */
 function readParts(place: Place, what: string, choices: readonly string[], reading: Reading): OutputSlice[] {
@@ -309,11 +272,8 @@ export function parseMergeConfig(
   const compute = readDtype(child(place, 'dtype'), 'dtype')
   const dtype = readDtype(child(place, 'out_dtype'), 'out_dtype') ?? compute
   const lines = readLines(child(place, 'lines'), baseModel)
-  const source = child(place, 'tokenizer_source')
-  const tokenizerSource = isMissing(source.value) ? undefined : readModel(source, 'tokenizer_source')
-  if (tokenizerSource === 'base' && baseModel === undefined)
-    fail('TL_BAD_CONFIG', `${source.where()}: tokenizer_source: base needs a base_model`)
-  const chatTemplate = optionalText(child(place, 'chat_template'), 'chat_template')
+  const tokenizer = readTokenizerSetting(place, baseModel)
+  const chatTemplate = readChatTemplate(child(place, 'chat_template'))
   const sources = modules.flatMap(({ slices }) => slices.flatMap((slice) => slice.sources))
   const models = new Set([
     ...(baseModel === undefined ? [] : [baseModel]),
@@ -325,9 +285,10 @@ export function parseMergeConfig(
     method,
     ...(baseModel === undefined ? {} : { baseModel }),
     ...(dtype === undefined ? {} : { dtype }),
+    ...(compute === undefined ? {} : { computeDtype: compute }),
     modules,
     parameters: readSettings(method, 'wide', child(place, 'parameters')),
-    ...(tokenizerSource === undefined ? {} : { tokenizerSource }),
+    ...(tokenizer === undefined ? {} : { tokenizer }),
     ...(chatTemplate === undefined ? {} : { chatTemplate }),
     ...(lines === undefined ? {} : { lines }),
     models: [...models],

@@ -52,6 +52,31 @@ export interface LinesSetting {
   readonly where: string
 }
 
+/** Where the row of a token comes from: its row in a model, zeros, or another token of a model. */
+export type TokenSource =
+  | { readonly kind: 'model'; readonly model: string }
+  | { readonly kind: 'zero' }
+  | { readonly kind: 'model_token'; readonly model: string; readonly token?: string; readonly id?: number }
+
+/** What the file says about one token of the output. */
+export interface TokenRule {
+  readonly token: string
+  readonly source?: TokenSource
+  /** Models that have the token take the source's row, too. */
+  readonly force: boolean
+  readonly where: string
+}
+
+/** The output's tokenizer. */
+export interface TokenizerSetting {
+  /** 'union', 'base' or a model. */
+  readonly source: string
+  readonly tokens: readonly TokenRule[]
+  /** The tables' rows are rounded up to a multiple of this. */
+  readonly padToMultipleOf?: number
+  readonly where: string
+}
+
 /** Number types that a merge can write, by the names that mergekit uses, with those of safetensors. */
 export const outputDtypes = {
   float32: 'F32',
@@ -70,10 +95,13 @@ export interface MergeConfig {
   readonly baseModel?: string
   /** From `out_dtype`, else `dtype`; undefined: the type of the inputs. */
   readonly dtype?: OutputDtype
+  /** From `dtype`: what mergekit computes in, and so do we when asked to; undefined: the type of the inputs. */
+  readonly computeDtype?: OutputDtype
   readonly modules: readonly OutputModule[]
   readonly parameters: Settings
-  /** 'base', 'union' or a model. */
-  readonly tokenizerSource?: string
+  /** Absent: the tokenizer of the base, and tables as they are. */
+  readonly tokenizer?: TokenizerSetting
+  /** 'auto', or Jinja. */
   readonly chatTemplate?: string
   readonly lines?: LinesSetting
   /** Every model, the base first, in the order of their first appearance. */

@@ -1,102 +1,21 @@
 /** @file What a model folder holds beside weights: config, tokenizer, chat template, and a card with the recipe. */
-import { existsSync, readFileSync, statSync } from 'node:fs'
-import { basename, join } from 'node:path'
-import { explainSystemError, writeAtomically } from '../../../base/files.ts'
-import { fail, bytes as showBytes } from '../../../base/index.ts'
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { writeAtomically } from '../../../base/files.ts'
 import type { MergeConfig } from '../config/index.ts'
+import { isObject, type Json, json, readBytes, readJson } from '../files.ts'
 import type { MergePlan } from '../plan/index.ts'
-
-const tokenizerFiles = [
-  'tokenizer_config.json',
-  'special_tokens_map.json',
-  'tokenizer.json',
-  'tokenizer.model',
-  'added_tokens.json',
-  'vocab.json',
-  'vocab.txt',
-  'merges.txt',
-  'chat_template.jinja',
-  'chat_template.json',
-  'generation_config.json',
-]
-
-type Json = Record<string, unknown>
-const mostBytes = 256e6
-
-function readBytes(path: string): Buffer {
-  try {
-    const { size } = statSync(path)
-    if (size > mostBytes)
-      fail('TL_BAD_FILE', `${path}: ${showBytes(size)}, expected at most ${showBytes(mostBytes)}`)
-    return readFileSync(path)
-  } catch (error) {
-    return explainSystemError(error, `cannot read ${path}`)
-  }
-}
-
-function readJson(path: string): Json | undefined {
-  if (!existsSync(path)) return undefined
-  try {
-    const value: unknown = JSON.parse(readBytes(path).toString('utf8'))
-    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Json
-  } catch (error) {
-    fail('TL_BAD_FILE', `${path}: not valid JSON: ${(error as Error).message.slice(0, 200)}`, error)
-  }
-  return fail('TL_BAD_FILE', `${path}: expected a JSON object`)
-}
-
-/** The words of a tokenizer and their numbers, in a form that can be compared; undefined when there is no tokenizer. */
-function vocabularyOf(model: string): string | undefined {
-  const fast = readJson(join(model, 'tokenizer.json'))
-  if (fast) {
-    const inner = fast['model'] as Json | undefined
-    const words = Object.entries((inner?.['vocab'] ?? {}) as Json).map(
-      ([word, id]) => `${String(id)} ${word}`,
-    )
-    const added = ((fast['added_tokens'] ?? []) as Json[]).map(
-      ({ id, content }) => `${String(id)} ${String(content)}`,
-    )
-    return [...new Set([...words, ...added])].sort().join('\n')
-  }
-  const slow = join(model, 'tokenizer.model')
-  return existsSync(slow) ? readBytes(slow).toString('base64') : undefined
-}
-
-/** The model that the tokenizer is taken from. */
-const tokenizerDonor = ({ tokenizerSource, baseModel, models }: MergeConfig): string => {
-  const named = tokenizerSource !== undefined && tokenizerSource !== 'base' && tokenizerSource !== 'union'
-  return named ? tokenizerSource : (baseModel ?? models[0]!)
-}
-
-/** What stands against the tokenizer and template that are asked for; empty when they can be had. */
-export function companionProblems(config: MergeConfig): string[] {
-  const problems: string[] = []
-  const { tokenizerSource, chatTemplate, models } = config
-  if (tokenizerSource !== undefined) {
-    const all = [...new Set([tokenizerDonor(config), ...models])].map(
-      (model) => [model, vocabularyOf(model)] as const,
-    )
-    const [[donor, words]] = all as [readonly [string, string | undefined]]
-    if (words === undefined)
-      problems.push(`tokenizer_source: ${donor} has no tokenizer.json or tokenizer.model`)
-    for (const [model, own] of all)
-      if (words !== undefined && own !== undefined && own !== words)
-        problems.push(
-          `tokenizer_source: the vocabularies of ${donor} and ${model} differ; embeddings cannot be moved between tokenizers yet, only merged where the tokens are the same`,
-        )
-  }
-  if (chatTemplate !== undefined && chatTemplate !== 'auto' && !chatTemplate.includes('{'))
-    problems.push(
-      `chat_template: "${chatTemplate}" is no template: expected \`auto\` (the most frequent one of the models) or Jinja text`,
-    )
-  return problems
-}
+import { tokenizerFiles, type Vocabulary, writeTokenizer } from '../vocabulary/index.ts'
 
 function templateOf(model: string): string | undefined {
   const file = join(model, 'chat_template.jinja')
   if (existsSync(file)) return readBytes(file).toString('utf8').trim()
   const own = readJson(join(model, 'tokenizer_config.json'))?.['chat_template']
-  return typeof own === 'string' ? own.trim() : undefined
+  if (typeof own === 'string') return own.trim()
+  // several templates: a list of { name, template }
+  const named = Array.isArray(own) ? own.find((one) => isObject(one) && one['name'] === 'default') : undefined
+  const text: unknown = isObject(named) ? named['template'] : undefined
+  return typeof text === 'string' ? text.trim() : undefined
 }
 
 /** The template that most models have; of equally frequent ones the first. */
@@ -115,10 +34,13 @@ const torchNames: Readonly<Record<string, string>> = {
   F64: 'float64',
 }
 const layerKeys = ['num_hidden_layers', 'n_layer', 'num_layers', 'n_layers']
-const json = (value: unknown): string => `${JSON.stringify(value, null, 2)}\n`
 
 /** The output's config.json: the base's (or the first model's), with the type, depth and head of what was written. */
-function outputConfig(config: MergeConfig, plan: MergePlan): Json | undefined {
+function outputConfig(
+  config: MergeConfig,
+  plan: MergePlan,
+  vocabulary: Vocabulary | undefined,
+): Json | undefined {
   const source = readJson(join(config.baseModel ?? config.models[0]!, 'config.json'))
   if (!source) return undefined
   const result: Json = { ...source }
@@ -126,6 +48,12 @@ function outputConfig(config: MergeConfig, plan: MergePlan): Json | undefined {
   const [type] = types
   if (types.size === 1 && torchNames[type!])
     result['dtype' in result ? 'dtype' : 'torch_dtype'] = torchNames[type!]
+  if (vocabulary) {
+    const inner = result['text_config']
+    if (isObject(inner) && 'vocab_size' in inner)
+      result['text_config'] = { ...inner, vocab_size: vocabulary.rows }
+    if ('vocab_size' in result || !isObject(inner)) result['vocab_size'] = vocabulary.rows
+  }
   const key = layerKeys.find((name) => name in result)
   if (plan.layers !== undefined && key) result[key] = plan.layers
   if (result['tie_word_embeddings'] === true && plan.tensors.some(({ name }) => name === 'lm_head.weight'))
@@ -138,7 +66,7 @@ const fence = (text: string): string =>
   '`'.repeat(Math.max(3, ...[...text.matchAll(/`+/g)].map(([run]) => run.length + 1)))
 
 /** The model card: everything that is needed to make the same bytes again. */
-export function modelCard(out: string, config: MergeConfig, details: readonly string[]): string {
+export function modelCard(title: string, config: MergeConfig, details: readonly string[]): string {
   const { method, models, baseModel, text } = config
   const around = fence(text)
   const list = models.map((model) => `- \`${model}\`${model === baseModel ? ' (base)' : ''}`)
@@ -149,7 +77,7 @@ export function modelCard(out: string, config: MergeConfig, details: readonly st
     '- merge',
     '- treeline',
     '---',
-    `# ${basename(out)}`,
+    `# ${title}`,
     '',
     `A merge of ${models.length} model${models.length === 1 ? '' : 's'} by ${method.title} (\`${method.name}\`; ${method.source}), made with Treeline.`,
     '',
@@ -168,26 +96,38 @@ export function modelCard(out: string, config: MergeConfig, details: readonly st
   ].join('\n')
 }
 
-/** Write all of it. Returns what could not be had, for people. */
+/** What companions are made of besides configuration and plan. */
+export interface CompanionFacts {
+  readonly vocabulary: Vocabulary | undefined
+  /** Of the model card. */
+  readonly title: string
+  /** Lines of the model card. */
+  readonly details: readonly string[]
+}
+
+/** Write all of it into a folder. Returns what could not be had, for people. */
 export function writeCompanions(
   out: string,
   config: MergeConfig,
   plan: MergePlan,
-  details: readonly string[],
+  { vocabulary, title, details }: CompanionFacts,
 ): string[] {
   const warnings: string[] = []
-  const donor = tokenizerDonor(config)
-  const own = outputConfig(config, plan)
+  const first = config.baseModel ?? config.models[0]!
+  const own = outputConfig(config, plan, vocabulary)
   if (own) writeAtomically(join(out, 'config.json'), json(own))
-  else warnings.push(`${config.baseModel ?? config.models[0]!} has no config.json, so the output has none`)
-  for (const name of tokenizerFiles) {
-    const path = join(donor, name)
+  else warnings.push(`${first} has no config.json, so the output has none`)
+  const copy = (model: string, name: string): void => {
+    const path = join(model, name)
     if (existsSync(path)) writeAtomically(join(out, name), readBytes(path))
   }
+  copy(first, 'generation_config.json')
+  if (vocabulary) writeTokenizer(out, vocabulary)
+  else for (const name of tokenizerFiles) copy(first, name)
   const { chatTemplate } = config
   if (chatTemplate !== undefined) {
     const template = chatTemplate === 'auto' ? commonTemplate(config.models) : chatTemplate
-    const settings = readJson(join(donor, 'tokenizer_config.json'))
+    const settings = readJson(join(out, 'tokenizer_config.json'))
     if (template === undefined) warnings.push('chat_template: auto: none of the models has a template')
     else {
       writeAtomically(join(out, 'chat_template.jinja'), template)
@@ -196,6 +136,6 @@ export function writeCompanions(
     }
   }
   writeAtomically(join(out, 'mergekit_config.yml'), config.text)
-  writeAtomically(join(out, 'README.md'), modelCard(out, config, details))
+  writeAtomically(join(out, 'README.md'), modelCard(title, config, details))
   return warnings
 }

@@ -1,6 +1,6 @@
 /** @file Carries out a merge: pieces of bounded size over several workers, resumable at any moment, the same bytes always. */
 import { cpus } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { writeAtomically } from '../../../base/files.ts'
 import { fail } from '../../../base/index.ts'
 import { mapInWorkers } from '../../../base/workers.ts'
@@ -16,10 +16,19 @@ import {
   planMerge,
   tiedTo,
 } from '../plan/index.ts'
-import { companionProblems, writeCompanions } from './companions.ts'
+import { differentTokens, readVocabulary, type Vocabulary } from '../vocabulary/index.ts'
+import { writeCompanions } from './companions.ts'
 import { elementsOf, indexOf, layOut, type Shard, storedSize } from './layout.ts'
-import { fileMarks, fingerprint, forget, openUnfinished, publishShards, type Unfinished } from './state.ts'
-import { closeOpened, type LinesStep, type MergeItem, mergeTask, readInputs } from './work.ts'
+import {
+  besideWeights,
+  fileMarks,
+  fingerprint,
+  forget,
+  openUnfinished,
+  publish,
+  type Unfinished,
+} from './state.ts'
+import { closeOpened, type LinesStep, type LookItem, lookTask, type MergeItem, mergeTask } from './work.ts'
 
 /** Elements of a piece when the method allows pieces: 4 MiB of f32 for each input. Changing it changes no bytes. */
 const pieceElements = 1 << 20
@@ -29,6 +38,11 @@ export interface MergeOptions {
   readonly threads?: number
   readonly seed?: number
   readonly lenient?: boolean
+  /**
+   * float32 (default): everything in f32, rounded once. dtype: every result is rounded to `dtype` of the configuration
+   * (bfloat16 or float16; without one, to the type of the inputs), as mergekit computes.
+   */
+  readonly arithmetic?: 'float32' | 'dtype'
   /** Bytes of data in each file of the output. Default 5 GB. */
   readonly shardSize?: number
   readonly signal?: AbortSignal
@@ -48,10 +62,14 @@ export interface MergeOutcome {
 }
 
 /** The plan of a configuration, from the headers of the models on disk. Throws as `openCheckpoint` and `planMerge` do. */
-export function planFromFiles(
+export const planFromFiles = (config: MergeConfig, options: { lenient?: boolean } = {}): MergePlan =>
+  prepareMerge(config, options).plan
+
+/** The plan, and the vocabulary of the output when the configuration asks for one. */
+function prepareMerge(
   config: MergeConfig,
-  { lenient = false }: { lenient?: boolean } = {},
-): MergePlan {
+  { lenient = false }: { lenient?: boolean },
+): { plan: MergePlan; vocabulary: Vocabulary | undefined } {
   const opened: Checkpoint[] = []
   try {
     const heads = new Map<string, Headers>()
@@ -60,10 +78,12 @@ export function planFromFiles(
       opened.push(checkpoint)
       heads.set(model, checkpoint.tensors)
     }
-    const plan = planMerge(config, heads, { lenient })
+    const vocabulary = config.tokenizer && readVocabulary(config, modelsOf(config))
+    const plan = planMerge(config, heads, { lenient, ...(vocabulary ? { vocabulary } : {}) })
     // a model whose layers cannot be told is refused here, whatever α will be
     if (plan.lines) linesFactors(plan, 0)
-    return { ...plan, problems: [...plan.problems, ...companionProblems(config)] }
+    const warnings = vocabulary ? plan.warnings : [...plan.warnings, ...differentTokens(config)]
+    return { plan: { ...plan, warnings }, vocabulary }
   } finally {
     for (const checkpoint of opened) checkpoint.close()
   }
@@ -108,25 +128,24 @@ function piecesOf(shards: readonly Shard[]): Piece[] {
   )
 }
 
-/** The statistics of the whole model that a method asks for, in passes on this thread. */
-function prepared(
+/** The statistics of the whole model that a method asks for, in passes over the workers. */
+async function prepared(
   config: MergeConfig,
   plan: MergePlan,
   item: (tensor: PlannedTensor) => MergeItem,
-  look: (item: MergeItem) => { base: Float32Array; models: Float32Array[] },
-): Parameters[] | undefined {
-  const first = plan.tensors.find(({ action }) => action === 'merge')
+  options: { readonly threads: number; readonly signal?: AbortSignal },
+): Promise<Parameters[] | undefined> {
+  const tensors = plan.tensors.filter(({ action }) => action === 'merge')
+  const [first] = tensors
   if (!config.method.prepare || !first) return undefined
   const preparation = config.method.prepare(
     first.parameters,
     first.models.map(({ parameters }) => parameters),
   )
   do {
-    for (const tensor of plan.tensors) {
-      if (tensor.action === 'copy') continue
-      const { base, models } = look(item(tensor))
-      preparation.see(base, models)
-    }
+    const question = preparation.question()
+    const items = tensors.map((tensor): LookItem => ({ item: item(tensor), question }))
+    await mapInWorkers<LookItem, Uint32Array[]>(lookTask, items, { ...options, onResult: preparation.add })
   } while (preparation.endPass())
   return preparation.perModel()
 }
@@ -141,8 +160,14 @@ function linesSteps(plan: MergePlan): (tensor: PlannedTensor) => LinesStep | und
     plan.tensors.map(({ name }) => [name, headers.has(name) ? name : tiedTo(name, headers)]),
   )
   checkpoint.close()
-  return ({ name, action }) =>
-    action === 'copy' ? undefined : { model: lines.base, tensor: names.get(name) ?? name }
+  return ({ name, action, linesView }) =>
+    action === 'copy'
+      ? undefined
+      : {
+          model: lines.base,
+          tensor: names.get(name) ?? name,
+          ...(linesView ? { view: linesView } : {}),
+        }
 }
 
 interface Running {
@@ -193,6 +218,8 @@ async function mergePieces(
   const open = pieces
     .map((piece, index) => ({ piece, index }))
     .filter(({ index }) => !unfinished.done.has(index))
+    // the largest first, so that no thread is left alone with one at the end
+    .sort((a, b) => b.piece.count - a.piece.count)
   const sizeOf = ({ tensor, count }: Piece): number =>
     (storedSize(tensor) / Math.max(1, elementsOf(tensor.shape))) * count
   const total = pieces.reduce((sum, piece) => sum + sizeOf(piece), 0)
@@ -218,6 +245,13 @@ async function mergePieces(
   })
 }
 
+/** What the model card says about the arithmetic. */
+function arithmeticLine({ tensors }: MergePlan, arithmetic: 'float32' | 'dtype'): string {
+  if (arithmetic === 'float32') return 'arithmetic: float32, rounded once to nearest, ties to even'
+  const types = new Set(tensors.filter(({ action }) => action === 'merge').map(({ compute }) => compute))
+  return `arithmetic: every result rounded to ${[...types].join(', ')}, nearest, ties to even`
+}
+
 /**
  * Merge into the folder `out`. Bytes depend on config, inputs and seed, not on threads or interruptions. Throws
  * TL_SHAPE_MISMATCH for a plan with problems, TL_IO (disk, occupied folder), TL_NOT_FINITE, TL_INTERRUPTED; whatever was
@@ -228,17 +262,27 @@ export async function executeMerge(
   out: string,
   options: MergeOptions = {},
 ): Promise<MergeOutcome> {
-  const { seed = 0, lenient = false, shardSize = 5e9 } = options
+  const { seed = 0, lenient = false, shardSize = 5e9, arithmetic = 'float32' } = options
   const threads = options.threads ?? Math.min(8, cpus().length)
-  const plan = planFromFiles(config, { lenient })
+  const { plan, vocabulary } = prepareMerge(config, { lenient })
   assertPlan(plan)
   const shards = layOut(plan.tensors, shardSize)
   const models = modelsOf(config)
-  const mark = fingerprint([1, config.text, seed, lenient, shardSize, plan.tensors, models.map(fileMarks)])
+  const mark = fingerprint([
+    2,
+    config.text,
+    seed,
+    lenient,
+    shardSize,
+    arithmetic,
+    plan.tensors,
+    models.map(fileMarks),
+    vocabulary?.digest,
+  ])
   const unfinished = openUnfinished(out, mark, shards)
   const resumed = unfinished.done.size > 0
   const step = linesSteps(plan)
-  const common = { method: plan.method, seed, lenient }
+  const common = { method: plan.method, seed, lenient, arithmetic }
   const whole = (tensor: PlannedTensor): MergeItem => ({
     ...common,
     tensor,
@@ -246,7 +290,8 @@ export async function executeMerge(
     count: elementsOf(tensor.shape),
   })
   try {
-    const computed = prepared(config, plan, whole, readInputs)
+    const { signal } = options
+    const computed = await prepared(config, plan, whole, { threads, ...(signal ? { signal } : {}) })
     const running: Running = {
       config,
       plan,
@@ -274,14 +319,15 @@ export async function executeMerge(
         lines,
       )
     await mergePieces(running, rows && new Map(rows.map(({ name, factor }) => [name, factor])))
-    publishShards(out, unfinished, shards)
-    if (shards.length > 1) writeAtomically(join(out, 'model.safetensors.index.json'), indexOf(shards))
+    const beside = besideWeights(unfinished)
+    if (shards.length > 1) writeAtomically(join(beside, 'model.safetensors.index.json'), indexOf(shards))
     const details = [
       ...(mergeMethods[plan.method]!.random ? [`seed: ${seed}`] : []),
       ...(lines ? [`LiNeS: α = ${lines.alpha}, β = ${lines.beta}`] : []),
-      'arithmetic: float32, rounded once to nearest, ties to even',
+      arithmeticLine(plan, arithmetic),
     ]
-    const warnings = writeCompanions(out, config, plan, details)
+    const warnings = writeCompanions(beside, config, plan, { vocabulary, title: basename(out), details })
+    publish(out, unfinished, shards, beside)
     forget(unfinished)
     return {
       out,

@@ -2,6 +2,7 @@
 import { fail } from '../../../base/index.ts'
 import { type MergeConfig, parametersFor, type Settings } from '../config/index.ts'
 import type { MergeMethod } from '../methods/index.ts'
+import { type Table, type TableView, type Vocabulary, viewsOf } from '../vocabulary/index.ts'
 import { groups, type Wanted } from './groups.ts'
 import { type Headers, isVocabulary, layoutOf, type TensorHeader, tiedTo } from './stacks.ts'
 import type { MergePlan, PlannedInput, PlannedTensor } from './types.ts'
@@ -10,6 +11,8 @@ import type { MergePlan, PlannedInput, PlannedTensor } from './types.ts'
 export interface PlanOptions {
   /** Tensors that some models lack are handled as the method does it, with a warning, instead of being a problem. */
   readonly lenient?: boolean
+  /** The output's vocabulary, when the configuration asks for one. */
+  readonly vocabulary?: Vocabulary
 }
 
 const isInteger = (dtype: string): boolean => /^(I\d|U\d|BOOL|C64)/.test(dtype)
@@ -51,7 +54,7 @@ function conclude({ problems, warnings, missing, vocabulary }: Findings, lenient
   }
   for (const [sizes, tensors] of vocabulary)
     problems.push(
-      `the vocabularies differ: ${tensors.join(' and ')} have as many rows as tokens (${sizes}); bring the models to one tokenizer first`,
+      `the vocabularies differ: ${tensors.join(' and ')} have as many rows as tokens (${sizes}); write in the configuration \`tokenizer_source: union\` (the tokens of all models), \`tokenizer_source: base\` or a model's path`,
     )
 }
 
@@ -61,6 +64,7 @@ interface Found {
   readonly written: string
   readonly own: Settings
   readonly header: TensorHeader
+  readonly view?: TableView
 }
 
 /** The inputs that exist; a tied head is found in the embedding. */
@@ -110,6 +114,65 @@ function shapesAgree(wanted: Wanted, found: readonly Found[], findings: Findings
   return false
 }
 
+/** A tensor's inputs as the output has them. */
+interface Aligned {
+  readonly found: readonly Found[]
+  readonly shape: readonly number[]
+  readonly linesView?: TableView
+}
+
+/** Bring tables of tokens to the output's vocabulary. */
+function alignTables(
+  wanted: Wanted,
+  found: readonly Found[],
+  vocabulary: Vocabulary,
+  config: MergeConfig,
+  heads: ReadonlyMap<string, Headers>,
+  findings: Findings,
+): Aligned | undefined {
+  const rest = (shape: readonly number[]): readonly number[] => shape.slice(1)
+  const { shape } = found[0]!.header
+  const odd = found.find(
+    (one) => !sameShape(rest(one.header.shape), rest(shape)) || one.header.shape.length === 0,
+  )
+  if (odd) {
+    findings.problems.push(
+      `${wanted.name}: ${found[0]!.model} has shape [${shape.join(', ')}], ${odd.model} has [${odd.header.shape.join(', ')}]; tokens can be moved, but each must have equally many values`,
+    )
+    return undefined
+  }
+  const table = ({ model, tensor, header }: Pick<Found, 'model' | 'tensor' | 'header'>): Table => ({
+    model,
+    tensor,
+    rows: header.shape[0]!,
+  })
+  const { of, problems, warnings } = viewsOf(
+    vocabulary,
+    config.tokenizer!.tokens,
+    found.map(table),
+    wanted.base,
+  )
+  // the head says the same as the embedding
+  for (const line of problems) if (!findings.problems.includes(line)) findings.problems.push(line)
+  for (const line of warnings) if (!findings.warnings.includes(line)) findings.warnings.push(line)
+  const viewed = (one: Found): Found => {
+    const view = of(table(one))
+    return view ? { ...one, view } : one
+  }
+  const headers = config.lines && heads.get(config.lines.base)!
+  const tensor = headers && (headers.has(wanted.name) ? wanted.name : tiedTo(wanted.name, headers))
+  const header = tensor === undefined ? undefined : headers?.get(tensor)
+  const linesView =
+    tensor !== undefined && header && sameShape(rest(header.shape), rest(shape))
+      ? of(table({ model: config.lines!.base, tensor, header }))
+      : undefined
+  return {
+    found: found.map(viewed),
+    shape: [vocabulary.rows, ...rest(shape)],
+    ...(linesView ? { linesView } : {}),
+  }
+}
+
 type Decision = 'merge' | 'copy' | 'skip'
 
 /** What the method does with a tensor that some inputs lack. */
@@ -126,7 +189,7 @@ function decide(method: MergeMethod, found: readonly Found[], wanted: Wanted): D
 
 function plannedTensor(
   wanted: Wanted,
-  found: readonly Found[],
+  { found, shape, linesView }: Aligned,
   config: MergeConfig,
   action: 'merge' | 'copy',
 ): PlannedTensor {
@@ -136,6 +199,7 @@ function plannedTensor(
   const input = (one: Found): PlannedInput => ({
     model: one.model,
     tensor: one.tensor,
+    ...(one.view ? { view: one.view } : {}),
     parameters:
       isBase(one) || action === 'copy'
         ? {}
@@ -158,8 +222,9 @@ function plannedTensor(
   const natural = promoted(found.map(({ header }) => header.dtype))
   return {
     name: wanted.name,
-    shape: found[0]!.header.shape,
+    shape,
     dtype: integers ? found[0]!.header.dtype : (config.dtype ?? natural),
+    compute: config.computeDtype ?? natural,
     action: copied ? 'copy' : 'merge',
     ...(base ? { base: input(base) } : {}),
     models,
@@ -171,6 +236,7 @@ function plannedTensor(
           models.map((one) => one.parameters),
         ),
     ...(wanted.depth ? { depth: wanted.depth } : {}),
+    ...(linesView ? { linesView } : {}),
   }
 }
 
@@ -207,8 +273,8 @@ function checkLines(
   if (!config.lines) return
   const headers = heads.get(config.lines.base)!
   const lacking: string[] = []
-  for (const { name, shape, action } of tensors) {
-    if (action === 'copy') continue
+  for (const { name, shape, action, linesView } of tensors) {
+    if (action === 'copy' || linesView) continue
     const tensor = headers.has(name) ? name : tiedTo(name, headers)
     if (tensor === undefined) lacking.push(name)
     else if (!sameShape(headers.get(tensor)!.shape, shape))
@@ -237,17 +303,24 @@ export const modelsOf = ({ models, lines }: MergeConfig): string[] => [
 export function planMerge(
   config: MergeConfig,
   heads: ReadonlyMap<string, Headers>,
-  { lenient = false }: PlanOptions = {},
+  { lenient = false, vocabulary }: PlanOptions = {},
 ): MergePlan {
   const findings: Findings = { problems: [], warnings: [], missing: new Map(), vocabulary: new Map() }
   const layouts = new Map([...heads].map(([model, headers]) => [model, layoutOf(headers)]))
   const { wanted, layers } = groups(config, layouts)
   const tensors: PlannedTensor[] = []
+  const align = (one: Wanted, found: readonly Found[]): Aligned | undefined => {
+    if (vocabulary && isVocabulary(one.name))
+      return alignTables(one, found, vocabulary, config, heads, findings)
+    return shapesAgree(one, found, findings) ? { found, shape: found[0]!.header.shape } : undefined
+  }
   for (const one of wanted) {
     const found = findInputs(one, heads, findings)
-    if (!found || !shapesAgree(one, found, findings)) continue
+    if (!found || found.length === 0) continue
+    const aligned = align(one, found)
+    if (!aligned) continue
     const decision = decide(config.method, found, one)
-    if (decision !== 'skip') tensors.push(plannedTensor(one, found, config, decision))
+    if (decision !== 'skip') tensors.push(plannedTensor(one, aligned, config, decision))
   }
   if (wanted.length === 0)
     fail('TL_BAD_CONFIG', `${config.path}: the models have no tensors, so there is nothing to merge`)
@@ -268,7 +341,12 @@ export function planMerge(
     ...(lines ? { lines: { alpha: lines.alpha, beta: lines.beta, base: lines.base } } : {}),
     ...(layers === undefined ? {} : { layers }),
     problems: findings.problems,
-    warnings: [...config.warnings, ...unusedFilters(config, names), ...findings.warnings],
+    warnings: [
+      ...config.warnings,
+      ...(vocabulary?.warnings ?? []),
+      ...unusedFilters(config, names),
+      ...findings.warnings,
+    ],
     outputBytes: tensors.reduce((sum, tensor) => sum + bytesOf(tensor), 0),
   }
 }

@@ -54,8 +54,34 @@ const embeddings = [
 /** Is it an output head that may be tied to the embedding? */
 const isHead = (name: string): boolean => name === 'lm_head.weight' || name === 'output.weight'
 
+/** Other tensors whose rows are tokens, in the architectures that mergekit knows. */
+const otherTables = new Set([
+  'lm_head.bias',
+  'lm_head.decoder.weight',
+  'lm_head.linear.weight',
+  'lm_head.linear.bias',
+  'embed_out.weight',
+  'encoder.embed_tokens.weight',
+  'decoder.embed_tokens.weight',
+  'backbone.embeddings.weight',
+  'model.tok_embeddings.weight',
+  'transformer.embd.wte.weight',
+  'transformer.word_embeddings.weight',
+  'transformer.embedding.word_embeddings.weight',
+  'transformer.output_layer.weight',
+  'embeddings.word_embeddings.weight',
+  'bert.embeddings.word_embeddings.weight',
+  'roberta.embeddings.word_embeddings.weight',
+  'distilbert.embeddings.word_embeddings.weight',
+  'cls.predictions.bias',
+  'cls.predictions.decoder.weight',
+  'vocab_projector.weight',
+  'vocab_projector.bias',
+])
+
 /** Does its first axis count tokens? */
-export const isVocabulary = (name: string): boolean => isHead(name) || embeddings.includes(name)
+export const isVocabulary = (name: string): boolean =>
+  isHead(name) || embeddings.includes(name) || otherTables.has(name)
 
 /** The embedding that stands in for a head which a model does not store because it is tied. */
 export const tiedTo = (name: string, headers: Headers): string | undefined =>

@@ -1,5 +1,6 @@
 /** @file The plan of a merge: every output tensor with its inputs and parameters, as data that a worker can be sent. */
 import type { Parameters } from '../methods/index.ts'
+import type { TableView } from '../vocabulary/index.ts'
 
 /** One input of one output tensor. */
 export interface PlannedInput {
@@ -7,6 +8,8 @@ export interface PlannedInput {
   /** The tensor to read; a tied head reads the embedding. */
   readonly tensor: string
   readonly parameters: Parameters
+  /** The tensor is a table of tokens, and this is how it becomes one of the output's. */
+  readonly view?: TableView
 }
 
 /** One output tensor. */
@@ -15,6 +18,8 @@ export interface PlannedTensor {
   readonly shape: readonly number[]
   /** As safetensors names it. */
   readonly dtype: string
+  /** The type that mergekit computes in: `dtype` of the configuration, else that of the inputs. */
+  readonly compute: string
   /** copy: the bytes of the only input, or of inputs that must be equal (integers, masks). */
   readonly action: 'merge' | 'copy'
   readonly base?: PlannedInput
@@ -24,6 +29,8 @@ export interface PlannedTensor {
   readonly reach: 'element' | 'tensor'
   /** The layer within its stack; absent outside layers. */
   readonly depth?: { readonly layer: number; readonly count: number }
+  /** How the table of the base that LiNeS measures from becomes one of the output's. */
+  readonly linesView?: TableView
 }
 
 /** A complete plan; with `problems` it cannot be carried out. */

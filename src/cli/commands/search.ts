@@ -1,0 +1,185 @@
+/** @file `treeline merge --search`: candidates over a grid, scored by a command; the best becomes the model. */
+import { join } from 'node:path'
+import { writeAtomically } from '../../base/files.ts'
+import { duration, fail } from '../../base/index.ts'
+import type { Recipe, SearchOutcome, SearchPlan, SearchRow } from '../../edit/index.ts'
+import { interruption } from '../interrupt.ts'
+import type { Io } from '../io.ts'
+import { makeDisplay } from '../progress.ts'
+import { checkScoreCommand, scoreByCommand } from '../scoreCommand.ts'
+import { searchFigure } from '../searchFigure.ts'
+
+/** The flags of `merge` that a search reads. */
+export interface SearchFlags {
+  search?: string[]
+  score?: string
+  maximize?: boolean
+  minimize?: boolean
+  timeout?: number
+  keepAll?: boolean
+  verbose?: boolean
+  dryRun?: boolean
+  lenient?: boolean
+  threads?: number
+  seed: number
+  shardSize: number
+  json?: boolean
+  quiet?: boolean
+}
+
+type Edit = typeof import('../../edit/index.ts')
+
+const short = (score: number): string => String(Number(score.toPrecision(6)))
+
+/** Flags that only make sense together. */
+export function checkSearchFlags(flags: SearchFlags): void {
+  const { search, score, maximize, minimize, timeout, keepAll } = flags
+  if (search === undefined) {
+    const alone = Object.entries({
+      '--score': score,
+      '--maximize': maximize,
+      '--minimize': minimize,
+      '--timeout': timeout,
+      '--keep-all': keepAll,
+    })
+    const [flag] = alone.find(([, value]) => value !== undefined) ?? []
+    if (flag !== undefined)
+      fail(
+        'TL_USAGE',
+        `${flag}: only a search takes it; add --search NAME=VALUES, such as --search lambda=0.1..1.5:0.1`,
+      )
+    return
+  }
+  if (maximize && minimize)
+    fail('TL_USAGE', '--minimize: expected one of --maximize and --minimize, got both')
+  if (score === undefined && !flags.dryRun)
+    fail('TL_USAGE', "--search: needs --score 'COMMAND {model}', a command that prints a number")
+  if (score !== undefined) checkScoreCommand(score)
+}
+
+function showPlan(edit: Edit, plan: SearchPlan, lenient: boolean, flags: SearchFlags, io: Io): void {
+  const merge = edit.planFromFiles(plan.config(0), { lenient })
+  const candidates = plan.candidates.map(({ values }) => values)
+  if (flags.json) {
+    io.out(`${JSON.stringify({ parameters: plan.parameters, candidates, merge }, null, 2)}\n`)
+  } else {
+    io.out(
+      `${candidates.length} candidates over ${plan.parameters.join(', ')}, each ${merge.tensors.length} tensors by ${merge.method}\n`,
+    )
+    for (const values of candidates.slice(0, 20)) io.out(`  ${edit.valuesText(values)}\n`)
+    if (candidates.length > 20) io.out(`  … ${candidates.length - 20} more\n`)
+    for (const warning of merge.warnings) io.out(`warning: ${warning}\n`)
+    for (const problem of merge.problems) io.out(`problem: ${problem}\n`)
+  }
+  edit.assertPlan(merge)
+}
+
+/** The ten best candidates as a table. */
+function showBest({ candidates, parameters, direction, best }: SearchOutcome, io: Io): void {
+  const sign = direction === 'minimize' ? 1 : -1
+  const ranked = candidates
+    .filter(({ score }) => score !== null)
+    .toSorted((a, b) => sign * (a.score! - b.score!))
+  const table = [
+    ['', ...parameters, 'score'],
+    ...ranked
+      .slice(0, 10)
+      .map((row) => [
+        row.candidate === best.candidate ? '*' : '',
+        ...parameters.map((name) => String(row.values[name])),
+        short(row.score!),
+      ]),
+  ]
+  const widths = table[0]!.map((_, i) => Math.max(...table.map((line) => line[i]!.length)))
+  for (const line of table) io.out(`${line.map((one, i) => one.padStart(widths[i]!)).join('  ')}\n`)
+  if (ranked.length > 10) io.out(`… ${ranked.length - 10} more in search.csv\n`)
+}
+
+/** Search with progress, and write the table, the picture and the best. */
+export async function carryOutSearch(
+  edit: Edit,
+  recipe: Recipe,
+  out: string,
+  flags: SearchFlags,
+  io: Io,
+): Promise<void> {
+  const axes = flags.search!.map(edit.parseAxis)
+  const { lenient = false, threads, seed, shardSize, timeout, keepAll, verbose, score: command = '' } = flags
+  if (flags.dryRun) {
+    showPlan(edit, edit.planSearch(recipe, axes, lenient), lenient, flags, io)
+    return
+  }
+  const display = makeDisplay('search', io, flags.quiet)
+  const interrupt = interruption(() => display.line('stopping; the same command goes on from here'))
+  const say = ({ values, score, error, seconds }: SearchRow): void => {
+    const what = edit.valuesText(values)
+    if (score === null) display.line(`${what}: failed: ${error!.replace(/\s*\n\s*/g, ' ')}`)
+    else if (verbose) display.line(`${what}: ${short(score)} (${duration(seconds)})`)
+  }
+  const begun = performance.now()
+  let outcome: SearchOutcome
+  try {
+    outcome = await edit.searchMerge(
+      recipe,
+      axes,
+      out,
+      (model, signal) =>
+        scoreByCommand(
+          command,
+          model,
+          {
+            ...(timeout === undefined ? {} : { timeout }),
+            ...(verbose ? { onError: (text: string) => display.line(text.trimEnd()) } : {}),
+          },
+          signal,
+        ),
+      {
+        scoreName: command,
+        direction: flags.minimize ? 'minimize' : 'maximize',
+        lenient,
+        seed,
+        shardSize,
+        ...(threads === undefined ? {} : { threads }),
+        ...(keepAll ? { keepAll } : {}),
+        signal: interrupt.signal,
+        onProgress: ({ done, total, phase, values, best, row }) => {
+          if (row) say(row)
+          const at =
+            phase === 'write'
+              ? 'writing the best'
+              : `${phase === 'merge' ? 'merging' : 'scoring'} ${edit.valuesText(values)}`
+          const lead = best ? `best ${short(best.score!)} at ${edit.valuesText(best.values)}` : ''
+          // the last step is the writing of the best
+          display.update({
+            done,
+            total: total + 1,
+            detail: [`${done} of ${total}`, at, lead].filter(Boolean).join(' · '),
+          })
+        },
+      },
+    )
+  } finally {
+    display.end()
+    interrupt.stop()
+  }
+  const lab = await import('../../lab/index.ts')
+  const figure = searchFigure(lab, outcome, edit.valuesText)
+  writeAtomically(
+    join(out, 'search.svg'),
+    lab.posterSvg(
+      figure,
+      `treeline merge ${recipe.path} ${flags.search!.map((one) => `--search ${one}`).join(' ')} --score '${command}'`,
+    ),
+  )
+  if (!flags.quiet) for (const warning of outcome.warnings) io.err(`warning: ${warning}\n`)
+  if (flags.json) {
+    io.out(`${JSON.stringify(outcome, null, 2)}\n`)
+    return
+  }
+  const { best, reused, candidates, merge } = outcome
+  showBest(outcome, io)
+  const again = reused > 0 ? `, ${reused} of ${candidates.length} scored by earlier runs` : ''
+  io.out(
+    `${out}: ${merge ? '' : 'already '}written with ${edit.valuesText(best.values)}, score ${short(best.score!)}${again}, ${duration((performance.now() - begun) / 1000)}; curve in search.svg, table in search.csv\n`,
+  )
+}

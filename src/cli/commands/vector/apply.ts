@@ -1,0 +1,35 @@
+/** @file `treeline vector apply`: a model from a base and a task vector. */
+import { Command } from 'commander'
+import type { Io } from '../../io.ts'
+import { examples, jsonOption } from '../../options.ts'
+import { numberOf, withOpen } from './files.ts'
+
+export const applyCommand = (io: Io): Command =>
+  new Command('apply')
+    .description('BASE + scale · VECTOR')
+    .argument('<base>', 'the model that the vector was extracted from')
+    .argument('<vector>', 'a vector file or LoRA adapter')
+    .argument('<out>', 'a folder, or a name that ends in .safetensors')
+    .option('--scale <number>', 'how much of it', '1')
+    .option('--force', 'also to another model of the same shapes')
+    .addOption(jsonOption())
+    .addHelpText('after', examples(['treeline vector apply base digits.safetensors out --scale 0.4', '']))
+    .action(
+      async (
+        base: string,
+        path: string,
+        out: string,
+        flags: { scale: string; force?: boolean; json?: boolean },
+      ) => {
+        const scale = numberOf(flags.scale, '--scale')
+        const { applyVector, openVector } = await import('../../../edit/index.ts')
+        const { openCheckpoint } = await import('../../../checkpoint/index.ts')
+        await withOpen((keep) => {
+          const from = keep(openCheckpoint(base))
+          const vector = keep(openVector(path, from))
+          const outcome = applyVector(from, vector, out, { scale, force: flags.force === true })
+          if (flags.json) io.out(`${JSON.stringify({ out, ...outcome }, null, 2)}\n`)
+          else io.out(`${out}: ${outcome.tensors} tensors, ${outcome.changed} of them changed\n`)
+        })
+      },
+    )

@@ -1,0 +1,48 @@
+/** @file What the commands on task vectors share: options, and files that are closed whatever happens. */
+import { Option } from 'commander'
+import { fail } from '../../../base/index.ts'
+import type { Checkpoint } from '../../../checkpoint/index.ts'
+
+/** Something open. */
+interface Closable {
+  readonly close: () => void
+}
+
+/** Run with a way to open things; everything that was opened is closed at the end. */
+export async function withOpen<Result>(
+  work: (keep: <Thing extends Closable>(thing: Thing) => Thing) => Result | Promise<Result>,
+): Promise<Result> {
+  const open: Closable[] = []
+  try {
+    return await work((thing) => {
+      open.push(thing)
+      return thing
+    })
+  } finally {
+    for (const { close } of open.reverse()) close()
+  }
+}
+
+/** A finite number of the command line. */
+export function numberOf(word: string, what: string): number {
+  const value = Number(word)
+  if (word.trim() === '' || !Number.isFinite(value))
+    fail('TL_USAGE', `${what}: expected a number, got ${word}`)
+  return value
+}
+
+/** `--dtype` */
+export const dtypeOption = (): Option =>
+  new Option('--dtype <type>', 'number type of the file').choices(['f32', 'bf16', 'f16']).default('f32')
+
+/** `--base` as an open checkpoint. */
+export const baseOption = (): Option =>
+  new Option('--base <model>', 'the base model, when some are checkpoints and not vectors')
+
+export type Opened = Checkpoint | undefined
+
+/** A vector file is one file of safetensors. */
+export function checkOut(out: string): void {
+  if (!out.endsWith('.safetensors'))
+    fail('TL_USAGE', `${out}: a task vector is one file: expected a name that ends in .safetensors`)
+}

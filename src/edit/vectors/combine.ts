@@ -1,0 +1,111 @@
+/** @file Sums of task vectors, Σ wᵢτᵢ, written as a file: extraction, negation and scaling are sums of one term. */
+import { fail } from '../../base/index.ts'
+import { elements, encodeF32, type TensorToWrite, writeSafetensors } from '../../checkpoint/index.ts'
+import { checkFinite, piece, type TaskVector, vectorFormat } from './source.ts'
+
+/** Number types of vector files. */
+export const vectorDtypes = { f32: 'F32', bf16: 'BF16', f16: 'F16' } as const
+export type VectorDtype = keyof typeof vectorDtypes
+
+/** One term of a sum. */
+export interface Term {
+  readonly vector: TaskVector
+  readonly weight: number
+}
+
+const shapeText = (shape: readonly number[]): string => `[${shape.join(', ')}]`
+
+/** Vectors of one model only: shapes and, unless `isForced`, marks of the base agree wherever two have a tensor. */
+function checkTogether(terms: readonly Term[], isForced: boolean): void {
+  const first = new Map<string, TaskVector>()
+  for (const { vector } of terms)
+    for (const [name, { shape }] of vector.tensors) {
+      const other = first.get(name)
+      if (!other) {
+        first.set(name, vector)
+        continue
+      }
+      const own = other.tensors.get(name)!.shape
+      if (own.join() !== shape.join())
+        fail(
+          'TL_SHAPE_MISMATCH',
+          `${name}: ${other.path} has shape ${shapeText(own)}, ${vector.path} has ${shapeText(shape)}`,
+        )
+      const [mark, wanted] = [vector.marks[name], other.marks[name]]
+      if (mark !== undefined && wanted !== undefined && mark !== wanted && !isForced)
+        fail(
+          'TL_BAD_ARGUMENT',
+          `${other.path} and ${vector.path} start from different models (${other.base} and ${vector.base}; ${name} differs); --force adds them all the same`,
+        )
+    }
+}
+
+/** Elements of the sum; terms without the tensor count as zero. Sums in double precision, rounded once to f32. */
+function sumOf(terms: readonly Term[], name: string, start: number, count: number): Float32Array {
+  const sum = new Float64Array(count)
+  for (const { vector, weight } of terms) {
+    const tensor = vector.tensors.get(name)
+    if (!tensor) continue
+    const values = tensor.f32(start, count)
+    for (let i = 0; i < count; i++) sum[i]! += weight * values[i]!
+  }
+  return Float32Array.from(sum)
+}
+
+/** The sum in words. */
+function recipeOf(terms: readonly Term[]): string {
+  const [only] = terms
+  if (terms.length === 1 && only!.weight === 1) return only!.vector.recipe
+  return terms
+    .map(({ vector, weight }) => `${weight === 1 ? '' : `${weight} · `}(${vector.recipe})`)
+    .join(' + ')
+}
+
+/**
+ * Write Σ wᵢτᵢ to a safetensors file, in pieces, atomically. Rounded once to f32 and then to `dtype`. Throws
+ * TL_SHAPE_MISMATCH, TL_BAD_ARGUMENT for vectors of different bases (unless `force`), TL_NOT_FINITE, TL_IO.
+ */
+export function writeVector(
+  out: string,
+  terms: readonly Term[],
+  { dtype = 'f32', force = false }: { dtype?: VectorDtype; force?: boolean } = {},
+): { tensors: number; elements: number } {
+  checkTogether(terms, force)
+  const names = [...new Set(terms.flatMap(({ vector }) => [...vector.tensors.keys()]))]
+  const stored = vectorDtypes[dtype]
+  let count = 0
+  const entries = names.map((name): [string, TensorToWrite] => {
+    const { shape } = terms.find(({ vector }) => vector.tensors.has(name))!.vector.tensors.get(name)!
+    const total = elements(shape)
+    count += total
+    const data = function* () {
+      for (let start = 0; start < total; start += piece) {
+        const sum = checkFinite(
+          sumOf(terms, name, start, Math.min(piece, total - start)),
+          start,
+          name,
+          'the sum',
+        )
+        if (dtype === 'f16') {
+          const at = sum.findIndex((value) => Math.abs(value) >= 65520)
+          if (at >= 0)
+            fail('TL_NOT_FINITE', `${name}: element ${start + at} is ${sum[at]}, beyond f16; use bf16 or f32`)
+        }
+        yield encodeF32(sum, stored)
+      }
+    }
+    return [name, { dtype: stored, shape, data }]
+  })
+  const marks = Object.assign({}, ...terms.map(({ vector }) => vector.marks).reverse()) as Record<
+    string,
+    string
+  >
+  const base = terms.find(({ vector }) => vector.base !== undefined)?.vector.base
+  writeSafetensors(out, entries, {
+    format: vectorFormat,
+    ...(base === undefined ? {} : { base }),
+    base_marks: JSON.stringify(marks),
+    recipe: recipeOf(terms),
+  })
+  return { tensors: names.length, elements: count }
+}

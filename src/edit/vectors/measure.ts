@@ -1,0 +1,95 @@
+/** @file Sizes of task vectors and angles between them, in one pass over pieces. */
+
+import { fail } from '../../base/index.ts'
+import { elements } from '../../checkpoint/index.ts'
+import { splitName } from '../merge/plan/index.ts'
+import { checkFinite, piece, type TaskVector } from './source.ts'
+
+/** L1 and L2 norm. */
+export interface Norms {
+  readonly l1: number
+  readonly l2: number
+}
+
+/** Norms of one vector: of each layer (`layer` null outside layers), of each tensor, and of the whole. */
+export interface VectorNorms extends Norms {
+  readonly path: string
+  readonly layers: readonly (Norms & { readonly stack: string; readonly layer: number | null })[]
+  readonly tensors: readonly (Norms & { readonly name: string })[]
+}
+
+/** Norms in double precision. Throws TL_NOT_FINITE. */
+export function vectorNorms(vector: TaskVector): VectorNorms {
+  const layers = new Map<string, { stack: string; layer: number | null; l1: number; squares: number }>()
+  const whole = { l1: 0, squares: 0 }
+  const tensors: (Norms & { name: string })[] = []
+  for (const { name, shape, f32 } of vector.tensors.values()) {
+    let [l1, squares] = [0, 0]
+    const total = elements(shape)
+    for (let start = 0; start < total; start += piece) {
+      const values = checkFinite(f32(start, Math.min(piece, total - start)), start, name, vector.path)
+      for (let i = 0; i < values.length; i++) {
+        l1 += Math.abs(values[i]!)
+        squares += values[i]! * values[i]!
+      }
+    }
+    tensors.push({ name, l1, l2: Math.sqrt(squares) })
+    const split = splitName(name)
+    const [stack, layer] = split ? [split.stack, split.layer] : ['', null]
+    const sums = layers.get(`${stack} ${layer}`) ?? { stack, layer, l1: 0, squares: 0 }
+    layers.set(`${stack} ${layer}`, sums)
+    for (const one of [sums, whole]) {
+      one.l1 += l1
+      one.squares += squares
+    }
+  }
+  const norms = ({ l1, squares }: { l1: number; squares: number }): Norms => ({ l1, l2: Math.sqrt(squares) })
+  const ordered = [...layers.values()].sort((a, b) => (a.stack === b.stack ? a.layer! - b.layer! : 0))
+  return {
+    path: vector.path,
+    ...norms(whole),
+    layers: ordered.map((one) => ({ stack: one.stack, layer: one.layer, ...norms(one) })),
+    tensors,
+  }
+}
+
+/**
+ * Cosines between vectors, `[n][n]`, over all tensors; one that a vector lacks is zero in it. Null where a vector is zero.
+ * Throws TL_SHAPE_MISMATCH, TL_NOT_FINITE.
+ */
+export function vectorCosines(vectors: readonly TaskVector[]): (number | null)[][] {
+  const n = vectors.length
+  const dots = Array.from({ length: n }, () => new Float64Array(n))
+  for (const name of new Set(vectors.flatMap(({ tensors }) => [...tensors.keys()]))) {
+    const own = vectors.map(({ tensors }) => tensors.get(name))
+    const { shape } = own.find((tensor) => tensor)!
+    const odd = own.findIndex((tensor) => tensor && tensor.shape.join() !== shape.join())
+    if (odd >= 0)
+      fail(
+        'TL_SHAPE_MISMATCH',
+        `${name}: shape [${own[odd]!.shape.join(', ')}] in ${vectors[odd]!.path}, [${shape.join(', ')}] in another vector`,
+      )
+    const total = elements(shape)
+    for (let start = 0; start < total; start += piece) {
+      const count = Math.min(piece, total - start)
+      const values = own.map(
+        (tensor, i) => tensor && checkFinite(tensor.f32(start, count), start, name, vectors[i]!.path),
+      )
+      for (let i = 0; i < n; i++)
+        for (let j = 0; j <= i; j++) {
+          const [a, b] = [values[i], values[j]]
+          if (!a || !b) continue
+          let dot = 0
+          for (let k = 0; k < count; k++) dot += a[k]! * b[k]!
+          dots[i]![j]! += dot
+        }
+    }
+  }
+  return dots.map((_, i) =>
+    dots.map((__, j) => {
+      const scale = Math.sqrt(dots[i]![i]!) * Math.sqrt(dots[j]![j]!)
+      if (!(scale > 0)) return null
+      return i === j ? 1 : Math.max(-1, Math.min(1, dots[Math.max(i, j)]![Math.min(i, j)]! / scale))
+    }),
+  )
+}

@@ -1,0 +1,232 @@
+/** @file Where task vectors come from: files of their own, LoRA adapters, and the difference of two checkpoints, all read in pieces. */
+import { createHash } from 'node:crypto'
+import { existsSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { fail } from '../../base/index.ts'
+import {
+  type Checkpoint,
+  type CheckpointTensor,
+  elements,
+  isConvertible,
+  type LowRankDelta,
+  openAdapter,
+  openCheckpoint,
+} from '../../checkpoint/index.ts'
+
+/** What a vector file says of itself. */
+export const vectorFormat = 'treeline-task-vector/1'
+
+/** Elements in memory at a time, of each vector. */
+export const piece = 1 << 20
+
+/** The change of one tensor. */
+export interface VectorTensor {
+  readonly name: string
+  readonly shape: readonly number[]
+  /** Elements `[start, start + count)` of the flattened change, as f32. */
+  readonly f32: (start: number, count: number) => Float32Array
+}
+
+/** A task vector, open for reading. */
+export interface TaskVector {
+  readonly path: string
+  readonly tensors: ReadonlyMap<string, VectorTensor>
+  /** The model that it starts from, as it was named. */
+  readonly base?: string
+  /** A mark of every tensor of that model; none for adapters, which do not know it. */
+  readonly marks: Readonly<Record<string, string>>
+  /** How it was made. */
+  readonly recipe: string
+  /** Tensors that were left out, and why. */
+  readonly skipped: readonly string[]
+  readonly close: () => void
+}
+
+const sampled = 2048
+
+/**
+ * A mark by which the values of a tensor are known again, whatever format or wider type they are stored in: SHA-256 of shape
+ * and the first and last 2048 values as f32, 16 hexadecimal digits.
+ */
+export function tensorMark(tensor: CheckpointTensor): string {
+  const total = elements(tensor.shape)
+  const hash = createHash('sha256').update(`${tensor.shape.join()}\n`)
+  for (const start of [0, Math.max(0, total - sampled)]) {
+    const values = tensor.f32(start, Math.min(sampled, total))
+    hash.update(new Uint8Array(values.buffer, values.byteOffset, values.byteLength))
+  }
+  return hash.digest('hex').slice(0, 16)
+}
+
+/** Integers and truth values have no task vector. */
+export const isFloating = ({ dtype }: { dtype: string }): boolean =>
+  isConvertible(dtype) ? /^(B?F\d)/.test(dtype) : !/^(I\d|U\d|BOOL|C64)/.test(dtype)
+
+/** A finite number for each element, or an error that names the first that is none. */
+export function checkFinite(values: Float32Array, start: number, name: string, path: string): Float32Array {
+  for (let i = 0; i < values.length; i++)
+    if (!Number.isFinite(values[i]))
+      fail('TL_NOT_FINITE', `${path}: ${name}, element ${start + i} is ${values[i]}`)
+  return values
+}
+
+const shapeText = (shape: readonly number[]): string => `[${shape.join(', ')}]`
+
+/** θ_tuned − θ_base of one tensor, rounded once to f32. */
+function difference(
+  base: CheckpointTensor,
+  tuned: CheckpointTensor,
+  paths: readonly [string, string],
+): VectorTensor {
+  const { name, shape } = tuned
+  if (base.shape.join() !== shape.join())
+    fail(
+      'TL_SHAPE_MISMATCH',
+      `${name}: ${paths[0]} has shape ${shapeText(base.shape)}, ${paths[1]} has ${shapeText(shape)}; only equal shapes have a difference`,
+    )
+  return {
+    name,
+    shape,
+    f32(start, count) {
+      const from = checkFinite(base.f32(start, count), start, name, paths[0])
+      const to = checkFinite(tuned.f32(start, count), start, name, paths[1])
+      const out = new Float32Array(count)
+      for (let i = 0; i < count; i++) out[i] = to[i]! - from[i]!
+      return out
+    },
+  }
+}
+
+/** The task vector of two open checkpoints. Throws TL_SHAPE_MISMATCH when shapes or, unless `isLenient`, names differ. */
+export function differenceOf(base: Checkpoint, tuned: Checkpoint, isLenient = false): TaskVector {
+  const onlyBase = [...base.tensors.keys()].filter((name) => !tuned.tensors.has(name))
+  const onlyTuned = [...tuned.tensors.keys()].filter((name) => !base.tensors.has(name))
+  for (const [names, has, lacks] of [
+    [onlyBase, base.path, tuned.path],
+    [onlyTuned, tuned.path, base.path],
+  ] as const)
+    if (names.length > 0 && !isLenient)
+      fail(
+        'TL_SHAPE_MISMATCH',
+        `${lacks} lacks ${names.length} tensors of ${has}, ${names[0]} first; are they of one architecture? (--lenient leaves them out)`,
+      )
+  const skipped = [...onlyBase, ...onlyTuned].map((name) => `${name}: only one model has it`)
+  const tensors = new Map<string, VectorTensor>()
+  const marks: Record<string, string> = {}
+  for (const tensor of tuned.tensors.values()) {
+    const from = base.tensors.get(tensor.name)
+    if (!from) continue
+    if (!isFloating(tensor) || !isFloating(from)) {
+      skipped.push(`${tensor.name}: ${tensor.dtype} has no differences`)
+      continue
+    }
+    tensors.set(tensor.name, difference(from, tensor, [base.path, tuned.path]))
+    marks[tensor.name] = tensorMark(from)
+  }
+  if (tensors.size === 0)
+    fail(
+      'TL_BAD_ARGUMENT',
+      `${base.path} and ${tuned.path} have no tensor in common; are they of one architecture?`,
+    )
+  const recipe = `${tuned.path} − ${base.path}`
+  return { path: tuned.path, tensors, base: base.path, marks, recipe, skipped, close: () => {} }
+}
+
+/** A low-rank change, read by elements. */
+function lowRankTensor({ name, shape, delta }: LowRankDelta): VectorTensor {
+  const width = Math.max(1, elements(shape.slice(1)))
+  return {
+    name,
+    shape,
+    f32(start, count) {
+      const first = Math.floor(start / width)
+      const rows = delta(first, Math.ceil((start + count) / width) - first)
+      return rows.slice(start - first * width, start - first * width + count)
+    },
+  }
+}
+
+function adapterVector(path: string, base: Checkpoint | undefined): TaskVector {
+  const adapter = openAdapter(path)
+  try {
+    const tensors = new Map([...adapter.deltas.values()].map((delta) => [delta.name, lowRankTensor(delta)]))
+    const marks: Record<string, string> = {}
+    for (const [name, tensor] of adapter.replaced) {
+      const from = base?.tensors.get(name)
+      if (!from)
+        return fail(
+          'TL_BAD_ARGUMENT',
+          `${path}: it replaces ${name} whole, so its change is known only from the base model; extract it with \`treeline vector extract BASE ${path} OUT\``,
+        )
+      tensors.set(name, { ...difference(from, tensor, [base!.path, path]), name })
+    }
+    for (const name of base ? tensors.keys() : []) {
+      const from = base!.tensors.get(name)
+      if (!from)
+        return fail('TL_SHAPE_MISMATCH', `${path}: it changes ${name}, which ${base!.path} does not have`)
+      marks[name] = tensorMark(from)
+    }
+    return {
+      path,
+      tensors,
+      ...(base ? { base: base.path } : {}),
+      marks,
+      recipe: `the adapter ${path}`,
+      skipped: [],
+      close: adapter.close,
+    }
+  } catch (error) {
+    adapter.close()
+    throw error
+  }
+}
+
+const isAdapter = (path: string): boolean =>
+  existsSync(path) && statSync(path).isDirectory() && existsSync(join(path, 'adapter_config.json'))
+
+function readMarks(text: unknown, path: string): Record<string, string> {
+  try {
+    const value: unknown = JSON.parse(String(text))
+    if (
+      typeof value === 'object' &&
+      value !== null &&
+      Object.values(value).every((mark) => typeof mark === 'string')
+    )
+      return value as Record<string, string>
+  } catch {
+    // below
+  }
+  return fail('TL_BAD_FILE', `${path}: base_marks: expected a JSON object of texts`)
+}
+
+/**
+ * Open a task vector: a file that `writeVector` made, or the folder of a LoRA adapter. With `base` a checkpoint is taken too,
+ * as its difference from it. Throws as `openCheckpoint` does, TL_BAD_FILE for a checkpoint without `base`.
+ */
+export function openVector(path: string, base?: Checkpoint, isLenient = false): TaskVector {
+  if (isAdapter(path)) return adapterVector(path, base)
+  const file = openCheckpoint(path)
+  try {
+    if (file.metadata['format'] !== vectorFormat) {
+      if (!base)
+        fail(
+          'TL_BAD_FILE',
+          `${path}: no task vector (expected one of \`treeline vector extract\`, or a LoRA adapter); for a checkpoint name its base with --base`,
+        )
+      return { ...differenceOf(base!, file, isLenient), close: file.close }
+    }
+    const { base: from, base_marks: marks, recipe } = file.metadata
+    return {
+      path,
+      tensors: file.tensors,
+      ...(typeof from === 'string' ? { base: from } : {}),
+      marks: marks === undefined ? {} : readMarks(marks, path),
+      recipe: typeof recipe === 'string' ? recipe : path,
+      skipped: [],
+      close: file.close,
+    }
+  } catch (error) {
+    file.close()
+    throw error
+  }
+}
