@@ -85,15 +85,14 @@ function place(out: Float32Array, columns: number, column: number, part: Part): 
       }
 }
 
-/** Rows of integers with a scale and an offset for each block: w = scale · q + offset, q from 0 to 2^bits − 1. */
+/** Rows of integers with a scale and an offset for each block: w = scale · (q − zero) + offset, zero 8 or 128. */
 interface Blocks {
   readonly bits: 4 | 8
-  /** [N, K], one a byte. */
-  readonly q: Uint8Array
+  /** As programs take them (`QuantizedMatrix`). */
+  readonly packed: Uint8Array
   readonly scales: Float32Array
-  readonly offsets: Float32Array
-  /** Whether offset = −z · scale everywhere. */
-  readonly isCentred: boolean
+  /** Absent where all are 0. */
+  readonly offsets?: Float32Array
 }
 
 /** Block formats that are kept as they are: bytes of a block, and whether it has an offset of its own. */
@@ -102,69 +101,87 @@ const kept: Readonly<Record<string, { bytes: number; bits: 4 | 8; hasOffset: boo
   Q4_1: { bytes: 20, bits: 4, hasOffset: true },
   Q8_0: { bytes: 34, bits: 8, hasOffset: false },
 }
-/** Types that hold rounded weights already: made of eight bits, little is lost. */
+/** Types that hold weights not rounded before. */
 const isFloatType = (dtype: string): boolean => ['F64', 'F32', 'F16', 'BF16'].includes(dtype)
 
 function storedBlocks({ source }: Part, { bytes, bits, hasOffset }: (typeof kept)[string]): Blocks {
   const raw = source.bytes()
   const count = raw.length / bytes
-  const halves = new Uint8Array(count * (hasOffset ? 4 : 2))
   const head = hasOffset ? 4 : 2
-  const q = new Uint8Array(count * quantizedBlock)
-  for (let b = 0; b < count; b++) {
-    const at = b * bytes
+  const halves = new Uint8Array(count * head)
+  const size = bytes - head
+  const packed = new Uint8Array(count * size)
+  for (let b = 0, at = 0, to = 0; b < count; b++, at += bytes, to += size) {
     for (let i = 0; i < head; i++) halves[b * head + i] = raw[at + i]!
-    const to = b * quantizedBlock
-    if (bits === 8) for (let j = 0; j < 32; j++) q[to + j] = raw[at + head + j]! ^ 128
+    const from = at + head
+    if (bits === 8) packed.set(raw.subarray(from, from + 32), to)
+    // the file pairs weights j and j + 16, the kernel 2j and 2j + 1
     else
-      for (let j = 0; j < 16; j++) {
-        const byte = raw[at + head + j]!
-        q[to + j] = byte & 15
-        q[to + j + 16] = byte >> 4
+      for (let j = 0; j < 8; j++) {
+        const first = raw[from + 2 * j]!
+        const second = raw[from + 2 * j + 1]!
+        packed[to + j] = (first & 15) | ((second & 15) << 4)
+        packed[to + j + 8] = (first >> 4) | (second & 240)
       }
   }
-  const numbers = decodeF32(halves, 'F16')
-  if (!hasOffset) {
-    const zero = bits === 8 ? 128 : 8
-    return { bits, q, scales: numbers, offsets: numbers.map((d) => -zero * d), isCentred: true }
+  if (bits === 8) {
+    // signed bytes as unsigned ones about 128
+    const words = new Uint32Array(packed.buffer)
+    for (let i = 0; i < words.length; i++) words[i]! ^= 0x80808080
   }
+  const numbers = decodeF32(halves, 'F16')
+  if (!hasOffset) return { bits, packed, scales: numbers }
   const scales = new Float32Array(count)
   const offsets = new Float32Array(count)
   for (let b = 0; b < count; b++) {
     scales[b] = numbers[2 * b]!
-    offsets[b] = numbers[2 * b + 1]!
+    // d · q + m = d · (q − 8) + (m + 8 d)
+    offsets[b] = numbers[2 * b + 1]! + 8 * numbers[2 * b]!
   }
-  return { bits, q, scales, offsets, isCentred: false }
+  return { bits, packed, scales, offsets }
 }
 
 /** Rounded here: 8 bits about 0, or 4 bits between the least and the greatest weight of a block. */
 function roundedBlocks({ source, inputs, outputs, transposed }: Part, bits: 4 | 8): Blocks {
   const values = source.f32()
-  const rows = new Float32Array(values.length)
-  if (transposed)
+  let rows = values
+  if (transposed) {
+    rows = new Float32Array(values.length)
     for (let r = 0; r < outputs; r++)
       for (let k = 0; k < inputs; k++) rows[r * inputs + k] = values[k * outputs + r]!
-  else rows.set(values)
+  }
   const count = rows.length / quantizedBlock
-  const q = new Uint8Array(rows.length)
+  const packed = new Uint8Array((rows.length * bits) / 8)
   const scales = new Float32Array(count)
-  const offsets = new Float32Array(count)
+  const offsets = bits === 4 ? new Float32Array(count) : undefined
   for (let b = 0; b < count; b++) {
-    const block = rows.subarray(b * quantizedBlock, (b + 1) * quantizedBlock)
-    let [low, high] = [Infinity, -Infinity]
-    for (const w of block) {
-      low = Math.min(low, w)
-      high = Math.max(high, w)
+    const from = b * quantizedBlock
+    let [low, high] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY]
+    for (let j = from; j < from + quantizedBlock; j++) {
+      low = Math.min(low, rows[j]!)
+      high = Math.max(high, rows[j]!)
     }
     const scale = bits === 8 ? Math.max(-low, high, 0) / 127 : (high - low) / 15
-    const [zero, offset] = bits === 8 ? [128, -128 * scale] : [0, low]
-    const origin = bits === 8 ? 0 : low
-    for (let j = 0; j < quantizedBlock; j++)
-      q[b * quantizedBlock + j] = scale > 0 ? Math.round((block[j]! - origin) / scale) + zero : zero
     scales[b] = scale
-    offsets[b] = offset
+    if (offsets) offsets[b] = low + 8 * scale
+    const levels = (j: number): number =>
+      scale > 0 ? Math.round((rows[j]! - (offsets ? low : 0)) / scale) : 0
+    if (bits === 8) for (let j = 0; j < quantizedBlock; j++) packed[from + j] = levels(from + j) + 128
+    else
+      for (let j = 0; j < quantizedBlock / 2; j++)
+        packed[from / 2 + j] = levels(from + 2 * j) | (levels(from + 2 * j + 1) << 4)
   }
-  return { bits, q, scales, offsets, isCentred: bits === 8 }
+  return { bits, packed, scales, ...(offsets && { offsets }) }
+}
+
+/** Four bits among eight: the same numbers about the other zero. */
+function widened(blocks: Blocks): Blocks {
+  const packed = new Uint8Array(blocks.packed.length * 2)
+  for (const [i, byte] of blocks.packed.entries()) {
+    packed[2 * i] = (byte & 15) + 120
+    packed[2 * i + 1] = (byte >> 4) + 120
+  }
+  return { ...blocks, bits: 8, packed }
 }
 
 /**
@@ -179,36 +196,29 @@ export function blockMatrix(parts: readonly Part[], bits: 4 | 8): QuantizedMatri
       `tensor "${parts[0]!.source.name}": ${inputs} inputs are no multiple of ${quantizedBlock}, so its weights cannot be quantized in blocks: load with precision "f32"`,
     )
   const perRow = inputs / quantizedBlock
-  const all = parts.map((part) => {
+  const found = parts.map((part) => {
     const format = kept[part.source.dtype]
     return format
       ? storedBlocks(part, format)
       : roundedBlocks(part, isFloatType(part.source.dtype) ? bits : 8)
   })
-  const wide = all.some((blocks) => blocks.bits === 8) ? 8 : 4
-  const hasOffsets = all.some(({ isCentred }) => !isCentred)
+  const wide = found.some((blocks) => blocks.bits === 8) ? 8 : 4
+  const all = found.map((blocks) => (blocks.bits < wide ? widened(blocks) : blocks))
+  const hasOffsets = all.some(({ offsets }) => offsets !== undefined)
   const outputs = parts.reduce((n, part) => n + part.outputs, 0)
-  const rowBytes = wide === 8 ? inputs : inputs / 2
+  const rowBytes = (inputs * wide) / 8
   const packed = new Uint8Array(outputs * rowBytes)
   const scales = new Float32Array(outputs * perRow)
   const offsets = hasOffsets ? new Float32Array(perRow * outputs) : undefined
   let row = 0
   for (const [p, blocks] of all.entries()) {
     const { order } = parts[p]!
-    // four bits among eight: the same numbers about another zero
-    const shift = wide === 8 && blocks.bits === 4 ? 120 : 0
     for (let r = 0; r < parts[p]!.outputs; r++, row++) {
       const from = order ? order[r]! : r
-      const q = blocks.q.subarray(from * inputs, (from + 1) * inputs)
-      if (wide === 8) for (let k = 0; k < inputs; k++) packed[row * rowBytes + k] = q[k]! + shift
-      else for (let k = 0; k < rowBytes; k++) packed[row * rowBytes + k] = q[2 * k]! | (q[2 * k + 1]! << 4)
-      for (let b = 0; b < perRow; b++) {
-        const scale = blocks.scales[from * perRow + b]!
-        scales[row * perRow + b] = scale
-        const zero = blocks.bits === 8 ? 128 : 8
-        if (offsets && !blocks.isCentred)
-          offsets[b * outputs + row] = blocks.offsets[from * perRow + b]! + zero * scale
-      }
+      packed.set(blocks.packed.subarray(from * rowBytes, (from + 1) * rowBytes), row * rowBytes)
+      scales.set(blocks.scales.subarray(from * perRow, (from + 1) * perRow), row * perRow)
+      if (offsets && blocks.offsets)
+        for (let b = 0; b < perRow; b++) offsets[b * outputs + row] = blocks.offsets[from * perRow + b]!
     }
   }
   return quantizedMatrix({ bits: wide, inputs, outputs, packed, scales, ...(offsets && { offsets }) })

@@ -101,27 +101,23 @@ interface Inputs {
   [name: string]: Tensor | readonly Tensor[]
 }
 
-/** Compile a segment. Its weights are read from the file now, and kept only by the runtime. */
-export async function compileSegment(
+interface Range {
+  readonly from: number
+  readonly to: number
+  readonly head: boolean
+  readonly feature: number | undefined
+  readonly memory: number | undefined
+}
+
+/** The program of a range. What it closes over, the weights, is the runtime's alone once it is compiled. */
+function compileRange(
   config: ModelConfig,
   weights: ModelWeights,
   positions: number,
   threads: number,
-  options: SegmentOptions = {},
-): Promise<Segment> {
-  const { layers, width, hidden, keyValueHeads, headWidth, headSlots, vocabulary } = config
-  const { from = 0, to = layers, feature, memory } = options
-  const { head = to === layers } = options
-  if (!(Number.isInteger(from) && Number.isInteger(to) && from >= 0 && from < to && to <= layers))
-    fail('TL_BAD_ARGUMENT', `segment: expected blocks from < to within 0 … ${layers}, got ${from} to ${to}`)
-  if (head && to !== layers)
-    fail('TL_BAD_ARGUMENT', `segment: the head follows block ${layers - 1}, not block ${to - 1}`)
-  for (const [what, layer] of [
-    ['feature', feature],
-    ['memory', memory],
-  ] as const)
-    if (layer !== undefined && !(layer >= from && layer < to))
-      fail('TL_BAD_ARGUMENT', `segment: ${what} of block ${layer}, the segment has ${from} to ${to - 1}`)
+  { from, to, head, feature, memory }: Range,
+): Promise<DynamicProgram> {
+  const { width, hidden, keyValueHeads, headWidth, headSlots } = config
   const count = to - from
   const blocks = Array.from({ length: count }, (_, i) => weights.block(from + i))
   const headWeights = head ? weights.head() : undefined
@@ -180,7 +176,7 @@ export async function compileSegment(
   }
   const places = 1 + (feature === undefined ? 0 : 1)
   const inPlace = new Map(Array.from({ length: 2 * count }, (_, i) => [places + i, 3 + i]))
-  const dynamic: DynamicProgram = await compileDynamic(program as never, specsAt as never, {
+  return compileDynamic(program as never, specsAt as never, {
     name: `blocks ${from} to ${to - 1}`,
     // sizes that no model has, so that they cannot be taken for one of its own
     samples: [
@@ -190,14 +186,37 @@ export async function compileSegment(
     inPlace,
     threads,
   })
+}
 
-  let [totalBuffer, one] = [new Int32Array(1), { logits: new Float32Array(0), rows: new BigInt64Array(0) }]
+/** Compile a segment. Its weights are read from the file now, and kept only by the runtime. */
+export async function compileSegment(
+  config: ModelConfig,
+  weights: ModelWeights,
+  positions: number,
+  threads: number,
+  options: SegmentOptions = {},
+): Promise<Segment> {
+  const { layers, hidden, keyValueHeads, headSlots, vocabulary } = config
+  const { from = 0, to = layers, feature, memory } = options
+  const { head = to === layers } = options
+  if (!(Number.isInteger(from) && Number.isInteger(to) && from >= 0 && from < to && to <= layers))
+    fail('TL_BAD_ARGUMENT', `segment: expected blocks from < to within 0 … ${layers}, got ${from} to ${to}`)
+  if (head && to !== layers)
+    fail('TL_BAD_ARGUMENT', `segment: the head follows block ${layers - 1}, not block ${to - 1}`)
+  for (const [what, layer] of [
+    ['feature', feature],
+    ['memory', memory],
+  ] as const)
+    if (layer !== undefined && !(layer >= from && layer < to))
+      fail('TL_BAD_ARGUMENT', `segment: ${what} of block ${layer}, the segment has ${from} to ${to - 1}`)
+  const range: Range = { from, to, head, feature, memory }
+  const dynamic = await compileRange(config, weights, positions, threads, range)
   return {
     from,
     to,
     cache: (batch, capacity) => {
       const size = batch * keyValueHeads * capacity * headSlots
-      const make = (): Float32Array[] => Array.from({ length: count }, () => new Float32Array(size))
+      const make = (): Float32Array[] => Array.from({ length: to - from }, () => new Float32Array(size))
       return { batch, capacity, keys: make(), values: make() }
     },
     async run({ x, tokens, last, total, cache, rows = [], memory: given }) {
@@ -210,14 +229,11 @@ export async function compileSegment(
       if (tokens > 1 && cache.batch > 1 && total !== tokens)
         fail('TL_BAD_ARGUMENT', 'segment: several tokens of several sequences only at their beginning')
       if (memory !== undefined && !given) fail('TL_BAD_ARGUMENT', 'segment: expected its memory')
-      totalBuffer = Int32Array.of(total)
-      if (one.rows.length !== R) one = { rows: new BigInt64Array(R), logits: one.logits }
-      for (let i = 0; i < R; i++) one.rows[i] = BigInt(rows[i]!)
       const caches = [...cache.keys, ...cache.values]
       const first = head ? new Float32Array(R * vocabulary) : new Float32Array(x.length)
       const input = feature === undefined ? undefined : new Float32Array(cache.batch * tokens * hidden)
-      const inputs: TypedArray[] = [x, last, totalBuffer, ...caches]
-      if (head) inputs.push(one.rows)
+      const inputs: TypedArray[] = [x, last, Int32Array.of(total), ...caches]
+      if (head) inputs.push(BigInt64Array.from({ length: R }, (_, i) => BigInt(rows[i]!)))
       if (given && memory !== undefined) inputs.push(given.mask, given.matrix)
       const sizes = { B: cache.batch, S: tokens, C: cache.capacity, R }
       await dynamic.run(sizes, inputs, [first, ...(input ? [input] : []), ...caches])

@@ -1,5 +1,6 @@
 /** @file Programs for every size of some axes: one session, weights held once, no compilation for each length. */
 import { fail } from '../base/index.ts'
+import type { OpenExecutable } from './backend.ts'
 import { backendOf, type CompileOptions } from './compile.ts'
 import type { Spec, TypedArray } from './dtype.ts'
 import { type Graph, trace } from './graph.ts'
@@ -68,6 +69,19 @@ export async function compileDynamic<A extends readonly Tree<Tensor>[], R extend
     return { inputNames, outputNames, run, dispose: () => traced.clear() }
   }
   const executable = await open([traceAt(samples[0]), traceAt(samples[1])], samples, inPlace, options)
+  return guarded(name, executable, { inputNames, outputNames, inPlace })
+}
+
+/** Of the program only names are kept: what it closes over, its weights, is the runtime's now. */
+function guarded(
+  name: string,
+  executable: OpenExecutable,
+  {
+    inputNames,
+    outputNames,
+    inPlace,
+  }: Pick<DynamicProgram, 'inputNames' | 'outputNames'> & { inPlace: ReadonlyMap<number, number> },
+): DynamicProgram {
   return {
     inputNames,
     outputNames,

@@ -85,7 +85,6 @@ export {
   type PoolOptions,
 } from './ops/pool.ts'
 export {
-  blockSums,
   type QuantizedMatrix,
   quantizedBlock,
   quantizedMatmul,

@@ -145,6 +145,70 @@ const openAxes = (a: Tensor, b: Tensor, [p, q]: readonly [Sizes, Sizes]): (numbe
     size === b.shape[i] ? size : Object.keys(p).find((axis) => p[axis] === size && q[axis] === b.shape[i])!,
   )
 
+interface Place {
+  readonly name: string
+  readonly dtype: Dtype
+  readonly shape: readonly (number | string)[]
+}
+
+interface OpenParts {
+  readonly name: string
+  readonly session: OrtSession
+  readonly wrap: ReturnType<typeof wrapper>
+  readonly inputs: readonly Place[]
+  readonly outputs: readonly Place[]
+  /** Places of the inputs that the model has. */
+  readonly wanted: readonly number[]
+  readonly fillsOutputs: boolean
+}
+
+/** A session with open axes as an executable. */
+function openExecutable(parts: OpenParts): OpenExecutable {
+  const { name, session, wrap, inputs: ins, outputs: outs, wanted, fillsOutputs } = parts
+  /** An array of the right length as the runtime sees it. */
+  const view = (place: Place, data: TypedArray, sizes: Sizes): OrtTensor => {
+    const { dtype } = place
+    const shape = place.shape.map((n) => (typeof n === 'number' ? n : sizes[n]!))
+    if (data.length !== sizeOf(shape))
+      fail(
+        'TL_SHAPE_MISMATCH',
+        `${name}: ${place.name} should be ${showSpec({ shape, dtype })}, got ${data.length} elements`,
+      )
+    return wrap(data, dtype, shape)
+  }
+  let busy: Promise<unknown> = Promise.resolve()
+  const run: OpenExecutable['run'] = async (sizes, inputs, outputs) => {
+    const feeds: Record<string, OrtTensor> = {}
+    for (const i of wanted) feeds[`i${i}`] = view(ins[i]!, inputs[i]!, sizes)
+    const fetches: Record<string, OrtTensor | null> = {}
+    for (const [i, place] of outs.entries()) {
+      const target = outputs?.[i]
+      fetches[`o${i}`] = target && fillsOutputs ? view(place, target, sizes) : null
+    }
+    const results = await session.run(feeds, fetches)
+    return outs.map((_, i) => {
+      const target = outputs?.[i]
+      if (target && fillsOutputs) return target
+      const data = results[`o${i}`]!.data as TypedArray
+      if (!target) return data
+      ;(target as Float64Array).set(data as Float64Array)
+      return target
+    })
+  }
+  return {
+    run: (sizes, inputs, outputs) => {
+      const result = busy.then(() => run(sizes, inputs, outputs))
+      busy = result.catch(() => undefined)
+      return result.catch((error: unknown) =>
+        error instanceof TreelineError
+          ? Promise.reject(error)
+          : fail('TL_UNSUPPORTED', `${name}: the runtime stopped: ${lineOf(error)}`, error),
+      )
+    },
+    dispose: () => void session.release(),
+  }
+}
+
 export interface OnnxBackendOptions {
   /** Extra session options, as the runtime's package defines them. */
   readonly session?: object
@@ -251,64 +315,22 @@ export function makeOnnxBackend(
       const [a, b] = [first, second].map((graph) => lower(simplify(graph, 'cpu'), 'cpu'))
       const model = openModel(a!, b!, samples)
       for (const [o, i] of inPlace) requireInPlace(model, `o${o}`, `i${i}`)
-      const shapes = (mine: readonly Tensor[], theirs: readonly Tensor[]) =>
-        mine.map((t, i) => openAxes(t, theirs[i]!, samples))
-      const inputShapes = shapes(first.inputs, second.inputs)
-      const outputShapes = shapes(first.outputs, second.outputs)
-      const session = await openSession(ort, model, threads, extra)
-      const wrap = wrapper(ort)
-      const at = (shape: readonly (number | string)[], sizes: Sizes): number[] =>
-        shape.map((n) => (typeof n === 'number' ? n : sizes[n]!))
-      /** An array of the right length as the runtime sees it. */
-      const view = (
-        place: string,
-        data: TypedArray,
-        { dtype }: Tensor,
-        open: readonly (number | string)[],
-        sizes: Sizes,
-      ) => {
-        const shape = at(open, sizes)
-        if (data.length !== sizeOf(shape))
-          fail(
-            'TL_SHAPE_MISMATCH',
-            `${first.name}: ${place} should be ${showSpec({ shape, dtype })}, got ${data.length} elements`,
-          )
-        return wrap(data, dtype, shape)
-      }
-      const wanted = model.inputs.map(({ name: input }) => Number(input.slice(1)))
-      let busy: Promise<unknown> = Promise.resolve()
-      const run: OpenExecutable['run'] = async (sizes, inputs, outputs) => {
-        const feeds: Record<string, OrtTensor> = {}
-        for (const i of wanted)
-          feeds[`i${i}`] = view(first.inputNames[i]!, inputs[i]!, first.inputs[i]!, inputShapes[i]!, sizes)
-        const fetches: Record<string, OrtTensor | null> = {}
-        for (const [i, t] of first.outputs.entries()) {
-          const target = outputs?.[i]
-          fetches[`o${i}`] =
-            target && fillsOutputs ? view(first.outputNames[i]!, target, t, outputShapes[i]!, sizes) : null
-        }
-        const results = await session.run(feeds, fetches)
-        return first.outputs.map((_, i) => {
-          const target = outputs?.[i]
-          if (target && fillsOutputs) return target
-          const data = results[`o${i}`]!.data as TypedArray
-          if (!target) return data
-          ;(target as Float64Array).set(data as Float64Array)
-          return target
-        })
-      }
-      return {
-        run: (sizes, inputs, outputs) => {
-          const result = busy.then(() => run(sizes, inputs, outputs))
-          busy = result.catch(() => undefined)
-          return result.catch((error: unknown) =>
-            error instanceof TreelineError
-              ? Promise.reject(error)
-              : fail('TL_UNSUPPORTED', `${first.name}: the runtime stopped: ${lineOf(error)}`, error),
-          )
-        },
-        dispose: () => void session.release(),
-      }
+      const places = (
+        mine: readonly Tensor[],
+        names: readonly string[],
+        theirs: readonly Tensor[],
+      ): Place[] =>
+        mine.map((t, i) => ({ name: names[i]!, dtype: t.dtype, shape: openAxes(t, theirs[i]!, samples) }))
+      // nothing of the graphs is kept from here on: the weights are the runtime's
+      return openExecutable({
+        name: first.name,
+        session: await openSession(ort, model, threads, extra),
+        wrap: wrapper(ort),
+        inputs: places(first.inputs, first.inputNames, second.inputs),
+        outputs: places(first.outputs, first.outputNames, second.outputs),
+        wanted: model.inputs.map(({ name: input }) => Number(input.slice(1))),
+        fillsOutputs,
+      })
     },
   }
 }

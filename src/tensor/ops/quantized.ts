@@ -6,12 +6,9 @@ import { fromFloat64, requireFloat, showSpec, sizeOf } from '../dtype.ts'
 import { fail } from '../mistake.ts'
 import { microsoft } from '../onnx/emitter.ts'
 import { type Attributes, apply, type Tensor, tensor } from '../tensor.ts'
-import { defineComposite } from './composite.ts'
 import { add } from './elementwise.ts'
 import { linear } from './linear.ts'
 import { matmul } from './matmul.ts'
-import { sum } from './reduce.ts'
-import { reshape } from './shape.ts'
 import { defineOp, type Row } from './table.ts'
 
 /** Weights in a block. */
@@ -125,29 +122,23 @@ function transposed(matrix: QuantizedMatrix): Float64Array {
   return Float64Array.from({ length: k * n }, (_, i) => w[(i % n) * k + Math.floor(i / n)]!)
 }
 
-defineComposite('blockSums', {
-  define: ([x]) => {
-    const blocks = x!.shape.at(-1)! / quantizedBlock
-    if (!Number.isInteger(blocks))
-      fail(
-        'TL_SHAPE_MISMATCH',
-        `blockSums: expected a last axis of a multiple of ${quantizedBlock}, got ${showSpec(x!)}`,
-      )
-    return [sum(reshape(x!, [...x!.shape.slice(0, -1), blocks, quantizedBlock]), -1)]
-  },
-  vmap: (_, inputs) => [apply('blockSums', inputs)],
-  // zeros keep the axes in front, whatever their sizes
-  onnx: (e, [x], node) => {
-    const kept = node.inputs[0]!.shape.slice(0, -1).map(() => 0)
-    return [
-      e.node('ReduceSum', [e.reshape(x!, [...kept, -1, quantizedBlock]), e.ints([-1])], { keepdims: 0 }),
-    ]
-  },
-  fuses: (node) => node.inputs[0]!.size > 0,
-})
+const summing = new Map<string, Tensor>()
 
-/** Sums of consecutive blocks of 32 along the last axis: [..., K] ↦ [..., K/32]. */
-export const blockSums = (x: Tensor): Tensor => apply('blockSums', [x])
+/** Ones where an input belongs to a block: [K, K/32]. One for each size, so that a program holds it once. */
+function blockOnes(inputs: number, dtype: Tensor['dtype']): Tensor {
+  const key = `${inputs} ${dtype}`
+  const known = summing.get(key)
+  if (known) return known
+  const blocks = inputs / quantizedBlock
+  const ones = new Float32Array(inputs * blocks)
+  for (let k = 0; k < inputs; k++) ones[k * blocks + Math.floor(k / quantizedBlock)] = 1
+  const made = tensor(ones, { shape: [inputs, blocks], dtype })
+  summing.set(key, made)
+  return made
+}
+
+/** Sums of consecutive blocks of 32 along the last axis, [..., K] ↦ [..., K/32]: one product beats a reshape and a reduction. */
+const blockSums = (x: Tensor): Tensor => linear(x, blockOnes(x.shape.at(-1)!, x.dtype))
 
 /** x · Wᵀ with a quantized W: x [..., K] ↦ [..., N]. Derivatives are those of the dequantized weights. */
 export function quantizedMatmul(x: Tensor, matrix: QuantizedMatrix): Tensor {

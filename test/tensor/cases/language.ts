@@ -33,21 +33,6 @@ const linear: CaseMaker = {
   },
 }
 
-const blockSums: CaseMaker = {
-  dtypes: floats,
-  count: 4,
-  make: (draw, dtype) => {
-    const x = random(draw, activations(draw, block * draw.int(1, 2)), dtype)
-    return {
-      inputs: [x],
-      fn: (...xs) => [apply('blockSums', xs)],
-      expected: [
-        range(x.values.length / block).map((b) => total(x.values.slice(b * block, (b + 1) * block))),
-      ],
-    }
-  },
-}
-
 /**
  * Weights of few values, and activations that the kernel's rounding to 8 bits leaves as they are: whole numbers of which each
  * block holds one of ±127.
@@ -129,7 +114,6 @@ const cachedAttention: CaseMaker = {
 
 export const languageCases: Readonly<Record<string, CaseMaker>> = {
   linear,
-  blockSums,
   quantizedMatmul,
   cachedAttention,
 }
