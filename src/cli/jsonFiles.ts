@@ -30,6 +30,17 @@ export function readTexts(path: string): string[] {
   )
 }
 
+/** A JSON list of texts or of lists of token ids. Throws `TL_IO`, `TL_BAD_FILE`. */
+export function readPrompts(path: string): (string | number[])[] {
+  const expected = 'a JSON list of texts, or of lists of token ids'
+  const isId = (id: unknown): id is number => Number.isInteger(id) && (id as number) >= 0
+  const prompts = readList(path, expected).map((one, index) => {
+    if (typeof one === 'string' || (Array.isArray(one) && one.every(isId))) return one as string | number[]
+    return fail('TL_BAD_FILE', `${path}: item ${index + 1} is neither; expected ${expected}`)
+  })
+  return prompts.length > 0 ? prompts : fail('TL_BAD_FILE', `${path}: it is empty; expected ${expected}`)
+}
+
 /** A JSON list of chat messages. Throws `TL_IO`, `TL_BAD_FILE`. */
 export function readMessages(path: string): ChatMessage[] {
   const expected = 'a JSON list of { "role": "user", "content": "…" }'
