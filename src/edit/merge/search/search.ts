@@ -162,7 +162,7 @@ async function tryCandidate(
   tell: (phase: 'merge' | 'score') => void,
 ): Promise<Row> {
   const { id, values } = plan.candidates[index]!
-  const { threads, seed, lenient, shardSize, signal, keepAll } = options
+  const { threads, seed, lenient, shardSize, arithmetic, signal, keepAll } = options
   const folder = resolve(out, '.treeline-search', 'candidate')
   const begun = performance.now()
   const row = (result: { score: number | null; error?: string }): Row => ({
@@ -172,7 +172,9 @@ async function tryCandidate(
     seconds: Number(((performance.now() - begun) / 1000).toFixed(3)),
   })
   const merging = Object.fromEntries(
-    Object.entries({ threads, seed, lenient, shardSize, signal }).filter(([, value]) => value !== undefined),
+    Object.entries({ threads, seed, lenient, shardSize, arithmetic, signal }).filter(
+      ([, value]) => value !== undefined,
+    ),
   ) as MergeOptions
   try {
     rmSync(folder, { recursive: true, force: true })
@@ -216,7 +218,8 @@ export async function searchMerge(
   score: Score,
   options: SearchOptions,
 ): Promise<SearchOutcome> {
-  const { direction = 'maximize', seed = 0, lenient = false, signal, onProgress } = options
+  const { direction = 'maximize', seed = 0, lenient = false, arithmetic = 'float32' } = options
+  const { signal, onProgress } = options
   const plan = planSearch(recipe, axes, lenient)
   const first = plan.config(0)
   const headers = planFromFiles(first, { lenient })
@@ -229,6 +232,7 @@ export async function searchMerge(
     score: options.scoreName,
     seed,
     lenient,
+    arithmetic,
   })
   const total = plan.candidates.length
   const known = (): Row[] =>
