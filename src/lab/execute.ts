@@ -1,8 +1,8 @@
 /** @file One run from config to `done`: skipped when finished, resumed when cut, refused when somebody is at it. */
-import { existsSync, mkdirSync, readdirSync, rmSync, statSync } from 'node:fs'
+import { existsSync, readdirSync, rmSync, statSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
-import { explainSystemError, writeAtomically } from '../base/files.ts'
+import { explainSystemError, makeFolder, writeAtomically } from '../base/files.ts'
 import { fail, TreelineError } from '../base/index.ts'
 import { prettyJson, toJson } from './canonical.ts'
 import { configHash, configRows, reproduceCommand } from './config.ts'
@@ -106,7 +106,7 @@ export async function executeRun(
   if (isFinished(folder) && !options.fresh)
     return { folder, summary: readSummary(folder), skipped: true, resumed: false }
   try {
-    mkdirSync(folder, { recursive: true })
+    makeFolder(folder)
   } catch (error) {
     explainSystemError(error, `cannot make ${folder}`)
   }

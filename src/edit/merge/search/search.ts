@@ -1,8 +1,7 @@
 /** @file Search over merges: every candidate of a grid is merged, scored and forgotten; the best is merged into the output. */
 import { existsSync, readFileSync, renameSync, rmSync } from 'node:fs'
-import { mkdir } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
-import { explainSystemError, writeAtomically } from '../../../base/files.ts'
+import { explainSystemError, makeFolder, writeAtomically } from '../../../base/files.ts'
 import { fail, TreelineError } from '../../../base/index.ts'
 import { type MergeConfig, parseMergeConfig } from '../config/index.ts'
 import {
@@ -185,7 +184,7 @@ async function tryCandidate(
     if (!Number.isFinite(value)) fail('TL_NOT_FINITE', `the score is ${value}; expected a finite number`)
     if (keepAll) {
       const kept = join(out, 'candidates', folderName(values))
-      await mkdir(join(out, 'candidates'), { recursive: true })
+      makeFolder(join(out, 'candidates'))
       rmSync(kept, { recursive: true, force: true })
       renameSync(folder, kept)
     }
