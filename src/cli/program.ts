@@ -1,11 +1,14 @@
 /** @file The program `treeline`: its commands, and the way from an argument list to an exit code. */
 import { Command } from 'commander'
+import { openChatEngine } from './chatEngine.ts'
+import { chatCommand } from './commands/chat.ts'
 import { collectCommand } from './commands/collect.ts'
 import { convertCommand } from './commands/convert.ts'
 import { dataCommand } from './commands/data.ts'
 import { diffCommand } from './commands/diff.ts'
 import { doctorCommand } from './commands/doctor.ts'
 import { exportCommand } from './commands/export.ts'
+import { generateCommand } from './commands/generate.ts'
 import { grammarCommand } from './commands/grammar/index.ts'
 import { inspectCommand } from './commands/inspect.ts'
 import { linesCommand } from './commands/lines.ts'
@@ -13,7 +16,9 @@ import { listCommand } from './commands/list.ts'
 import { mergeCommand } from './commands/merge.ts'
 import { reportCommand } from './commands/report.ts'
 import { runCommand } from './commands/run.ts'
+import { scoreCommand } from './commands/score.ts'
 import { sweepCommand } from './commands/sweep.ts'
+import { tokenizeCommand } from './commands/tokenize.ts'
 import { tourCommand } from './commands/tour.ts'
 import { vectorCommand } from './commands/vector/index.ts'
 import { exitCodes, reportError } from './errors.ts'
@@ -37,6 +42,10 @@ const commands = [
   mergeCommand,
   linesCommand,
   vectorCommand,
+  (io: Io) => chatCommand(io, openChatEngine),
+  generateCommand,
+  scoreCommand,
+  tokenizeCommand,
   doctorCommand,
 ]
 

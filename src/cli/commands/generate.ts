@@ -1,0 +1,76 @@
+/** @file `treeline generate`: texts that a language model continues. */
+import { Command } from 'commander'
+import { fail } from '../../base/index.ts'
+import type { Io } from '../io.ts'
+import { readPrompts } from '../jsonFiles.ts'
+import { openLanguageModel, type RuntimeFlags, withRuntime } from '../languageModel.ts'
+import { examples, integerOption, jsonOption, quietOption } from '../options.ts'
+import { type SamplingFlags, samplingOf, withSampling } from '../samplingOptions.ts'
+
+interface Flags extends SamplingFlags, RuntimeFlags {
+  prompt?: string
+  file?: string
+  maxTokens: number
+  json?: boolean
+  quiet?: boolean
+}
+
+/** The command. */
+export const generateCommand = (io: Io): Command =>
+  withSampling(
+    withRuntime(
+      new Command('generate')
+        .description('continue a text with a language model; greedy unless a temperature is given')
+        .argument('<model>', 'a Hugging Face folder or a GGUF file'),
+      'f32',
+    )
+      .option('--prompt <text>', 'the text to continue')
+      .option('--file <prompts.json>', 'a JSON list of texts, or of lists of token ids')
+      .addOption(integerOption('--max-tokens <n>', 'tokens at most', 1, 1e6).default(48)),
+  )
+    .addOption(jsonOption())
+    .addOption(quietOption())
+    .addHelpText(
+      'after',
+      examples(
+        [
+          'treeline generate model.gguf --prompt "The capital of France is"',
+          'the most probable continuation',
+        ],
+        ['treeline generate model/ --prompt "Once" --temperature 0.8 --top-p 0.9 --seed 1', 'a drawn one'],
+        ['treeline generate model/ --file prompts.json --max-tokens 48 --json', 'many, for a script'],
+      ),
+    )
+    .action(async (path: string, flags: Flags) => {
+      const { prompt, file, maxTokens, json } = flags
+      if ((prompt === undefined) === (file === undefined))
+        fail('TL_USAGE', 'generate: expected one of --prompt TEXT and --file PROMPTS.json')
+      const prompts = file === undefined ? [prompt!] : readPrompts(file)
+      const { random } = await import('../../tensor/index.ts')
+      const { model, tokenizer } = await openLanguageModel(path, flags)
+      try {
+        const results: object[] = []
+        for (const [i, one] of prompts.entries()) {
+          const promptIds = typeof one === 'string' ? tokenizer.encode(one, { bos: tokenizer.addsBos }) : one
+          if (promptIds.length === 0)
+            fail('TL_BAD_ARGUMENT', `prompt ${i + 1}: no tokens, expected a text to continue`)
+          const stream = tokenizer.decoder({ continues: true })
+          const shown = !json && prompts.length === 1
+          const { ids, finish } = await model.generate({
+            ids: promptIds,
+            maxTokens,
+            sampling: samplingOf(flags, 0),
+            key: random.foldIn(random.key(flags.seed ?? 0), i),
+            stopIds: tokenizer.eosIds,
+            onToken: (id) => shown && io.out(stream.push(id)),
+          })
+          const text = tokenizer.decode(ids, { continues: true })
+          if (shown) io.out(`${stream.end()}\n`)
+          else if (!json) io.out(`${text}\n`)
+          results.push({ promptIds, ids, text, finish })
+        }
+        if (json) io.out(`${JSON.stringify(file === undefined ? results[0] : results, null, 2)}\n`)
+      } finally {
+        model.dispose()
+      }
+    })

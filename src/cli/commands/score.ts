@@ -1,0 +1,94 @@
+/** @file `treeline score`: how probable a language model finds texts. */
+import { Command } from 'commander'
+import { fail } from '../../base/index.ts'
+import type { LanguageModel, Tokenizer } from '../../lm/index.ts'
+import type { Io } from '../io.ts'
+import { readPrompts } from '../jsonFiles.ts'
+import { openLanguageModel, type RuntimeFlags, withRuntime } from '../languageModel.ts'
+import { examples, integerOption, jsonOption } from '../options.ts'
+
+interface Flags extends RuntimeFlags {
+  text?: string
+  file?: string
+  top?: number
+  json?: boolean
+}
+
+interface Scored {
+  ids: readonly number[]
+  /** Of each token but the first, in nats. */
+  logProbabilities: number[]
+  /** Mean of −log p; null for a single token. */
+  meanNll: number | null
+  /** The most probable next tokens. */
+  top?: [id: number, logProbability: number][]
+}
+
+/** The most probable tokens after a text. */
+async function nextTokens(model: LanguageModel, ids: readonly number[], count: number) {
+  const { logProbabilities } = await import('../../lm/index.ts')
+  const next = logProbabilities(await model.logits(ids))
+  return [...next.keys()]
+    .sort((a, b) => next[b]! - next[a]! || a - b)
+    .slice(0, count)
+    .map((id): [number, number] => [id, next[id]!])
+}
+
+function show({ ids, logProbabilities, meanNll, top }: Scored, tokenizer: Tokenizer, io: Io): void {
+  const text = (id: number): string => JSON.stringify(tokenizer.decode([id], { skipSpecial: false }))
+  for (const [t, id] of ids.entries())
+    io.out(`${t === 0 ? '       ' : logProbabilities[t - 1]!.toFixed(3).padStart(7)}  ${text(id)}\n`)
+  if (meanNll !== null)
+    io.out(
+      `${ids.length} tokens, mean −log p ${meanNll.toFixed(4)}, perplexity ${Math.exp(meanNll).toPrecision(4)}\n`,
+    )
+  for (const [id, p] of top ?? []) io.out(`next ${p.toFixed(3).padStart(7)}  ${text(id)}\n`)
+}
+
+/** The command. */
+export const scoreCommand = (io: Io): Command =>
+  withRuntime(
+    new Command('score')
+      .description('log-probabilities and perplexity of texts, and the most probable next tokens')
+      .argument('<model>', 'a Hugging Face folder or a GGUF file'),
+    'f32',
+  )
+    .option('--text <text>', 'the text')
+    .option('--file <texts.json>', 'a JSON list of texts, or of lists of token ids')
+    .addOption(integerOption('--top <k>', 'also the k most probable tokens after the text', 1, 1e6))
+    .addOption(jsonOption())
+    .addHelpText(
+      'after',
+      examples(
+        ['treeline score model.gguf --text "The capital of France is Paris."', 'token by token'],
+        ['treeline score model/ --file texts.json --top 20 --json', 'many, for a script'],
+      ),
+    )
+    .action(async (path: string, flags: Flags) => {
+      const { text, file, top, json } = flags
+      if ((text === undefined) === (file === undefined))
+        fail('TL_USAGE', 'score: expected one of --text TEXT and --file TEXTS.json')
+      const texts = file === undefined ? [text!] : readPrompts(file)
+      const { model, tokenizer } = await openLanguageModel(path, flags)
+      try {
+        const all = texts.map((one) =>
+          typeof one === 'string' ? tokenizer.encode(one, { bos: tokenizer.addsBos }) : one,
+        )
+        const empty = all.findIndex((ids) => ids.length === 0)
+        if (empty >= 0) fail('TL_BAD_ARGUMENT', `text ${empty + 1}: no tokens, expected a text to score`)
+        const results: Scored[] = []
+        for (const [i, own] of (await model.scoreAll(all)).entries()) {
+          const scores = [...own]
+          results.push({
+            ids: all[i]!,
+            logProbabilities: scores,
+            meanNll: scores.length ? -scores.reduce((sum, x) => sum + x, 0) / scores.length : null,
+            ...(top === undefined ? {} : { top: await nextTokens(model, all[i]!, top) }),
+          })
+        }
+        if (json) io.out(`${JSON.stringify(file === undefined ? results[0] : results, null, 2)}\n`)
+        else for (const one of results) show(one, tokenizer, io)
+      } finally {
+        model.dispose()
+      }
+    })
