@@ -47,3 +47,4 @@ export {
   tokenizerOfGguf,
 } from './tokenizer/index.ts'
 export type { BlockWeights, HeadWeights, ModelWeights, Norm, Precision } from './weights.ts'
+export { applyWhole, type WholeInputs, type WholeWeights, wholeWeights } from './whole.ts'

@@ -1,6 +1,17 @@
 /** @file Every family against Transformers: whole, in chunks, token by token, in batches, and through a differentiable program. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { loadModel, logProbabilityOf } from '../../src/lm/index.ts'
+import { applyWhole, loadModel, logProbabilityOf, wholeWeights } from '../../src/lm/index.ts'
+import {
+  add,
+  compile,
+  crossEntropy,
+  grad,
+  linear,
+  mean,
+  mul,
+  type Tensor,
+  tensor,
+} from '../../src/tensor/index.ts'
 import { furthest, type Tiny, tinyModels } from './fixtures.ts'
 
 const names = ['llama', 'llama3', 'linear', 'mistral', 'qwen2', 'qwen3', 'gpt2']
@@ -74,6 +85,100 @@ describe('tiny models', () => {
       const direct = await whole.run({ ...call, x, cache: whole.cache(1, 64), rows })
       expect([...top.logits!]).toEqual([...direct.logits!])
       for (const segment of [lower, upper, whole]) segment.dispose()
+      model.dispose()
+    },
+  )
+
+  it.each(names)('%s: blocks without a cache give the same logits, and on padded sequences', async (name) => {
+    const { path, ids, logits } = tiny(name)
+    const model = loadModel(path)
+    const [s, width] = [ids.length, model.config.width]
+    const short = [...ids.slice(0, 5), ...Array<number>(s - 5).fill(0)]
+    const positions = ids.map((_, i) => i)
+    const x = tensor(model.weights.embed([...ids, ...short], [...positions, ...positions]), {
+      shape: [2, s, width],
+    })
+    const weights = wholeWeights(model.config, model.weights, 0)
+    const rows = [...positions, s, s + 4]
+    const program = compile((stream: Tensor) =>
+      applyWhole(model.config, weights, { x: stream, rows: tensor(Int32Array.from(rows)) }),
+    )
+    const got = (await program(x)).data as Float32Array
+    expect(furthest(got.subarray(0, s * 96), logits)).toBeLessThan(1e-4)
+    expect(furthest(got.subarray(s * 96, (s + 1) * 96), logits.subarray(0, 96))).toBeLessThan(1e-4)
+    expect(furthest(got.subarray((s + 1) * 96), logits.subarray(4 * 96, 5 * 96))).toBeLessThan(1e-4)
+    program.dispose()
+    model.dispose()
+  })
+
+  it.each(['llama', 'qwen2', 'gpt2'])(
+    '%s: a residual memory at the top block: value through the cache, gradient as on the reference',
+    async (name) => {
+      const { path, ids } = tiny(name)
+      const model = loadModel(path)
+      const { width, hidden } = model.config
+      const s = 8
+      const text = ids.slice(0, s)
+      const lower = await model.segment({ to: 1 })
+      const upper = await model.segment({ from: 1, memory: 1, feature: 1 })
+      const call = { tokens: s, last: Int32Array.of(s - 1), total: s }
+      const { x } = await lower.run({
+        ...call,
+        x: model.weights.embed(
+          text,
+          text.map((_, i) => i),
+        ),
+        cache: lower.cache(1, 16),
+      })
+      const draw = (n: number): Float32Array =>
+        Float32Array.from({ length: n }, (_, i) => Math.sin(i * i + n) / 4)
+      const mask = Float32Array.from({ length: hidden }, (_, i) => Number(i % 3 === 0))
+      const matrix = draw(hidden * width)
+      const cached = await upper.run({
+        ...call,
+        x: x!,
+        cache: upper.cache(1, 16),
+        rows: [5, 7],
+        memory: { matrix, mask },
+      })
+      expect(cached.feature!.length).toBe(s * hidden)
+      const weights = wholeWeights(model.config, model.weights, 1)
+      const logitsOf = (memory: Tensor, stream: Tensor): Tensor =>
+        applyWhole(model.config, weights, {
+          x: stream,
+          rows: tensor(Int32Array.of(5, 7)),
+          down: { layer: 1, apply: (a, plain) => add(plain(a), linear(mul(a, tensor(mask)), memory)) },
+        })
+      const loss = (memory: Tensor, stream: Tensor): Tensor =>
+        mean(crossEntropy(logitsOf(memory, stream), tensor(Int32Array.of(3, 80))))
+      const both = (memory: Tensor, stream: Tensor) => ({
+        logits: logitsOf(memory, stream),
+        gradient: grad(loss)(memory, stream),
+      })
+      const args = [tensor(matrix, { shape: [hidden, width] }), tensor(x!, { shape: [1, s, width] })] as const
+      const ours = await compile(both)(...args)
+      const reference = await compile(both, { backend: 'reference' })(...args)
+      expect(furthest(ours.logits.data as Float32Array, cached.logits!)).toBeLessThan(1e-4)
+      expect(
+        furthest(ours.gradient.data as Float32Array, reference.gradient.data as Float32Array),
+      ).toBeLessThan(1e-5)
+      // only the columns of the mask learn
+      const g = reference.gradient.data as Float32Array
+      expect(g.some((v) => v !== 0)).toBe(true)
+      for (let row = 0; row < hidden; row++)
+        if (row % 3 !== 0) expect(g.subarray(row * width, (row + 1) * width).every((v) => v === 0)).toBe(true)
+      // without a memory nothing changes, bit for bit
+      const plain = await model.segment({ from: 1 })
+      const none = await upper.run({
+        ...call,
+        x: x!,
+        cache: upper.cache(1, 16),
+        rows: [7],
+        memory: { matrix: new Float32Array(hidden * width), mask },
+      })
+      const bare = await plain.run({ ...call, x: x!, cache: plain.cache(1, 16), rows: [7] })
+      expect([...none.logits!]).toEqual([...bare.logits!])
+      for (const segment of [lower, upper, plain]) segment.dispose()
       model.dispose()
     },
   )
