@@ -4,6 +4,7 @@
  */
 import { allocate, fromFloat64, type TypedArray, toFloat64 } from './dtype.ts'
 import type { Graph } from './graph.ts'
+import type { Sizes } from './onnx/dynamic.ts'
 import { evaluateNodes } from './reference.ts'
 
 export interface BackendOptions {
@@ -17,11 +18,31 @@ export interface Executable {
   dispose(): void
 }
 
+/** A program for every size of some axes. */
+export interface OpenExecutable {
+  run(
+    sizes: Sizes,
+    inputs: readonly TypedArray[],
+    outputs?: readonly (TypedArray | undefined)[],
+  ): Promise<TypedArray[]>
+  dispose(): void
+}
+
 export interface Backend {
   readonly name: string
   /** True where pre-allocated outputs are filled in place, without a copy; steps then run their tails as kernels. */
   readonly fillsOutputs?: boolean
   compile(graph: Graph, options: BackendOptions): Promise<Executable>
+  /**
+   * One executable for every size of some axes, from the same program traced at two assignments of sizes. `inPlace`: outputs
+   * that are written over inputs. Without it such programs are traced again at each size.
+   */
+  open?(
+    graphs: readonly [Graph, Graph],
+    samples: readonly [Sizes, Sizes],
+    inPlace: ReadonlyMap<number, number>,
+    options: BackendOptions,
+  ): Promise<OpenExecutable>
 }
 
 /** The float64 interpreter: slow, exact, and independent of the runtime. */

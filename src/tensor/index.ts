@@ -25,9 +25,15 @@ export {
   sizeOf,
   type TypedArray,
 } from './dtype.ts'
+export { compileDynamic, type DynamicOptions, type DynamicProgram, type Sizes } from './dynamic.ts'
 export { type Graph, printGraph, trace } from './graph.ts'
 export { makeOnnxBackend, type OrtModule, onnxBackend } from './onnx/session.ts'
 export { broadcastTo } from './ops/broadcast.ts'
+export {
+  type CachedAttentionInputs,
+  type CachedAttentionOptions,
+  cachedAttention,
+} from './ops/cachedAttention.ts'
 export { checkpoint, stopGradient } from './ops/control.ts'
 export {
   type ConvOptions,
@@ -53,6 +59,7 @@ export {
   topK,
   triangularMask,
 } from './ops/indexing.ts'
+export { linear } from './ops/linear.ts'
 export { dot, einsum, type MatmulOptions, matmul, matrixTranspose } from './ops/matmul.ts'
 export {
   crossEntropy,
@@ -61,7 +68,6 @@ export {
   logSoftmax,
   logSumExp,
   type NormOptions,
-  rmsNorm,
   silu,
   softCrossEntropy,
   softmax,
@@ -79,6 +85,13 @@ export {
   type PoolOptions,
 } from './ops/pool.ts'
 export {
+  blockSums,
+  type QuantizedMatrix,
+  quantizedBlock,
+  quantizedMatmul,
+  quantizedMatrix,
+} from './ops/quantized.ts'
+export {
   argmax,
   argmin,
   cumsum,
@@ -90,6 +103,7 @@ export {
   sum,
   variance,
 } from './ops/reduce.ts'
+export { addRmsNorm, rmsNorm, swiGlu } from './ops/rms.ts'
 export { expandDims, flatten, reshape, squeeze, swapAxes, transpose } from './ops/shape.ts'
 export { opNames } from './ops/table.ts'
 export type { Key } from './random.ts'

@@ -5,6 +5,7 @@ import { compositeCases } from './cases/composites.ts'
 import { elementwiseCases } from './cases/elementwise.ts'
 import { graphCases } from './cases/graph.ts'
 import { indexingCases } from './cases/indexing.ts'
+import { languageCases } from './cases/language.ts'
 import { productCases } from './cases/products.ts'
 import { reductionCases } from './cases/reductions.ts'
 import { shapeCases } from './cases/shapes.ts'
@@ -21,6 +22,7 @@ export const generators: Readonly<Record<string, CaseMaker>> = {
   ...productCases,
   ...compositeCases,
   ...graphCases,
+  ...languageCases,
 }
 
 /** Other cases, to look for rare mistakes: TREELINE_TEST_SEED=7 npx vitest run test/tensor/primitives.test.ts */

@@ -31,6 +31,8 @@ export interface Emitter {
     domain?: string,
   ) => string
   readonly constant: (data: TypedArray, shape: readonly number[]) => string
+  /** A constant of unsigned bytes, which the engine has no element type for: packed weights. */
+  readonly bytes: (data: Uint8Array, shape: readonly number[]) => string
   readonly scalar: (value: number, dtype: Dtype) => string
   /** A one-dimensional int64 constant, as shapes and axes are given. */
   readonly ints: (values: readonly number[]) => string
@@ -40,5 +42,8 @@ export interface Emitter {
 
 /** Code of an element type in ONNX's TensorProto.DataType. */
 export const onnxType: Record<Dtype, number> = { f32: 1, f64: 11, i32: 6, i64: 7, u32: 12, bool: 9 }
+
+/** Code of unsigned bytes. */
+export const onnxBytes = 2
 
 export const microsoft = 'com.microsoft'

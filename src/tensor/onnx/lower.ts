@@ -13,6 +13,7 @@ import {
   microsoft,
   type NodeOptions,
   type OnnxAttribute,
+  onnxBytes,
   onnxType,
   type Target,
 } from './emitter.ts'
@@ -60,6 +61,11 @@ export function lower(graph: Graph, target: Target, block = 0): OnnxModel {
     nodes: emit,
     node: (op, inputs, attributes, domain = '') => emit(op, inputs, attributes, { domain })[0]!,
     constant: (data, shape) => constant(data, shape, dtypeOfArray(data)),
+    bytes: (data, shape) => {
+      const name = fresh()
+      initializers.push({ name, type: onnxBytes, shape, data })
+      return name
+    },
     scalar: (value, dtype) => constant(fromFloat64([value], dtype), [], dtype),
     ints: (values) => constant(BigInt64Array.from(values, BigInt), [values.length], 'i64'),
     cast: (name, to) => emit('Cast', [name], { to: onnxType[to] })[0]!,
@@ -234,7 +240,12 @@ function withDirectOutputs(nodes: readonly OnnxNode[]): OnnxNode[] {
 }
 
 /** Operators whose outputs after the first may be left out. */
-const optionalOutputs = new Set(['LayerNormalization', 'MaxPool'])
+const optionalOutputs = new Set([
+  'LayerNormalization',
+  'MaxPool',
+  'SimplifiedLayerNormalization',
+  'SkipSimplifiedLayerNormalization',
+])
 
 /** Nodes that the outputs need, in order. */
 function prune(nodes: readonly OnnxNode[], outputs: readonly string[]): OnnxNode[] {

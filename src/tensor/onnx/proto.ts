@@ -85,7 +85,8 @@ export interface OnnxTensor {
 export interface OnnxValue {
   readonly name: string
   readonly type: number
-  readonly shape: readonly number[]
+  /** A name stands for a size that is not fixed. */
+  readonly shape: readonly (number | string)[]
 }
 export interface OnnxModel {
   readonly name: string
@@ -127,12 +128,24 @@ function nodeMessage(node: OnnxNode): Message {
   return m
 }
 
-function tensorMessage({ name, type, shape, data }: OnnxTensor): Message {
+function tensorMessage({ name, type, shape, data }: OnnxTensor, isExternal: boolean): Message {
   const m = message()
   packed(m, 1, shape)
   int(m, 2, type)
   string(m, 8, name)
-  bytes(m, 9, new Uint8Array(data.buffer, data.byteOffset, data.byteLength))
+  if (isExternal) {
+    for (const [key, value] of [
+      ['location', name],
+      ['offset', '0'],
+      ['length', String(data.byteLength)],
+    ] as const) {
+      const entry = message()
+      string(entry, 1, key)
+      string(entry, 2, value)
+      nested(m, 13, entry)
+    }
+    int(m, 14, 1)
+  } else bytes(m, 9, new Uint8Array(data.buffer, data.byteOffset, data.byteLength))
   return m
 }
 
@@ -140,7 +153,8 @@ function valueMessage({ name, type, shape }: OnnxValue): Message {
   const dims = message()
   for (const n of shape) {
     const dim = message()
-    int(dim, 1, n)
+    if (typeof n === 'number') int(dim, 1, n)
+    else string(dim, 2, n)
     nested(dims, 1, dim)
   }
   const tensor = message()
@@ -154,12 +168,19 @@ function valueMessage({ name, type, shape }: OnnxValue): Message {
   return m
 }
 
-/** The file's bytes in chunks; concatenated they are a ModelProto. */
-export function encodeModel(model: OnnxModel): { chunks: readonly Uint8Array[]; length: number } {
+/**
+ * The file's bytes in chunks; concatenated they are a ModelProto. Values of the initializers in `external` are left out: each
+ * is a file of its own beside the model, named like the initializer.
+ */
+export function encodeModel(
+  model: OnnxModel,
+  external: ReadonlySet<OnnxTensor> = new Set(),
+): { chunks: readonly Uint8Array[]; length: number } {
   const graph = message()
   for (const node of model.nodes) nested(graph, 1, nodeMessage(node))
   string(graph, 2, model.name)
-  for (const initializer of model.initializers) nested(graph, 5, tensorMessage(initializer))
+  for (const initializer of model.initializers)
+    nested(graph, 5, tensorMessage(initializer, external.has(initializer)))
   for (const value of model.inputs) nested(graph, 11, valueMessage(value))
   for (const value of model.outputs) nested(graph, 12, valueMessage(value))
   const m = message()

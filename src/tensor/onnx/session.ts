@@ -2,15 +2,17 @@
  * @file The ONNX Runtime backend. `onnxruntime-node` is loaded on first use; a browser passes `onnxruntime-web` to
  * `makeOnnxBackend`. Sessions are shared by programs with equal bytes and options.
  */
-import { fail } from '../../base/index.ts'
-import type { Backend, BackendOptions, Executable } from '../backend.ts'
-import { allocate, type Dtype, sameShape, type TypedArray } from '../dtype.ts'
+import { fail, TreelineError } from '../../base/index.ts'
+import type { Backend, BackendOptions, Executable, OpenExecutable } from '../backend.ts'
+import { allocate, type Dtype, sameShape, showSpec, sizeOf, type TypedArray } from '../dtype.ts'
 import { type Graph, nodesOf } from '../graph.ts'
 import { simplify } from '../simplify.ts'
+import type { Tensor } from '../tensor.ts'
 import { nchwc } from './blocked.ts'
+import { openModel, requireInPlace, type Sizes } from './dynamic.ts'
 import { onnxType } from './emitter.ts'
 import { lower, opset } from './lower.ts'
-import { encodeModel, joinChunks } from './proto.ts'
+import { encodeModel, joinChunks, type OnnxModel } from './proto.ts'
 
 // The few members of onnxruntime-common that are used, so that either package fits.
 interface OrtTensor {
@@ -92,6 +94,57 @@ async function findBlock(ort: OrtModule): Promise<number> {
   }
 }
 
+/** Smaller constants stay in the model. */
+const externalFrom = 4096
+
+/** A view of a typed array as the runtime's tensor; made once while shape and array stay the same. */
+function wrapper(ort: OrtModule): (data: TypedArray, dtype: Dtype, shape: readonly number[]) => OrtTensor {
+  const views = new WeakMap<TypedArray, OrtTensor>()
+  return (data, dtype, shape) => {
+    let view = views.get(data)
+    // the same values may be seen under two shapes
+    if (!view || !sameShape(view.dims, shape)) {
+      view = new ort.Tensor(ortType[dtype], data as never, shape)
+      views.set(data, view)
+    }
+    return view
+  }
+}
+
+/** A session whose weights are handed over beside the model: nothing is joined or hashed, and no file ends at 2 GB. */
+async function openSession(
+  ort: OrtModule,
+  model: OnnxModel,
+  threads: number,
+  extra: object,
+): Promise<OrtSession> {
+  const external = model.initializers.filter(({ data }) => data.byteLength >= externalFrom)
+  const options = {
+    intraOpNumThreads: threads,
+    interOpNumThreads: 1,
+    executionMode: 'sequential',
+    graphOptimizationLevel: 'basic',
+    // plans for memory are kept for every shape seen, without bound
+    enableMemPattern: false,
+    logSeverityLevel: 3,
+    externalData: external.map(({ name, data }) => ({
+      path: name,
+      data: new Uint8Array(data.buffer, data.byteOffset, data.byteLength),
+    })),
+    ...extra,
+  }
+  const bytes = joinChunks(encodeModel(model, new Set(external)))
+  return (ort.InferenceSession.create(bytes, options) as Promise<OrtSession>).catch((error: unknown) =>
+    fail('TL_UNSUPPORTED', `the runtime refused the program: ${lineOf(error)}`, error),
+  )
+}
+
+/** The sizes of an axis where two graphs differ, by name. */
+const openAxes = (a: Tensor, b: Tensor, [p, q]: readonly [Sizes, Sizes]): (number | string)[] =>
+  a.shape.map((size, i) =>
+    size === b.shape[i] ? size : Object.keys(p).find((axis) => p[axis] === size && q[axis] === b.shape[i])!,
+  )
+
 export interface OnnxBackendOptions {
   /** Extra session options, as the runtime's package defines them. */
   readonly session?: object
@@ -160,16 +213,7 @@ export function makeOnnxBackend(
       if (model.outputs.length === 0) return emptyExecutable(graph)
       const { session, release } = await open(ort, joinChunks(encodeModel(model)), options)
       const wanted = model.inputs.map(({ name: input }) => Number(input.slice(1)))
-      const views = new WeakMap<TypedArray, OrtTensor>()
-      const wrap = (data: TypedArray, dtype: Dtype, shape: readonly number[]): OrtTensor => {
-        let view = views.get(data)
-        // the same values may be seen under two shapes
-        if (!view || !sameShape(view.dims, shape)) {
-          view = new ort.Tensor(ortType[dtype], data as never, shape)
-          views.set(data, view)
-        }
-        return view
-      }
+      const wrap = wrapper(ort)
       let busy: Promise<unknown> = Promise.resolve()
       const run: Executable['run'] = async (inputs, outputs) => {
         const feeds: Record<string, OrtTensor> = {}
@@ -200,6 +244,70 @@ export function makeOnnxBackend(
           })
         },
         dispose: release,
+      }
+    },
+    async open([first, second], samples, inPlace, { threads = 1 }): Promise<OpenExecutable> {
+      const ort = await load()
+      const [a, b] = [first, second].map((graph) => lower(simplify(graph, 'cpu'), 'cpu'))
+      const model = openModel(a!, b!, samples)
+      for (const [o, i] of inPlace) requireInPlace(model, `o${o}`, `i${i}`)
+      const shapes = (mine: readonly Tensor[], theirs: readonly Tensor[]) =>
+        mine.map((t, i) => openAxes(t, theirs[i]!, samples))
+      const inputShapes = shapes(first.inputs, second.inputs)
+      const outputShapes = shapes(first.outputs, second.outputs)
+      const session = await openSession(ort, model, threads, extra)
+      const wrap = wrapper(ort)
+      const at = (shape: readonly (number | string)[], sizes: Sizes): number[] =>
+        shape.map((n) => (typeof n === 'number' ? n : sizes[n]!))
+      /** An array of the right length as the runtime sees it. */
+      const view = (
+        place: string,
+        data: TypedArray,
+        { dtype }: Tensor,
+        open: readonly (number | string)[],
+        sizes: Sizes,
+      ) => {
+        const shape = at(open, sizes)
+        if (data.length !== sizeOf(shape))
+          fail(
+            'TL_SHAPE_MISMATCH',
+            `${first.name}: ${place} should be ${showSpec({ shape, dtype })}, got ${data.length} elements`,
+          )
+        return wrap(data, dtype, shape)
+      }
+      const wanted = model.inputs.map(({ name: input }) => Number(input.slice(1)))
+      let busy: Promise<unknown> = Promise.resolve()
+      const run: OpenExecutable['run'] = async (sizes, inputs, outputs) => {
+        const feeds: Record<string, OrtTensor> = {}
+        for (const i of wanted)
+          feeds[`i${i}`] = view(first.inputNames[i]!, inputs[i]!, first.inputs[i]!, inputShapes[i]!, sizes)
+        const fetches: Record<string, OrtTensor | null> = {}
+        for (const [i, t] of first.outputs.entries()) {
+          const target = outputs?.[i]
+          fetches[`o${i}`] =
+            target && fillsOutputs ? view(first.outputNames[i]!, target, t, outputShapes[i]!, sizes) : null
+        }
+        const results = await session.run(feeds, fetches)
+        return first.outputs.map((_, i) => {
+          const target = outputs?.[i]
+          if (target && fillsOutputs) return target
+          const data = results[`o${i}`]!.data as TypedArray
+          if (!target) return data
+          ;(target as Float64Array).set(data as Float64Array)
+          return target
+        })
+      }
+      return {
+        run: (sizes, inputs, outputs) => {
+          const result = busy.then(() => run(sizes, inputs, outputs))
+          busy = result.catch(() => undefined)
+          return result.catch((error: unknown) =>
+            error instanceof TreelineError
+              ? Promise.reject(error)
+              : fail('TL_UNSUPPORTED', `${first.name}: the runtime stopped: ${lineOf(error)}`, error),
+          )
+        },
+        dispose: () => void session.release(),
       }
     },
   }

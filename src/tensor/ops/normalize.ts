@@ -160,12 +160,6 @@ export const layerNorm = (
   { epsilon = 1e-5 }: NormOptions = {},
 ): Tensor => applyAll('layerNorm', [x, scale, bias], { epsilon })[0]!
 
-/** Divide the last axis by its root mean square, then scale: [..., n], [n] ↦ [..., n]. (Zhang & Sennrich 2019) */
-export function rmsNorm(x: Tensor, scale: Tensor, { epsilon = 1e-5 }: NormOptions = {}): Tensor {
-  const inverse = rsqrt(add(mean(square(x), -1, { keepDims: true }), epsilon))
-  return mul(mul(x, inverse), scale)
-}
-
 // --- activations ---
 
 const root2 = Math.SQRT2

@@ -49,6 +49,58 @@ const normalized = (line: number[], [scale, bias]: number[][], { epsilon }: Attr
   return [line.map((v, i) => (v - mean) * inverse * scale![i]! + bias![i]!), [mean], [inverse]]
 }
 
+const rootMeanSquare = (line: number[], epsilon: unknown): number =>
+  Math.sqrt(total(line.map((v) => v * v)) / line.length + (epsilon as number))
+
+/** The same sizes for x and y, and a scale. */
+const addRmsNorm: CaseMaker = {
+  dtypes: floats,
+  count: 8,
+  make: (draw, dtype, i) => {
+    const shape = draw.shape({ rank: i % 2 ? 3 : 2 })
+    const n = Math.max(1, shape.at(-1)!)
+    shape[shape.length - 1] = n
+    const [x, y] = [random(draw, shape, dtype, -3, 3), random(draw, shape, dtype, -3, 3)]
+    const scale = random(draw, [n], dtype)
+    const attributes = { epsilon: draw.pick([2 ** -16, 0.125]) }
+    const sums = x.values.map((v, k) => v + y.values[k]!)
+    const lines = range(sums.length / n).map((row) => sums.slice(row * n, row * n + n))
+    return {
+      inputs: [x, y, scale],
+      fn: (...xs) => applyAll('addRmsNorm', xs, attributes),
+      expected: [
+        lines.flatMap((line) =>
+          line.map((v, k) => (v / rootMeanSquare(line, attributes.epsilon)) * scale.values[k]!),
+        ),
+        sums,
+      ],
+      attributes,
+    }
+  },
+}
+
+const swiGlu: CaseMaker = {
+  dtypes: floats,
+  count: 6,
+  make: (draw, dtype) => {
+    const shape = draw.shape({ minRank: 1 })
+    const n = Math.max(1, shape.at(-1)!)
+    shape[shape.length - 1] = 2 * n
+    const x = random(draw, shape, dtype, -3, 3)
+    return {
+      inputs: [x],
+      fn: (...xs) => applyAll('swiGlu', xs),
+      expected: [
+        range(x.values.length / 2).map((k) => {
+          const at = Math.floor(k / n) * 2 * n + (k % n)
+          const gate = x.values[at]!
+          return (gate / (1 + Math.exp(-gate))) * x.values[at + n]!
+        }),
+      ],
+    }
+  },
+}
+
 export const compositeCases: Readonly<Record<string, CaseMaker>> = {
   softmax: onLines('softmax', (line) => [exponentials(line).map((e) => e / total(exponentials(line)))]),
   logSoftmax: onLines('logSoftmax', (line) => [line.map((v) => v - Math.log(total(exponentials(line))))]),
@@ -56,6 +108,16 @@ export const compositeCases: Readonly<Record<string, CaseMaker>> = {
     parameters: 2,
     attributes: (draw) => ({ epsilon: draw.pick([2 ** -16, 0.125]) }),
   }),
+  rmsNorm: onLines(
+    'rmsNorm',
+    (line, [scale], { epsilon }) => {
+      const root = rootMeanSquare(line, epsilon)
+      return [line.map((v, i) => (v / root) * scale![i]!), [1 / root]]
+    },
+    { parameters: 1, attributes: (draw) => ({ epsilon: draw.pick([2 ** -16, 0.125]) }) },
+  ),
+  addRmsNorm,
+  swiGlu,
   gelu: unary(
     'gelu',
     (x) =>

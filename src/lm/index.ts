@@ -1,0 +1,30 @@
+/** @file Language models. */
+export { type Architecture, supportedModels, type TensorNames } from './architectures.ts'
+export {
+  type Attention,
+  applyHead,
+  block,
+  causalMask,
+  collapse,
+  type Down,
+  type Stream,
+  type WholeSequence,
+  wholeAttention,
+} from './block.ts'
+export type { ModelConfig, RotaryScaling } from './config.ts'
+export { type Generated, type GenerateOptions, generateWith } from './generate.ts'
+export { applyLinear, type Linear } from './matrix.ts'
+export { type LanguageModel, type LoadOptions, loadModel } from './model.ts'
+export { rotaryTables } from './rotary.ts'
+export { argmaxOf, logProbabilities, logProbabilityOf, type Sampling, sampleToken } from './sampling.ts'
+export { perplexity } from './score.ts'
+export {
+  type Cache,
+  resizeCache,
+  type Segment,
+  type SegmentInputs,
+  type SegmentOptions,
+  type SegmentOutputs,
+} from './segment.ts'
+export type { Session } from './session.ts'
+export type { BlockWeights, HeadWeights, ModelWeights, Norm, Precision } from './weights.ts'

@@ -1,0 +1,84 @@
+/** @file A language model opened from its files: programs made when first needed, sessions, scores, texts. */
+import { fail } from '../base/index.ts'
+import { openCheckpoint } from '../checkpoint/index.ts'
+import { type ModelConfig, readConfig } from './config.ts'
+import { type Generated, type GenerateOptions, generateWith } from './generate.ts'
+import { scoreSequences } from './score.ts'
+import { compileSegment, type Segment, type SegmentOptions } from './segment.ts'
+import { openSession, type Session } from './session.ts'
+import { type ModelWeights, openWeights, type Precision } from './weights.ts'
+
+export interface LoadOptions {
+  /** Default 'f32'. */
+  readonly precision?: Precision
+  /** Threads within one operation. Default 1. */
+  readonly threads?: number
+  /** Most tokens of a session. Default the model's own context, at most 8192. */
+  readonly context?: number
+}
+
+export interface LanguageModel {
+  readonly path: string
+  readonly config: ModelConfig
+  readonly precision: Precision
+  readonly context: number
+  readonly threads: number
+  /** Weights as tensors, read from the file at each call: for programs of your own (training the top blocks). */
+  readonly weights: ModelWeights
+  /** A program for some of the blocks; the caller disposes of it. */
+  segment(options?: SegmentOptions): Promise<Segment>
+  /** A conversation. All share the model's one program. */
+  session(): Session
+  /** Logits after chosen tokens of a text (default the last): [R, vocabulary]. */
+  logits(ids: readonly number[], rows?: readonly number[]): Promise<Float32Array>
+  /** log p of each token but the first, in nats. */
+  score(ids: readonly number[]): Promise<Float64Array>
+  /** The same for several texts, in batches. */
+  scoreAll(sequences: readonly (readonly number[])[]): Promise<Float64Array[]>
+  generate(options: GenerateOptions): Promise<Generated>
+  dispose(): void
+}
+
+const longestByDefault = 8192
+
+/**
+ * Open a model: a Hugging Face folder (config.json, safetensors) or one GGUF file. Headers and tensor names are checked now,
+ * weights are read when the first program is made. Throws `TL_IO`, `TL_BAD_FILE`, `TL_UNSUPPORTED`.
+ */
+export function loadModel(path: string, options: LoadOptions = {}): LanguageModel {
+  const { precision = 'f32', threads = 1 } = options
+  if (!['f32', 'q4', 'q8'].includes(precision))
+    fail('TL_BAD_ARGUMENT', `loadModel: precision: expected f32, q4 or q8, got ${JSON.stringify(precision)}`)
+  const checkpoint = openCheckpoint(path)
+  try {
+    const config = readConfig(path, checkpoint)
+    const context = options.context ?? Math.min(config.context, longestByDefault)
+    if (!(Number.isInteger(context) && context >= 1 && context <= config.context))
+      fail('TL_BAD_ARGUMENT', `loadModel: context: expected 1 to ${config.context} tokens, got ${context}`)
+    const weights = openWeights(path, checkpoint, config, precision)
+    const segment = (own?: SegmentOptions): Promise<Segment> =>
+      compileSegment(config, weights, context, threads, own)
+    let whole: Promise<Segment> | undefined
+    const program = (): Promise<Segment> => {
+      whole ??= segment()
+      return whole
+    }
+    const session = (): Session => openSession(config, weights, context, program)
+    const scoreAll = (sequences: readonly (readonly number[])[]): Promise<Float64Array[]> =>
+      scoreSequences(config, weights, context, program, sequences)
+    return {
+      ...{ path, config, precision, context, threads, weights, segment, session, scoreAll },
+      logits: (ids, rows = [ids.length - 1]) => session().logits(ids, rows),
+      score: async (ids) => (await scoreAll([ids]))[0]!,
+      generate: (own) => generateWith(session(), context, own),
+      dispose: () => {
+        checkpoint.close()
+        void whole?.then((program) => program.dispose()).catch(() => undefined)
+        whole = undefined
+      },
+    }
+  } catch (error) {
+    checkpoint.close()
+    throw error
+  }
+}

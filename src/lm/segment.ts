@@ -1,0 +1,228 @@
+/**
+ * @file Programs for a range of blocks, with their part of the cache. One program serves every number of sequences and tokens
+ * and every capacity: weights are held once.
+ */
+import { fail } from '../base/index.ts'
+import {
+  add,
+  cachedAttention,
+  compileDynamic,
+  type DynamicProgram,
+  gather,
+  linear,
+  mul,
+  reshape,
+  type Sizes,
+  type Spec,
+  spec,
+  type Tensor,
+  type TypedArray,
+} from '../tensor/index.ts'
+import { applyHead, block, collapse, type Stream } from './block.ts'
+import type { ModelConfig } from './config.ts'
+import { rotaryTables } from './rotary.ts'
+import type { ModelWeights } from './weights.ts'
+
+export interface SegmentOptions {
+  /** First block. Default 0. */
+  readonly from?: number
+  /** The block after the last. Default all. */
+  readonly to?: number
+  /** Final normalization and head on chosen rows, after the last block. Default: when `to` is the end. */
+  readonly head?: boolean
+  /** Return the input of this block's down projection for every token, [B, S, hidden] (the last block of the range at most). */
+  readonly feature?: number
+  /** A residual memory at this block's down projection: a ↦ a W₀ + (m ⊙ a) M with M [hidden, width] and m [hidden] as inputs. */
+  readonly memory?: number
+}
+
+/** Keys and values of a range of blocks for some sequences: f32 [B, G, capacity, D] for each block. */
+export interface Cache {
+  readonly batch: number
+  readonly capacity: number
+  readonly keys: readonly Float32Array[]
+  readonly values: readonly Float32Array[]
+}
+
+export interface SegmentInputs {
+  /** The stream that enters: [B, S, width]. */
+  readonly x: Float32Array
+  /** Tokens of each sequence in this call. */
+  readonly tokens: number
+  /** Index of the last token of each sequence once these are in, [B]. */
+  readonly last: Int32Array
+  /** Tokens of the longest sequence once these are in. */
+  readonly total: number
+  /** Written in place. */
+  readonly cache: Cache
+  /** Rows b · S + s that reach the head. */
+  readonly rows?: ArrayLike<number>
+  /** M [hidden, width] and m [hidden], where the segment has a memory. */
+  readonly memory?: { readonly matrix: Float32Array; readonly mask: Float32Array }
+}
+
+export interface SegmentOutputs {
+  /** The stream that leaves, [B, S, width], of a segment without head. */
+  readonly x?: Float32Array
+  /** [R, vocabulary] */
+  readonly logits?: Float32Array
+  /** [B, S, hidden] */
+  readonly feature?: Float32Array
+}
+
+export interface Segment {
+  readonly from: number
+  readonly to: number
+  /** An empty cache for this range. */
+  cache(batch: number, capacity: number): Cache
+  run(inputs: SegmentInputs): Promise<SegmentOutputs>
+  dispose(): void
+}
+
+/** A cache of another capacity with the same first `length` tokens. */
+export function resizeCache(
+  cache: Cache,
+  { keyValueHeads, headSlots }: ModelConfig,
+  capacity: number,
+  length: number,
+): Cache {
+  const resize = (data: Float32Array): Float32Array => {
+    const out = new Float32Array(cache.batch * keyValueHeads * capacity * headSlots)
+    for (let i = 0; i < cache.batch * keyValueHeads; i++) {
+      const from = i * cache.capacity * headSlots
+      out.set(data.subarray(from, from + length * headSlots), i * capacity * headSlots)
+    }
+    return out
+  }
+  return { ...cache, capacity, keys: cache.keys.map(resize), values: cache.values.map(resize) }
+}
+
+interface Inputs {
+  [name: string]: Tensor | readonly Tensor[]
+}
+
+/** Compile a segment. Its weights are read from the file now, and kept only by the runtime. */
+export async function compileSegment(
+  config: ModelConfig,
+  weights: ModelWeights,
+  positions: number,
+  threads: number,
+  options: SegmentOptions = {},
+): Promise<Segment> {
+  const { layers, width, hidden, keyValueHeads, headWidth, headSlots, vocabulary } = config
+  const { from = 0, to = layers, feature, memory } = options
+  const { head = to === layers } = options
+  if (!(Number.isInteger(from) && Number.isInteger(to) && from >= 0 && from < to && to <= layers))
+    fail('TL_BAD_ARGUMENT', `segment: expected blocks from < to within 0 … ${layers}, got ${from} to ${to}`)
+  if (head && to !== layers)
+    fail('TL_BAD_ARGUMENT', `segment: the head follows block ${layers - 1}, not block ${to - 1}`)
+  for (const [what, layer] of [
+    ['feature', feature],
+    ['memory', memory],
+  ] as const)
+    if (layer !== undefined && !(layer >= from && layer < to))
+      fail('TL_BAD_ARGUMENT', `segment: ${what} of block ${layer}, the segment has ${from} to ${to - 1}`)
+  const count = to - from
+  const blocks = Array.from({ length: count }, (_, i) => weights.block(from + i))
+  const headWeights = head ? weights.head() : undefined
+  const tables = rotaryTables(config, positions, weights.frequencyFactors)
+
+  const { heads, window } = config
+  const attentionOptions = { heads, keyValueHeads, window, scale: 1 / Math.sqrt(headWidth) }
+
+  const program = (inputs: Inputs): Inputs => {
+    const { x, last, total, keys, values } = inputs as unknown as Record<'x' | 'last' | 'total', Tensor> &
+      Record<'keys' | 'values', readonly Tensor[]>
+    const newKeys: Tensor[] = []
+    const newValues: Tensor[] = []
+    // as between two blocks of one segment, so that a model in pieces gives the same bits as the whole
+    let stream: Stream = from > 0 ? { x, y: mul(x, 0) } : { x }
+    let input: Tensor | undefined
+    for (const [i, own] of blocks.entries()) {
+      const layer = from + i
+      const attention = (qkv: Tensor): Tensor => {
+        const result = cachedAttention(
+          { qkv, keys: keys[i]!, values: values[i]!, last, total, ...tables },
+          attentionOptions,
+        )
+        newKeys.push(result.keys)
+        newValues.push(result.values)
+        return result.mixed
+      }
+      const edited = (a: Tensor, plain: (a: Tensor) => Tensor): Tensor =>
+        add(plain(a), linear(mul(a, inputs['mask'] as Tensor), inputs['memory'] as Tensor))
+      const result = block(config, own, stream, layer, attention, layer === memory ? edited : undefined)
+      stream = result.stream
+      if (layer === feature) input = result.a
+    }
+    const result: Record<string, Tensor | readonly Tensor[]> = {}
+    if (headWeights) {
+      const whole = collapse(stream)
+      const flat = reshape(whole, [whole.shape[0]! * whole.shape[1]!, width])
+      result['logits'] = applyHead(config, headWeights, gather(flat, inputs['rows'] as Tensor, 0))
+    } else result['x'] = collapse(stream)
+    if (input) result['feature'] = input
+    return { ...result, keys: newKeys, values: newValues }
+  }
+  const specsAt = ({ B, S, C, R }: Sizes): Record<string, Spec | readonly Spec[]>[] => {
+    const cache = Array.from({ length: count }, () => spec([B!, keyValueHeads, C!, headSlots]))
+    return [
+      {
+        x: spec([B!, S!, width]),
+        last: spec([B!], 'i32'),
+        total: spec([1], 'i32'),
+        keys: cache,
+        values: cache,
+        ...(head && { rows: spec([R!], 'i64') }),
+        ...(memory !== undefined && { mask: spec([hidden]), memory: spec([hidden, width]) }),
+      },
+    ]
+  }
+  const places = 1 + (feature === undefined ? 0 : 1)
+  const inPlace = new Map(Array.from({ length: 2 * count }, (_, i) => [places + i, 3 + i]))
+  const dynamic: DynamicProgram = await compileDynamic(program as never, specsAt as never, {
+    name: `blocks ${from} to ${to - 1}`,
+    // sizes that no model has, so that they cannot be taken for one of its own
+    samples: [
+      { B: 10007, S: 10037, C: 10061, R: 10067 },
+      { B: 10009, S: 10039, C: 10069, R: 10079 },
+    ],
+    inPlace,
+    threads,
+  })
+
+  let [totalBuffer, one] = [new Int32Array(1), { logits: new Float32Array(0), rows: new BigInt64Array(0) }]
+  return {
+    from,
+    to,
+    cache: (batch, capacity) => {
+      const size = batch * keyValueHeads * capacity * headSlots
+      const make = (): Float32Array[] => Array.from({ length: count }, () => new Float32Array(size))
+      return { batch, capacity, keys: make(), values: make() }
+    },
+    async run({ x, tokens, last, total, cache, rows = [], memory: given }) {
+      const R = rows.length
+      if (head && R === 0) fail('TL_BAD_ARGUMENT', 'segment: expected at least one row for the head')
+      if (total > cache.capacity)
+        fail('TL_BAD_ARGUMENT', `segment: ${total} tokens, the cache holds ${cache.capacity}`)
+      if (total > positions)
+        fail('TL_BAD_ARGUMENT', `segment: ${total} tokens, the context holds ${positions}`)
+      if (tokens > 1 && cache.batch > 1 && total !== tokens)
+        fail('TL_BAD_ARGUMENT', 'segment: several tokens of several sequences only at their beginning')
+      if (memory !== undefined && !given) fail('TL_BAD_ARGUMENT', 'segment: expected its memory')
+      totalBuffer = Int32Array.of(total)
+      if (one.rows.length !== R) one = { rows: new BigInt64Array(R), logits: one.logits }
+      for (let i = 0; i < R; i++) one.rows[i] = BigInt(rows[i]!)
+      const caches = [...cache.keys, ...cache.values]
+      const first = head ? new Float32Array(R * vocabulary) : new Float32Array(x.length)
+      const input = feature === undefined ? undefined : new Float32Array(cache.batch * tokens * hidden)
+      const inputs: TypedArray[] = [x, last, totalBuffer, ...caches]
+      if (head) inputs.push(one.rows)
+      if (given && memory !== undefined) inputs.push(given.mask, given.matrix)
+      const sizes = { B: cache.batch, S: tokens, C: cache.capacity, R }
+      await dynamic.run(sizes, inputs, [first, ...(input ? [input] : []), ...caches])
+      return { ...(head ? { logits: first } : { x: first }), ...(input && { feature: input }) }
+    },
+    dispose: dynamic.dispose,
+  }
+}

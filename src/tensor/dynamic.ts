@@ -1,0 +1,87 @@
+/** @file Programs for every size of some axes: one session, weights held once, no compilation for each length. */
+import { fail } from '../base/index.ts'
+import { backendOf, type CompileOptions } from './compile.ts'
+import type { Spec, TypedArray } from './dtype.ts'
+import { type Graph, trace } from './graph.ts'
+import type { Sizes } from './onnx/dynamic.ts'
+import type { Tensor } from './tensor.ts'
+import type { Tree } from './tree.ts'
+
+export type { Sizes } from './onnx/dynamic.ts'
+
+export interface DynamicOptions extends CompileOptions {
+  /**
+   * Two assignments of sizes at which the function is traced. All sizes of both should differ from each other and from the
+   * program's own, so that it is plain which axis is meant.
+   */
+  readonly samples: readonly [Sizes, Sizes]
+  /** Outputs (by place) that are written over inputs (by place): only caches of `cachedAttention`. */
+  readonly inPlace?: ReadonlyMap<number, number>
+}
+
+export interface DynamicProgram {
+  readonly inputNames: readonly string[]
+  readonly outputNames: readonly string[]
+  /**
+   * Run at some sizes: typed arrays in the order of the inputs; results go to `outputs` where given. An array that is given
+   * as input and as output must be declared in `inPlace`.
+   */
+  run(
+    sizes: Sizes,
+    inputs: readonly TypedArray[],
+    outputs?: readonly (TypedArray | undefined)[],
+  ): Promise<TypedArray[]>
+  dispose(): void
+}
+
+/**
+ * Compile a function of tensors whose specs depend on named sizes, for all sizes at once. What it computes must depend on them
+ * through shapes only: a constant or an attribute that does is refused (`TL_UNSUPPORTED`) with the operation's name.
+ */
+export async function compileDynamic<A extends readonly Tree<Tensor>[], R extends Tree<Tensor>>(
+  fn: (...args: A) => R,
+  specsAt: (sizes: Sizes) => readonly Tree<Spec>[],
+  options: DynamicOptions,
+): Promise<DynamicProgram> {
+  const { samples, inPlace = new Map<number, number>() } = options
+  const name = options.name ?? (fn.name || 'program')
+  const backend = backendOf(options.backend)
+  const traceAt = (sizes: Sizes): Graph => trace(fn, specsAt(sizes), name).graph
+  const { inputNames, outputNames } = traceAt(samples[0])
+  const traced = new Map<string, Graph>()
+  const { open } = backend
+  if (!open) {
+    const run: DynamicProgram['run'] = async (sizes, inputs, outputs) => {
+      const key = JSON.stringify(sizes)
+      const graph = traced.get(key) ?? traceAt(sizes)
+      traced.set(key, graph)
+      const executable = await backend.compile(graph, options)
+      const results = await executable.run(inputs)
+      executable.dispose()
+      return results.map((data, i) => {
+        const target = outputs?.[i]
+        if (!target) return data
+        ;(target as Float64Array).set(data as Float64Array)
+        return target
+      })
+    }
+    return { inputNames, outputNames, run, dispose: () => traced.clear() }
+  }
+  const executable = await open([traceAt(samples[0]), traceAt(samples[1])], samples, inPlace, options)
+  return {
+    inputNames,
+    outputNames,
+    run: (sizes, inputs, outputs) => {
+      for (const [o, target] of (outputs ?? []).entries())
+        if (target)
+          for (const [i, given] of inputs.entries())
+            if (given === target && inPlace.get(o) !== i)
+              fail(
+                'TL_BAD_ARGUMENT',
+                `${name}: output ${outputNames[o]} may not be written over input ${inputNames[i]}`,
+              )
+      return executable.run(sizes, inputs, outputs)
+    },
+    dispose: executable.dispose,
+  }
+}

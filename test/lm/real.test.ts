@@ -1,0 +1,83 @@
+/** @file Real models against Transformers on the same dequantized weights. */
+import { describe, expect, it } from 'vitest'
+import { argmaxOf, loadModel, perplexity } from '../../src/lm/index.ts'
+import { furthest, isThere, readFixture, skipped, smollm2, stories } from './fixtures.ts'
+
+interface Oracle {
+  columns: number[]
+  prompts: { ids: number[]; greedy: number[]; margin: number; rows?: number[][]; top?: [number, number][] }[]
+  scores: { ids: number[]; logProbabilities: number[] }[]
+}
+
+describe.skipIf(!isThere(smollm2))(`SmolLM2-135M from its GGUF${skipped(smollm2)}`, () => {
+  it('logits to 1e-3, greedy continuations, log-probabilities', { timeout: 120_000 }, async () => {
+    const oracle = readFixture<Oracle>('lm-smollm2.json')
+    const model = loadModel(smollm2, { threads: 2 })
+    for (const { ids, rows, top } of oracle.prompts.filter((p) => p.rows)) {
+      const logits = await model.logits(
+        ids,
+        ids.map((_, i) => i),
+      )
+      const v = model.config.vocabulary
+      for (const [t, expected] of rows!.entries())
+        expect(
+          furthest(
+            oracle.columns.map((c) => logits[t * v + c]!),
+            expected,
+          ),
+        ).toBeLessThan(1e-3)
+      const last = logits.subarray((ids.length - 1) * v)
+      expect(
+        furthest(
+          top!.map(([id]) => last[id]!),
+          top!.map(([, value]) => value),
+        ),
+      ).toBeLessThan(1e-3)
+    }
+    // all twenty as one batch: the continuation is fed, each next token must be the most probable one
+    for (const { ids, greedy } of oracle.prompts) {
+      const text = [...ids, ...greedy]
+      const rows = greedy.map((_, i) => ids.length - 1 + i)
+      const logits = await model.logits(text.slice(0, -1), rows)
+      const v = model.config.vocabulary
+      expect(rows.map((_, i) => argmaxOf(logits.subarray(i * v, (i + 1) * v)))).toEqual(greedy)
+    }
+    // and two of them token by token
+    for (const { ids, greedy } of oracle.prompts.slice(0, 2))
+      expect((await model.generate({ ids, maxTokens: 48 })).ids).toEqual(greedy)
+    const scores = await model.scoreAll(oracle.scores.map(({ ids }) => ids))
+    for (const [i, { logProbabilities }] of oracle.scores.entries())
+      expect(furthest(scores[i]!, logProbabilities)).toBeLessThan(1e-3)
+    model.dispose()
+  })
+
+  it('in 4-bit blocks with 8-bit activations: a perplexity near that of f32', {
+    timeout: 120_000,
+  }, async () => {
+    const oracle = readFixture<Oracle>('lm-smollm2.json')
+    const model = loadModel(smollm2, { precision: 'q4', threads: 2 })
+    const scores = await model.scoreAll(oracle.scores.map(({ ids }) => ids))
+    const own = perplexity(scores.flatMap((s) => [...s]))
+    const exact = perplexity(oracle.scores.flatMap((s) => s.logProbabilities))
+    expect(Math.abs(own / exact - 1)).toBeLessThan(0.05)
+    expect((await model.generate({ ids: oracle.prompts[0]!.ids, maxTokens: 5 })).ids).toEqual(
+      oracle.prompts[0]!.greedy.slice(0, 5),
+    )
+    model.dispose()
+  })
+})
+
+describe.skipIf(!isThere(stories))(`stories260k${skipped(stories)}`, () => {
+  it('the golden text, token by token', async () => {
+    const { ids } = readFixture<{ ids: number[] }>('lm-stories.json')
+    const model = loadModel(stories)
+    const { ids: made } = await model.generate({ ids: [1], maxTokens: ids.length - 1 })
+    expect([1, ...made]).toEqual(ids)
+    model.dispose()
+  })
+  it('cannot be quantized: its feed-forward is 172 wide', async () => {
+    const model = loadModel(stories, { precision: 'q4' })
+    await expect(model.logits([1])).rejects.toThrow(/172 inputs are no multiple of 32/)
+    model.dispose()
+  })
+})
