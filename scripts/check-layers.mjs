@@ -1,5 +1,6 @@
 // Data flows one way: a floor imports only floors above it in this list, and only through their index
-// (base/files.ts, base/workers.ts and base/written.ts are the Node-only exceptions). Prints every violation, exits 1 when there is one.
+// (base/files.ts, base/workers.ts and base/written.ts are the Node-only exceptions, and few floors need base/wasm). Prints
+// every violation, exits 1 when there is one.
 import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { dirname, join, relative, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -19,7 +20,7 @@ const floors = [
   ['cli'],
 ]
 const level = new Map(floors.flatMap((names, index) => names.map((name) => [name, index])))
-const open = new Set(['base/files.ts', 'base/workers.ts', 'base/written.ts'])
+const open = new Set(['base/files.ts', 'base/workers.ts', 'base/written.ts', 'base/wasm/index.ts'])
 
 const walk = (directory) =>
   readdirSync(directory).flatMap((name) => {

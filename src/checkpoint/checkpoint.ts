@@ -19,6 +19,8 @@ export interface CheckpointTensor {
    * Throws `TL_BAD_ARGUMENT` for a range outside the tensor, `TL_UNSUPPORTED` for a dtype that has no number values here.
    */
   f32(start?: number, count?: number): Float32Array
+  /** Where the stored bytes can be had at any place: fill `into` with those from byte `begin` on. */
+  readInto?(begin: number, into: Uint8Array): void
 }
 
 /** An open checkpoint: a file or a folder of shards. Only headers are in memory; call `close()` when done. */
@@ -50,6 +52,7 @@ export function rangeEnd(tensor: { name: string; shape: readonly number[] }, sta
 export function plainTensor(
   header: { name: string; dtype: string; shape: readonly number[]; byteLength: number },
   read: (begin: number, end: number) => Uint8Array,
+  readInto?: (begin: number, into: Uint8Array) => void,
 ): CheckpointTensor {
   const { name, dtype, shape, byteLength } = header
   return {
@@ -58,6 +61,7 @@ export function plainTensor(
     shape,
     byteLength,
     bytes: () => read(0, byteLength),
+    ...(readInto ? { readInto } : {}),
     f32(start = 0, count) {
       if (!isConvertible(dtype))
         fail(

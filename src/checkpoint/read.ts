@@ -28,6 +28,8 @@ export type SafetensorsFile = {
   read(name: string): StoredTensor
   /** Read bytes `[begin, end)` of one tensor's data (whole by default). */
   readBytes(name: string, begin?: number, end?: number): Uint8Array<ArrayBuffer>
+  /** Fill `into` with bytes of one tensor's data from `begin` on. */
+  readInto(name: string, begin: number, into: Uint8Array): void
   /** One tensor's bytes in pieces of at most `chunkBytes` (1 MiB), for copying without holding it whole. */
   chunks(name: string, chunkBytes?: number): Generator<Uint8Array<ArrayBuffer>>
   close(): void
@@ -87,12 +89,19 @@ function openSource(source: ByteSource): SafetensorsFile {
     const few = names.length > 12 ? [...names.slice(0, 12), `… ${names.length - 12} more`] : names
     return fail('TL_BAD_ARGUMENT', `${label}: no tensor ${quoted(name)} ${didYouMean(name, few)}`)
   }
+  function checkRange(name: string, begin: number, end: number): void {
+    const size = entry(name).end - entry(name).begin
+    if (!(Number.isInteger(begin) && Number.isInteger(end) && begin >= 0 && begin <= end && end <= size))
+      fail('TL_BAD_ARGUMENT', `${label}: tensor ${quoted(name)}: bytes [${begin}, ${end}), it has ${size}`)
+  }
+  function readInto(name: string, begin: number, into: Uint8Array): void {
+    checkRange(name, begin, begin + into.byteLength)
+    source.readInto(header.dataStart + entry(name).begin + begin, into)
+  }
   function readBytes(name: string, begin = 0, end?: number): Uint8Array<ArrayBuffer> {
     const place = entry(name)
-    const size = place.end - place.begin
-    const stop = end ?? size
-    if (!(Number.isInteger(begin) && Number.isInteger(stop) && begin >= 0 && begin <= stop && stop <= size))
-      fail('TL_BAD_ARGUMENT', `${label}: tensor ${quoted(name)}: bytes [${begin}, ${stop}), it has ${size}`)
+    const stop = end ?? place.end - place.begin
+    checkRange(name, begin, stop)
     const target = allocate(stop - begin, `${label}: tensor ${quoted(name)}`)
     source.readInto(header.dataStart + place.begin + begin, target)
     return target
@@ -124,6 +133,7 @@ function openSource(source: ByteSource): SafetensorsFile {
     entry,
     read,
     readBytes,
+    readInto,
     chunks,
     close: source.close,
   }

@@ -76,8 +76,10 @@ function tensorsOf(file: SafetensorsFile): Map<string, CheckpointTensor> {
   for (const { name, dtype, shape, begin, end } of file.header.tensors.values())
     tensors.set(
       name,
-      plainTensor({ name, dtype, shape, byteLength: end - begin }, (from, to) =>
-        file.readBytes(name, from, to),
+      plainTensor(
+        { name, dtype, shape, byteLength: end - begin },
+        (from, to) => file.readBytes(name, from, to),
+        (from, into) => file.readInto(name, from, into),
       ),
     )
   return tensors

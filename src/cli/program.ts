@@ -14,6 +14,7 @@ import { mergeCommand } from './commands/merge.ts'
 import { reportCommand } from './commands/report.ts'
 import { runCommand } from './commands/run.ts'
 import { sweepCommand } from './commands/sweep.ts'
+import { tokenizeCommand } from './commands/tokenize.ts'
 import { tourCommand } from './commands/tour.ts'
 import { vectorCommand } from './commands/vector/index.ts'
 import { exitCodes, reportError } from './errors.ts'
@@ -37,6 +38,7 @@ const commands = [
   mergeCommand,
   linesCommand,
   vectorCommand,
+  tokenizeCommand,
   doctorCommand,
 ]
 

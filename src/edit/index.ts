@@ -1,5 +1,17 @@
-/** @file Model editing: merge methods as pure functions of tensors, and LiNeS. */
+/** @file Model editing: merge methods as pure functions of tensors, LiNeS, and facts to teach. */
 export { type CheckpointDiff, diffCheckpoints, type LayerDiff, type TensorDiff } from './diff/diff.ts'
+export {
+  contradictions,
+  duplicates,
+  type Fact,
+  type FactGroup,
+  type FactSource,
+  groupFacts,
+  onePerSubject,
+  parseFacts,
+  readFacts,
+  type Sameness,
+} from './facts/index.ts'
 export {
   applyLines,
   autoAlpha,

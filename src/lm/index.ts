@@ -1,4 +1,5 @@
 /** @file Language models. */
+
 export { type Architecture, supportedModels, type TensorNames } from './architectures.ts'
 export {
   type Attention,
@@ -12,6 +13,14 @@ export {
   wholeAttention,
 } from './block.ts'
 export type { ModelConfig, RotaryScaling } from './config.ts'
+export {
+  type Answer,
+  type AnswerOptions,
+  type ChatEngine,
+  type Conversation,
+  openConversation,
+  sharedLength,
+} from './conversation.ts'
 export { type Generated, type GenerateOptions, generateWith } from './generate.ts'
 export { applyLinear, type Linear } from './matrix.ts'
 export { type LanguageModel, type LoadOptions, loadModel } from './model.ts'
@@ -27,4 +36,14 @@ export {
   type SegmentOutputs,
 } from './segment.ts'
 export type { Session } from './session.ts'
+export {
+  type ChatMessage,
+  type ChatOptions,
+  type Decoding,
+  type Encoding,
+  loadTokenizer,
+  type StreamDecoder,
+  type Tokenizer,
+  tokenizerOfGguf,
+} from './tokenizer/index.ts'
 export type { BlockWeights, HeadWeights, ModelWeights, Norm, Precision } from './weights.ts'

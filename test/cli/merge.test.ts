@@ -164,6 +164,17 @@ describe('treeline lines', () => {
     expect(firstValue(at('back'), 'model.norm.weight')).toBe(Math.fround(12345.678))
   })
 
+  it('--explain shows the block and the factor of every tensor and writes nothing', async () => {
+    const { code, out } = await treeline(
+      'lines',
+      ...[at('zero'), at('one'), at('shown'), '--alpha', '0.25', '--explain'],
+    )
+    expect(code).toBe(0)
+    expect(out).toMatch(/^model\.embed_tokens\.weight \[2\] F32 {2}outside layers; factor 0\.25;/m)
+    expect(out).toMatch(/^model\.layers\.1\.mlp\.up_proj\.weight \[3\] F32 {2}layer 2 of 3; factor 0\.625;/m)
+    expect(existsSync(at('shown'))).toBe(false)
+  })
+
   it('wants alpha, a number', async () => {
     expect((await treeline('lines', at('zero'), at('one'), at('y'))).code).toBe(2)
     const { code, err } = await treeline('lines', at('zero'), at('one'), at('y'), '--alpha', 'auto')

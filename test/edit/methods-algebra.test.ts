@@ -9,10 +9,9 @@ import {
   type ParameterValue,
   tallMask,
 } from '../../src/edit/index.ts'
-import { elementOfRank, keepLargest, keepRanks, valueOfRank } from '../../src/edit/merge/methods/select.ts'
 import { rankProbabilities } from '../../src/edit/merge/methods/sparsify.ts'
-import { l1 } from '../../src/edit/merge/methods/vectors.ts'
 import { random } from '../../src/tensor/index.ts'
+import { elementOfRank, keepLargest, keepRanks, l1, valueOfRank } from './arrays.ts'
 
 const normal = (seed: number, n: number): Float32Array => random.sampleNormal(random.key(seed), n)
 

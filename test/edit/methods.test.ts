@@ -2,8 +2,8 @@
 import { describe, expect, it } from 'vitest'
 import { TreelineError } from '../../src/base/index.ts'
 import { mergeMethods } from '../../src/edit/index.ts'
-import { l1 } from '../../src/edit/merge/methods/vectors.ts'
 import { random } from '../../src/tensor/index.ts'
+import { l1 } from './arrays.ts'
 import { cases, compare, inputOf, names, stored } from './merges.ts'
 
 const isRandom = (id: string): boolean => /random|unscaled/.test(id)

@@ -3,13 +3,15 @@ import { Command, Option } from 'commander'
 import { fail } from '../../base/index.ts'
 import type { Io } from '../io.ts'
 import { examples, integerOption, jsonOption, quietOption } from '../options.ts'
-import { carryOut } from './merge.ts'
+import { carryOut, showPlan } from './merge.ts'
 
 interface LinesFlags {
   alpha: number
   beta?: number
   dtype?: string
   threads?: number
+  dryRun?: boolean
+  explain?: boolean
   json?: boolean
   quiet?: boolean
 }
@@ -66,15 +68,17 @@ export const linesCommand = (io: Io): Command =>
         'float16',
       ]),
     )
+    .option('--dry-run', 'only the plan, from headers: tensors, sizes, and everything that does not fit')
+    .option('--explain', 'the plan with the block and the factor of every tensor; nothing is written')
     .addOption(integerOption('--threads <n>', 'worker threads (default: all cores, at most 8)', 1, 1024))
     .addOption(jsonOption())
     .addOption(quietOption())
     .addHelpText(
       'after',
-      examples([
-        'treeline lines base tuned scaled --alpha 0.3',
-        'the last layer as fine-tuned, the first at 0.3',
-      ]),
+      examples(
+        ['treeline lines base tuned scaled --alpha 0.3', 'the last layer as fine-tuned, the first at 0.3'],
+        ['treeline lines base tuned scaled --alpha 0.3 --explain', 'the block and factor of every tensor'],
+      ),
     )
     .action(async (base: string, tuned: string, out: string, flags: LinesFlags) => {
       const edit = await import('../../edit/index.ts')
@@ -83,5 +87,9 @@ export const linesCommand = (io: Io): Command =>
         linesRecipe(base, tuned, alpha, beta, dtype),
         'the recipe of lines',
       )
+      if (flags.dryRun || flags.explain) {
+        showPlan(edit, config, flags, io)
+        return
+      }
       await carryOut(edit, config, out, threads === undefined ? {} : { threads }, flags, io)
     })

@@ -1,9 +1,16 @@
 /** @file `treeline merge`: merges as mergekit's configuration files describe them. */
 import { readFileSync } from 'node:fs'
-import { Command } from 'commander'
+import { Command, Option } from 'commander'
 import { explainSystemError } from '../../base/files.ts'
 import { bytes, duration } from '../../base/index.ts'
-import type { MergeConfig, MergeOptions, MergeOutcome, MergePlan } from '../../edit/index.ts'
+import type {
+  LinesRow,
+  MergeConfig,
+  MergeOptions,
+  MergeOutcome,
+  MergePlan,
+  PlannedTensor,
+} from '../../edit/index.ts'
 import { interruption } from '../interrupt.ts'
 import type { Io } from '../io.ts'
 import { collect, examples, integerOption, jsonOption, quietOption } from '../options.ts'
@@ -12,6 +19,7 @@ import { carryOutSearch, checkSearchFlags, type SearchFlags } from './search.ts'
 
 interface MergeFlags extends SearchFlags {
   explain?: boolean
+  arithmetic: 'float32' | 'dtype'
 }
 
 type Edit = typeof import('../../edit/index.ts')
@@ -68,13 +76,20 @@ const parameterText = (parameters: Readonly<Record<string, unknown>>): string =>
     )
     .join(', ')
 
+/** Where a tensor is: the block that LiNeS scales it with, if there is LiNeS, else its layer. */
+function placeOf({ depth }: PlannedTensor, row: LinesRow | undefined): string {
+  const layer = row ? row.layer : depth && depth.layer + 1
+  const count = row ? row.count : depth?.count
+  return layer ? `layer ${layer} of ${count}` : 'outside layers'
+}
+
 /** One line for each tensor: its layer, its factor, and the parameters of every model. */
 function explain(edit: Edit, plan: MergePlan, io: Io): void {
   const alpha = plan.lines?.alpha === 'auto' ? undefined : plan.lines?.alpha
   const rows = new Map(plan.lines ? edit.linesFactors(plan, alpha ?? 0).map((row) => [row.name, row]) : [])
   for (const tensor of plan.tensors) {
     const row = rows.get(tensor.name)
-    const place = tensor.depth ? `layer ${tensor.depth.layer + 1} of ${tensor.depth.count}` : 'outside layers'
+    const place = placeOf(tensor, row)
     const factor = row
       ? `factor ${alpha === undefined ? 'α + ' : ''}${Number(row.factor.toPrecision(4))}`
       : ''
@@ -93,12 +108,21 @@ function explain(edit: Edit, plan: MergePlan, io: Io): void {
   }
 }
 
-function showPlan(edit: Edit, config: MergeConfig, plan: MergePlan, flags: MergeFlags, io: Io): void {
-  if (flags.json) {
-    io.out(json(plan))
-    return
-  }
-  if (flags.explain) explain(edit, plan, io)
+/** What a merge would do, for `--dry-run`. Throws when something stands against it. */
+export function showPlan(
+  edit: Edit,
+  config: MergeConfig,
+  flags: { lenient?: boolean; explain?: boolean; json?: boolean },
+  io: Io,
+): void {
+  const plan = edit.planFromFiles(config, { lenient: flags.lenient ?? false })
+  if (flags.json) io.out(json(plan))
+  else showText(edit, config, plan, flags.explain ?? false, io)
+  edit.assertPlan(plan)
+}
+
+function showText(edit: Edit, config: MergeConfig, plan: MergePlan, inFull: boolean, io: Io): void {
+  if (inFull) explain(edit, plan, io)
   const { tensors, problems, warnings, outputBytes, method } = plan
   const types = [...new Set(tensors.map(({ dtype }) => dtype))].join(', ')
   io.out(
@@ -137,6 +161,14 @@ export const mergeCommand = (io: Io): Command =>
     .addOption(integerOption('--threads <n>', 'worker threads (default: all cores, at most 8)', 1, 1024))
     .addOption(integerOption('--seed <n>', 'randomness of dare and della', 0, 0xffff_ffff).default(0))
     .addOption(
+      new Option(
+        '--arithmetic <type>',
+        'float32: everything in f32, rounded once; dtype: in `dtype` of the file, rounded after every operation, as mergekit does',
+      )
+        .choices(['float32', 'dtype'])
+        .default('float32'),
+    )
+    .addOption(
       integerOption(
         '--shard-size <bytes>',
         'bytes of weights in each file of the output',
@@ -171,7 +203,7 @@ export const mergeCommand = (io: Io): Command =>
     .action(async (path: string, out: string, flags: MergeFlags) => {
       checkSearchFlags(flags)
       const edit = await import('../../edit/index.ts')
-      const { lenient = false, threads, seed, shardSize } = flags
+      const { lenient = false, threads, seed, shardSize, arithmetic } = flags
       const text = readText(path)
       if (flags.search) {
         await carryOutSearch(edit, { path, text }, out, flags, io)
@@ -179,11 +211,9 @@ export const mergeCommand = (io: Io): Command =>
       }
       const config = edit.parseMergeConfig(text, path, { lenient })
       if (flags.dryRun) {
-        const plan = edit.planFromFiles(config, { lenient })
-        showPlan(edit, config, plan, flags, io)
-        edit.assertPlan(plan)
+        showPlan(edit, config, flags, io)
         return
       }
-      const options = { lenient, seed, shardSize, ...(threads === undefined ? {} : { threads }) }
+      const options = { lenient, seed, shardSize, arithmetic, ...(threads === undefined ? {} : { threads }) }
       await carryOut(edit, config, out, options, flags, io)
     })

@@ -4,43 +4,41 @@
  */
 import {
   add,
+  addDoubles,
   advance,
   below,
   type Code,
   constant,
+  demote,
+  divideDoubles,
   encodeModule,
   functionCode,
   get,
   i32,
   type Loaded,
   load,
-  loadAt,
-  mul,
-  number,
-  repeat,
-  reserve,
-  set,
-  v128,
-} from './assemble.ts'
-import type { Floats } from './level.ts'
-import {
-  addDoubles,
-  demote,
-  divideDoubles,
   load4,
+  loadAt,
   loadDoubleLane,
   loadDoubleSplat,
   loadDoubleZero,
   loadSingleLane,
   loadSingleZero,
   maxDoubles,
+  mul,
   multiplyDoubles,
+  number,
   promote,
+  repeat,
+  reserve,
+  set,
   splatDoubles,
   store4,
   storeDoubleLane,
   storeSingleLane,
-} from './vectors.ts'
+  v128,
+} from '../../base/wasm/index.ts'
+import type { Floats } from './level.ts'
 
 /** Memory beyond which the plain loop is taken. */
 const mostBytes = 2 ** 28

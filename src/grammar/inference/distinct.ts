@@ -1,36 +1,44 @@
 /** @file Which rows of numbers are equal: a hash table over rows in WebAssembly, sixteen bytes at a time. */
 import {
   add,
+  add4,
   advance,
   and,
+  anyTrue,
   below,
   branchIf,
   type Code,
   constant,
+  constant4,
   either,
   encodeModule,
   functionCode,
   get,
   i32,
   type Loaded,
+  lane4,
   load,
+  load4,
   loadAt,
   loop,
   mul,
   negative,
+  or4,
   repeat,
   reserve,
   set,
   shiftLeft,
+  shiftLeft4,
   shiftRight,
   store,
+  store4,
   subtract,
   v128,
   when,
   xor,
-} from './assemble.ts'
+  xor4,
+} from '../../base/wasm/index.ts'
 import { emptyTable, type Floats } from './level.ts'
-import { add4, anyTrue, constant4, lane4, load4, or4, shiftLeft4, store4, xor4 } from './vectors.ts'
 
 /** Different rows that are looked for again; evidence that repeats has few. */
 const mostKept = 1024

@@ -1,8 +1,10 @@
 /** @file A tail at work: one memory that holds state, gradients and scalars, and the kernels that run over it after the head. */
+
+import { pageBytes } from '../../base/wasm/index.ts'
 import { allocate, type TypedArray } from '../dtype.ts'
 import type { Tensor } from '../tensor.ts'
 import type { TailPlan } from './partition.ts'
-import { compileKernels, hasSimd, mostPages, pageBytes } from './wasm.ts'
+import { compileKernels, hasSimd, mostPages } from './wasm.ts'
 
 /** Room for whole vectors after the last element, so that kernels never read beyond their own memory. */
 const alignment = 64

@@ -103,6 +103,7 @@ export const negateCommand = (io: Io): Command =>
     .argument('<out>', 'the file to write')
     .addOption(dtypeOption())
     .addOption(jsonOption())
+    .addHelpText('after', examples(['treeline vector negate toxic.safetensors detox.safetensors', '−V']))
     .action((vector: string, out: string, flags: Flags) => combine([vector], [-1], out, flags, io))
 
 export const scaleCommand = (io: Io): Command =>
@@ -113,6 +114,7 @@ export const scaleCommand = (io: Io): Command =>
     .argument('<out>', 'the file to write')
     .addOption(dtypeOption())
     .addOption(jsonOption())
+    .addHelpText('after', examples(['treeline vector scale digits.safetensors 0.5 half.safetensors', 'V/2']))
     .action((vector: string, factor: string, out: string, flags: Flags) =>
       combine([vector], [numberOf(factor, 'factor')], out, flags, io),
     )

@@ -285,6 +285,7 @@ export function parseMergeConfig(
     method,
     ...(baseModel === undefined ? {} : { baseModel }),
     ...(dtype === undefined ? {} : { dtype }),
+    ...(compute === undefined ? {} : { computeDtype: compute }),
     modules,
     parameters: readSettings(method, 'wide', child(place, 'parameters')),
     ...(tokenizer === undefined ? {} : { tokenizer }),

@@ -95,6 +95,8 @@ export interface MergeConfig {
   readonly baseModel?: string
   /** From `out_dtype`, else `dtype`; undefined: the type of the inputs. */
   readonly dtype?: OutputDtype
+  /** From `dtype`: what mergekit computes in, and so do we when asked to; undefined: the type of the inputs. */
+  readonly computeDtype?: OutputDtype
   readonly modules: readonly OutputModule[]
   readonly parameters: Settings
   /** Absent: the tokenizer of the base, and tables as they are. */

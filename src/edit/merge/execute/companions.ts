@@ -1,6 +1,6 @@
 /** @file What a model folder holds beside weights: config, tokenizer, chat template, and a card with the recipe. */
 import { existsSync } from 'node:fs'
-import { basename, join } from 'node:path'
+import { join } from 'node:path'
 import { writeAtomically } from '../../../base/files.ts'
 import type { MergeConfig } from '../config/index.ts'
 import { isObject, type Json, json, readBytes, readJson } from '../files.ts'
@@ -66,7 +66,7 @@ const fence = (text: string): string =>
   '`'.repeat(Math.max(3, ...[...text.matchAll(/`+/g)].map(([run]) => run.length + 1)))
 
 /** The model card: everything that is needed to make the same bytes again. */
-export function modelCard(out: string, config: MergeConfig, details: readonly string[]): string {
+export function modelCard(title: string, config: MergeConfig, details: readonly string[]): string {
   const { method, models, baseModel, text } = config
   const around = fence(text)
   const list = models.map((model) => `- \`${model}\`${model === baseModel ? ' (base)' : ''}`)
@@ -77,7 +77,7 @@ export function modelCard(out: string, config: MergeConfig, details: readonly st
     '- merge',
     '- treeline',
     '---',
-    `# ${basename(out)}`,
+    `# ${title}`,
     '',
     `A merge of ${models.length} model${models.length === 1 ? '' : 's'} by ${method.title} (\`${method.name}\`; ${method.source}), made with Treeline.`,
     '',
@@ -96,13 +96,21 @@ export function modelCard(out: string, config: MergeConfig, details: readonly st
   ].join('\n')
 }
 
-/** Write all of it. Returns what could not be had, for people. */
+/** What companions are made of besides configuration and plan. */
+export interface CompanionFacts {
+  readonly vocabulary: Vocabulary | undefined
+  /** Of the model card. */
+  readonly title: string
+  /** Lines of the model card. */
+  readonly details: readonly string[]
+}
+
+/** Write all of it into a folder. Returns what could not be had, for people. */
 export function writeCompanions(
   out: string,
   config: MergeConfig,
   plan: MergePlan,
-  vocabulary: Vocabulary | undefined,
-  details: readonly string[],
+  { vocabulary, title, details }: CompanionFacts,
 ): string[] {
   const warnings: string[] = []
   const first = config.baseModel ?? config.models[0]!
@@ -128,6 +136,6 @@ export function writeCompanions(
     }
   }
   writeAtomically(join(out, 'mergekit_config.yml'), config.text)
-  writeAtomically(join(out, 'README.md'), modelCard(out, config, details))
+  writeAtomically(join(out, 'README.md'), modelCard(title, config, details))
   return warnings
 }

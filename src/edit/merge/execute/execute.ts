@@ -1,6 +1,6 @@
 /** @file Carries out a merge: pieces of bounded size over several workers, resumable at any moment, the same bytes always. */
 import { cpus } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { writeAtomically } from '../../../base/files.ts'
 import { fail } from '../../../base/index.ts'
 import { mapInWorkers } from '../../../base/workers.ts'
@@ -19,8 +19,16 @@ import {
 import { differentTokens, readVocabulary, type Vocabulary } from '../vocabulary/index.ts'
 import { writeCompanions } from './companions.ts'
 import { elementsOf, indexOf, layOut, type Shard, storedSize } from './layout.ts'
-import { fileMarks, fingerprint, forget, openUnfinished, publishShards, type Unfinished } from './state.ts'
-import { closeOpened, type LinesStep, type MergeItem, mergeTask, readInputs } from './work.ts'
+import {
+  besideWeights,
+  fileMarks,
+  fingerprint,
+  forget,
+  openUnfinished,
+  publish,
+  type Unfinished,
+} from './state.ts'
+import { closeOpened, type LinesStep, type LookItem, lookTask, type MergeItem, mergeTask } from './work.ts'
 
 /** Elements of a piece when the method allows pieces: 4 MiB of f32 for each input. Changing it changes no bytes. */
 const pieceElements = 1 << 20
@@ -30,6 +38,11 @@ export interface MergeOptions {
   readonly threads?: number
   readonly seed?: number
   readonly lenient?: boolean
+  /**
+   * float32 (default): everything in f32, rounded once. dtype: every result is rounded to `dtype` of the configuration
+   * (bfloat16 or float16; without one, to the type of the inputs), as mergekit computes.
+   */
+  readonly arithmetic?: 'float32' | 'dtype'
   /** Bytes of data in each file of the output. Default 5 GB. */
   readonly shardSize?: number
   readonly signal?: AbortSignal
@@ -115,25 +128,24 @@ function piecesOf(shards: readonly Shard[]): Piece[] {
   )
 }
 
-/** The statistics of the whole model that a method asks for, in passes on this thread. */
-function prepared(
+/** The statistics of the whole model that a method asks for, in passes over the workers. */
+async function prepared(
   config: MergeConfig,
   plan: MergePlan,
   item: (tensor: PlannedTensor) => MergeItem,
-  look: (item: MergeItem) => { base: Float32Array; models: Float32Array[] },
-): Parameters[] | undefined {
-  const first = plan.tensors.find(({ action }) => action === 'merge')
+  options: { readonly threads: number; readonly signal?: AbortSignal },
+): Promise<Parameters[] | undefined> {
+  const tensors = plan.tensors.filter(({ action }) => action === 'merge')
+  const [first] = tensors
   if (!config.method.prepare || !first) return undefined
   const preparation = config.method.prepare(
     first.parameters,
     first.models.map(({ parameters }) => parameters),
   )
   do {
-    for (const tensor of plan.tensors) {
-      if (tensor.action === 'copy') continue
-      const { base, models } = look(item(tensor))
-      preparation.see(base, models)
-    }
+    const question = preparation.question()
+    const items = tensors.map((tensor): LookItem => ({ item: item(tensor), question }))
+    await mapInWorkers<LookItem, Uint32Array[]>(lookTask, items, { ...options, onResult: preparation.add })
   } while (preparation.endPass())
   return preparation.perModel()
 }
@@ -206,6 +218,8 @@ async function mergePieces(
   const open = pieces
     .map((piece, index) => ({ piece, index }))
     .filter(({ index }) => !unfinished.done.has(index))
+    // the largest first, so that no thread is left alone with one at the end
+    .sort((a, b) => b.piece.count - a.piece.count)
   const sizeOf = ({ tensor, count }: Piece): number =>
     (storedSize(tensor) / Math.max(1, elementsOf(tensor.shape))) * count
   const total = pieces.reduce((sum, piece) => sum + sizeOf(piece), 0)
@@ -231,6 +245,13 @@ async function mergePieces(
   })
 }
 
+/** What the model card says about the arithmetic. */
+function arithmeticLine({ tensors }: MergePlan, arithmetic: 'float32' | 'dtype'): string {
+  if (arithmetic === 'float32') return 'arithmetic: float32, rounded once to nearest, ties to even'
+  const types = new Set(tensors.filter(({ action }) => action === 'merge').map(({ compute }) => compute))
+  return `arithmetic: every result rounded to ${[...types].join(', ')}, nearest, ties to even`
+}
+
 /**
  * Merge into the folder `out`. Bytes depend on config, inputs and seed, not on threads or interruptions. Throws
  * TL_SHAPE_MISMATCH for a plan with problems, TL_IO (disk, occupied folder), TL_NOT_FINITE, TL_INTERRUPTED; whatever was
@@ -241,18 +262,19 @@ export async function executeMerge(
   out: string,
   options: MergeOptions = {},
 ): Promise<MergeOutcome> {
-  const { seed = 0, lenient = false, shardSize = 5e9 } = options
+  const { seed = 0, lenient = false, shardSize = 5e9, arithmetic = 'float32' } = options
   const threads = options.threads ?? Math.min(8, cpus().length)
   const { plan, vocabulary } = prepareMerge(config, { lenient })
   assertPlan(plan)
   const shards = layOut(plan.tensors, shardSize)
   const models = modelsOf(config)
   const mark = fingerprint([
-    1,
+    2,
     config.text,
     seed,
     lenient,
     shardSize,
+    arithmetic,
     plan.tensors,
     models.map(fileMarks),
     vocabulary?.digest,
@@ -260,7 +282,7 @@ export async function executeMerge(
   const unfinished = openUnfinished(out, mark, shards)
   const resumed = unfinished.done.size > 0
   const step = linesSteps(plan)
-  const common = { method: plan.method, seed, lenient }
+  const common = { method: plan.method, seed, lenient, arithmetic }
   const whole = (tensor: PlannedTensor): MergeItem => ({
     ...common,
     tensor,
@@ -268,7 +290,8 @@ export async function executeMerge(
     count: elementsOf(tensor.shape),
   })
   try {
-    const computed = prepared(config, plan, whole, readInputs)
+    const { signal } = options
+    const computed = await prepared(config, plan, whole, { threads, ...(signal ? { signal } : {}) })
     const running: Running = {
       config,
       plan,
@@ -296,14 +319,15 @@ export async function executeMerge(
         lines,
       )
     await mergePieces(running, rows && new Map(rows.map(({ name, factor }) => [name, factor])))
-    publishShards(out, unfinished, shards)
-    if (shards.length > 1) writeAtomically(join(out, 'model.safetensors.index.json'), indexOf(shards))
+    const beside = besideWeights(unfinished)
+    if (shards.length > 1) writeAtomically(join(beside, 'model.safetensors.index.json'), indexOf(shards))
     const details = [
       ...(mergeMethods[plan.method]!.random ? [`seed: ${seed}`] : []),
       ...(lines ? [`LiNeS: α = ${lines.alpha}, β = ${lines.beta}`] : []),
-      'arithmetic: float32, rounded once to nearest, ties to even',
+      arithmeticLine(plan, arithmetic),
     ]
-    const warnings = writeCompanions(out, config, plan, vocabulary, details)
+    const warnings = writeCompanions(beside, config, plan, { vocabulary, title: basename(out), details })
+    publish(out, unfinished, shards, beside)
     forget(unfinished)
     return {
       out,

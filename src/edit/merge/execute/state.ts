@@ -18,12 +18,13 @@ import {
   statSync,
   writeSync,
 } from 'node:fs'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { explainSystemError, writeAtomically } from '../../../base/files.ts'
 import { fail } from '../../../base/index.ts'
 import type { Shard } from './layout.ts'
 
 const folderName = '.treeline-merge'
+const markName = 'mark.txt'
 
 /** The folder of a merge that is not finished. */
 export interface Unfinished {
@@ -96,7 +97,7 @@ export function openUnfinished(out: string, mark: string, shards: readonly Shard
   refuseOccupied(out)
   const folder = join(out, folderName)
   const list = join(folder, 'done.txt')
-  const markFile = join(folder, 'mark.txt')
+  const markFile = join(folder, markName)
   const shardPath = (shard: Shard): string => join(folder, shard.name)
   const note = (name: string): string => join(folder, `${name}.json`)
   try {
@@ -123,21 +124,32 @@ export function openUnfinished(out: string, mark: string, shards: readonly Shard
   }
 }
 
-/** Give the finished shards their names. Those that an earlier run has renamed are left. */
-export function publishShards(out: string, unfinished: Unfinished, shards: readonly Shard[]): void {
+/** Where the files beside the weights are written before all of them get their final names. */
+export function besideWeights({ folder }: Unfinished): string {
+  const path = join(folder, 'beside')
+  // what a killed run left half-written there has no place in the output
+  rmSync(path, { recursive: true, force: true })
+  return path
+}
+
+/** Give everything its final name: shards first, then what lies beside them. An earlier run may have begun with it. */
+export function publish(out: string, unfinished: Unfinished, shards: readonly Shard[], beside: string): void {
+  const moveHere = (path: string): void => renameSync(path, join(out, basename(path)))
   try {
-    for (const shard of shards) {
-      const path = unfinished.shardPath(shard)
-      if (!existsSync(path)) continue
+    for (const path of shards.map(unfinished.shardPath).filter((shard) => existsSync(shard))) {
       const descriptor = openSync(path, 'r+')
       fsyncSync(descriptor)
       closeSync(descriptor)
-      renameSync(path, join(out, shard.name))
+      moveHere(path)
     }
+    for (const name of readdirSync(beside).sort()) moveHere(join(beside, name))
   } catch (error) {
     explainSystemError(error, `cannot write ${out}`)
   }
 }
 
-/** Remove the folder: the merge is complete. */
-export const forget = ({ folder }: Unfinished): void => rmSync(folder, { recursive: true, force: true })
+/** Remove the folder: the merge is complete. Its mark goes first, so that what is left after a kill is nobody's merge. */
+export function forget({ folder }: Unfinished): void {
+  rmSync(join(folder, markName), { force: true })
+  rmSync(folder, { recursive: true, force: true })
+}

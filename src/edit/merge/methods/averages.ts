@@ -1,30 +1,20 @@
 /** @file Averages of models: linear, passthrough, soups, WiSE-FT. */
 import { fail } from '../../../base/index.ts'
-import { define, isSet, numberOf, type Ready } from './define.ts'
+import { arithmeticOf, constant, fused, type Vector } from '../vector/index.ts'
+import { define, isSet, numberOf } from './define.ts'
 import { weight } from './parameters.ts'
-import type { MergeMethod } from './types.ts'
-import { blend, f32, scaled } from './vectors.ts'
+import type { LazyInput, MergeMethod } from './types.ts'
+import { f32 } from './vectors.ts'
 
-/** Σ wᵢ θᵢ, rounded once for each model (a fused multiply–add, as in mergekit), two models in one go. */
-function weightedSum({ models }: Ready, weights: readonly number[]): Float32Array {
-  const out = new Float32Array(models[0]!.values.length)
-  for (let m = 0; m < models.length; m += 2) {
-    const x = models[m]!.values
-    const y = models[m + 1]?.values
-    const [v, w] = [f32(weights[m]!), f32(weights[m + 1] ?? 0)]
-    if (y) for (let i = 0; i < out.length; i++) out[i] = f32(out[i]! + v * x[i]!) + w * y[i]!
-    else for (let i = 0; i < out.length; i++) out[i] = out[i]! + v * x[i]!
-  }
-  return out
-}
+const inSingle = arithmeticOf('F32')
 
-/** x / divisor, in place. */
-function divideInPlace(x: Float32Array, divisor: number): Float32Array {
-  if (divisor !== 1) for (let i = 0; i < x.length; i++) x[i] = x[i]! / divisor
-  return x
-}
+/** Σ wᵢ θᵢ in f32, rounded once for each model (a fused multiply–add, as in mergekit, whatever type it computes in). */
+const weightedSum = ({ models }: LazyInput, weights: readonly number[]): Vector =>
+  models.reduce<Vector>((sum, { values }, i) => fused(sum, values, weights[i]!), constant(0))
 
-const weightsOf = ({ models }: Ready): number[] =>
+const divided = (x: Vector, divisor: number): Vector => (divisor === 1 ? x : inSingle.divide(x, divisor))
+
+const weightsOf = ({ models }: LazyInput): number[] =>
   models.map(({ parameters }) => numberOf(parameters, 'weight'))
 
 const linear = define({
@@ -36,15 +26,15 @@ const linear = define({
   perModel: [weight],
   run(input) {
     const weights = weightsOf(input)
-    const out = weightedSum(input, weights)
-    if (!isSet(input.parameters, 'normalize')) return out
+    const sum = weightedSum(input, weights)
+    if (!isSet(input.parameters, 'normalize')) return input.arithmetic.vector(sum)
     const total = weights.reduce((partial, w) => f32(partial + f32(w)), 0)
     if (total === 0)
       fail(
         'TL_BAD_ARGUMENT',
         `linear: ${input.name}: expected weights whose sum is not 0, got ${weights.join(', ')}; set normalize: false`,
       )
-    return divideInPlace(out, total)
+    return input.arithmetic.vector(divided(sum, total))
   },
 })
 
@@ -55,9 +45,9 @@ const passthrough = define({
   reach: 'element',
   maxModels: 1,
   perModel: [{ name: 'scale', type: 'number', default: 1, doc: 'multiplies the values' }],
-  run({ models: [model] }) {
+  run({ models: [model], arithmetic: { multiply } }) {
     const scale = numberOf(model!.parameters, 'scale')
-    return scale === 1 ? model!.values.slice() : scaled(model!.values, scale)
+    return scale === 1 ? model!.values : multiply(model!.values, scale)
   },
 })
 
@@ -67,11 +57,11 @@ const uniformSoup = define({
   source: 'Wortsman et al. 2022, arXiv 2203.05482',
   reach: 'element',
   run(input) {
-    const out = weightedSum(
+    const sum = weightedSum(
       input,
       input.models.map(() => 1),
     )
-    return divideInPlace(out, input.models.length)
+    return input.arithmetic.vector(divided(sum, input.models.length))
   },
 })
 
@@ -89,7 +79,7 @@ const rewardedSoup = define({
         'TL_BAD_ARGUMENT',
         `rewarded_soup: ${input.name}: expected weights that sum to 1, got ${weights.join(' + ')} = ${total}`,
       )
-    return weightedSum(input, weights)
+    return input.arithmetic.vector(weightedSum(input, weights))
   },
 })
 
@@ -110,9 +100,9 @@ const wiseFt = define({
       doc: '0 the base (zero-shot), 1 the fine-tuned model',
     },
   ],
-  run({ base, models: [tuned], parameters }) {
+  run({ base, models: [tuned], parameters, arithmetic: { add, multiply } }) {
     const alpha = numberOf(parameters, 'alpha')
-    return blend(1 - alpha, base!, alpha, tuned!.values)
+    return add(multiply(base!, 1 - alpha), multiply(tuned!.values, alpha))
   },
 })
 

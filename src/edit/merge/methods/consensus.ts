@@ -1,9 +1,10 @@
 /** @file TALL masks and Consensus: which parameters a task needs, and which several tasks need. (arXiv 2405.07813) */
 import { fail } from '../../../base/index.ts'
-import { define, numberOf, type Ready } from './define.ts'
+import { type Arithmetic, above, abs, atLeast, constant, keep, type Vector, where } from '../vector/index.ts'
+import { define, numberOf } from './define.ts'
 import { lambda, weight } from './parameters.ts'
-import type { MergeMethod, ParameterSpec } from './types.ts'
-import { addScaled, difference, f32, scaleInPlace } from './vectors.ts'
+import type { LazyInput, MergeMethod, ParameterSpec } from './types.ts'
+import { f32 } from './vectors.ts'
 
 const source = 'Wang et al. 2024, arXiv 2405.07813'
 const threshold: ParameterSpec = {
@@ -15,22 +16,23 @@ const threshold: ParameterSpec = {
 }
 const optionalWeight: ParameterSpec = { ...weight, default: 1 }
 
-/** The TALL mask of a task: mₜ = |τₜ| > λₜ |τ − τₜ|, 1 where the task needs the parameter; τ is the multi-task vector. */
+/** The TALL mask of a task: mₜ = |τₜ| > λₜ |τ − τₜ|, set where the task needs the parameter; τ is the multi-task vector. */
+const maskOf = ({ subtract, multiply }: Arithmetic, task: Vector, multiTask: Vector, ratio: number): Vector =>
+  above(abs(task), multiply(abs(subtract(multiTask, task)), ratio))
+
+/** The same for vectors in memory: 1 where the task needs the parameter. */
 export function tallMask(task: Float32Array, multiTask: Float32Array, ratio: number): Uint8Array {
   const by = f32(ratio)
-  const mask = new Uint8Array(task.length)
-  for (let i = 0; i < mask.length; i++)
-    mask[i] = Math.abs(task[i]!) > f32(by * Math.abs(f32(multiTask[i]! - task[i]!))) ? 1 : 0
-  return mask
+  return Uint8Array.from(task, (x, i) => (Math.abs(x) > f32(by * Math.abs(f32(multiTask[i]! - x))) ? 1 : 0))
 }
 
 /** τₜ of every model, and τ = Σ wₜ τₜ. */
-function taskVectors({ base, models }: Ready): { tasks: Float32Array[]; multiTask: Float32Array } {
-  const tasks = models.map(({ values }) => difference(values, base!))
-  const multiTask = new Float32Array(base!.length)
-  for (const [i, { parameters }] of models.entries())
-    addScaled(multiTask, tasks[i]!, numberOf(parameters, 'weight'))
-  return { tasks, multiTask }
+function taskVectors({ base, models, arithmetic }: LazyInput): { tasks: Vector[]; multiTask: Vector } {
+  const tasks = models.map(({ values }) => arithmetic.subtract(values, base!))
+  const weighted = models.map(({ parameters }, i) =>
+    arithmetic.multiply(tasks[i]!, arithmetic.number(numberOf(parameters, 'weight'))),
+  )
+  return { tasks, multiTask: arithmetic.total(weighted) }
 }
 
 const consensus = define({
@@ -52,16 +54,13 @@ const consensus = define({
   perModel: [optionalWeight, threshold],
   run(input) {
     const { tasks, multiTask } = taskVectors(input)
-    const votes = new Uint16Array(multiTask.length)
-    for (const [i, task] of tasks.entries()) {
-      const mask = tallMask(task, multiTask, numberOf(input.models[i]!.parameters, 'threshold'))
-      for (let j = 0; j < votes.length; j++) votes[j]! += mask[j]!
-    }
-    const least = numberOf(input.parameters, 'min_tasks')
-    for (let i = 0; i < votes.length; i++) if (votes[i]! < least) multiTask[i] = 0
-    scaleInPlace(multiTask, numberOf(input.parameters, 'lambda'))
-    for (let i = 0; i < votes.length; i++) multiTask[i] = input.base![i]! + multiTask[i]!
-    return multiTask
+    const { arithmetic, models, parameters, base } = input
+    const votes = models.map((model, i) =>
+      keep(1, maskOf(arithmetic, tasks[i]!, multiTask, numberOf(model.parameters, 'threshold'))),
+    )
+    const enough = atLeast(votes.reduce(arithmetic.add, constant(0)), numberOf(parameters, 'min_tasks'))
+    const mixed = arithmetic.multiply(keep(multiTask, enough), numberOf(parameters, 'lambda'))
+    return arithmetic.add(base!, mixed)
   },
 })
 
@@ -81,15 +80,11 @@ const tall = define({
     if (task > input.models.length)
       fail('TL_BAD_ARGUMENT', `tall_mask: task: expected 1 to ${input.models.length}, got ${task}`)
     const { tasks, multiTask } = taskVectors(input)
-    const mask = tallMask(
-      tasks[task - 1]!,
-      multiTask,
-      numberOf(input.models[task - 1]!.parameters, 'threshold'),
-    )
-    scaleInPlace(multiTask, numberOf(input.parameters, 'lambda'))
-    const out = input.base!.slice()
-    for (let i = 0; i < out.length; i++) if (mask[i]) out[i] = out[i]! + multiTask[i]!
-    return out
+    const { arithmetic, base, models, parameters } = input
+    const ratio = numberOf(models[task - 1]!.parameters, 'threshold')
+    const mask = maskOf(arithmetic, tasks[task - 1]!, multiTask, ratio)
+    const mixed = arithmetic.multiply(multiTask, numberOf(parameters, 'lambda'))
+    return where(mask, arithmetic.add(base!, mixed), base!)
   },
 })
 

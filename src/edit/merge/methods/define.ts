@@ -1,18 +1,16 @@
 /** @file Turns the description of a method into a `MergeMethod`: checks the input, fills the defaults. */
 import { didYouMean, fail } from '../../../base/index.ts'
+import { arithmeticOf, openSession, type Source, vectorOf } from '../vector/index.ts'
 import type {
+  Formula,
+  LazyInput,
+  Looked,
   MergeInput,
   MergeMethod,
-  ModelInput,
   ParameterSpec,
   Parameters,
   ParameterValue,
 } from './types.ts'
-
-/** What a method's own function gets: all parameters present and of the right type, all lengths equal. */
-export interface Ready extends MergeInput {
-  readonly models: readonly (ModelInput & { readonly parameters: Parameters })[]
-}
 
 export interface Description {
   readonly name: string
@@ -27,7 +25,8 @@ export interface Description {
   readonly random?: boolean
   readonly reach?: MergeMethod['reach'] | 'element'
   readonly prepare?: MergeMethod['prepare']
-  readonly run: (input: Ready) => Float32Array
+  /** The formula: all parameters are there and of the right type. */
+  readonly run: Formula
 }
 
 /** A parameter known to be a number or a boolean, after `define` has checked it. */
@@ -91,7 +90,7 @@ function wantedModels({ minModels, maxModels, needsBase }: MergeMethod): string 
     : `${minModels} to ${plural(maxModels)}${beside}`
 }
 
-function check(method: MergeMethod, { name, shape, base, models }: MergeInput): void {
+function checkModels(method: MergeMethod, { name, base, models }: LazyInput): void {
   const { length } = models
   if (length < method.minModels || length > method.maxModels)
     fail('TL_BAD_ARGUMENT', `${method.name}: expected ${wantedModels(method)}, got ${length} for ${name}`)
@@ -100,6 +99,9 @@ function check(method: MergeMethod, { name, shape, base, models }: MergeInput): 
       'TL_BAD_ARGUMENT',
       `${method.name}: ${name} has no base values; set base_model to a model that has them`,
     )
+}
+
+function checkLengths(method: MergeMethod, { name, shape, base, models }: MergeInput): number {
   const size = shape.reduce((product, n) => product * n, 1)
   for (const values of [...(base ? [base] : []), ...models.map((model) => model.values)])
     if (values.length !== size)
@@ -107,6 +109,54 @@ function check(method: MergeMethod, { name, shape, base, models }: MergeInput): 
         'TL_SHAPE_MISMATCH',
         `${method.name}: ${name}: expected ${size} values for shape [${shape.join(', ')}], got ${values.length}`,
       )
+  return size
+}
+
+/** Values in memory as a source. */
+const inMemory = (values: Float32Array): Source => ({
+  dtype: 'F32',
+  values: (start, count) => values.subarray(start, start + count),
+})
+
+/** Show values in memory to a first look. */
+export function lookInMemory<T>(
+  base: Float32Array,
+  models: readonly Float32Array[],
+  look: (looked: Looked) => T,
+): T {
+  const session = openSession(base.length)
+  try {
+    return look({
+      session,
+      arithmetic: arithmeticOf('F32'),
+      base: vectorOf(inMemory(base)),
+      models: models.map((values) => vectorOf(inMemory(values))),
+    })
+  } finally {
+    session.close()
+  }
+}
+
+/** Merge values in memory with the machine that merges files. */
+function mergeInMemory(method: MergeMethod, input: MergeInput): Float32Array {
+  const size = checkLengths(method, input)
+  const arithmetic = arithmeticOf(input.arithmetic ?? 'F32')
+  const session = openSession(size, input.block)
+  const vector = (values: Float32Array) => arithmetic.vector(vectorOf(inMemory(values)))
+  const out = new Float32Array(size)
+  try {
+    const merged = method.formula({
+      ...input,
+      base: input.base && vector(input.base),
+      models: input.models.map(({ values, parameters }) => ({ values: vector(values), parameters })),
+      session,
+      arithmetic,
+    })
+    session.visit([merged], ([values], start) => out.set(values!, start))
+  } finally {
+    session.close()
+  }
+  return out
 }
 
 /** A method from its description. */
@@ -124,8 +174,8 @@ export function define(description: Description): MergeMethod {
     random: description.random ?? false,
     prepare: description.prepare,
     reach: typeof reach === 'function' ? reach : () => reach ?? 'tensor',
-    merge(input) {
-      check(method, input)
+    formula(input) {
+      checkModels(method, input)
       const models = input.models.map(({ values, parameters }, i) => ({
         values,
         parameters: resolveParameters(perModel, parameters, `${name}, model ${i + 1}`),
@@ -133,6 +183,7 @@ export function define(description: Description): MergeMethod {
       const base = method.needsBase === false ? undefined : input.base
       return run({ ...input, base, models, parameters: resolveParameters(global, input.parameters, name) })
     },
+    merge: (input) => mergeInMemory(method, input),
   }
   return method
 }

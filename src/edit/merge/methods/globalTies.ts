@@ -2,10 +2,10 @@
  * @file TIES as in the paper: what is trimmed is decided over the whole flat task vector, not tensor by tensor. The
  * threshold is found by counting bits of magnitudes in two passes, 16 bits each, so no pass holds more than one tensor.
  */
-import { define, numberOf } from './define.ts'
+import { abs, atLeast, keep, type Measure } from '../vector/index.ts'
+import { define, lookInMemory, numberOf } from './define.ts'
 import { density, lambda, weight } from './parameters.ts'
-import type { MergeMethod, Parameters, Preparation } from './types.ts'
-import { f32, scaleInPlace } from './vectors.ts'
+import type { Looked, MergeMethod, Parameters, Preparation } from './types.ts'
 import { votedSum } from './vote.ts'
 
 const half = 2 ** 16
@@ -30,17 +30,23 @@ function descend(counts: Float64Array, wanted: number): { bucket: number; left: 
   return { bucket, left }
 }
 
-function count(counts: Counts, base: Float32Array, values: Float32Array, second: boolean): void {
-  const delta = new Float32Array(1)
-  const bits = new Uint32Array(delta.buffer)
-  for (let i = 0; i < values.length; i++) {
-    delta[0] = values[i]! - base[i]!
-    const key = bits[0]! & 0x7fffffff
-    if (!second) counts.high[key >>> 16]!++
-    else if (key >>> 16 === counts.bucket) counts.low[key & 0xffff]!++
-  }
-  if (!second) counts.total += values.length
+/** What a pass asks of every tensor: nothing in the first, the buckets of 16 high bits in the second. */
+interface Question {
+  readonly buckets?: readonly number[]
 }
+
+/** Counts of 16 bits of the magnitudes of every task vector of one tensor. */
+const answer = ({ buckets }: Question, { base, models, session, arithmetic }: Looked): Uint32Array[] =>
+  session.counts(
+    ...models.map(
+      (values, i): Measure => ({
+        kind: 'digits',
+        of: arithmetic.subtract(values, base),
+        order: 'magnitude',
+        ...(buckets ? { upper: buckets[i]! } : {}),
+      }),
+    ),
+  )
 
 const floatOf = (bits: number): number => new Float32Array(Uint32Array.of(bits).buffer)[0]!
 
@@ -60,10 +66,22 @@ export function globalCuts(densities: readonly number[]): Preparation {
     }),
   )
   let second = false
+  const question = (): Question => (second ? { buckets: all.map(({ bucket }) => bucket) } : {})
+  const add = (found: readonly Uint32Array[]): void => {
+    for (const [i, counts] of all.entries()) {
+      const into = second ? counts.low : counts.high
+      for (const [k, n] of found[i]!.entries())
+        if (n > 0) {
+          into[k] = into[k]! + n
+          if (!second) counts.total += n
+        }
+    }
+  }
   return {
-    see: (base, models) => {
-      for (const [i, values] of models.entries()) count(all[i]!, base, values, second)
-    },
+    question,
+    look: (asked, looked) => answer(asked as Question, looked),
+    add,
+    see: (base, models) => add(lookInMemory(base, models, (looked) => answer(question(), looked))),
     endPass() {
       for (const [i, counts] of all.entries()) {
         if (second) counts.cut = floatOf(counts.bucket * half + descend(counts.low, counts.wanted).bucket)
@@ -101,19 +119,16 @@ const tiesGlobal = define({
   ],
   prepare: (_, perModel) =>
     globalCuts(perModel.map((parameters) => (parameters['density'] as number | undefined) ?? 0.2)),
-  run({ base, models, parameters }) {
-    const weights = models.map((model) => f32(numberOf(model.parameters, 'weight')))
+  run({ base, models, parameters, arithmetic }) {
+    const { add, subtract, multiply, number } = arithmetic
+    const weights = models.map((model) => number(numberOf(model.parameters, 'weight')))
     const deltas = models.map(({ values, parameters: own }, m) => {
-      const cut = numberOf(own, 'cut')
-      return values.map((x, i) => {
-        const delta = f32(x - base![i]!)
-        return Math.abs(delta) >= cut ? delta * weights[m]! : 0
-      })
+      const delta = subtract(values, base!)
+      const kept = keep(delta, atLeast(abs(delta), numberOf(own, 'cut')))
+      return multiply(kept, weights[m]!)
     })
-    const mixed = votedSum(deltas, weights, true)
-    scaleInPlace(mixed, numberOf(parameters, 'lambda'))
-    for (let i = 0; i < mixed.length; i++) mixed[i] = base![i]! + mixed[i]!
-    return mixed
+    const mixed = votedSum(arithmetic, deltas, weights, true)
+    return add(base!, multiply(mixed, numberOf(parameters, 'lambda')))
   },
 })
 

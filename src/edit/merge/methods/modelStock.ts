@@ -1,36 +1,41 @@
 /** @file Model Stock: how far to go from the base to the average, from the angle between task vectors. */
+import type { Measure, Operand } from '../vector/index.ts'
 import { define, isSet } from './define.ts'
-import type { MergeMethod } from './types.ts'
-import { clamp, difference, f32 } from './vectors.ts'
+import { overRows } from './rows.ts'
+import type { LazyInput, MergeMethod } from './types.ts'
+import { clamp, f32, squares, sumOf } from './vectors.ts'
 
-/** cos θ between a and b in the range [from, to). */
-function cosine(a: Float32Array, b: Float32Array, from: number, to: number): number {
-  let [aa, bb, ab] = [0, 0, 0]
-  for (let i = from; i < to; i++) {
-    aa += a[i]! * a[i]!
-    bb += b[i]! * b[i]!
-    ab += f32(a[i]! * b[i]!)
-  }
-  const norms = f32(f32(Math.sqrt(aa)) * f32(Math.sqrt(bb)))
-  return clamp(f32(f32(ab) / Math.max(norms, f32(1e-6))), -1, 1)
-}
+const pairsOf = <T>(list: readonly T[]): [T, T][] =>
+  list.flatMap((a, i) => list.slice(i + 1).map((b): [T, T] => [a, b]))
 
-/** Mean cosine over all pairs. */
-function meanCosine(deltas: readonly Float32Array[], from: number, to: number): number {
-  let total = 0
-  let pairs = 0
-  for (const [i, a] of deltas.entries())
-    for (const b of deltas.slice(i + 1)) {
-      total += cosine(a, b, from, to)
-      pairs++
-    }
-  return f32(f32(total) / pairs)
+/** Mean cosine over all pairs of task vectors, for every row. */
+function meanCosines({ models, base, session, arithmetic }: LazyInput, row: number): Float32Array {
+  const { number, subtract, multiply } = arithmetic
+  const deltas = models.map(({ values }) => subtract(values, base!))
+  const measures: Measure[] = [
+    ...deltas.map(squares),
+    ...pairsOf(deltas).map(([a, b]) => sumOf(multiply(a, b))),
+  ]
+  const sums =
+    row === session.length
+      ? session.measure(...measures).map((total) => Float64Array.of(total))
+      : session.measureRows(row, ...measures)
+  const norms = sums.slice(0, deltas.length)
+  const dots = sums.slice(deltas.length)
+  const pairs = pairsOf(norms)
+  return Float32Array.from(dots[0]!, (_, r) => {
+    const cosines = pairs.map(([aa, bb], p) => {
+      const product = number(number(f32(Math.sqrt(aa[r]!))) * number(f32(Math.sqrt(bb[r]!))))
+      return clamp(number(number(f32(dots[p]![r]!)) / Math.max(product, number(1e-6))), -1, 1)
+    })
+    return number(f32(cosines.reduce((total, x) => total + x, 0)) / pairs.length)
+  })
 }
 
 /** t = N cos θ / (1 + (N − 1) cos θ); 0, the base, where that has no finite value. (Jang et al. 2024, eq. 5) */
-export function stockRatio(cos: number, count: number): number {
-  const denominator = f32(1 + f32((count - 1) * cos))
-  return Math.abs(denominator) < 1e-6 ? 0 : f32(f32(count * cos) / denominator)
+export function stockRatio(cos: number, count: number, number: (x: number) => number = f32): number {
+  const denominator = number(1 + number((count - 1) * cos))
+  return Math.abs(denominator) < 1e-6 ? 0 : number(number(count * cos) / denominator)
 }
 
 const modelStock = define({
@@ -48,21 +53,20 @@ const modelStock = define({
       doc: 'an angle for each row instead of one for the tensor',
     },
   ],
-  run({ base, models, parameters, shape }) {
-    const n = base!.length
+  run(input) {
+    const { base, models, parameters, shape, session, arithmetic } = input
+    const { add, multiply, divide, number } = arithmetic
+    const n = session.length
+    if (n === 0) return base!
     const row = isSet(parameters, 'filter_wise') ? (shape.at(-1) ?? 1) : n
-    const deltas = models.map(({ values }) => difference(values, base!))
-    const out = new Float32Array(n)
-    for (let from = 0; from < n; from += row) {
-      const t = stockRatio(meanCosine(deltas, from, from + row), models.length)
-      const rest = f32(1 - t)
-      for (let i = from; i < from + row; i++) {
-        let total = 0
-        for (const { values } of models) total = f32(total + values[i]!)
-        out[i] = f32(t * f32(total / models.length)) + f32(rest * base![i]!)
-      }
-    }
-    return out
+    if (row < n) session.align(row)
+    const ratios = meanCosines(input, row).map((cos) => stockRatio(cos, models.length, number))
+    const spread = (values: Float32Array): Operand => (row < n ? overRows(values, row) : values[0]!)
+    const sum = models.map(({ values }) => values).reduce((total, x) => add(total, x))
+    return add(
+      multiply(divide(sum, models.length), spread(ratios)),
+      multiply(base!, spread(ratios.map((t) => number(1 - t)))),
+    )
   },
 })
 

@@ -1,7 +1,23 @@
 /** @file Reinforced Agent Merging: what one model alone changed is kept whole, what several changed is averaged. */
-import { define, numberOf, type Ready } from './define.ts'
-import type { MergeMethod, ParameterSpec } from './types.ts'
-import { clamp, difference, f32 } from './vectors.ts'
+import {
+  type Arithmetic,
+  abs,
+  and,
+  arithmeticOf,
+  atMost,
+  constant,
+  equal,
+  keep,
+  max,
+  not,
+  type Vector,
+  where,
+} from '../vector/index.ts'
+import { define, numberOf } from './define.ts'
+import type { LazyInput, MergeMethod, ParameterSpec } from './types.ts'
+import { clamp, countOf, f32 } from './vectors.ts'
+
+const single = arithmeticOf('F32')
 
 const source = 'arXiv 2601.13572'
 const epsilon: ParameterSpec = {
@@ -13,34 +29,27 @@ const epsilon: ParameterSpec = {
 }
 
 /** The task vectors with small changes cleared, and by how many models each element was changed. */
-function changes({ base, models, parameters }: Ready): { deltas: Float32Array[]; counts: Uint16Array } {
-  const least = f32(numberOf(parameters, 'epsilon'))
-  const counts = new Uint16Array(base!.length)
-  const deltas = models.map(({ values }) => difference(values, base!))
-  for (const delta of deltas)
-    for (let i = 0; i < delta.length; i++)
-      if (Math.abs(delta[i]!) > least) counts[i]!++
-      else delta[i] = 0
-  return { deltas, counts }
+function changes({ base, models, parameters, arithmetic }: LazyInput): { deltas: Vector[]; counts: Vector } {
+  const least = arithmetic.number(numberOf(parameters, 'epsilon'))
+  const deltas = models.map(({ values }) => arithmetic.subtract(values, base!))
+  const changed = deltas.map((delta) => not(atMost(abs(delta), least)))
+  return {
+    deltas: deltas.map((delta, i) => keep(delta, changed[i]!)),
+    counts: changed.map((mask) => keep(1, mask)).reduce(single.add, constant(0)),
+  }
 }
 
 /** θ₀ + Σ: unique changes times the model's factor, shared ones divided by the number of models that share them. */
 function reinforce(
-  base: Float32Array,
+  { add, multiply, total }: Arithmetic,
+  divide: Arithmetic['divide'],
+  base: Vector,
   { deltas, counts }: ReturnType<typeof changes>,
   factors: readonly number[],
-): Float32Array {
-  const out = new Float32Array(base.length)
-  for (let i = 0; i < out.length; i++) {
-    const count = counts[i]!
-    let total = 0
-    for (let m = 0; m < deltas.length; m++) {
-      const x = deltas[m]![i]!
-      total = f32(total + f32(count === 1 ? x * factors[m]! : x / Math.max(count, 1)))
-    }
-    out[i] = base[i]! + total
-  }
-  return out
+): Vector {
+  const unique = equal(counts, 1)
+  const sharers = max(counts, 1)
+  return add(base, total(deltas.map((x, m) => where(unique, multiply(x, factors[m]!), divide(x, sharers)))))
 }
 
 const ram = define({
@@ -53,6 +62,8 @@ const ram = define({
   global: [epsilon],
   run: (input) =>
     reinforce(
+      input.arithmetic,
+      input.arithmetic.divide,
       input.base!,
       changes(input),
       input.models.map(() => 1),
@@ -80,18 +91,19 @@ const ramPlus = define({
     const found = changes(input)
     const [r, alpha] = [numberOf(input.parameters, 'r'), numberOf(input.parameters, 'alpha')]
     const least = f32(numberOf(input.parameters, 'epsilon'))
-    const factors = found.deltas.map((delta) => {
-      let [shared, unique] = [0, 0]
-      for (let i = 0; i < delta.length; i++)
-        if (delta[i] !== 0) {
-          if (found.counts[i] === 1) unique++
-          else shared++
-        }
+    const changed = found.deltas.map((delta) => not(equal(delta, 0)))
+    const alone = equal(found.counts, 1)
+    const counts = input.session.measure(
+      ...changed.flatMap((mask) => [countOf(and(mask, not(alone))), countOf(and(mask, alone))]),
+    )
+    const factors = changed.map((_, m) => {
+      const [shared, unique] = [counts[2 * m]!, counts[2 * m + 1]!]
       // ε is also the least divisor, as in mergekit: without unique changes ρ is its largest value
       const ratio = shared === 0 ? 0 : f32(shared / Math.max(unique, least))
       return f32(1 + f32(f32(r) * f32(clamp(ratio, 0, alpha))))
     })
-    return reinforce(input.base!, found, factors)
+    // the factors are f32 in mergekit, and what they touch becomes f32
+    return input.arithmetic.vector(reinforce(single, input.arithmetic.divide, input.base!, found, factors))
   },
 })
 

@@ -1,40 +1,40 @@
 /** @file SCE: select elements that vary most between models, calculate a weight for each model, erase minority signs. */
+import {
+  arithmeticOf,
+  before,
+  equal,
+  keep,
+  largestMasks,
+  max,
+  not,
+  sameSign,
+  type Vector,
+  variance,
+} from '../vector/index.ts'
 import { define, numberOf } from './define.ts'
 import { inert } from './parameters.ts'
-import { keepLargest } from './select.ts'
-import type { MergeMethod } from './types.ts'
-import { difference, f32 } from './vectors.ts'
+import type { LazyInput, MergeMethod } from './types.ts'
+import { countOf, f32, sumOf } from './vectors.ts'
 
-/** Variance over models of every element. */
-function variances(deltas: readonly Float32Array[]): Float32Array {
-  const n = deltas.length
-  return deltas[0]!.map((_, i) => {
-    let mean = 0
-    for (const delta of deltas) mean += delta[i]! / n
-    let total = 0
-    for (const delta of deltas) total += (delta[i]! - mean) ** 2
-    return total / n
-  })
-}
+const inSingle = arithmeticOf('F32')
 
-/** Clears all but the share of elements with the largest variance (of those that vary at all), in place. */
-function select(deltas: readonly Float32Array[], share: number): void {
-  const spread = variances(deltas)
-  let varying = 0
-  for (const x of spread) if (x !== 0) varying++
-  const chosen = keepLargest(spread, Math.trunc(f32(varying * f32(share))))
-  for (const delta of deltas) for (let i = 0; i < delta.length; i++) if (chosen[i] === 0) delta[i] = 0
+/** The task vectors without all but the share of elements with the largest variance (of those that vary at all). */
+function select({ session, arithmetic }: LazyInput, deltas: readonly Vector[], share: number): Vector[] {
+  const spread = arithmetic.vector(variance(deltas))
+  const [varying] = session.measure(countOf(not(equal(spread, 0))))
+  const count = Math.trunc(f32(varying! * f32(share)))
+  const [mask] = largestMasks(session, [{ of: spread, count }])
+  const kept = mask ?? before(count > 0 ? session.length : 0)
+  return deltas.map((delta) => keep(delta, kept))
 }
 
 /** The mean square of each δ, divided by their sum; equal when that is below 1e-6. */
-function modelWeights(deltas: readonly Float32Array[]): number[] {
-  const squares = deltas.map((delta) => {
-    let total = 0
-    for (const x of delta) total += f32(x * x)
-    return f32(f32(total) / delta.length)
-  })
-  const total = f32(squares.reduce((partial, x) => partial + x, 0))
-  return squares.map((x) => f32(total < 1e-6 ? 1 / squares.length : x / total))
+function modelWeights({ session, arithmetic }: LazyInput, deltas: readonly Vector[]): number[] {
+  const { multiply, number } = arithmetic
+  const sums = session.measure(...deltas.map((delta) => sumOf(multiply(delta, delta))))
+  const squares = sums.map((total) => number(f32(total) / session.length))
+  const total = number(squares.reduce((partial, x) => partial + x, 0))
+  return squares.map((x) => number(total < 1e-6 ? 1 / squares.length : x / total))
 }
 
 const sce = define({
@@ -57,27 +57,20 @@ const sce = define({
       'it saves memory in mergekit and changes no value',
     ),
   ],
-  run({ base, models, parameters }) {
-    const out = base!.slice()
-    if (!models.length || !out.length) return out
-    const deltas = models.map(({ values }) => difference(values, base!))
+  run(input) {
+    const { base, models, parameters, arithmetic, session } = input
+    const { add, subtract, multiply, divide, number } = arithmetic
+    if (!models.length || session.length === 0) return base!
     const share = numberOf(parameters, 'select_topk')
-    if (share < 1) select(deltas, share)
-    const weights = modelWeights(deltas)
-    for (let i = 0; i < out.length; i++) {
-      let total = 0
-      for (const delta of deltas) total = f32(total + delta[i]!)
-      const positive = total >= 0
-      let [mixed, divisor] = [0, 0]
-      for (const [m, delta] of deltas.entries()) {
-        const x = delta[i]!
-        if (positive ? x <= 0 : x >= 0) continue
-        mixed = f32(mixed + f32(x * weights[m]!))
-        divisor = f32(divisor + weights[m]!)
-      }
-      out[i] = base![i]! + f32(mixed / Math.max(divisor, f32(1e-6)))
-    }
-    return out
+    const all = models.map(({ values }) => subtract(values, base!))
+    const deltas = share < 1 ? select(input, all, share) : all
+    const weights = modelWeights(input, deltas)
+    const elected = inSingle.total(deltas)
+    const agrees = deltas.map((delta) => sameSign(delta, elected))
+    const weighted = deltas.map((delta, m) => multiply(delta, weights[m]!))
+    const mixed = arithmetic.total(weighted.map((x, m) => inSingle.multiply(x, keep(1, agrees[m]!))))
+    const divisor = arithmetic.total(agrees.map((mask, m) => keep(weights[m]!, mask)))
+    return add(base!, divide(mixed, max(divisor, number(1e-6))))
   },
 })
 

@@ -1,84 +1,136 @@
 /**
- * @file Ways to thin out a task vector δ: by magnitude (TIES, arXiv 2306.01708), without outliers (Model Breadcrumbs,
- * 2312.06795), at random (DARE, 2311.03099), at random by rank (DELLA, 2406.11617). Each gives a new vector.
+ * @file Ways to thin out task vectors δ: by magnitude (TIES, arXiv 2306.01708), without outliers (Model Breadcrumbs,
+ * 2312.06795), at random (DARE, 2311.03099), at random by rank (DELLA, 2406.11617). Each gives the mask of what stays.
  */
 import { fail } from '../../../base/index.ts'
 import { type Key, random } from '../../../tensor/index.ts'
-import { keepLargest, keepRanks } from './select.ts'
-import { f32, l1, scaleInPlace } from './vectors.ts'
+import { abs, before, largestMasks, rankMasks, type Session, type Vector, vectorOf } from '../vector/index.ts'
+import { f32 } from './vectors.ts'
 
 /** Elements drawn from one key, so that the randomness of a large tensor needs little memory. */
 const block = 2 ** 16
 
-/** Below this L1 norm nothing is rescaled. */
-const smallestNorm = 1e-7
+const nothing = before(0)
 
-/** Scales what is left of δ so that its L1 norm is that of the whole δ, in place. */
-export function matchL1(kept: Float32Array, whole: Float32Array): Float32Array {
-  const [before, after] = [l1(whole), l1(kept)]
-  if (before >= smallestNorm && after >= smallestNorm) scaleInPlace(kept, before / after)
-  return kept
-}
-
-/** The ⌊density · n⌋ largest magnitudes, at least one unless density is 0. */
-export function byMagnitude(delta: Float32Array, density: number): Float32Array {
-  if (density <= 0) return new Float32Array(delta.length)
-  return keepLargest(delta, Math.max(1, Math.trunc(density * delta.length)))
+/** The ⌊density · n⌋ largest magnitudes of each, at least one unless density is 0. */
+export function byMagnitude(
+  session: Session,
+  deltas: readonly { readonly delta: Vector; readonly density: number }[],
+): Vector[] {
+  const wanted = deltas.map(({ delta, density }) => ({
+    of: delta,
+    count: density <= 0 ? 0 : Math.max(1, Math.trunc(density * session.length)),
+  }))
+  const masks = largestMasks(session, wanted)
+  return masks.map((mask, i) => mask ?? (wanted[i]!.count > 0 ? before(session.length) : nothing))
 }
 
 /**
  * Drops the ⌊γn⌋ largest magnitudes, then the smallest until ⌊density · n⌋ are left; where that is too few to drop, fewer
  * of the largest go.
  */
-export function withoutOutliers(delta: Float32Array, density: number, gamma: number): Float32Array {
-  const n = delta.length
-  const left = Math.trunc(density * n)
-  const smallest = Math.max(0, n - left - Math.trunc(gamma * n))
-  return keepRanks(delta, smallest, smallest + left)
+export function withoutOutliers(
+  session: Session,
+  deltas: readonly { readonly delta: Vector; readonly density: number; readonly gamma: number }[],
+): Vector[] {
+  const n = session.length
+  const wanted = deltas.map(({ delta, density, gamma }) => {
+    const left = Math.trunc(density * n)
+    const from = Math.max(0, n - left - Math.trunc(gamma * n))
+    return { of: delta, from, to: from + left }
+  })
+  const open = wanted.filter(({ from, to }) => to > from)
+  const masks = rankMasks(session, open)
+  return wanted.map((one) => masks[open.indexOf(one)] ?? nothing)
+}
+
+/** A word of randomness for the elements of one key, as bytes; the last one is kept for a caller that goes on in it. */
+function makeBytes(key: Key, length: number): (index: number) => Uint8Array {
+  let last = -1
+  let bytes: Uint8Array = new Uint8Array(0)
+  return (index) => {
+    if (index !== last) {
+      const size = Math.min(block, length - index * block)
+      bytes = new Uint8Array(random.sampleBits(random.foldIn(key, index), Math.ceil(size / 4)).buffer)
+      last = index
+    }
+    return bytes
+  }
 }
 
 /**
- * Each element with its probability, a number for all or one for each. A byte of randomness decides 255 times of 256; only
- * where it equals the first byte of the probability are more bits drawn, so the probabilities are exact to 2⁻³¹.
+ * Bytes that are 1 for the elements that stay, each with its probability (`chances`: one for all, or one for each from
+ * `start` on). A byte of randomness decides 255 times of 256; only where it equals the first byte of the probability are
+ * more bits drawn, so the probabilities are exact to 2⁻³¹.
  */
-function keepAtRandom(delta: Float32Array, chances: number | Float32Array, key: Key): Float32Array {
-  const out = new Float32Array(delta.length)
-  for (let start = 0; start < out.length; start += block) {
-    const size = Math.min(block, out.length - start)
-    const words = random.sampleBits(random.foldIn(key, start / block), Math.ceil(size / 4))
-    const bytes = new Uint8Array(words.buffer)
-    const closer = random.foldIn(key, 2 ** 31 + start / block)
-    for (let i = 0; i < size; i++) {
-      const chance = (typeof chances === 'number' ? chances : chances[start + i]!) * 256
-      const byte = bytes[i]!
-      const rest = chance - byte
-      if (rest >= 1 || (rest > 0 && random.sampleUniform(random.foldIn(closer, i), 1)[0]! < rest))
-        out[start + i] = delta[start + i]!
+function drawKept(
+  key: Key,
+  length: number,
+): (start: number, chances: number | Float32Array, count: number) => Uint8Array {
+  const bytesOf = makeBytes(key, length)
+  return (start, chances, count) => {
+    const kept = new Uint8Array(count)
+    for (let at = start; at < start + count; ) {
+      const index = Math.floor(at / block)
+      const end = Math.min((index + 1) * block, start + count)
+      const bytes = bytesOf(index)
+      const closer = random.foldIn(key, 2 ** 31 + index)
+      for (; at < end; at++) {
+        const chance = (typeof chances === 'number' ? chances : chances[at - start]!) * 256
+        const i = at - index * block
+        const rest = chance - bytes[i]!
+        if (rest >= 1 || (rest > 0 && random.sampleUniform(random.foldIn(closer, i), 1)[0]! < rest))
+          kept[at - start] = 1
+      }
     }
+    return kept
   }
-  return out
 }
 
 /** Each element with probability `density`, independently. */
-export const atRandom = (delta: Float32Array, density: number, key: Key): Float32Array =>
-  keepAtRandom(delta, density, key)
+export function atRandom(session: Session, density: number, key: Key): Vector {
+  const draw = drawKept(key, session.length)
+  return vectorOf({ dtype: 'U8', values: (start, count) => draw(start, density, count) })
+}
 
-/** Ranks 0 … n − 1 of magnitudes; of equal ones the first has the lower rank. */
+/** Ranks 0 … n − 1 of magnitudes; of equal ones the first has the lower rank. Sorted by digits of their bits. */
 function ranksOf(magnitudes: Float32Array): Uint32Array {
   const n = magnitudes.length
-  const ranks = new Uint32Array(n)
-  if (n <= 2 ** 22) {
-    // bits (31) and index (22) packed into one double: a native sort instead of one with a callback
-    const bits = new Uint32Array(magnitudes.buffer, magnitudes.byteOffset, n)
-    const packed = Float64Array.from(bits, (b, i) => b * 2 ** 22 + i).sort()
-    for (let rank = 0; rank < n; rank++) ranks[packed[rank]! % 2 ** 22] = rank
-    return ranks
+  const bits = new Uint32Array(magnitudes.buffer, magnitudes.byteOffset, n)
+  const counts = digits.map(({ width }) => new Uint32Array(2 ** width))
+  for (let i = 0; i < n; i++) {
+    const b = bits[i]!
+    counts[0]![b & 0x7ff]!++
+    counts[1]![(b >>> 11) & 0x3ff]!++
+    counts[2]![b >>> 21]!++
   }
-  const order = Uint32Array.from({ length: n }, (_, i) => i)
-  order.sort((a, b) => magnitudes[a]! - magnitudes[b]! || a - b)
-  for (let rank = 0; rank < n; rank++) ranks[order[rank]!] = rank
-  return ranks
+  let order = Uint32Array.from({ length: n }, (_, i) => i)
+  let next = new Uint32Array(n)
+  for (const [d, { shift, width }] of digits.entries()) {
+    const places = counts[d]!
+    let total = 0
+    for (let i = 0; i < places.length; i++) {
+      const here = places[i]!
+      places[i] = total
+      total += here
+    }
+    const mask = 2 ** width - 1
+    for (let i = 0; i < n; i++) {
+      const element = order[i]!
+      next[places[(bits[element]! >>> shift) & mask]!++] = element
+    }
+    const kept = order
+    order = next
+    next = kept
+  }
+  for (let rank = 0; rank < n; rank++) next[order[rank]!] = rank
+  return next
 }
+const digits = [
+  { shift: 0, width: 11 },
+  { shift: 11, width: 10 },
+  { shift: 21, width: 11 },
+] as const
 
 /**
  * The probability of each element to stay: from density − ε for the smallest magnitude of its row (axis 1; a vector is
@@ -109,15 +161,43 @@ export function rankProbabilities(
 
 /** Each element at random, the likelier the larger its magnitude is in its row. */
 export function byRankAtRandom(
-  delta: Float32Array,
-  shape: readonly number[],
-  { density, epsilon, key }: { readonly density: number; readonly epsilon: number; readonly key: Key },
-): Float32Array {
-  if (density <= 0) return new Float32Array(delta.length)
+  session: Session,
+  delta: Vector,
+  {
+    shape,
+    density,
+    epsilon,
+    key,
+  }: {
+    readonly shape: readonly number[]
+    readonly density: number
+    readonly epsilon: number
+    readonly key: Key
+  },
+): Vector {
+  if (density <= 0) return nothing
   if (density + epsilon >= 1 || density - epsilon <= 0)
     fail(
       'TL_BAD_ARGUMENT',
       `della: density ± epsilon: expected both within (0, 1), got ${density} ± ${epsilon}; lower epsilon`,
     )
-  return keepAtRandom(delta, rankProbabilities(delta, shape, density, epsilon), key)
+  const draw = drawKept(key, session.length)
+  const run = shape.length < 2 ? session.length : shape.slice(1).reduce((product, n) => product * n, 1)
+  session.align(run)
+  return vectorOf({
+    dtype: 'U8',
+    values(start, count) {
+      let kept: Uint8Array = new Uint8Array(0)
+      const rows = shape.length < 2 ? [count] : [count / run, ...shape.slice(1)]
+      session.visit(
+        [abs(delta)],
+        ([magnitudes]) => {
+          kept = draw(start, rankProbabilities(magnitudes!, rows, density, epsilon), count)
+        },
+        start,
+        count,
+      )
+      return kept
+    },
+  })
 }

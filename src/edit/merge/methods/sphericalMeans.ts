@@ -1,42 +1,46 @@
 /** @file Means of several models on a sphere: multislerp (one step in a tangent space) and the Karcher mean (iterated). */
 import { fail } from '../../../base/index.ts'
+import { arithmeticOf, blend, type Measure, type Vector } from '../vector/index.ts'
 import { define, isSet, numberOf } from './define.ts'
 import { weight } from './parameters.ts'
-import type { MergeMethod } from './types.ts'
-import { addScaled, blend, clamp, difference, divided, dot, f32, norm, scaled, sum } from './vectors.ts'
+import type { LazyInput, MergeMethod } from './types.ts'
+import { clamp, f32, norms, sumOf, zeros } from './vectors.ts'
 
 /** Guards norms against 0 in multislerp. */
 const epsilon = 1e-8
 
 /** Barycentric interpolation of vectors on the sphere: project at the mean direction, average, come back by exp. */
 function barycentre(
-  vectors: readonly Float32Array[],
+  { session, arithmetic, name }: LazyInput,
+  vectors: readonly Vector[],
   weights: readonly number[],
-  name: string,
   eps: number,
-): Float32Array {
-  const norms = vectors.map(norm)
-  const units = vectors.map((x, i) => divided(x, f32(norms[i]! + f32(eps))))
-  const direction = new Float32Array(vectors[0]!.length)
-  for (const [i, unit] of units.entries()) addScaled(direction, unit, weights[i]!)
-  const length = norm(direction)
-  if (length < eps) {
-    if (vectors.length === 2) return blend(weights[0]!, vectors[0]!, weights[1]!, vectors[1]!)
+): Vector {
+  const { add, subtract, multiply, divide, total, number } = arithmetic
+  const lengths = norms(session, arithmetic, ...vectors)
+  const units = vectors.map((x, i) => divide(x, number(lengths[i]! + f32(eps))))
+  const direction = total(units.map((unit, i) => multiply(unit, weights[i]!)))
+  const [length] = norms(session, arithmetic, direction)
+  if (length! < eps) {
+    if (vectors.length === 2)
+      return add(multiply(vectors[0]!, weights[0]!), multiply(vectors[1]!, weights[1]!))
     fail(
       'TL_BAD_ARGUMENT',
       `multislerp: ${name}: the weighted directions cancel, so there is no mean direction; change the weights`,
     )
   }
-  const mean = divided(direction, length)
-  const tangent = new Float32Array(mean.length)
-  for (const [i, unit] of units.entries()) {
-    const along = scaled(mean, dot(unit, mean))
-    addScaled(tangent, difference(unit, along), weights[i]!)
-  }
-  const angle = f32(norm(tangent) + f32(eps))
-  const onSphere = blend(Math.cos(angle), mean, f32(f32(Math.sin(angle)) / angle), tangent)
-  const radius = norms.reduce((total, n, i) => f32(total + f32(n * weights[i]!)), 0)
-  return scaled(onSphere, radius)
+  const mean = divide(direction, length!)
+  const dots = session.measure(...units.map((unit) => sumOf(multiply(unit, mean)))).map((x) => number(f32(x)))
+  const tangent = total(
+    units.map((unit, i) => multiply(subtract(unit, multiply(mean, dots[i]!)), weights[i]!)),
+  )
+  const [tilt] = norms(session, arithmetic, tangent)
+  const angle = number(tilt! + f32(eps))
+  const onSphere = add(
+    multiply(mean, number(Math.cos(angle))),
+    multiply(tangent, number(number(Math.sin(angle)) / angle)),
+  )
+  return multiply(onSphere, number(lengths.reduce((sum, n, i) => f32(sum + number(n * weights[i]!)), 0)))
 }
 
 const multislerp = define({
@@ -49,56 +53,98 @@ const multislerp = define({
     { name: 'eps', type: 'number', default: epsilon, min: 0, doc: 'guards norms against 0' },
   ],
   perModel: [weight],
-  run({ base, models, parameters, name }) {
-    if (models.length === 1) return models[0]!.values.slice()
-    const vectors = models.map(({ values }) => (base ? difference(values, base) : values))
-    let weights = models.map((model) => f32(numberOf(model.parameters, 'weight')))
+  run(input) {
+    const { base, models, parameters, name, arithmetic } = input
+    const { number } = arithmetic
+    if (models.length === 1) return models[0]!.values
+    const vectors = models.map(({ values }) => (base ? arithmetic.subtract(values, base) : values))
+    let weights = models.map((model) => number(numberOf(model.parameters, 'weight')))
     if (isSet(parameters, 'normalize_weights')) {
-      const total = weights.reduce((partial, w) => f32(partial + w), 0)
+      const total = number(weights.reduce((partial, w) => f32(partial + w), 0))
       if (total === 0)
         fail(
           'TL_BAD_ARGUMENT',
           `multislerp: ${name}: expected weights whose sum is not 0; set normalize_weights: false`,
         )
-      weights = weights.map((w) => f32(w / total))
+      weights = weights.map((w) => number(w / total))
     }
-    const merged = barycentre(vectors, weights, name, numberOf(parameters, 'eps'))
-    return base ? sum(merged, base) : merged
+    const merged = barycentre(input, vectors, weights, numberOf(parameters, 'eps'))
+    return base ? arithmetic.add(merged, base) : merged
   },
 })
 
-/** One step of the iteration: the mean of the logarithms of the unit vectors at `mean`, in the tangent space there. */
-function meanLogarithm(
-  mean: Float32Array,
-  units: readonly Float32Array[],
-  share: number,
+/** The quadratic form of a symmetric matrix. */
+const form = (matrix: readonly (readonly number[])[], x: readonly number[]): number =>
+  x.reduce((sum, a, i) => sum + a * x.reduce((inner, b, j) => inner + matrix[i]![j]! * b, 0), 0)
+
+/**
+ * Coefficients of the unit vector that minimizes the sum of squared angles to unit vectors, from their inner products: the
+ * iterates are combinations of the inputs, so no tensor is needed to find them.
+ */
+export function karcherCoefficients(
+  products: readonly (readonly number[])[],
+  maxIterations: number,
   tol: number,
-): Float32Array {
-  const tangent = new Float32Array(mean.length)
-  for (const unit of units) {
-    const cosine = clamp(dot(mean, unit), -1, 1)
-    const theta = f32(Math.acos(cosine))
-    if (theta < tol) continue
-    const factor = f32(f32(theta / f32(Math.sin(theta))) * f32(share))
-    addScaled(tangent, difference(unit, scaled(mean, cosine)), factor)
+): number[] {
+  const share = 1 / products.length
+  const length = (x: readonly number[]): number => Math.sqrt(Math.max(0, form(products, x)))
+  const start = products.map(() => share)
+  const first = length(start)
+  let mean = first < tol ? products.map((_, i) => (i === 0 ? 1 : 0)) : start.map((c) => c / first)
+  for (let step = 0; step < maxIterations; step++) {
+    const tangent = products.map(() => 0)
+    for (const [i, row] of products.entries()) {
+      const cosine = clamp(
+        row.reduce((sum, g, j) => sum + g * mean[j]!, 0),
+        -1,
+        1,
+      )
+      const theta = Math.acos(cosine)
+      if (theta < tol) continue
+      const factor = (theta / Math.sin(theta)) * share
+      for (const [j, c] of mean.entries()) tangent[j] = tangent[j]! - factor * cosine * c
+      tangent[i] = tangent[i]! + factor
+    }
+    const angle = length(tangent)
+    if (angle < tol) break
+    mean = mean.map((c, i) => Math.cos(angle) * c + (Math.sin(angle) / angle) * tangent[i]!)
+    const drift = length(mean)
+    if (drift > tol) mean = mean.map((c) => c / drift)
   }
-  return tangent
+  return mean
 }
 
-/** The unit vector that minimizes the sum of squared angles to the given ones. */
-function karcherDirection(units: readonly Float32Array[], maxIterations: number, tol: number): Float32Array {
+/** The same with vectors that are rounded at every step, as a program in a narrow type does. */
+function karcherDirection(
+  { session, arithmetic }: LazyInput,
+  units: readonly Vector[],
+  maxIterations: number,
+  tol: number,
+): Vector {
+  const { add, subtract, multiply, divide, number } = arithmetic
+  const wide = arithmeticOf('F32')
   const share = 1 / units.length
-  const start = new Float32Array(units[0]!.length)
-  for (const unit of units) addScaled(start, unit, share)
-  const length = norm(start)
-  let mean = length < tol ? units[0]!.slice() : divided(start, length)
+  const start = units.map((unit) => multiply(unit, share)).reduce((sum, x) => add(sum, x))
+  const [length] = norms(session, wide, start)
+  let mean = length! < tol ? units[0]! : divide(start, length!)
   for (let step = 0; step < maxIterations; step++) {
-    const tangent = meanLogarithm(mean, units, share, tol)
-    const angle = norm(tangent)
-    if (angle < tol) break
-    mean = blend(Math.cos(angle), mean, Math.sin(angle), divided(tangent, angle))
-    const drift = norm(mean)
-    if (drift > tol) mean = divided(mean, drift)
+    const dots = session.measure(...units.map((unit): Measure => ({ kind: 'product', of: mean, and: unit })))
+    let tangent: Vector | undefined
+    for (const [i, unit] of units.entries()) {
+      const cosine = clamp(number(f32(dots[i]!)), -1, 1)
+      const theta = number(Math.acos(cosine))
+      if (theta < tol) continue
+      const factor = number(number(theta / number(Math.sin(theta))) * share)
+      const part = multiply(subtract(unit, multiply(mean, cosine)), factor)
+      tangent = tangent ? add(tangent, part) : part
+    }
+    if (!tangent) break
+    const [angle] = norms(session, wide, tangent)
+    if (angle! < tol) break
+    const along = multiply(divide(tangent, angle!), number(Math.sin(angle!)))
+    mean = add(multiply(mean, number(Math.cos(angle!))), along)
+    const [drift] = norms(session, wide, mean)
+    if (drift! > tol) mean = divide(mean, drift!)
   }
   return mean
 }
@@ -117,18 +163,37 @@ const karcher = define({
       doc: 'stop when a step is shorter; vectors shorter count as 0',
     },
   ],
-  run({ models, parameters }) {
-    if (models.length === 1) return models[0]!.values.slice()
+  run(input) {
+    const { models, parameters, session, arithmetic } = input
+    const { values: first } = models[0]!
+    if (models.length === 1) return first
     const tol = numberOf(parameters, 'tol')
-    const norms = models.map(({ values }) => norm(values))
-    const units = models.flatMap(({ values }, i) => (norms[i]! > tol ? [divided(values, norms[i]!)] : []))
-    if (!units.length) return new Float32Array(models[0]!.values.length)
-    const mean = karcherDirection(units, numberOf(parameters, 'max_iter'), tol)
-    const share = f32(1 / models.length)
-    return scaled(
-      mean,
-      norms.reduce((total, n) => f32(total + f32(n * share)), 0),
+    const most = numberOf(parameters, 'max_iter')
+    const vectors = models.map(({ values }) => values)
+    const pairs = vectors.flatMap((of, i) =>
+      vectors.slice(i).map((and): Measure => ({ kind: 'product', of, and })),
     )
+    const sums = session.measure(...pairs)
+    const product = (i: number, j: number): number => {
+      const [a, b] = [Math.min(i, j), Math.max(i, j)]
+      return sums[a * vectors.length - (a * (a - 1)) / 2 + (b - a)]!
+    }
+    const lengths = vectors.map((_, i) => f32(Math.sqrt(product(i, i))))
+    const valid = vectors.flatMap((_, i) => (lengths[i]! > tol ? [i] : []))
+    if (!valid.length) return zeros(first)
+    const share = f32(1 / models.length)
+    const radius = lengths.reduce((total, n) => f32(total + f32(n * share)), 0)
+    if (arithmetic.type === 'F32') {
+      const exact = (i: number): number => Math.sqrt(product(i, i))
+      const cosines = valid.map((i) => valid.map((j) => product(i, j) / (exact(i) * exact(j))))
+      const mean = karcherCoefficients(cosines, most, tol)
+      return blend(
+        valid.map((i) => vectors[i]!),
+        valid.map((i, k) => (mean[k]! * radius) / exact(i)),
+      )
+    }
+    const units = valid.map((i) => arithmetic.divide(vectors[i]!, lengths[i]!))
+    return arithmetic.multiply(karcherDirection(input, units, most, tol), arithmetic.number(radius))
   },
 })
 

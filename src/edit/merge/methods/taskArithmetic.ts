@@ -3,14 +3,25 @@
  * δᵢ = sparsify(θᵢ − θ₀). One row for each of the nine methods.
  */
 import { random } from '../../../tensor/index.ts'
-import { define, isSet, numberOf, type Ready } from './define.ts'
+import { keep, type Vector } from '../vector/index.ts'
+import { define, isSet, numberOf } from './define.ts'
 import { density, inert, lambda, weight } from './parameters.ts'
-import { atRandom, byMagnitude, byRankAtRandom, matchL1, withoutOutliers } from './sparsify.ts'
-import type { MergeMethod, ParameterSpec, Parameters } from './types.ts'
-import { addScaled, difference, f32, scaleInPlace } from './vectors.ts'
+import { atRandom, byMagnitude, byRankAtRandom, withoutOutliers } from './sparsify.ts'
+import type { LazyInput, MergeMethod, ParameterSpec, Parameters } from './types.ts'
+import { f32, l1Norms } from './vectors.ts'
 import { votedSum } from './vote.ts'
 
-type Sparsify = (delta: Float32Array, parameters: Parameters, input: Ready, model: number) => Float32Array
+/** A task vector that loses elements. */
+interface Thinned {
+  readonly delta: Vector
+  readonly parameters: Parameters
+  readonly density: number
+  /** Its place among the models. */
+  readonly model: number
+}
+
+/** The masks of what stays of task vectors, all found together. */
+type Sparsify = (thinned: readonly Thinned[], input: LazyInput) => Vector[]
 
 interface Variant {
   readonly name: string
@@ -26,63 +37,67 @@ interface Variant {
   readonly rescale: boolean
 }
 
-/** mixed ← mixed + weight · (values − base), in one pass. */
-function addDelta(mixed: Float32Array, values: Float32Array, base: Float32Array, weight: number): void {
-  for (let i = 0; i < mixed.length; i++) mixed[i] = mixed[i]! + f32(f32(values[i]! - base[i]!) * weight)
+/** Below this L1 norm nothing is rescaled. */
+const smallestNorm = 1e-7
+
+/** What is left of each δ, scaled so that its L1 norm is that of the whole. */
+function matchL1(
+  { session, arithmetic }: LazyInput,
+  kept: readonly Vector[],
+  whole: readonly Vector[],
+): Vector[] {
+  const norms = l1Norms(session, arithmetic, ...whole, ...kept)
+  return kept.map((x, i) => {
+    const [before, after] = [norms[i]!, norms[i + kept.length]!]
+    if (before < smallestNorm || after < smallestNorm) return x
+    return arithmetic.multiply(x, arithmetic.number(before / after))
+  })
 }
 
-/** Whether a model loses elements at all. */
-const thins = (parameters: Parameters, sparsify: Sparsify | undefined): sparsify is Sparsify =>
-  sparsify !== undefined && numberOf(parameters, 'density') < 1
-
-/** wᵢ δᵢ of one model. */
-function weightedDelta(input: Ready, index: number, sparsify: Sparsify | undefined): Float32Array {
-  const { values, parameters } = input.models[index]!
-  const delta = difference(values, input.base!)
-  const weight = numberOf(parameters, 'weight')
-  if (!thins(parameters, sparsify)) {
-    scaleInPlace(delta, weight)
-    return delta
+/** wᵢ δᵢ of every model. */
+function weightedDeltas(input: LazyInput, sparsify: Sparsify | undefined): Vector[] {
+  const { models, base, arithmetic } = input
+  const deltas = models.map(({ values }) => arithmetic.subtract(values, base!))
+  const thinned = models.flatMap(({ parameters }, model): Thinned[] => {
+    const density = sparsify ? numberOf(parameters, 'density') : 1
+    return density < 1 ? [{ delta: deltas[model]!, parameters, density, model }] : []
+  })
+  if (sparsify && thinned.length > 0) {
+    const kept = sparsify(thinned, input).map((mask, i) => keep(thinned[i]!.delta, mask))
+    const whole = thinned.map(({ delta }) => delta)
+    const left = isSet(input.parameters, 'rescale') ? matchL1(input, kept, whole) : kept
+    for (const [i, { model }] of thinned.entries()) deltas[model] = left[i]!
   }
-  const kept = sparsify(delta, parameters, input, index)
-  if (isSet(input.parameters, 'rescale')) matchL1(kept, delta)
-  scaleInPlace(kept, weight)
-  return kept
+  return deltas.map((delta, i) => arithmetic.multiply(delta, weightOf(input, i)))
 }
 
-/** Σ wᵢ δᵢ, and Σ wᵢ (1 when it is nearly 0) to divide by. */
-function plainSum(input: Ready, sparsify: Sparsify | undefined): { mixed: Float32Array; divisor: number } {
-  const mixed = new Float32Array(input.base!.length)
-  let divisor = 0
-  for (const [m, { values, parameters }] of input.models.entries()) {
-    const weight = f32(numberOf(parameters, 'weight'))
-    if (thins(parameters, sparsify)) addScaled(mixed, weightedDelta(input, m, sparsify), 1)
-    else addDelta(mixed, values, input.base!, weight)
-    divisor = f32(divisor + weight)
-  }
-  return { mixed, divisor: Math.abs(divisor) < 1e-8 ? 1 : divisor }
+const weightOf = ({ models, arithmetic }: LazyInput, i: number): number =>
+  arithmetic.number(numberOf(models[i]!.parameters, 'weight'))
+
+/** Σ wᵢ δᵢ, divided by Σ wᵢ (1 when it is nearly 0) if `normalize`. */
+function plainSum(input: LazyInput, deltas: readonly Vector[], normalize: boolean): Vector {
+  const { arithmetic } = input
+  const mixed = arithmetic.total(deltas)
+  if (!normalize) return mixed
+  const divisor = arithmetic.number(deltas.reduce((total, _, i) => f32(total + weightOf(input, i)), 0))
+  return arithmetic.divide(mixed, Math.abs(divisor) < 1e-8 ? 1 : divisor)
 }
 
 /** The combined task vector before λ. */
-function combinedDelta(input: Ready, { sparsify, vote }: Variant): Float32Array {
+function combinedDelta(input: LazyInput, { sparsify, vote }: Variant): Vector {
   const normalize = isSet(input.parameters, 'normalize')
-  if (!vote) {
-    const { mixed, divisor } = plainSum(input, sparsify)
-    if (normalize) for (let i = 0; i < mixed.length; i++) mixed[i] = mixed[i]! / divisor
-    return mixed
-  }
-  const deltas = input.models.map((_, i) => weightedDelta(input, i, sparsify))
-  const weights = input.models.map(({ parameters }) => f32(numberOf(parameters, 'weight')))
-  return votedSum(deltas, weights, normalize)
+  const deltas = weightedDeltas(input, sparsify)
+  if (!vote) return plainSum(input, deltas, normalize)
+  const weights = input.models.map((_, i) => weightOf(input, i))
+  return votedSum(input.arithmetic, deltas, weights, normalize)
 }
 
-function run(input: Ready, variant: Variant): Float32Array {
-  const base = input.base!
-  if (!input.models.length) return base.slice()
+function run(input: LazyInput, variant: Variant): Vector {
+  const { base, models, parameters, arithmetic } = input
+  if (!models.length) return base!
   const mixed = combinedDelta(input, variant)
-  const by = f32(numberOf(input.parameters, 'lambda'))
-  for (let i = 0; i < mixed.length; i++) mixed[i] = base[i]! + f32(mixed[i]! * by)
-  return mixed
+  const lambda = numberOf(parameters, 'lambda')
+  return arithmetic.add(base!, lambda === 1 ? mixed : arithmetic.multiply(mixed, lambda))
 }
 
 const dense = (perModel: readonly Parameters[]): boolean =>
@@ -124,16 +139,23 @@ function variantMethod(variant: Variant): MergeMethod {
   })
 }
 
-const magnitude: Sparsify = (delta, p) => byMagnitude(delta, numberOf(p, 'density'))
-const outliers: Sparsify = (delta, p) => withoutOutliers(delta, numberOf(p, 'density'), numberOf(p, 'gamma'))
-const bernoulli: Sparsify = (delta, p, { key }, model) =>
-  atRandom(delta, numberOf(p, 'density'), random.foldIn(key, model))
-const della: Sparsify = (delta, p, { key, shape }, model) =>
-  byRankAtRandom(delta, shape, {
-    density: numberOf(p, 'density'),
-    epsilon: numberOf(p, 'epsilon'),
-    key: random.foldIn(key, model),
-  })
+const magnitude: Sparsify = (thinned, { session }) => byMagnitude(session, thinned)
+const outliers: Sparsify = (thinned, { session }) =>
+  withoutOutliers(
+    session,
+    thinned.map((one) => ({ ...one, gamma: numberOf(one.parameters, 'gamma') })),
+  )
+const bernoulli: Sparsify = (thinned, { session, key }) =>
+  thinned.map(({ density, model }) => atRandom(session, density, random.foldIn(key, model)))
+const della: Sparsify = (thinned, { session, key, shape }) =>
+  thinned.map(({ delta, density, parameters, model }) =>
+    byRankAtRandom(session, delta, {
+      shape,
+      density,
+      epsilon: numberOf(parameters, 'epsilon'),
+      key: random.foldIn(key, model),
+    }),
+  )
 
 const gamma: ParameterSpec = {
   name: 'gamma',

@@ -1,5 +1,6 @@
 /** @file What a merge method is: a row of data and one pure function over the values of one tensor. */
 import type { Key } from '../../../tensor/index.ts'
+import type { Arithmetic, NumberType, Session, Vector } from '../vector/index.ts'
 
 export type ParameterValue = number | boolean | string
 export type Parameters = Readonly<Record<string, ParameterValue>>
@@ -34,7 +35,22 @@ export interface MergeInput {
   readonly parameters: Parameters
   /** Randomness of this tensor; only dare_* and della* use it. */
   readonly key: Key
+  /** What every result is rounded to: F32 unless given. */
+  readonly arithmetic?: NumberType
+  /** Elements of the blocks that it is computed in; decides no result. */
+  readonly block?: number
 }
+
+/** The same with values that are not computed yet. */
+export interface LazyInput extends Omit<MergeInput, 'base' | 'models' | 'arithmetic' | 'block'> {
+  readonly base?: Vector | undefined
+  readonly models: readonly { readonly values: Vector; readonly parameters: Parameters }[]
+  readonly session: Session
+  readonly arithmetic: Arithmetic
+}
+
+/** A method itself: the merged tensor as an expression of its inputs and of numbers measured on them. */
+export type Formula = (input: LazyInput) => Vector
 
 /**
  * What a method does for a tensor that some inputs lack: refuse; give back the only input that has it (whichever, or
@@ -42,11 +58,24 @@ export interface MergeInput {
  */
 export type MissingPolicy = 'error' | 'pass-single' | 'pass-base' | 'base-or-skip'
 
+/** One tensor, or a piece of one, as a first look at the whole model sees it. */
+export type Looked = Pick<LazyInput, 'session' | 'arithmetic'> & {
+  readonly base: Vector
+  readonly models: readonly Vector[]
+}
+
 /**
- * A first look at the whole model, for a statistic that no single tensor has. Show every tensor (or every piece of one,
- * in any order) to `see`, then call `endPass`; while it returns true, do the same again.
+ * A first look at the whole model, for a statistic that no single tensor has. Ask the `question` of every tensor (or of
+ * every piece of one, in any order and on any thread), `add` the answers, then call `endPass`; while it returns true, do the
+ * same again.
  */
 export interface Preparation {
+  /** Plain data. */
+  readonly question: () => unknown
+  /** The answer of one tensor, a pure function of its arguments. */
+  readonly look: (question: unknown, looked: Looked) => Uint32Array[]
+  readonly add: (answer: readonly Uint32Array[]) => void
+  /** All of it for values in memory. */
   readonly see: (base: Float32Array, models: readonly Float32Array[]) => void
   readonly endPass: () => boolean
   /** After the last pass: the computed parameters of each model, to be added to its own. */
@@ -83,4 +112,6 @@ export interface MergeMethod {
    * that is missing, unknown or out of range and for a wrong number of models, TL_SHAPE_MISMATCH for unequal lengths.
    */
   readonly merge: (input: MergeInput) => Float32Array
+  /** The same for values that are read block by block. */
+  readonly formula: Formula
 }

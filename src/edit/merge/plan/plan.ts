@@ -224,6 +224,7 @@ function plannedTensor(
     name: wanted.name,
     shape,
     dtype: integers ? found[0]!.header.dtype : (config.dtype ?? natural),
+    compute: config.computeDtype ?? natural,
     action: copied ? 'copy' : 'merge',
     ...(base ? { base: input(base) } : {}),
     models,

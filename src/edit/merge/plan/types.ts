@@ -18,6 +18,8 @@ export interface PlannedTensor {
   readonly shape: readonly number[]
   /** As safetensors names it. */
   readonly dtype: string
+  /** The type that mergekit computes in: `dtype` of the configuration, else that of the inputs. */
+  readonly compute: string
   /** copy: the bytes of the only input, or of inputs that must be equal (integers, masks). */
   readonly action: 'merge' | 'copy'
   readonly base?: PlannedInput

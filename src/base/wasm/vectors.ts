@@ -1,7 +1,7 @@
 /** @file Instructions on vectors of 128 bits, as bytes. (WebAssembly core specification 2.0) */
 import { type Code, unsigned } from './assemble.ts'
 
-const simd = (code: number, ...more: readonly number[]): Code => [0xfd, ...unsigned(code), ...more]
+export const simd = (code: number, ...more: readonly number[]): Code => [0xfd, ...unsigned(code), ...more]
 
 export const load4 = (offset: number): Code => simd(0x00, 2, offset)
 export const store4 = (offset: number): Code => simd(0x0b, 2, offset)
@@ -9,6 +9,7 @@ export const store4 = (offset: number): Code => simd(0x0b, 2, offset)
 export const loadSplat = (offset: number): Code => simd(0x09, 2, offset)
 
 export const splat = simd(0x11)
+export const splatSingle = simd(0x13)
 export const add4 = simd(0xae)
 export const shiftLeft4 = simd(0xab)
 export const shiftRight4 = simd(0xad)

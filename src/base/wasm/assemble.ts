@@ -25,13 +25,19 @@ const signed = (value: number): number[] => {
 }
 export const vector = (items: readonly Code[]): number[] => [...unsigned(items.length), ...items.flat()]
 export const section = (id: number, body: Code): number[] => [id, ...unsigned(body.length), ...body]
-export const name = (text: string): number[] => [text.length, ...Array.from(text, (c) => c.charCodeAt(0))]
+export const name = (text: string): number[] => [
+  ...unsigned(text.length),
+  ...Array.from(text, (c) => c.charCodeAt(0)),
+]
 
 export const i32 = 0x7f
+export const f32 = 0x7d
 export const f64 = 0x7c
 export const v128 = 0x7b
-export const get = (local: number): Code => [0x20, local]
-export const set = (local: number): Code => [0x21, local]
+export const get = (local: number): Code => [0x20, ...unsigned(local)]
+export const set = (local: number): Code => [0x21, ...unsigned(local)]
+/** Sets a local and leaves its value on the stack. */
+export const tee = (local: number): Code => [0x22, ...unsigned(local)]
 export const constant = (value: number): Code => [0x41, ...signed(value)]
 export const add: Code = [0x6a]
 export const mul: Code = [0x6c]
@@ -83,6 +89,9 @@ export const advance = (local: number, amount: Code): Code => [
   ...set(local),
 ]
 
+/** Locals of one type. */
+export const locals = (count: number, type: number): Code => [...unsigned(count), type]
+
 /** A function's code: locals beyond its parameters by type, then its body. */
 export const functionCode = (locals: readonly Code[], body: Code): number[] => {
   const all = [...vector(locals), ...body, 0x0b]
@@ -101,7 +110,7 @@ export function encodeModule(
   return Uint8Array.from([
     ...[0, 0x61, 0x73, 0x6d, 1, 0, 0, 0],
     ...section(1, vector(types)),
-    ...section(2, vector([[...name('m'), ...name('m'), 2, 0, 1]])),
+    ...section(2, vector([[...name('m'), ...name('m'), 2, 0, 0]])),
     ...section(3, vector(functions.map((_, i) => [i]))),
     ...section(7, vector(functions.map((f, i) => [...name(f.name), 0, i]))),
     ...section(10, vector(functions.map((f) => f.code))),

@@ -1,0 +1,82 @@
+/** @file The loop of `treeline chat`: a line in, an answer out, commands that begin with a slash. */
+import { didYouMean, TreelineError } from '../base/index.ts'
+import type { Answer, Conversation } from '../lm/index.ts'
+import type { Io } from './io.ts'
+
+/** Where lines come from: the next one, or undefined at the end. */
+export interface Lines {
+  next(): Promise<string | undefined>
+}
+
+/** Ctrl-C: the first stops the answer, the second, or one while nothing is being said, leaves. */
+export interface Interrupts {
+  /** A signal for one answer. */
+  begin(): AbortSignal
+  end(): void
+  /** Has the user asked to leave? */
+  readonly left: boolean
+}
+
+const help =
+  '/system TEXT  begin anew with this system message\n/reset        begin anew\n/quit         leave\n'
+const commands = ['/system', '/reset', '/quit', '/help']
+
+/** Answer and speed in words: `32 tokens, 41 tokens/s`. */
+export function speed({ ids, finish, forgotten }: Answer, seconds: number): string {
+  const rate = seconds > 0 ? `, ${(ids.length / seconds).toFixed(1)} tokens/s` : ''
+  const why = { eos: '', length: ', stopped at the limit', aborted: ', stopped' }[finish]
+  const lost = forgotten > 0 ? `, ${forgotten} old messages left out` : ''
+  return `${ids.length} tokens${rate}${why}${lost}`
+}
+
+/** Show an answer as it comes; messages about it go to standard error. */
+export async function showAnswer(
+  io: Io,
+  quiet: boolean,
+  make: (onText: (text: string) => void) => Promise<Answer>,
+): Promise<Answer> {
+  const start = performance.now()
+  const answer = await make(io.out)
+  io.out('\n')
+  if (!quiet) io.err(io.colors.dim(`[${speed(answer, (performance.now() - start) / 1000)}]\n`))
+  return answer
+}
+
+/** Talk until there are no more lines, `/quit`, or two Ctrl-C. */
+export async function chatLoop(
+  conversation: Conversation,
+  io: Io,
+  lines: Lines,
+  interrupts: Interrupts,
+  quiet: boolean,
+): Promise<void> {
+  for (;;) {
+    const line = (await lines.next())?.trim()
+    if (line === undefined || interrupts.left) return
+    if (line === '') continue
+    const [word, rest] = [line.split(/\s/, 1)[0]!, line.slice(line.split(/\s/, 1)[0]!.length).trim()]
+    if (word === '/quit') return
+    if (word === '/help') io.err(help)
+    else if (word === '/reset') {
+      conversation.reset()
+      if (!quiet) io.err('a new conversation\n')
+    } else if (word === '/system') {
+      conversation.system(rest)
+      if (!quiet)
+        io.err(rest === '' ? 'no system message\n' : 'a new conversation with this system message\n')
+    } else if (/^\/[a-z]+$/.test(word)) io.err(`${word}: no such command: ${didYouMean(word, commands)}\n`)
+    else {
+      const signal = interrupts.begin()
+      try {
+        await showAnswer(io, quiet, (onText) => conversation.ask(line, { onText, signal }))
+      } catch (error) {
+        // too long a message is no reason to end the conversation
+        if (!(error instanceof TreelineError)) throw error
+        io.err(`${error.message}\n`)
+      } finally {
+        interrupts.end()
+      }
+      if (interrupts.left) return
+    }
+  }
+}

@@ -1,0 +1,158 @@
+/** @file `treeline chat`: a conversation with a model, line by line or from a file of messages. */
+import { createInterface } from 'node:readline'
+import { Command, Option } from 'commander'
+import { fail } from '../../base/index.ts'
+import type { ChatEngine, ChatMessage, Tokenizer } from '../../lm/index.ts'
+import { chatLoop, type Interrupts, type Lines, showAnswer } from '../chatLoop.ts'
+import type { Io } from '../io.ts'
+import { readMessages } from '../jsonFiles.ts'
+import { examples, integerOption, jsonOption, quietOption, threadsOption } from '../options.ts'
+import { type SamplingFlags, samplingOf, withSampling } from '../samplingOptions.ts'
+
+/** What the model is opened with. */
+export interface EngineOptions {
+  precision: 'f32' | 'q4' | 'q8'
+  threads?: number
+  sampling: ReturnType<typeof samplingOf>
+  seed: number
+  tokenizer: Tokenizer
+}
+
+interface Flags extends SamplingFlags {
+  file?: string
+  system?: string
+  maxTokens: number
+  precision: EngineOptions['precision']
+  threads?: number
+  json?: boolean
+  quiet?: boolean
+}
+
+/** Lines of the terminal, and its Ctrl-C. */
+function terminal(io: Io, input: NodeJS.ReadableStream): Lines & Interrupts & { close(): void } {
+  const waiting: string[] = []
+  let ask: ((line: string | undefined) => void) | undefined
+  let answer: AbortController | undefined
+  let left = false
+  let ended = false
+  const reader = createInterface({
+    input,
+    ...(io.terminal ? { output: process.stderr, terminal: true, prompt: '> ' } : {}),
+  })
+  const give = (line: string | undefined): void => {
+    const receiver = ask
+    ask = undefined
+    receiver?.(line)
+  }
+  reader.on('line', (line) => (ask ? give(line) : void waiting.push(line)))
+  reader.on('close', () => {
+    ended = true
+    give(undefined)
+  })
+  const interrupt = (): void => {
+    if (answer && !answer.signal.aborted) answer.abort()
+    else {
+      left = true
+      give(undefined)
+    }
+  }
+  reader.on('SIGINT', interrupt)
+  // without a terminal the signal comes to the process
+  process.on('SIGINT', interrupt)
+  return {
+    next: () => {
+      if (waiting.length > 0) return Promise.resolve(waiting.shift())
+      if (ended || left) return Promise.resolve(undefined)
+      if (io.terminal) reader.prompt()
+      return new Promise((resolve) => {
+        ask = resolve
+      })
+    },
+    begin: () => {
+      answer = new AbortController()
+      return answer.signal
+    },
+    end: () => {
+      answer = undefined
+    },
+    get left() {
+      return left
+    },
+    close: () => {
+      process.off('SIGINT', interrupt)
+      reader.close()
+    },
+  }
+}
+
+/** The command. `open` makes the engine, `input` is where lines come from. */
+export const chatCommand = (
+  io: Io,
+  open: (path: string, options: EngineOptions) => Promise<ChatEngine & { dispose?: () => void }>,
+  input: NodeJS.ReadableStream = process.stdin,
+): Command =>
+  withSampling(
+    new Command('chat')
+      .description('talk to a model')
+      .argument('<model>', 'a Hugging Face folder or a GGUF file')
+      .option('--file <messages.json>', 'answer these messages and leave: [{ "role", "content" }, …]')
+      .option('--system <text>', 'the system message')
+      .addOption(integerOption('--max-tokens <n>', 'the longest answer', 1, 1e9).default(512))
+      .addOption(
+        new Option('--precision <p>', 'q4 and q8 are fast, f32 is exact')
+          .choices(['f32', 'q4', 'q8'])
+          .default('q4'),
+      )
+      .addOption(threadsOption())
+      .addOption(quietOption())
+      .addOption(jsonOption()),
+  )
+    .addHelpText(
+      'after',
+      examples(
+        ['treeline chat model.gguf', 'talk; /help shows what else there is, Ctrl-C stops an answer'],
+        ['treeline chat model/ --file messages.json --greedy', 'one answer, always the same'],
+      ),
+    )
+    .action(async (path: string, flags: Flags) => {
+      if (flags.json && flags.file === undefined) fail('TL_USAGE', 'chat: --json needs --file MESSAGES.json')
+      if (flags.file !== undefined && flags.system !== undefined)
+        fail(
+          'TL_USAGE',
+          'chat: --system goes with a conversation; in a file it is a message with the role "system"',
+        )
+      const given = flags.file === undefined ? undefined : readMessages(flags.file)
+      const { loadTokenizer, openConversation } = await import('../../lm/index.ts')
+      const tokenizer = loadTokenizer(path)
+      if (!tokenizer.hasChatTemplate)
+        fail('TL_UNSUPPORTED', `${path} has no chat template: it is no chat model; use treeline generate`)
+      const engine = await open(path, {
+        precision: flags.precision,
+        ...(flags.threads === undefined ? {} : { threads: flags.threads }),
+        sampling: samplingOf(flags, 0.2),
+        seed: flags.seed ?? 0,
+        tokenizer,
+      })
+      try {
+        const system: ChatMessage[] = flags.system ? [{ role: 'system', content: flags.system }] : []
+        const conversation = openConversation(tokenizer, engine, {
+          maxTokens: flags.maxTokens,
+          messages: given ?? system,
+        })
+        if (flags.json) {
+          const { promptIds, ids, text, finish } = await conversation.answer()
+          io.out(`${JSON.stringify({ promptIds, ids, text, finish }, null, 2)}\n`)
+        } else if (given)
+          await showAnswer(io, flags.quiet === true, (onText) => conversation.answer({ onText }))
+        else {
+          const talk = terminal(io, input)
+          try {
+            await chatLoop(conversation, io, talk, talk, flags.quiet === true)
+          } finally {
+            talk.close()
+          }
+        }
+      } finally {
+        engine.dispose?.()
+      }
+    })

@@ -1,0 +1,42 @@
+/** @file Chat templates: messages as the one text a model was trained to continue. */
+import { Template } from '@huggingface/jinja'
+import { fail } from '../../base/index.ts'
+
+export interface ChatMessage {
+  /** `system`, `user`, `assistant`, or what else the template knows. */
+  readonly role: string
+  readonly content: string
+}
+
+export interface ChatOptions {
+  /** End with the opening of the assistant's turn (default true). */
+  addGenerationPrompt?: boolean
+}
+
+/** A compiled template. `names` are the special tokens it may refer to. Throws `TL_UNSUPPORTED` for one that cannot be compiled. */
+export function chatTemplate(source: string, names: Readonly<Record<string, string>>, label: string) {
+  let template: Template
+  try {
+    template = new Template(source)
+  } catch (error) {
+    return fail(
+      'TL_UNSUPPORTED',
+      `${label}: its chat template cannot be read: ${(error as Error).message}`,
+      error,
+    )
+  }
+  return (messages: readonly ChatMessage[], { addGenerationPrompt = true }: ChatOptions = {}): string => {
+    try {
+      return template.render({
+        ...names,
+        messages: messages.map((message) => ({ ...message })),
+        tools: null,
+        documents: null,
+        add_generation_prompt: addGenerationPrompt,
+      })
+    } catch (error) {
+      const reason = (error as Error).message
+      return fail('TL_BAD_ARGUMENT', `${label}: its chat template refuses these messages: ${reason}`, error)
+    }
+  }
+}
