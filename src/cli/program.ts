@@ -5,6 +5,7 @@ import { convertCommand } from './commands/convert.ts'
 import { dataCommand } from './commands/data.ts'
 import { diffCommand } from './commands/diff.ts'
 import { doctorCommand } from './commands/doctor.ts'
+import { editCommand } from './commands/edit.ts'
 import { exportCommand } from './commands/export.ts'
 import { grammarCommand } from './commands/grammar/index.ts'
 import { inspectCommand } from './commands/inspect.ts'
@@ -38,6 +39,7 @@ const commands = [
   mergeCommand,
   linesCommand,
   vectorCommand,
+  editCommand,
   tokenizeCommand,
   doctorCommand,
 ]
