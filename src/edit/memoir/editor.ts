@@ -172,8 +172,7 @@ export async function openEditor(
         `${path}: block ${layer}, ${hidden} × ${width} do not fit the model; the store is damaged`,
       )
     const memory = store.memory.slice()
-    const engine = await openEngine(model, layer, store.config.routerLayer, memory)
-    return makeEditor(model, tokenizer, store, memory, engine, unlock)
+    return makeEditor(model, tokenizer, store, memory, unlock)
   } catch (error) {
     unlock()
     throw error
@@ -259,7 +258,6 @@ function makeEditor(
   tokenizer: Words,
   store: Store,
   memory: Float32Array,
-  engine: Engine,
   unlock: () => void,
 ): Editor {
   const { hidden, vocabulary, width } = model.config
@@ -267,6 +265,12 @@ function makeEditor(
   const router = routerOf(routerName)
   const silent = new Float32Array(hidden)
   let trainer: Trainer | undefined
+  let opened: Promise<Engine> | undefined
+  /** Compiled when it is first asked something: a list needs no model. */
+  const engineOf = (): Promise<Engine> => {
+    opened ??= openEngine(model, layer, store.config.routerLayer, memory)
+    return opened
+  }
 
   const promptIds = (prompt: string): number[] => {
     const ids = tokenizer.encode(prompt, { bos: tokenizer.addsBos })
@@ -314,7 +318,7 @@ function makeEditor(
   async function look(prompt: string, room = 0) {
     const ids = promptIds(prompt)
     const { feature, passage } = await featureOf(
-      engine,
+      await engineOf(),
       ids,
       model,
       router.needsSurprisals,
@@ -330,7 +334,7 @@ function makeEditor(
     const seen = await look(prompt, room)
     if (!seen.match) return { ...seen, logits: seen.passage.logits, under: silent, edit: null }
     const under = numbersOf(active().find(({ number }) => number === seen.match!.number)!.mask, hidden)
-    const logits = await engine.edited(seen.passage, under, [seen.ids.length - 1])
+    const logits = await (await engineOf()).edited(seen.passage, under, [seen.ids.length - 1])
     return { ...seen, logits, under, edit: seen.match.number }
   }
 
@@ -341,7 +345,7 @@ function makeEditor(
       const before = promptIds(prompt)
       const target = targetIds(request.target, before.length)
       const ids = [...before, ...target.slice(0, -1)]
-      lessons.push({ stream: await engine.stream(ids), tokens: ids.length, target })
+      lessons.push({ stream: await (await engineOf()).stream(ids), tokens: ids.length, target })
     }
     trainer ??= makeTrainer(model, layer)
     return trainer.teach(current, mask, lessons, store.config.training)
@@ -361,7 +365,7 @@ function makeEditor(
       if (!ended) ids.push(id)
       if (ended || ids.length === maxTokens || passage.ids.length === model.context)
         return { edit, ids, text: tokenizer.decode(ids), finish: ended ? 'eos' : 'length' }
-      logits = await engine.extend(passage, [id], under, [0])
+      logits = await (await engineOf()).extend(passage, [id], under, [0])
     }
   }
   const apply = (to: Float32Array, { places, values }: Rows): void => {
@@ -500,15 +504,15 @@ function makeEditor(
       take(logits, 0)
       const start = [...passage.ids]
       if (rest.length > 0) {
-        const after = await engine.extend(passage, rest, under, rows)
+        const after = await (await engineOf()).extend(passage, rest, under, rows)
         for (const i of rows) take(after.subarray(i * vocabulary, (i + 1) * vocabulary), i + 1)
       }
       let unedited: readonly number[] = best
       if (edit !== null) {
-        const plain = await engine.read(start, [start.length - 1], rest.length)
+        const plain = await (await engineOf()).read(start, [start.length - 1], rest.length)
         const own = [argmaxOf(plain.logits)]
         if (rest.length > 0) {
-          const after = await engine.extend(plain, rest, silent, rows)
+          const after = await (await engineOf()).extend(plain, rest, silent, rows)
           for (const i of rows) own.push(argmaxOf(after.subarray(i * vocabulary, (i + 1) * vocabulary)))
         }
         unedited = own
@@ -521,7 +525,7 @@ function makeEditor(
     },
     dispose: () => {
       trainer?.dispose()
-      engine.dispose()
+      void opened?.then((own) => own.dispose()).catch(() => undefined)
       unlock()
     },
   }
