@@ -1,6 +1,16 @@
 /** @file Atomic writes: a file is either absent, old, or complete – never half-written. */
 import { randomBytes } from 'node:crypto'
-import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, writeSync } from 'node:fs'
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeSync,
+} from 'node:fs'
 import { dirname } from 'node:path'
 import { fail, TreelineError } from './errors.ts'
 
@@ -12,8 +22,10 @@ export function explainSystemError(error: unknown, action: string): never {
   if (error instanceof TreelineError) throw error
   const { code, message } = error as NodeJS.ErrnoException
   const advice: Record<string, string> = {
-    ENOSPC: 'the disk is full: free some space or choose another folder with --out',
+    ENOSPC: 'the disk is full: free some space or choose another folder',
     EACCES: 'permission denied: choose a folder you can write to',
+    EPERM: 'not permitted there: choose a folder you can write to',
+    EFBIG: 'larger than a file may be: raise the limit (ulimit -f) or write smaller files',
     EROFS: 'the file system is read-only: choose another folder',
     ENOENT: 'no such file or folder: check the path',
     EISDIR: 'that is a folder, a file was expected',
@@ -24,12 +36,30 @@ export function explainSystemError(error: unknown, action: string): never {
   return fail('TL_IO', `${action}: ${(code && advice[code]) ?? message}`, error)
 }
 
+const isFolder = (path: string): boolean => statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false
+
+/**
+ * Make a folder and those above it. Not `mkdir` with `recursive`: that calls a read-only file system a missing folder, and
+ * where no folder can be made at all (below /proc) it never comes back. Throws system errors.
+ */
+export function makeFolder(path: string): void {
+  if (isFolder(path)) return
+  const parent = dirname(path)
+  if (parent !== path) makeFolder(parent)
+  try {
+    mkdirSync(path)
+  } catch (error) {
+    // another process may have been faster
+    if (!isFolder(path)) throw error
+  }
+}
+
 /** Write chunks to a temporary sibling, flush to disk, rename over `path`; on any failure the old file stays. */
 export function writeAtomically(path: string, chunks: string | Uint8Array | Iterable<Uint8Array>): void {
   const temporary = temporaryName(path)
   let descriptor: number | undefined
   try {
-    mkdirSync(dirname(path), { recursive: true })
+    makeFolder(dirname(path))
     descriptor = openSync(temporary, 'w')
     const list =
       typeof chunks === 'string'

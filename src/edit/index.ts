@@ -31,6 +31,7 @@ export {
   type TaskVectorNorms,
   taskVectorNorms,
 } from './lines/index.ts'
+export * as memoir from './memoir/index.ts'
 export { type MergeConfig, parseMergeConfig } from './merge/config/index.ts'
 export {
   assertPlan,

@@ -1,14 +1,14 @@
 /** @file One run from config to `done`: skipped when finished, resumed when cut, refused when somebody is at it. */
-import { existsSync, mkdirSync, readdirSync, rmSync, statSync } from 'node:fs'
+import { existsSync, readdirSync, rmSync, statSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
-import { explainSystemError, writeAtomically } from '../base/files.ts'
+import { explainSystemError, makeFolder, writeAtomically } from '../base/files.ts'
 import { fail, TreelineError } from '../base/index.ts'
+import { lockFolder } from '../base/lock.ts'
 import { prettyJson, toJson } from './canonical.ts'
 import { configHash, configRows, reproduceCommand } from './config.ts'
 import { appendLog, makeContext, type RunListeners } from './context.ts'
 import type { AnyExperiment, BaseConfig } from './experiment.ts'
-import { lockFolder } from './lock.ts'
 import { packageVersion, thisMachine } from './machine.ts'
 import { readMetrics } from './metrics.ts'
 import {
@@ -106,7 +106,7 @@ export async function executeRun(
   if (isFinished(folder) && !options.fresh)
     return { folder, summary: readSummary(folder), skipped: true, resumed: false }
   try {
-    mkdirSync(folder, { recursive: true })
+    makeFolder(folder)
   } catch (error) {
     explainSystemError(error, `cannot make ${folder}`)
   }

@@ -1,5 +1,6 @@
 /** @file The laboratory: experiments as data, runs as folders, reports as pages. */
 
+export { lockFolder, lockHolder } from '../base/lock.ts'
 export { parseWritten, readWritten, type WrittenFile } from '../base/written.ts'
 export { canonicalJson, contentHash, type Json, prettyJson, toJson } from './canonical.ts'
 export { type Cell, type Column, sortRuns, type Table, type TableOptions, tableOf } from './collect/table.ts'
@@ -45,7 +46,6 @@ export * from './figures/index.ts'
 export { groupRuns, type OverSeeds, overSeeds, varyingFields } from './groups.ts'
 export { importExperiment, isModule } from './importExperiment.ts'
 export { type JobsOptions, runJobs } from './jobs.ts'
-export { lockFolder, lockHolder } from './lock.ts'
 export { type Machine, packageVersion, thisMachine } from './machine.ts'
 export { type Metric, readMetrics } from './metrics.ts'
 export { experimentOf, experiments, findExperiment } from './registry.ts'

@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { readSafetensors, writeSafetensors } from '../../src/checkpoint/index.ts'
+import { encodeF32, readSafetensors, writeSafetensors } from '../../src/checkpoint/index.ts'
 import { treeline } from './caught.ts'
 
 const root = mkdtempSync(join(tmpdir(), 'treeline-merge-cli-'))
@@ -173,6 +173,42 @@ describe('treeline lines', () => {
     expect(out).toMatch(/^model\.embed_tokens\.weight \[2\] F32 {2}outside layers; factor 0\.25;/m)
     expect(out).toMatch(/^model\.layers\.1\.mlp\.up_proj\.weight \[3\] F32 {2}layer 2 of 3; factor 0\.625;/m)
     expect(existsSync(at('shown'))).toBe(false)
+  })
+
+  it('keeps the type of the tuned model, and --explain shows the factor of every tensor', async () => {
+    for (const [name, value] of [
+      ['half0', 0],
+      ['half1', 1.5],
+    ] as const) {
+      writeModel(name, value)
+      const { tensors } = readSafetensors(join(at(name), 'model.safetensors'))
+      const halves = [...tensors].map(([tensor, { shape, data }]) => {
+        return [tensor, { dtype: 'BF16', shape, data: encodeF32(data as Float32Array, 'BF16') }] as const
+      })
+      writeSafetensors(join(at(name), 'model.safetensors'), new Map(halves))
+    }
+    const words = ['lines', at('half0'), at('half1'), at('half'), '--alpha', '0.3']
+    const { out, code } = await treeline(...words, '--explain')
+    expect(code).toBe(0)
+    for (const row of [
+      /embed_tokens.*factor 0\.3\b/,
+      /layers\.1\..*factor 0\.65\b/,
+      /layers\.2\..*factor 1\b/,
+    ])
+      expect(out).toMatch(row)
+    await treeline(...words)
+    const { tensors } = readSafetensors(join(at('half'), 'model.safetensors'))
+    expect(new Set([...tensors.values()].map(({ dtype }) => dtype))).toEqual(new Set(['BF16']))
+    // 0.3 · 1.5, 0.65 · 1.5 and 1.5, each rounded once
+    const first = (name: string) => tensors.get(name)!.data.slice(0, 2)
+    for (const [name, value] of [
+      ['model.norm.weight', 0.45],
+      ['model.layers.1.mlp.up_proj.weight', 0.975],
+      ['model.layers.2.mlp.up_proj.weight', 1.5],
+    ] as const)
+      expect([...new Uint8Array(first(name).buffer, 0, 2)]).toEqual([
+        ...encodeF32(Float32Array.of(value), 'BF16'),
+      ])
   })
 
   it('wants alpha, a number', async () => {

@@ -209,6 +209,35 @@ describe('factors', () => {
   })
 })
 
+describe('LiNeS of a task vector', () => {
+  const length = 3000
+  const numbers = (seed: number): Float32Array =>
+    Float32Array.from({ length }, (_, i) => Math.sin(seed * 13.7 + i * i))
+  const [base, merged] = [numbers(1), numbers(2)]
+
+  it('commutes with a scalar', () => {
+    for (const [c, factor] of [
+      [0.5, 0.3],
+      [-2, 0.8],
+      [1.7, 1.4],
+    ] as const) {
+      const scaled = base.map((x, i) => x + c * (merged[i]! - x))
+      const [first, then] = [applyLines(base, scaled, factor), applyLines(base, merged, factor)]
+      for (const [i, x] of first.entries())
+        expect(Math.abs(x - (base[i]! + c * (then[i]! - base[i]!)))).toBeLessThan(2e-6)
+    }
+  })
+
+  it('in pieces is the same as at once, bit for bit', () => {
+    const whole = applyLines(base, merged, 0.37)
+    const parts = [0, 1, 1000, 1024, 2999].map((from, i, all) => [from, all[i + 1] ?? length] as const)
+    const joined = parts.flatMap(([from, to]) => [
+      ...applyLines(base.subarray(from, to), merged.subarray(from, to), 0.37),
+    ])
+    expect(Float32Array.from(joined)).toEqual(whole)
+  })
+})
+
 describe('autoAlpha', () => {
   /** Sums over all tensors of the fixture for a case's models. */
   function norms(id: string) {

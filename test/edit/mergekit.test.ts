@@ -91,7 +91,7 @@ let number = 0
 /** Our merge of a case, and mergekit's, tensor by tensor. */
 async function both(
   key: string,
-  settings: Record<string, string>,
+  settings: Record<string, Json>,
   kindOf: (one: string) => string,
   options: object = {},
 ) {
@@ -274,6 +274,16 @@ describe('one input bfloat16, another float32, no dtype', () => {
       )
       expect(new Set(others.map((i) => Math.abs(to![i]! - from![i]!))).size, name).toBe(1)
     }
+  })
+})
+
+describe("LiNeS equals mergekit's depth gradient of lambda, on two layers, on one, with a tied head", () => {
+  it.each(of('f32').filter((key) => key.includes('/lines-')))('%s', async (key) => {
+    const { lambda, ...parameters } = fixture.cases[key.split('/')[2]!]!['parameters'] as Record<string, Json>
+    const [alpha, end] = lambda as [number, number]
+    const lines = { alpha, beta: end - alpha }
+    const pairs = await both(key, { dtype: 'float32', parameters, lines }, () => 'f32')
+    for (const { name, ours, theirs } of pairs) expect(apartBy(ours, theirs), name).toBeLessThanOrEqual(1e-6)
   })
 })
 

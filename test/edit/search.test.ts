@@ -15,8 +15,10 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { readSafetensors, writeSafetensors } from '../../src/checkpoint/index.ts'
 import {
   type Axis,
+  executeMerge,
   gridOf,
   parseAxis,
+  parseMergeConfig,
   planSearch,
   type SearchOptions,
   searchMerge,
@@ -355,5 +357,38 @@ describe('a search', () => {
         /search\.jsonl.*(no line of|no table of)/,
       )
     }
+  })
+})
+
+describe('arithmetic', () => {
+  it('reaches every candidate and the result, and its scores are never mixed with others', async () => {
+    // 0.3 + 2 · 0.3, times 0.7, is rounded once or four times
+    const text = `${recipe().text.replace(/weight: [\d.]+/g, 'weight: 0.3')}dtype: bfloat16\n`
+    const grid = axes('lambda=0.3,0.7')
+    const seen = async (arithmetic: 'float32' | 'dtype', out: string): Promise<number[][]> => {
+      const scored: number[][] = []
+      const score = (model: string): number => scored.push(raw(model))
+      await searchMerge({ path: 'm.yaml', text }, grid, out, score, { ...options, arithmetic })
+      return [...scored, raw(out)]
+    }
+    const raw = (folder: string): number[] => [...readFileSync(join(folder, 'model.safetensors'))]
+    const merged = async (lambda: number, arithmetic: 'float32' | 'dtype'): Promise<number[]> => {
+      const out = fresh()
+      const config = parseMergeConfig(
+        text.replace('dtype:', `parameters: {lambda: ${lambda}}\ndtype:`),
+        'm.yaml',
+      )
+      await executeMerge(config, out, { threads: 1, arithmetic })
+      return raw(out)
+    }
+    const out = fresh()
+    const found = await seen('dtype', out)
+    expect(found).toEqual([
+      await merged(0.3, 'dtype'),
+      await merged(0.7, 'dtype'),
+      await merged(0.7, 'dtype'),
+    ])
+    expect(await merged(0.7, 'float32')).not.toEqual(found[1])
+    await expect(seen('float32', out)).rejects.toThrow('another --arithmetic')
   })
 })

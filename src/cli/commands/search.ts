@@ -22,6 +22,7 @@ export interface SearchFlags {
   lenient?: boolean
   threads?: number
   seed: number
+  arithmetic: 'float32' | 'dtype'
   shardSize: number
   json?: boolean
   quiet?: boolean
@@ -139,6 +140,7 @@ export async function carryOutSearch(
         lenient,
         seed,
         shardSize,
+        arithmetic: flags.arithmetic,
         ...(threads === undefined ? {} : { threads }),
         ...(keepAll ? { keepAll } : {}),
         signal: interrupt.signal,

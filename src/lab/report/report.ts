@@ -1,7 +1,6 @@
 /** @file The report: finished runs in, one self-contained HTML page, PNG figures and a Parquet table out. */
-import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { explainSystemError, writeAtomically } from '../../base/files.ts'
+import { explainSystemError, makeFolder, writeAtomically } from '../../base/files.ts'
 import { fail } from '../../base/index.ts'
 import { sortRuns, tableOf } from '../collect/table.ts'
 import { writeTable } from '../collect/write.ts'
@@ -47,7 +46,7 @@ function chaptersOf(runs: readonly FinishedRun[], known: readonly AnyExperiment[
 
 function writeFigures(chapters: readonly Chapter[], folder: string): string[] {
   try {
-    mkdirSync(folder, { recursive: true })
+    makeFolder(folder)
   } catch (error) {
     explainSystemError(error, `cannot make ${folder}`)
   }

@@ -3,8 +3,8 @@
  * folders are the only memory: started again after any end whatever, a sweep does what is not done.
  */
 import { fail, TreelineError } from '../../base/index.ts'
+import { lockHolder } from '../../base/lock.ts'
 import type { Progress } from '../context.ts'
-import { lockHolder } from '../lock.ts'
 import { isFinished, readSummary } from '../runFolder.ts'
 import type { Ending, Executor, Handle } from './executor.ts'
 import type { PlannedRun } from './plan.ts'

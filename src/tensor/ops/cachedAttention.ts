@@ -5,7 +5,7 @@
 import { isFloat, type Spec, showSpec } from '../dtype.ts'
 import { fail } from '../mistake.ts'
 import { microsoft } from '../onnx/emitter.ts'
-import { type Attributes, applyAll, type Tensor } from '../tensor.ts'
+import { type Attributes, applyAll, type Tensor, tensor } from '../tensor.ts'
 import { broadcastTo } from './broadcast.ts'
 import { defineComposite } from './composite.ts'
 import {
@@ -117,8 +117,10 @@ defineComposite('cachedAttention', {
     const newKeys = updated(turn(part(heads, keyValueHeads)), keys)
     const newValues = updated(part(heads + keyValueHeads, keyValueHeads), values)
     const shared = heads / keyValueHeads
-    const q = reshape(turn(part(0, heads)), [b, keyValueHeads, shared * s, d])
-    const scores = mul(matmul(q, newKeys, { transposeB: true }), scale)
+    // a single number would be fused into the product by the runtime, which keeps such a factor in single precision
+    const scales = tensor((qkv.dtype === 'f64' ? new Float64Array(d) : new Float32Array(d)).fill(scale))
+    const q = mul(reshape(turn(part(0, heads)), [b, keyValueHeads, shared * s, d]), scales)
+    const scores = matmul(q, newKeys, { transposeB: true })
     const [here, there] = [reshape(position, [b, s, 1]), reshape(slot, [1, 1, capacity])]
     const past = lessEqual(there, here)
     const seen = window ? logicalAnd(past, greater(there, sub(here, window))) : past // [B, S, C]

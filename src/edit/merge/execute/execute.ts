@@ -264,10 +264,11 @@ export async function executeMerge(
 ): Promise<MergeOutcome> {
   const { seed = 0, lenient = false, shardSize = 5e9, arithmetic = 'float32' } = options
   const threads = options.threads ?? Math.min(8, cpus().length)
+  const models = modelsOf(config)
+  const marks = models.map(fileMarks)
   const { plan, vocabulary } = prepareMerge(config, { lenient })
   assertPlan(plan)
   const shards = layOut(plan.tensors, shardSize)
-  const models = modelsOf(config)
   const mark = fingerprint([
     2,
     config.text,
@@ -276,7 +277,7 @@ export async function executeMerge(
     shardSize,
     arithmetic,
     plan.tensors,
-    models.map(fileMarks),
+    marks,
     vocabulary?.digest,
   ])
   const unfinished = openUnfinished(out, mark, shards)
@@ -319,6 +320,9 @@ export async function executeMerge(
         lines,
       )
     await mergePieces(running, rows && new Map(rows.map(({ name, factor }) => [name, factor])))
+    const changed = models.find((model, i) => fileMarks(model).join() !== marks[i]!.join())
+    if (changed !== undefined)
+      fail('TL_IO', `${changed} changed while it was merged; run the same command again when it is at rest`)
     const beside = besideWeights(unfinished)
     if (shards.length > 1) writeAtomically(join(beside, 'model.safetensors.index.json'), indexOf(shards))
     const details = [

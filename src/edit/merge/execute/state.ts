@@ -9,7 +9,6 @@ import {
   existsSync,
   fsyncSync,
   ftruncateSync,
-  mkdirSync,
   openSync,
   readdirSync,
   readFileSync,
@@ -19,7 +18,7 @@ import {
   writeSync,
 } from 'node:fs'
 import { basename, join } from 'node:path'
-import { explainSystemError, writeAtomically } from '../../../base/files.ts'
+import { explainSystemError, makeFolder, writeAtomically } from '../../../base/files.ts'
 import { fail } from '../../../base/index.ts'
 import type { Shard } from './layout.ts'
 
@@ -59,6 +58,19 @@ export function fileMarks(model: string): string[] {
 export const fingerprint = (parts: unknown): string =>
   createHash('sha256').update(JSON.stringify(parts)).digest('hex')
 
+/** Files that make a folder a model. */
+const modelFile = (name: string): boolean => /\.(safetensors|gguf|bin)$/.test(name) || name === 'config.json'
+
+/** Another merge was killed while its files got their names: beginning anew would leave some of them among ours. */
+function refuseMixture(out: string, markFile: string): void {
+  const found = existsSync(markFile) && readdirSync(out).find(modelFile)
+  if (found)
+    fail(
+      'TL_IO',
+      `${out}: another merge was interrupted here when some of its files were in place (${found}); finish it with its own command, choose another folder, or remove this one`,
+    )
+}
+
 /** An output folder that holds a model which is not ours to overwrite. */
 export function refuseOccupied(out: string): void {
   if (!existsSync(out)) return
@@ -69,7 +81,7 @@ export function refuseOccupied(out: string): void {
     explainSystemError(error, `cannot write ${out}`)
   }
   if (names.includes(folderName)) return
-  const found = names.find((name) => /\.(safetensors|gguf|bin)$/.test(name) || name === 'config.json')
+  const found = names.find(modelFile)
   if (found)
     fail('TL_IO', `${out}: there is a model already (${found}); choose another folder, or remove it first`)
 }
@@ -103,8 +115,9 @@ export function openUnfinished(out: string, mark: string, shards: readonly Shard
   try {
     const isSame = existsSync(markFile) && readFileSync(markFile, 'utf8') === mark
     if (!isSame) {
+      refuseMixture(out, markFile)
       rmSync(folder, { recursive: true, force: true })
-      mkdirSync(folder, { recursive: true })
+      makeFolder(folder)
       for (const shard of shards) createShard(shardPath(shard), shard)
       writeAtomically(markFile, mark)
     }

@@ -145,8 +145,8 @@ const outliers: Sparsify = (thinned, { session }) =>
     session,
     thinned.map((one) => ({ ...one, gamma: numberOf(one.parameters, 'gamma') })),
   )
-const bernoulli: Sparsify = (thinned, { session, key }) =>
-  thinned.map(({ density, model }) => atRandom(session, density, random.foldIn(key, model)))
+const bernoulli: Sparsify = (thinned, { key }) =>
+  thinned.map(({ density, model }) => atRandom(density, random.foldIn(key, model)))
 const della: Sparsify = (thinned, { session, key, shape }) =>
   thinned.map(({ delta, density, parameters, model }) =>
     byRankAtRandom(session, delta, {

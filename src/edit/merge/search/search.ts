@@ -1,8 +1,7 @@
 /** @file Search over merges: every candidate of a grid is merged, scored and forgotten; the best is merged into the output. */
 import { existsSync, readFileSync, renameSync, rmSync } from 'node:fs'
-import { mkdir } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
-import { explainSystemError, writeAtomically } from '../../../base/files.ts'
+import { explainSystemError, makeFolder, writeAtomically } from '../../../base/files.ts'
 import { fail, TreelineError } from '../../../base/index.ts'
 import { type MergeConfig, parseMergeConfig } from '../config/index.ts'
 import {
@@ -162,7 +161,7 @@ async function tryCandidate(
   tell: (phase: 'merge' | 'score') => void,
 ): Promise<Row> {
   const { id, values } = plan.candidates[index]!
-  const { threads, seed, lenient, shardSize, signal, keepAll } = options
+  const { threads, seed, lenient, shardSize, arithmetic, signal, keepAll } = options
   const folder = resolve(out, '.treeline-search', 'candidate')
   const begun = performance.now()
   const row = (result: { score: number | null; error?: string }): Row => ({
@@ -172,7 +171,9 @@ async function tryCandidate(
     seconds: Number(((performance.now() - begun) / 1000).toFixed(3)),
   })
   const merging = Object.fromEntries(
-    Object.entries({ threads, seed, lenient, shardSize, signal }).filter(([, value]) => value !== undefined),
+    Object.entries({ threads, seed, lenient, shardSize, arithmetic, signal }).filter(
+      ([, value]) => value !== undefined,
+    ),
   ) as MergeOptions
   try {
     rmSync(folder, { recursive: true, force: true })
@@ -183,7 +184,7 @@ async function tryCandidate(
     if (!Number.isFinite(value)) fail('TL_NOT_FINITE', `the score is ${value}; expected a finite number`)
     if (keepAll) {
       const kept = join(out, 'candidates', folderName(values))
-      await mkdir(join(out, 'candidates'), { recursive: true })
+      makeFolder(join(out, 'candidates'))
       rmSync(kept, { recursive: true, force: true })
       renameSync(folder, kept)
     }
@@ -216,7 +217,8 @@ export async function searchMerge(
   score: Score,
   options: SearchOptions,
 ): Promise<SearchOutcome> {
-  const { direction = 'maximize', seed = 0, lenient = false, signal, onProgress } = options
+  const { direction = 'maximize', seed = 0, lenient = false, arithmetic = 'float32' } = options
+  const { signal, onProgress } = options
   const plan = planSearch(recipe, axes, lenient)
   const first = plan.config(0)
   const headers = planFromFiles(first, { lenient })
@@ -229,6 +231,7 @@ export async function searchMerge(
     score: options.scoreName,
     seed,
     lenient,
+    arithmetic,
   })
   const total = plan.candidates.length
   const known = (): Row[] =>

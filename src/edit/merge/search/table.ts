@@ -15,6 +15,7 @@ export interface Conditions {
   readonly score: string
   readonly seed: number
   readonly lenient: boolean
+  readonly arithmetic: 'float32' | 'dtype'
 }
 
 /** One candidate that was scored, or failed. */
@@ -47,6 +48,7 @@ const words: Readonly<Record<keyof Conditions, string>> = {
   score: 'another --score command',
   seed: 'another --seed',
   lenient: 'another --lenient',
+  arithmetic: 'another --arithmetic',
 }
 
 function readLines(path: string): Record<string, unknown>[] {
@@ -74,7 +76,11 @@ function readLines(path: string): Record<string, unknown>[] {
 function checkHead(path: string, head: Record<string, unknown> | undefined, conditions: Conditions): void {
   if (head?.['format'] !== format)
     fail('TL_BAD_FILE', `${path}: no table of a search (expected format ${format}); choose another folder`)
-  const different = (Object.keys(words) as (keyof Conditions)[]).find((key) => head[key] !== conditions[key])
+  // tables of before there was a choice computed in float32
+  const stored: Record<string, unknown> = { arithmetic: 'float32', ...head }
+  const different = (Object.keys(words) as (keyof Conditions)[]).find(
+    (key) => stored[key] !== conditions[key],
+  )
   if (different !== undefined)
     fail(
       'TL_BAD_CONFIG',

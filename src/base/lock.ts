@@ -3,8 +3,8 @@ import { randomBytes } from 'node:crypto'
 import { existsSync, linkSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { dirname, join } from 'node:path'
-import { explainSystemError, temporaryName } from '../base/files.ts'
-import { fail } from '../base/index.ts'
+import { fail } from './errors.ts'
+import { explainSystemError, temporaryName } from './files.ts'
 
 interface Owner {
   pid: number

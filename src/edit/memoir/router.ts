@@ -1,0 +1,138 @@
+/** @file Which edit answers a prompt: a table of features, nearest mask, threshold, and a gate in front. */
+import { fail } from '../../base/index.ts'
+import { type Mask, sharedOnes } from './masks.ts'
+
+/** What a router may look at: inputs of one block's down projection over a prompt. */
+export interface PromptTrace {
+  /** Row-major [tokens, hidden] */
+  readonly activations: Float32Array
+  readonly hidden: number
+  /** −log p(x_t | x_<t) in nats of each token, the first counting as 0; only for routers that ask for it. */
+  readonly surprisals?: ArrayLike<number>
+}
+
+export interface Router {
+  readonly about: string
+  /** Subtract the mean feature of background prompts. */
+  readonly isCentred: boolean
+  readonly needsSurprisals: boolean
+  /** Feature [hidden] of a prompt, not centred. */
+  readonly feature: (trace: PromptTrace) => Float64Array
+}
+
+/** Σ w_t a_t / Σ w_t */
+function weighted({ activations, hidden }: PromptTrace, weights: ArrayLike<number>): Float64Array {
+  const out = new Float64Array(hidden)
+  let total = 0
+  for (let t = 0; t < weights.length; t++) {
+    const w = weights[t]!
+    total += w
+    if (w !== 0) for (let j = 0; j < hidden; j++) out[j]! += w * activations[t * hidden + j]!
+  }
+  return out.map((x) => x / total)
+}
+
+const tokensOf = ({ activations, hidden }: PromptTrace): number => activations.length / hidden
+const mean = (trace: PromptTrace): Float64Array => weighted(trace, new Array(tokensOf(trace)).fill(1))
+
+/** Smoothed over a token and the next two: a name counts to its end. */
+function bySurprisal(trace: PromptTrace): Float64Array {
+  const s = trace.surprisals ?? fail('TL_BAD_ARGUMENT', 'router surprisal: expected surprisals of the tokens')
+  const weights = Array.from({ length: s.length }, (_, t) => {
+    const own = [s[t]!, s[t - 1] ?? 0, s[t - 2] ?? 0]
+    return 1e-6 + own.reduce((a, b) => a + b, 0) / 3
+  })
+  return weighted(trace, weights)
+}
+
+/** Every router. */
+export const routers: Readonly<Record<string, Router>> = {
+  'mean-centred': {
+    about: "the paper's: mean over the prompt's tokens less the mean of background prompts",
+    isCentred: true,
+    needsSurprisals: false,
+    feature: mean,
+  },
+  mean: { about: 'mean over the tokens', isCentred: false, needsSurprisals: false, feature: mean },
+  last: {
+    about: 'the last token',
+    isCentred: false,
+    needsSurprisals: false,
+    feature: (trace) => {
+      const at = (tokensOf(trace) - 1) * trace.hidden
+      return Float64Array.from(trace.activations.subarray(at, at + trace.hidden))
+    },
+  },
+  surprisal: {
+    about: 'tokens weighted by their surprisal, smoothed over the next two, centred',
+    isCentred: true,
+    needsSurprisals: true,
+    feature: bySurprisal,
+  },
+}
+
+/** The router of a name. Throws `TL_BAD_ARGUMENT` with the names there are. */
+export const routerOf = (name: string): Router =>
+  (Object.hasOwn(routers, name) ? routers[name] : undefined) ??
+  fail('TL_BAD_ARGUMENT', `router "${name}" is not known (known: ${Object.keys(routers).join(', ')})`)
+
+/** Text for comparisons of wording: case, punctuation and spacing do not count. */
+export const plainText = (text: string): string =>
+  ` ${text
+    .normalize('NFC')
+    .toLowerCase()
+    .replace(/[\p{P}\s]+/gu, ' ')
+    .trim()} `
+
+/** Does a text name a subject, as whole words? An edit without a subject is never held back. */
+export const namesSubject = (text: string, subject: string | undefined): boolean =>
+  subject === undefined || plainText(subject).trim() === '' || plainText(text).includes(plainText(subject))
+
+/** An edit as routing sees it. */
+export interface Routable {
+  readonly number: number
+  readonly mask: Mask
+  readonly subject?: string
+}
+
+export interface Match {
+  readonly number: number
+  /** R: shared ones / k. */
+  readonly overlap: number
+  /** Not held back by the gate. */
+  readonly passes: boolean
+}
+
+/** All edits by overlap with a mask, the nearest first; of equal ones the later. */
+export const matches = (
+  mask: Mask,
+  edits: readonly Routable[],
+  k: number,
+  gate?: { readonly text: string },
+): Match[] =>
+  edits
+    .map(({ number, mask: own, subject }) => ({
+      number,
+      overlap: sharedOnes(mask, own) / k,
+      passes: !gate || namesSubject(gate.text, subject),
+    }))
+    .sort((a, b) => b.overlap - a.overlap || b.number - a.number)
+
+/** The edit that answers, or undefined: the nearest that passes the gate, if R ≥ τ. */
+export function route(list: readonly Match[], threshold: number): Match | undefined {
+  const nearest = list.find(({ passes }) => passes)
+  return nearest && nearest.overlap >= threshold ? nearest : undefined
+}
+
+/**
+ * The least τ at which at most a share `rate` of prompts that no edit should answer is answered: overlaps are those of each
+ * prompt with its nearest edit. A multiple of 1/k, above 1 when even identical masks are too many.
+ */
+export function calibrate(overlaps: readonly number[], rate: number, k: number): number {
+  if (overlaps.length === 0) fail('TL_BAD_ARGUMENT', 'calibrate: expected at least one prompt')
+  if (!(rate >= 0 && rate < 1))
+    fail('TL_BAD_ARGUMENT', `calibrate: false positives: expected a rate from 0 to below 1, got ${rate}`)
+  const sorted = [...overlaps].sort((a, b) => b - a)
+  const first = sorted[Math.floor(rate * sorted.length + 1e-9)]!
+  return (Math.round(first * k) + 1) / k
+}

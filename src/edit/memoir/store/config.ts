@@ -1,0 +1,88 @@
+/** @file `config.json` of a store. */
+import { fail } from '../../../base/index.ts'
+
+/** When an edit has been learned: the published rule within `maxSteps`, or every target token's cross-entropy below `loss`. */
+export type StopRule = { readonly rule: 'published' } | { readonly rule: 'loss'; readonly loss: number }
+
+export interface Training {
+  readonly rate: number
+  /** Largest norm of the gradient. */
+  readonly clip: number
+  readonly maxSteps: number
+  readonly stop: StopRule
+  /** n + 1: as published, one more than the target has tokens; n: the mean over them. */
+  readonly denominator: 'n+1' | 'n'
+  readonly decay: { readonly of: 'none' | 'active-columns' | 'dense'; readonly rate: number }
+  /** Texts put in front of the prompt, in training only. */
+  readonly contexts: readonly string[]
+}
+
+export interface StoreConfig {
+  readonly format: 'treeline-edits/1'
+  /** SHA-256 of the model's weights and sizes, and of its tokenizer. */
+  readonly model: string
+  readonly tokenizer: string
+  readonly hidden: number
+  readonly width: number
+  readonly layer: number
+  readonly ones: number
+  readonly router: string
+  /** The block whose activations the router looks at, at most `layer`. */
+  readonly routerLayer: number
+  readonly gate: 'none' | 'subject'
+  readonly threshold: number
+  readonly seed: number
+  readonly training: Training
+}
+
+export const storeFormat = 'treeline-edits/1'
+
+/** As published (arXiv 2506.07899, code). */
+export const publishedTraining: Training = {
+  rate: 1,
+  clip: 1,
+  maxSteps: 30,
+  stop: { rule: 'published' },
+  denominator: 'n+1',
+  decay: { of: 'dense', rate: 1e-5 },
+  contexts: [],
+}
+
+/** What we train with unless told otherwise: until it is learned, and nothing fades. */
+export const defaultTraining: Training = {
+  ...publishedTraining,
+  maxSteps: 100,
+  stop: { rule: 'loss', loss: 0.1 },
+  decay: { of: 'none', rate: 0 },
+}
+
+/** The configuration in a text. Throws `TL_BAD_FILE`. */
+export function checkConfig(text: string, path: string): StoreConfig {
+  let value: Partial<StoreConfig> | null
+  try {
+    value = JSON.parse(text) as Partial<StoreConfig> | null
+  } catch (error) {
+    return fail('TL_BAD_FILE', `${path}: not JSON: ${(error as Error).message.slice(0, 200)}`, error)
+  }
+  if (value?.format !== storeFormat)
+    fail('TL_BAD_FILE', `${path}: expected "format": "${storeFormat}", got ${JSON.stringify(value?.format)}`)
+  const config = value as StoreConfig
+  for (const key of ['hidden', 'width', 'ones'] as const)
+    if (!(Number.isInteger(config[key]) && config[key] >= 1 && config[key] <= 2 ** 24))
+      fail(
+        'TL_BAD_FILE',
+        `${path}: "${key}" should be a positive integer, got ${JSON.stringify(config[key])}`,
+      )
+  for (const key of ['layer', 'routerLayer', 'seed'] as const)
+    if (!(Number.isInteger(config[key]) && config[key] >= 0))
+      fail('TL_BAD_FILE', `${path}: "${key}" should be a whole number, got ${JSON.stringify(config[key])}`)
+  if (config.ones > config.hidden || config.routerLayer > config.layer || !Number.isFinite(config.threshold))
+    fail('TL_BAD_FILE', `${path}: ones, routerLayer or threshold out of range`)
+  if (
+    typeof config.training !== 'object' ||
+    config.training === null ||
+    !Array.isArray(config.training.contexts)
+  )
+    fail('TL_BAD_FILE', `${path}: "training" is missing`)
+  return config
+}

@@ -1,0 +1,12 @@
+/** @file The store of edits on disk. */
+export {
+  checkConfig,
+  defaultTraining,
+  publishedTraining,
+  type StopRule,
+  type StoreConfig,
+  storeFormat,
+  type Training,
+} from './config.ts'
+export { type EditRecord, type Status, type StoreRecord, statuses } from './records.ts'
+export { type Base, createStore, isStore, openStore, type Rows, type Store } from './store.ts'
