@@ -1,21 +1,36 @@
-/** @file What runs in a worker thread of `mapInWorkers`: one named function, item after item. */
-import { parentPort, workerData } from 'node:worker_threads'
+/** @file What runs in a worker thread of `openWorkers`: named functions, item after item. */
+import { parentPort } from 'node:worker_threads'
 import { TreelineError } from './errors.ts'
 import type { Order, Reply, Task } from './workers.ts'
 
-const { module, name } = workerData as Task
-const loaded = import(module) as Promise<Record<string, (item: unknown, signal: AbortSignal) => unknown>>
+type Module = Record<string, (item: unknown, signal: AbortSignal) => unknown>
+
+const loaded = new Map<string, Promise<Module>>()
+function load({ module }: Task): Promise<Module> {
+  const found = loaded.get(module) ?? (import(module) as Promise<Module>)
+  loaded.set(module, found)
+  return found
+}
 
 const stopped = new AbortController()
 
-parentPort!.on('message', async (order: Order) => {
-  if (order === 'stop') return stopped.abort()
-  const { index, item } = order
+async function carryOut({ task, index, item }: Exclude<Order, 'stop' | { ready: Task }>): Promise<void> {
+  if (stopped.signal.aborted) return
   const reply = (message: Reply): void => parentPort!.postMessage(message)
   try {
-    reply({ index, result: await (await loaded)[name]!(item, stopped.signal) })
+    reply({ index, result: await (await load(task))[task.name]!(item, stopped.signal) })
   } catch (error) {
     const { message, stack } = error instanceof Error ? error : new Error(String(error))
     reply({ index, error: { code: error instanceof TreelineError ? error.code : undefined, message, stack } })
   }
+}
+
+// one after the other, also where a task waits for something
+let last: Promise<void> = Promise.resolve()
+
+parentPort!.on('message', (order: Order) => {
+  if (order === 'stop') stopped.abort()
+  // a module that cannot be loaded is reported with the first item
+  else if ('ready' in order) load(order.ready).catch(() => {})
+  else last = last.then(() => carryOut(order))
 })

@@ -20,12 +20,14 @@ export interface WorkersOptions<Item, Result> {
   readonly threads: number
   /** Aborted: no more items are begun, tasks get the signal, workers are ended, TL_INTERRUPTED is thrown. */
   readonly signal?: AbortSignal
+  /** Items at hand in each worker (default 1). With 2 it need not wait for this thread between two short ones. */
+  readonly ahead?: number
   /** Called on this thread as results come, in any order. */
   readonly onResult?: (result: Result, index: number, item: Item) => void
 }
 
-/** What a worker is told. */
-export type Order = { index: number; item: unknown } | 'stop'
+/** What a worker is told: an item of a task, a task to be ready for, or to leave what it is at. */
+export type Order = { task: Task; index: number; item: unknown } | { ready: Task } | 'stop'
 
 /** What a worker sends back. */
 export type Reply =
@@ -81,6 +83,125 @@ async function end(worker: Worker, isBusy: boolean): Promise<void> {
   await worker.terminate()
 }
 
+/** Threads that stay for several tasks, one after the other. */
+export interface Workers {
+  /** As `mapInWorkers`, on at most as many threads as there are. After a failure or an interruption there are none left. */
+  readonly map: <Item, Result>(
+    task: Task,
+    items: readonly Item[],
+    options: Omit<WorkersOptions<Item, Result>, 'threads'>,
+  ) => Promise<Result[]>
+  readonly close: () => Promise<void>
+}
+
+/** Compiled modules only: from TypeScript sources (tests) everything runs on the calling thread. */
+const isCompiled = !import.meta.url.endsWith('.ts')
+
+const start = (): Worker => {
+  const worker = new Worker(new URL('./worker.js', import.meta.url))
+  // threads without work do not keep the program from ending
+  worker.unref()
+  return worker
+}
+
+/**
+ * Threads for what comes. With a task to be ready for they load its module at once, while this thread still prepares the
+ * items; without one (or for a single item on a fresh set) they are started when they are needed.
+ */
+export function openWorkers(threads: number, readyFor?: Task): Workers {
+  const workers: Worker[] = []
+  const add = (): void => {
+    workers.push(start())
+  }
+  if (readyFor && isCompiled && threads > 1)
+    for (let i = 0; i < threads; i++) {
+      add()
+      workers.at(-1)!.postMessage({ ready: readyFor } satisfies Order)
+    }
+  const close = async (busy: ReadonlyMap<Worker, number> = new Map()): Promise<void> => {
+    await Promise.all(workers.splice(0).map((worker) => end(worker, (busy.get(worker) ?? 0) > 0)))
+  }
+
+  const map: Workers['map'] = async <Item, Result>(
+    task: Task,
+    items: readonly Item[],
+    options: Omit<WorkersOptions<Item, Result>, 'threads'>,
+  ) => {
+    const { signal, onResult, ahead = 1 } = options
+    const wanted = Math.min(threads, items.length)
+    if (wanted <= 1 || !isCompiled) return await here(task, items, { ...options, threads: 1 })
+    while (workers.length < wanted) add()
+    const results = new Array<Result>(items.length)
+    // orders that a worker has not answered
+    const busy = new Map<Worker, number>()
+    const listening: (() => void)[] = []
+    let begun = 0
+    let done = 0
+    let isOver = false
+    let stop = (): void => {}
+    try {
+      await new Promise<void>((resolve, reject) => {
+        stop = () => {
+          try {
+            interrupted(done, items.length)
+          } catch (error) {
+            reject(error)
+          }
+        }
+        if (signal?.aborted) return stop()
+        signal?.addEventListener('abort', stop, { once: true })
+        const next = (worker: Worker): void => {
+          if (begun === items.length) return
+          busy.set(worker, (busy.get(worker) ?? 0) + 1)
+          worker.postMessage({ task, index: begun, item: items[begun++] } satisfies Order)
+        }
+        for (const worker of workers.slice(0, wanted)) {
+          const onExit = (code: number): void => {
+            busy.delete(worker)
+            if (done < items.length) reject(new Error(`a worker thread ended with code ${code}`))
+          }
+          const onMessage = (reply: Reply): void => {
+            busy.set(worker, busy.get(worker)! - 1)
+            if (isOver) return
+            if ('error' in reply) {
+              const { code, message, stack } = reply.error
+              reject(code ? new TreelineError(code, message) : Object.assign(new Error(message), { stack }))
+              return
+            }
+            try {
+              results[reply.index] = reply.result as Result
+              done++
+              onResult?.(reply.result as Result, reply.index, items[reply.index]!)
+            } catch (error) {
+              reject(error)
+              return
+            }
+            if (done === items.length) resolve()
+            else next(worker)
+          }
+          worker.on('error', reject).on('exit', onExit).on('message', onMessage)
+          worker.ref()
+          listening.push(() => {
+            worker.off('error', reject).off('exit', onExit).off('message', onMessage)
+            worker.unref()
+          })
+        }
+        for (let round = 0; round < ahead; round++)
+          for (const worker of workers.slice(0, wanted)) next(worker)
+      })
+    } catch (error) {
+      isOver = true
+      await close(busy)
+      throw error
+    } finally {
+      signal?.removeEventListener('abort', stop)
+      for (const leave of listening) leave()
+    }
+    return results
+  }
+  return { map, close: () => close() }
+}
+
 /**
  * Results in the order of the items, whatever the number of threads. The first failure ends the workers and is thrown.
  * From TypeScript sources (tests) everything runs on this thread: workers need the compiled modules.
@@ -90,66 +211,10 @@ export async function mapInWorkers<Item, Result>(
   items: readonly Item[],
   options: WorkersOptions<Item, Result>,
 ): Promise<Result[]> {
-  const { signal, onResult } = options
-  const threads = Math.min(options.threads, items.length)
-  if (threads <= 1 || import.meta.url.endsWith('.ts')) return await here(task, items, options)
-  const results = new Array<Result>(items.length)
-  const workers: Worker[] = []
-  const busy = new Set<Worker>()
-  let begun = 0
-  let done = 0
-  let isOver = false
-  let stop = (): void => {}
+  const workers = openWorkers(options.threads)
   try {
-    await new Promise<void>((resolve, reject) => {
-      stop = () => {
-        try {
-          interrupted(done, items.length)
-        } catch (error) {
-          reject(error)
-        }
-      }
-      if (signal?.aborted) return stop()
-      signal?.addEventListener('abort', stop, { once: true })
-      const next = (worker: Worker): void => {
-        if (begun === items.length) return
-        busy.add(worker)
-        worker.postMessage({ index: begun, item: items[begun++] } satisfies Order)
-      }
-      for (let i = 0; i < threads; i++) {
-        const worker = new Worker(new URL('./worker.js', import.meta.url), { workerData: task })
-        workers.push(worker)
-        worker.on('error', reject)
-        worker.on('exit', (code) => {
-          busy.delete(worker)
-          if (done < items.length) reject(new Error(`a worker thread ended with code ${code}`))
-        })
-        worker.on('message', (reply: Reply) => {
-          busy.delete(worker)
-          if (isOver) return
-          if ('error' in reply) {
-            const { code, message, stack } = reply.error
-            reject(code ? new TreelineError(code, message) : Object.assign(new Error(message), { stack }))
-            return
-          }
-          try {
-            results[reply.index] = reply.result as Result
-            done++
-            onResult?.(reply.result as Result, reply.index, items[reply.index]!)
-          } catch (error) {
-            reject(error)
-            return
-          }
-          if (done === items.length) resolve()
-          else next(worker)
-        })
-        next(worker)
-      }
-    })
+    return await workers.map(task, items, options)
   } finally {
-    isOver = true
-    signal?.removeEventListener('abort', stop)
-    await Promise.all(workers.map((worker) => end(worker, busy.has(worker))))
+    await workers.close()
   }
-  return results
 }

@@ -21,6 +21,15 @@ export interface CheckpointTensor {
   f32(start?: number, count?: number): Float32Array
   /** Where the stored bytes can be had at any place: fill `into` with those from byte `begin` on. */
   readInto?(begin: number, into: Uint8Array): void
+  /** Where the stored bytes lie in a file one after the other, if they do: who knows it can do without the header. */
+  readonly place?: TensorPlace
+}
+
+/** A run of bytes in a file. */
+export interface TensorPlace {
+  readonly path: string
+  /** Of the first byte. */
+  readonly offset: number
 }
 
 /** An open checkpoint: a file or a folder of shards. Only headers are in memory; call `close()` when done. */
@@ -53,6 +62,7 @@ export function plainTensor(
   header: { name: string; dtype: string; shape: readonly number[]; byteLength: number },
   read: (begin: number, end: number) => Uint8Array,
   readInto?: (begin: number, into: Uint8Array) => void,
+  place?: TensorPlace,
 ): CheckpointTensor {
   const { name, dtype, shape, byteLength } = header
   return {
@@ -62,6 +72,7 @@ export function plainTensor(
     byteLength,
     bytes: () => read(0, byteLength),
     ...(readInto ? { readInto } : {}),
+    ...(place ? { place } : {}),
     f32(start = 0, count) {
       if (!isConvertible(dtype))
         fail(

@@ -1,7 +1,14 @@
 /** @file Checkpoints: every weight format behind one door, read lazily, written atomically, converted with one rounding. */
 
 export { type Adapter, type LowRankDelta, openAdapter } from './adapter.ts'
-export { type Checkpoint, type CheckpointTensor, elements, plainTensor, rangeEnd } from './checkpoint.ts'
+export {
+  type Checkpoint,
+  type CheckpointTensor,
+  elements,
+  plainTensor,
+  rangeEnd,
+  type TensorPlace,
+} from './checkpoint.ts'
 export { type Converted, type ConvertOptions, convertCheckpoint, copyCompanions } from './convert.ts'
 export {
   type ConvertibleDtype,
@@ -27,6 +34,7 @@ export type { SafetensorsHeader, TensorEntry } from './header.ts'
 export { type TensorNorms, tensorNorms } from './norms.ts'
 export { openNpy, openNpz } from './npy.ts'
 export { openCheckpoint } from './open.ts'
+export { openPlaces, type Places, type StoredAt } from './places.ts'
 export { openPytorch, parsePytorch } from './pytorch/index.ts'
 export {
   openSafetensors,

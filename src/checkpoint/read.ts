@@ -2,7 +2,7 @@
 import { didYouMean, fail } from '../base/index.ts'
 import { type ArrayOf, type StoredDtype, viewAs } from './dtypes.ts'
 import { headerLength, parseHeader, quoted, type SafetensorsHeader, type TensorEntry } from './header.ts'
-import { type ByteSource, fileSource, memorySource } from './source.ts'
+import { allocate, type ByteSource, fileSource, memorySource } from './source.ts'
 
 /**
  * A tensor in memory: elements in row-major order, `data` the typed array of `dtype` (raw bytes for types we do not
@@ -143,12 +143,3 @@ const everything = (file: SafetensorsFile): StoredTensors => ({
   tensors: new Map(file.names.map((name) => [name, file.read(name)])),
   metadata: file.metadata,
 })
-
-/** The header was checked against the file, so only a tensor beyond this machine's memory can fail here. */
-function allocate(size: number, label: string): Uint8Array<ArrayBuffer> {
-  try {
-    return new Uint8Array(size)
-  } catch (error) {
-    return fail('TL_IO', `${label}: ${size} bytes do not fit into memory: read it in chunks`, error)
-  }
-}

@@ -80,6 +80,7 @@ function tensorsOf(file: SafetensorsFile): Map<string, CheckpointTensor> {
         { name, dtype, shape, byteLength: end - begin },
         (from, to) => file.readBytes(name, from, to),
         (from, into) => file.readInto(name, from, into),
+        { path: file.path, offset: file.header.dataStart + begin },
       ),
     )
   return tensors

@@ -66,3 +66,12 @@ export const memorySource = (bytes: Uint8Array, label: string): ByteSource => ({
   },
   close() {},
 })
+
+/** The header was checked against the file, so only a tensor beyond this machine's memory can fail here. */
+export function allocate(size: number, label: string): Uint8Array<ArrayBuffer> {
+  try {
+    return new Uint8Array(size)
+  } catch (error) {
+    return fail('TL_IO', `${label}: ${size} bytes do not fit into memory: read it in chunks`, error)
+  }
+}

@@ -1,7 +1,7 @@
 /** @file The model behind `treeline chat`: one session whose cache keeps what a conversation shares with the one before. */
 
+import { type Key, key as keyOf, split } from '../base/index.ts'
 import type { ChatEngine } from '../lm/index.ts'
-import { random } from '../tensor/index.ts'
 import type { EngineOptions } from './commands/chat.ts'
 import { threadsOf } from './languageModel.ts'
 
@@ -13,14 +13,14 @@ export async function openChatEngine(
   const { generateWith, loadModel, sharedLength } = await import('../lm/index.ts')
   const model = loadModel(path, { precision: options.precision, threads: threadsOf(options) })
   const session = model.session()
-  let key = random.key(options.seed)
+  let key = keyOf(options.seed)
   return {
     context: model.context,
     dispose: model.dispose,
     continue(ids, given) {
       const shared = sharedLength(session.ids, ids)
       session.truncate(shared)
-      const [next, own] = random.split(key, 2) as [random.Key, random.Key]
+      const [next, own] = split(key, 2) as [Key, Key]
       key = next
       return generateWith(session, model.context, {
         ...given,

@@ -1,55 +1,49 @@
 /** @file The program `treeline`: its commands, and the way from an argument list to an exit code. */
 import { Command } from 'commander'
-import { openChatEngine } from './chatEngine.ts'
-import { chatCommand } from './commands/chat.ts'
-import { collectCommand } from './commands/collect.ts'
-import { convertCommand } from './commands/convert.ts'
-import { dataCommand } from './commands/data.ts'
-import { diffCommand } from './commands/diff.ts'
-import { doctorCommand } from './commands/doctor.ts'
-import { editCommand } from './commands/edit.ts'
-import { exportCommand } from './commands/export.ts'
-import { generateCommand } from './commands/generate.ts'
-import { grammarCommand } from './commands/grammar/index.ts'
-import { inspectCommand } from './commands/inspect.ts'
-import { linesCommand } from './commands/lines.ts'
-import { listCommand } from './commands/list.ts'
-import { mergeCommand } from './commands/merge.ts'
-import { reportCommand } from './commands/report.ts'
-import { runCommand } from './commands/run.ts'
-import { scoreCommand } from './commands/score.ts'
-import { sweepCommand } from './commands/sweep.ts'
-import { tokenizeCommand } from './commands/tokenize.ts'
-import { tourCommand } from './commands/tour.ts'
-import { vectorCommand } from './commands/vector/index.ts'
 import { exitCodes, reportError } from './errors.ts'
 import { type Io, processIo } from './io.ts'
 import { examples } from './options.ts'
 import { version } from './version.ts'
 
-const commands = [
-  tourCommand,
-  listCommand,
-  runCommand,
-  sweepCommand,
-  collectCommand,
-  reportCommand,
-  grammarCommand,
-  dataCommand,
-  inspectCommand,
-  convertCommand,
-  exportCommand,
-  diffCommand,
-  mergeCommand,
-  linesCommand,
-  vectorCommand,
-  (io: Io) => chatCommand(io, openChatEngine),
-  generateCommand,
-  scoreCommand,
-  editCommand,
-  tokenizeCommand,
-  doctorCommand,
-]
+type Make = (io: Io) => Command
+
+/** Every command, in the order of the help; what a command is made of is loaded when it is called. */
+const commands: Readonly<Record<string, () => Promise<Make>>> = {
+  tour: async () => (await import('./commands/tour.ts')).tourCommand,
+  list: async () => (await import('./commands/list.ts')).listCommand,
+  run: async () => (await import('./commands/run.ts')).runCommand,
+  sweep: async () => (await import('./commands/sweep.ts')).sweepCommand,
+  collect: async () => (await import('./commands/collect.ts')).collectCommand,
+  report: async () => (await import('./commands/report.ts')).reportCommand,
+  grammar: async () => (await import('./commands/grammar/index.ts')).grammarCommand,
+  data: async () => (await import('./commands/data.ts')).dataCommand,
+  inspect: async () => (await import('./commands/inspect.ts')).inspectCommand,
+  convert: async () => (await import('./commands/convert.ts')).convertCommand,
+  export: async () => (await import('./commands/export.ts')).exportCommand,
+  diff: async () => (await import('./commands/diff.ts')).diffCommand,
+  merge: async () => (await import('./commands/merge.ts')).mergeCommand,
+  lines: async () => (await import('./commands/lines.ts')).linesCommand,
+  vector: async () => (await import('./commands/vector/index.ts')).vectorCommand,
+  chat: async () => {
+    const [{ chatCommand }, { openChatEngine }] = await Promise.all([
+      import('./commands/chat.ts'),
+      import('./chatEngine.ts'),
+    ])
+    return (io) => chatCommand(io, openChatEngine)
+  },
+  generate: async () => (await import('./commands/generate.ts')).generateCommand,
+  score: async () => (await import('./commands/score.ts')).scoreCommand,
+  edit: async () => (await import('./commands/edit.ts')).editCommand,
+  tokenize: async () => (await import('./commands/tokenize.ts')).tokenizeCommand,
+  doctor: async () => (await import('./commands/doctor.ts')).doctorCommand,
+}
+
+/** The command that is asked for; all of them for help, and for a word that is none. */
+async function wanted([word = '']: readonly string[], io: Io): Promise<Command[]> {
+  const loaders = Object.hasOwn(commands, word) ? [commands[word]!] : Object.values(commands)
+  const loaded = await Promise.all(loaders.map((load) => load()))
+  return loaded.map((make) => make(io))
+}
 
 /** Run the program with these arguments (without node and script). Returns the exit code. */
 export async function main(argv: readonly string[], io: Io = processIo()): Promise<number> {
@@ -66,7 +60,7 @@ export async function main(argv: readonly string[], io: Io = processIo()): Promi
         ['treeline doctor', 'check this machine'],
       ),
     )
-  for (const make of commands) program.addCommand(make(io))
+  for (const command of await wanted(argv, io)) program.addCommand(command)
 
   // commander tells which command complained only by whose callback is called
   let culprit = program

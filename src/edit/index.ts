@@ -1,4 +1,4 @@
-/** @file Model editing: merge methods as pure functions of tensors, LiNeS, and facts to teach. */
+/** @file Model editing: merge methods as pure functions of tensors, LiNeS, task vectors, and facts to teach (lifelong editing, which runs a language model, is in ./memoir). */
 export { type CheckpointDiff, diffCheckpoints, type LayerDiff, type TensorDiff } from './diff/diff.ts'
 export {
   contradictions,
@@ -31,7 +31,6 @@ export {
   type TaskVectorNorms,
   taskVectorNorms,
 } from './lines/index.ts'
-export * as memoir from './memoir/index.ts'
 export { type MergeConfig, parseMergeConfig } from './merge/config/index.ts'
 export {
   assertPlan,
@@ -89,3 +88,4 @@ export {
   vectorNorms,
   writeVector,
 } from './vectors/index.ts'
+export { openMergeWorkers } from './workers.ts'

@@ -3,6 +3,7 @@
  * typed arrays at once, with the same bits. Keys, bits, splits and uniform numbers are bit for bit those of `jax.random`
  * (partitionable Threefry, 32-bit).
  */
+import { foldIn, type Key, key, split, threefry2x32 } from '../base/index.ts'
 import { requireFloat } from './dtype.ts'
 import { fail } from './mistake.ts'
 import {
@@ -21,26 +22,11 @@ import {
 } from './ops/elementwise.ts'
 import { gather } from './ops/indexing.ts'
 import { select } from './ops/pieces.ts'
-import { randomWords, threefry2x32 } from './ops/random.ts'
+import { randomWords } from './ops/random.ts'
 import { argmax } from './ops/reduce.ts'
 import { scalar, type Tensor, tensor } from './tensor.ts'
 
-/** Two words of 32 bits, as plain numbers. */
-export type Key = readonly [number, number]
-
-/** A key from a seed: an integer of up to 53 bits. */
-export function key(seed: number): Key {
-  if (!Number.isSafeInteger(seed) || seed < 0)
-    fail('TL_BAD_ARGUMENT', `key: expected a seed that is an integer between 0 and 2^53 − 1, got ${seed}`)
-  return [Math.floor(seed / 2 ** 32), seed >>> 0]
-}
-
-/** `count` independent keys. */
-export const split = (k: Key, count = 2): Key[] =>
-  Array.from({ length: count }, (_, i) => threefry2x32(k[0], k[1], 0, i))
-
-/** A key for a number (a step, a layer, an example) under a key. */
-export const foldIn = (k: Key, data: number): Key => threefry2x32(k[0], k[1], 0, data >>> 0)
+export { foldIn, type Key, key, split }
 
 /** A key as a tensor u32[2], to be an input of a program. */
 export const keyTensor = (k: Key): Tensor => tensor(Uint32Array.from(k))

@@ -1,21 +1,24 @@
 /** @file The compiled workers: order, failures, interruption. */
+import { execFile } from 'node:child_process'
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
+import { promisify } from 'node:util'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import type { mapInWorkers as MapInWorkers } from '../../src/base/workers.ts'
+import type { mapInWorkers as MapInWorkers, openWorkers as OpenWorkers } from '../../src/base/workers.ts'
 
 const built = new URL('../../dist/base/workers.js', import.meta.url)
 const folder = mkdtempSync(join(tmpdir(), 'treeline-workers-'))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 let mapInWorkers: typeof MapInWorkers
+let openWorkers: typeof OpenWorkers
 const path = join(folder, 'task.mjs')
 const task = { module: pathToFileURL(path).href, name: 'work' }
 beforeAll(async () => {
   if (!existsSync(built)) throw new Error(`${built.pathname} is missing: run \`npm run build\` first`)
-  ;({ mapInWorkers } = await import(built.href))
+  ;({ mapInWorkers, openWorkers } = await import(built.href))
   writeFileSync(
     path,
     `import { writeFileSync } from 'node:fs'
@@ -100,4 +103,50 @@ test('on one thread too an interrupted task is no failure', async () => {
     },
   })
   await expect(all).rejects.toMatchObject({ message: 'interrupted after 2 of 12 parts' })
+})
+
+test('threads stay for several tasks, and work on one item after the other however many are at hand', async () => {
+  writeFileSync(
+    join(folder, 'slow.mjs'),
+    `let running = 0
+    export async function work(x) {
+      running++
+      await new Promise((resolve) => setTimeout(resolve, 2))
+      return { x, together: running-- }
+    }`,
+  )
+  const slow = { module: pathToFileURL(join(folder, 'slow.mjs')).href, name: 'work' }
+  const workers = openWorkers(2, task)
+  try {
+    const first = await workers.map<(typeof items)[number], Result>(task, items, { ahead: 3 })
+    const numbers = items.map(({ x }) => x)
+    const second = await workers.map<number, { x: number; together: number }>(slow, numbers, { ahead: 3 })
+    const third = await workers.map<(typeof items)[number], Result>(task, items, {})
+    expect(second).toEqual(numbers.map((x) => ({ x, together: 1 })))
+    const threads = (results: Result[]): Set<number> => new Set(results.map(({ thread }) => thread))
+    expect(first.map(({ values }) => values[0])).toEqual(numbers)
+    expect(new Set([...threads(first), ...threads(third)]).size).toBe(2)
+  } finally {
+    await workers.close()
+  }
+})
+
+test('a failure leaves no threads, and the next task starts new ones', async () => {
+  const workers = openWorkers(2)
+  const broken = items.map((item) => (item.x === 5 ? { ...item, mood: 'throws' } : item))
+  await expect(workers.map(task, broken, { ahead: 2 })).rejects.toThrow(/no luck with 5/)
+  expect(await workers.map(task, items, {})).toHaveLength(items.length)
+  await workers.close()
+})
+
+test('threads without work do not keep a program from ending', async () => {
+  const program = join(folder, 'idle.mjs')
+  writeFileSync(
+    program,
+    `const { openWorkers } = await import(${JSON.stringify(built.href)})
+    openWorkers(2, ${JSON.stringify(task)})
+    console.log('over')`,
+  )
+  const { stdout } = await promisify(execFile)(process.execPath, [program], { timeout: 20_000 })
+  expect(stdout).toBe('over\n')
 })

@@ -5,7 +5,7 @@ import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { memoir } from '../../src/edit/index.ts'
+import * as memoir from '../../src/edit/memoir/index.ts'
 import { type LanguageModel, loadModel } from '../../src/lm/index.ts'
 import { type Tiny, tinyModels } from '../lm/fixtures.ts'
 
@@ -121,7 +121,7 @@ describe('edits of a tiny model', () => {
     const path = next()
     const dist = new URL('../../dist/', import.meta.url).href
     const script = `
-      import { memoir } from '${dist}edit/index.js'
+      import * as memoir from '${dist}edit/memoir/index.js'
       import { loadModel } from '${dist}lm/index.js'
       const tokenizer = { encode: (t) => [...t].map((c) => c.charCodeAt(0) % 96), decode: () => '', eosIds: [], addsBos: false, fingerprint: () => 'characters' }
       const editor = await memoir.openEditor(loadModel(${JSON.stringify(model.path)}), ${JSON.stringify(path)}, { tokenizer, create: ${JSON.stringify(create)} })

@@ -1,6 +1,7 @@
 /** @file Random numbers against published vectors and `jax.random`, host against graph, and their statistics. */
 import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
+import { threefry2x32 } from '../../src/base/index.ts'
 import {
   compile,
   type Key,
@@ -11,7 +12,6 @@ import {
   tensor,
   vmap,
 } from '../../src/tensor/index.ts'
-import { threefry2x32 } from '../../src/tensor/ops/random.ts'
 import { numbersDiffer } from './run.ts'
 
 interface Vector {

@@ -1,7 +1,8 @@
 /** @file `treeline edit`: teach facts to a model, list, explain, undo, measure. */
 import { Command, Option } from 'commander'
 import { fail } from '../../base/index.ts'
-import type { Fact, memoir } from '../../edit/index.ts'
+import type { Fact } from '../../edit/index.ts'
+import type * as memoir from '../../edit/memoir/index.ts'
 import type { Io } from '../io.ts'
 import { readTexts } from '../jsonFiles.ts'
 import { examples, integerOption, jsonOption, quietOption, threadsOption } from '../options.ts'
@@ -33,7 +34,7 @@ async function withEditor<R>(
   work: (editor: Editor) => Promise<R> | R,
 ): Promise<R> {
   const { loadModel } = await import('../../lm/index.ts')
-  const { memoir: edits } = await import('../../edit/index.ts')
+  const edits = await import('../../edit/memoir/index.ts')
   const { availableParallelism } = await import('node:os')
   const opened = loadModel(model, { precision: 'f32', threads: threads ?? availableParallelism() })
   try {
@@ -159,7 +160,7 @@ async function factsOf(path: string, { onePerSubject: one, limit }: AllFlags): P
 }
 
 async function newStore(flags: AllFlags): Promise<memoir.NewStore> {
-  const { memoir: edits } = await import('../../edit/index.ts')
+  const edits = await import('../../edit/memoir/index.ts')
   const { layer, router, gate, threshold, published } = flags
   return {
     ...(layer !== undefined && { layer }),
@@ -314,7 +315,7 @@ const actions: Readonly<Record<string, Action>> = {
     wants: 'FACTS.json',
     work: async ({ io, paths, flags, what }) => {
       const facts = await factsOf(what, flags)
-      const { memoir: edits } = await import('../../edit/index.ts')
+      const edits = await import('../../edit/memoir/index.ts')
       const display = makeDisplay('evaluate', io, flags.quiet)
       try {
         const result = await withEditor(paths, flags, { readOnly: true }, (editor) =>
@@ -336,7 +337,7 @@ const actions: Readonly<Record<string, Action>> = {
     work: async ({ io, paths, flags, what }) => {
       if (!what.endsWith('.safetensors'))
         fail('TL_USAGE', `${what}: expected a name that ends in .safetensors`)
-      const { memoir: edits } = await import('../../edit/index.ts')
+      const edits = await import('../../edit/memoir/index.ts')
       const count = await edits.exportEdits(paths[1], what)
       if (flags.json) json(io, { out: what, edits: count })
       else io.out(`${what}: ${count} edits\n`)

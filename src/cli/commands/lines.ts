@@ -1,6 +1,7 @@
 /** @file `treeline lines`: scale what fine-tuning has changed by depth, so that the first layers stay general. */
 import { Command, Option } from 'commander'
 import { fail } from '../../base/index.ts'
+import { openMergeWorkers } from '../../edit/workers.ts'
 import type { Io } from '../io.ts'
 import { examples, integerOption, jsonOption, quietOption } from '../options.ts'
 import { carryOut, showPlan } from './merge.ts'
@@ -81,15 +82,17 @@ export const linesCommand = (io: Io): Command =>
       ),
     )
     .action(async (base: string, tuned: string, out: string, flags: LinesFlags) => {
-      const edit = await import('../../edit/index.ts')
       const { alpha, beta = 1 - alpha, dtype, threads } = flags
-      const config = edit.parseMergeConfig(
-        linesRecipe(base, tuned, alpha, beta, dtype),
-        'the recipe of lines',
-      )
-      if (flags.dryRun || flags.explain) {
-        showPlan(edit, config, flags, io)
-        return
+      const workers = flags.dryRun || flags.explain ? undefined : openMergeWorkers(threads)
+      try {
+        const edit = await import('../../edit/index.ts')
+        const config = edit.parseMergeConfig(
+          linesRecipe(base, tuned, alpha, beta, dtype),
+          'the recipe of lines',
+        )
+        if (!workers) return showPlan(edit, config, flags, io)
+        await carryOut(edit, config, out, { workers }, flags, io)
+      } finally {
+        await workers?.close()
       }
-      await carryOut(edit, config, out, threads === undefined ? {} : { threads }, flags, io)
     })

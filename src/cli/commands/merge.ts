@@ -11,6 +11,7 @@ import type {
   MergePlan,
   PlannedTensor,
 } from '../../edit/index.ts'
+import { openMergeWorkers } from '../../edit/workers.ts'
 import { interruption } from '../interrupt.ts'
 import type { Io } from '../io.ts'
 import { collect, examples, integerOption, jsonOption, quietOption } from '../options.ts'
@@ -202,18 +203,20 @@ export const mergeCommand = (io: Io): Command =>
     .addHelpText('after', searchExample)
     .action(async (path: string, out: string, flags: MergeFlags) => {
       checkSearchFlags(flags)
-      const edit = await import('../../edit/index.ts')
       const { lenient = false, threads, seed, shardSize, arithmetic } = flags
       const text = readText(path)
-      if (flags.search) {
-        await carryOutSearch(edit, { path, text }, out, flags, io)
-        return
+      // threads load what they need while this one does, reads and plans
+      const workers = flags.dryRun || flags.search ? undefined : openMergeWorkers(threads)
+      try {
+        const edit = await import('../../edit/index.ts')
+        if (flags.search) {
+          await carryOutSearch(edit, { path, text }, out, flags, io)
+          return
+        }
+        const config = edit.parseMergeConfig(text, path, { lenient })
+        if (!workers) return showPlan(edit, config, flags, io)
+        await carryOut(edit, config, out, { lenient, seed, shardSize, arithmetic, workers }, flags, io)
+      } finally {
+        await workers?.close()
       }
-      const config = edit.parseMergeConfig(text, path, { lenient })
-      if (flags.dryRun) {
-        showPlan(edit, config, flags, io)
-        return
-      }
-      const options = { lenient, seed, shardSize, arithmetic, ...(threads === undefined ? {} : { threads }) }
-      await carryOut(edit, config, out, options, flags, io)
     })

@@ -2,6 +2,7 @@
  * @file Counter-based random bits: Threefry 2×32 with 20 rounds (Salmon et al. 2011), laid out as JAX does with
  * `jax_threefry_partitionable`: element i of a result depends on the key and on i alone.
  */
+import { threefryParity, threefryRotations } from '../../base/index.ts'
 import { showSpec, sizeOf } from '../dtype.ts'
 import { fail } from '../mistake.ts'
 import { apply, scalar, type Tensor } from '../tensor.ts'
@@ -12,41 +13,14 @@ import { iota } from './indexing.ts'
 import { select, stack } from './pieces.ts'
 import { reshape } from './shape.ts'
 
-const rotations = [
-  [13, 15, 26, 6],
-  [17, 29, 16, 24],
-] as const
-const parity = 0x1bd11bda
-
-/** One block: two words of counter under two words of key, as unsigned 32-bit numbers. */
-export function threefry2x32(
-  key0: number,
-  key1: number,
-  counter0: number,
-  counter1: number,
-): [number, number] {
-  const keys = [key0, key1, key0 ^ key1 ^ parity]
-  let x = (counter0 + key0) | 0
-  let y = (counter1 + key1) | 0
-  for (let group = 0; group < 5; group++) {
-    for (const r of rotations[group % 2]!) {
-      x = (x + y) | 0
-      y = ((y << r) | (y >>> (32 - r))) ^ x
-    }
-    x = (x + keys[(group + 1) % 3]!) | 0
-    y = (y + keys[(group + 2) % 3]! + group + 1) | 0
-  }
-  return [x >>> 0, y >>> 0]
-}
-
 /** The same block over tensors of u32. */
 function threefryBlock(key: Tensor, counter0: Tensor, counter1: Tensor): [Tensor, Tensor] {
   const [k0, k1] = [select(key, 0, 0), select(key, 0, 1)]
-  const keys = [k0, k1, bitXor(bitXor(k0, k1), scalar(parity, 'u32'))]
+  const keys = [k0, k1, bitXor(bitXor(k0, k1), scalar(threefryParity, 'u32'))]
   let x = add(counter0, k0)
   let y = add(counter1, k1)
   for (let group = 0; group < 5; group++) {
-    for (const r of rotations[group % 2]!) {
+    for (const r of threefryRotations[group % 2]!) {
       x = add(x, y)
       y = bitXor(bitOr(shiftLeft(y, scalar(r, 'u32')), shiftRight(y, scalar(32 - r, 'u32'))), x)
     }

@@ -1,11 +1,11 @@
 /** @file Carries out a merge: pieces of bounded size over several workers, resumable at any moment, the same bytes always. */
-import { cpus } from 'node:os'
 import { basename, join } from 'node:path'
 import { writeAtomically } from '../../../base/files.ts'
 import { fail } from '../../../base/index.ts'
-import { mapInWorkers } from '../../../base/workers.ts'
+import type { Workers } from '../../../base/workers.ts'
 import { type Checkpoint, openCheckpoint } from '../../../checkpoint/index.ts'
 import { autoAlpha, type LinesRow, linesPlan } from '../../lines/index.ts'
+import { openMergeWorkers } from '../../workers.ts'
 import type { MergeConfig } from '../config/index.ts'
 import { mergeMethods, type Parameters } from '../methods/index.ts'
 import {
@@ -14,6 +14,7 @@ import {
   modelsOf,
   type PlannedTensor,
   planMerge,
+  storedAt,
   tiedTo,
 } from '../plan/index.ts'
 import { differentTokens, readVocabulary, type Vocabulary } from '../vocabulary/index.ts'
@@ -29,13 +30,19 @@ import {
   type Unfinished,
 } from './state.ts'
 import { closeOpened, type LinesStep, type LookItem, lookTask, type MergeItem, mergeTask } from './work.ts'
+import { writeBack } from './writeBack.ts'
 
 /** Elements of a piece when the method allows pieces: 4 MiB of f32 for each input. Changing it changes no bytes. */
 const pieceElements = 1 << 20
 
+/** Merges that this process has begun. */
+let runs = 0
+
 /** How to merge. */
 export interface MergeOptions {
   readonly threads?: number
+  /** Threads that are there already (`openMergeWorkers`), in place of `threads` new ones; they stay open. */
+  readonly workers?: Workers
   readonly seed?: number
   readonly lenient?: boolean
   /**
@@ -133,7 +140,8 @@ async function prepared(
   config: MergeConfig,
   plan: MergePlan,
   item: (tensor: PlannedTensor) => MergeItem,
-  options: { readonly threads: number; readonly signal?: AbortSignal },
+  workers: Workers,
+  options: { readonly signal?: AbortSignal },
 ): Promise<Parameters[] | undefined> {
   const tensors = plan.tensors.filter(({ action }) => action === 'merge')
   const [first] = tensors
@@ -145,7 +153,7 @@ async function prepared(
   do {
     const question = preparation.question()
     const items = tensors.map((tensor): LookItem => ({ item: item(tensor), question }))
-    await mapInWorkers<LookItem, Uint32Array[]>(lookTask, items, { ...options, onResult: preparation.add })
+    await workers.map<LookItem, Uint32Array[]>(lookTask, items, { ...options, onResult: preparation.add })
   } while (preparation.endPass())
   return preparation.perModel()
 }
@@ -160,14 +168,17 @@ function linesSteps(plan: MergePlan): (tensor: PlannedTensor) => LinesStep | und
     plan.tensors.map(({ name }) => [name, headers.has(name) ? name : tiedTo(name, headers)]),
   )
   checkpoint.close()
-  return ({ name, action, linesView }) =>
-    action === 'copy'
-      ? undefined
-      : {
-          model: lines.base,
-          tensor: names.get(name) ?? name,
-          ...(linesView ? { view: linesView } : {}),
-        }
+  return ({ name, action, linesView }) => {
+    if (action === 'copy') return undefined
+    const tensor = names.get(name) ?? name
+    const header = headers.get(tensor)
+    return {
+      model: lines.base,
+      tensor,
+      ...(header ? storedAt(header) : {}),
+      ...(linesView ? { view: linesView } : {}),
+    }
+  }
 }
 
 interface Running {
@@ -176,24 +187,27 @@ interface Running {
   readonly unfinished: Unfinished
   readonly pieces: readonly Piece[]
   readonly item: (piece: Piece) => MergeItem
-  readonly threads: number
+  readonly workers: Workers
   readonly options: MergeOptions
 }
 
+/** Pieces that a worker has at hand: most take less than a message's way. */
+const ahead = 2
+
 /** α of `lines`, measured over the whole merge when it is `auto`. */
 async function findAlpha(running: Running): Promise<number> {
-  const { plan, unfinished, pieces, item, threads, options, config } = running
+  const { plan, unfinished, pieces, item, workers, options, config } = running
   const { alpha } = plan.lines!
   if (alpha !== 'auto') return alpha
   const known = unfinished.recall('alpha')
   if (typeof known === 'number') return known
   let done = 0
   const total = pieces.length
-  const results = await mapInWorkers<MergeItem, { l1Sum: number; l1Merged: number }>(
+  const results = await workers.map<MergeItem, { l1Sum: number; l1Merged: number }>(
     mergeTask,
     pieces.map(item),
     {
-      threads,
+      ahead,
       ...(options.signal ? { signal: options.signal } : {}),
       onResult: () => options.onProgress?.({ done: ++done, total, phase: 'measure' }),
     },
@@ -214,7 +228,7 @@ async function mergePieces(
   running: Running,
   factors: ReadonlyMap<string, number> | undefined,
 ): Promise<void> {
-  const { unfinished, pieces, item, threads, options } = running
+  const { unfinished, pieces, item, workers, options } = running
   const open = pieces
     .map((piece, index) => ({ piece, index }))
     .filter(({ index }) => !unfinished.done.has(index))
@@ -234,15 +248,19 @@ async function mergePieces(
     }
   })
   if (items.length === 0) return
-  await mapInWorkers(mergeTask, items, {
-    threads,
+  const disk = writeBack()
+  await workers.map(mergeTask, items, {
+    ahead,
     ...(options.signal ? { signal: options.signal } : {}),
     onResult: (_, i) => {
-      unfinished.finish(open[i]!.index)
-      done += sizeOf(open[i]!.piece)
+      const { piece, index } = open[i]!
+      unfinished.finish(index)
+      disk.written(unfinished.shardPath(piece.shard), sizeOf(piece))
+      done += sizeOf(piece)
       options.onProgress?.({ done, total, phase: 'merge' })
     },
   })
+  await disk.settle()
 }
 
 /** What the model card says about the arithmetic. */
@@ -262,8 +280,22 @@ export async function executeMerge(
   out: string,
   options: MergeOptions = {},
 ): Promise<MergeOutcome> {
+  const workers = options.workers ?? openMergeWorkers(options.threads)
+  try {
+    return await mergeWith(workers, config, out, options)
+  } finally {
+    closeOpened()
+    if (workers !== options.workers) await workers.close()
+  }
+}
+
+async function mergeWith(
+  workers: Workers,
+  config: MergeConfig,
+  out: string,
+  options: MergeOptions,
+): Promise<MergeOutcome> {
   const { seed = 0, lenient = false, shardSize = 5e9, arithmetic = 'float32' } = options
-  const threads = options.threads ?? Math.min(8, cpus().length)
   const models = modelsOf(config)
   const marks = models.map(fileMarks)
   const { plan, vocabulary } = prepareMerge(config, { lenient })
@@ -283,7 +315,7 @@ export async function executeMerge(
   const unfinished = openUnfinished(out, mark, shards)
   const resumed = unfinished.done.size > 0
   const step = linesSteps(plan)
-  const common = { method: plan.method, seed, lenient, arithmetic }
+  const common = { run: ++runs, method: plan.method, seed, lenient, arithmetic }
   const whole = (tensor: PlannedTensor): MergeItem => ({
     ...common,
     tensor,
@@ -292,7 +324,7 @@ export async function executeMerge(
   })
   try {
     const { signal } = options
-    const computed = await prepared(config, plan, whole, { threads, ...(signal ? { signal } : {}) })
+    const computed = await prepared(config, plan, whole, workers, signal ? { signal } : {})
     const running: Running = {
       config,
       plan,
@@ -309,7 +341,7 @@ export async function executeMerge(
           ...(lines ? { lines } : {}),
         }
       },
-      threads,
+      workers,
       options,
     }
     const lines = plan.lines && { alpha: await findAlpha(running), beta: plan.lines.beta }
@@ -343,6 +375,6 @@ export async function executeMerge(
       warnings: [...plan.warnings, ...warnings],
     }
   } finally {
-    closeOpened()
+    unfinished.close()
   }
 }

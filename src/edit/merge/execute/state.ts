@@ -4,7 +4,6 @@
  */
 import { createHash } from 'node:crypto'
 import {
-  appendFileSync,
   closeSync,
   existsSync,
   fsyncSync,
@@ -33,6 +32,8 @@ export interface Unfinished {
   readonly shardPath: (shard: Shard) => string
   /** Note that a piece is in its shard. */
   readonly finish: (piece: number) => void
+  /** Notes are no longer taken. */
+  readonly close: () => void
   /** Small values that pieces depend on, computed once. */
   readonly recall: (name: string) => unknown
   readonly remember: (name: string, value: unknown) => void
@@ -124,11 +125,19 @@ export function openUnfinished(out: string, mark: string, shards: readonly Shard
     const done = finishedPieces(list)
     // a torn last line must not run into the next
     writeAtomically(list, [...done].map((piece) => `${piece}\n`).join(''))
+    const notes = openSync(list, 'a')
+    let isOpen = true
     return {
       folder,
       done,
       shardPath,
-      finish: (piece) => appendFileSync(list, `${piece}\n`),
+      finish: (piece) => {
+        writeSync(notes, `${piece}\n`)
+      },
+      close() {
+        if (isOpen) closeSync(notes)
+        isOpen = false
+      },
       recall: (name) => (existsSync(note(name)) ? JSON.parse(readFileSync(note(name), 'utf8')) : undefined),
       remember: (name, value) => writeAtomically(note(name), JSON.stringify(value)),
     }

@@ -1,7 +1,7 @@
 /** @file One piece of a merge, as a worker does it: read the inputs, merge, scale, round once, write in place. */
 import { closeSync, openSync, writeSync } from 'node:fs'
 import { explainSystemError } from '../../../base/files.ts'
-import { fail } from '../../../base/index.ts'
+import { fail, foldIn, key } from '../../../base/index.ts'
 import type { Task } from '../../../base/workers.ts'
 import {
   type Checkpoint,
@@ -10,8 +10,9 @@ import {
   encodeF32,
   isConvertible,
   openCheckpoint,
+  openPlaces,
+  type StoredAt,
 } from '../../../checkpoint/index.ts'
-import { random } from '../../../tensor/index.ts'
 import { mergeMethods, type Parameters } from '../methods/index.ts'
 import type { PlannedInput, PlannedTensor } from '../plan/index.ts'
 import {
@@ -38,6 +39,7 @@ import { elementsOf, nameWords } from './layout.ts'
 export interface LinesStep {
   readonly model: string
   readonly tensor: string
+  readonly stored?: StoredAt
   readonly view?: TableView
   /** Absent in the first pass, which measures. */
   readonly factor?: number
@@ -45,6 +47,8 @@ export interface LinesStep {
 
 /** A range of one output tensor. */
 export interface MergeItem {
+  /** A number of its own for every merge of this process: files that are open for another are closed. */
+  readonly run: number
   readonly method: string
   readonly tensor: PlannedTensor
   readonly start: number
@@ -67,13 +71,16 @@ export interface MergeResult {
 
 // open files of this thread: headers are parsed once, not once for each piece
 const opened = new Map<string, Checkpoint>()
+const places = openPlaces()
 const targets = new Map<string, number>()
+let currentRun = 0
 
 /** Close what this thread has opened; for merges on the calling thread. */
 export function closeOpened(): void {
   for (const checkpoint of opened.values()) checkpoint.close()
   for (const descriptor of targets.values()) closeSync(descriptor)
   opened.clear()
+  places.close()
   targets.clear()
 }
 
@@ -85,8 +92,9 @@ function stored(model: string, tensor: string) {
 }
 
 /** A tensor as the merge sees it: a table of tokens has the output's rows. */
-function tableOf({ model, tensor, view }: Pick<PlannedInput, 'model' | 'tensor' | 'view'>): CheckpointTensor {
-  const table = stored(model, tensor)
+function tableOf(input: Pick<PlannedInput, 'model' | 'tensor' | 'stored' | 'view'>): CheckpointTensor {
+  const { model, tensor, view } = input
+  const table = input.stored ? places.tensor(tensor, input.stored) : stored(model, tensor)
   return view ? viewTable(view, table, stored) : table
 }
 
@@ -221,7 +229,7 @@ function mergedRange(item: MergeItem, session: Session): { merged: Vector; input
       parameters: { ...tensor.models[i]!.parameters, ...computed?.[i] },
     })),
     parameters: tensor.parameters,
-    key: random.foldIn(random.foldIn(random.key(seed), high), low),
+    key: foldIn(foldIn(key(seed), high), low),
     session,
     arithmetic,
   })
@@ -278,6 +286,7 @@ export interface LookItem {
 
 /** Answer it. */
 export function lookAt({ item, question }: LookItem): Uint32Array[] {
+  beginRun(item)
   const { tensor, start, count } = item
   const session = openSession(count)
   const arithmetic = arithmeticFor(item)
@@ -296,8 +305,16 @@ export function lookAt({ item, question }: LookItem): Uint32Array[] {
   }
 }
 
+/** Files of the same name may be others now. */
+function beginRun({ run }: MergeItem): void {
+  if (run === currentRun) return
+  closeOpened()
+  currentRun = run
+}
+
 /** Carry out one piece. */
 export function mergeItem(item: MergeItem): MergeResult {
+  beginRun(item)
   const { tensor, target } = item
   if (tensor.action === 'copy') {
     if (target) copyTensor(item, (bytes, at) => writeAt(target.path, target.offset + at, bytes))

@@ -2,8 +2,7 @@
  * @file Ways to thin out task vectors δ: by magnitude (TIES, arXiv 2306.01708), without outliers (Model Breadcrumbs,
  * 2312.06795), at random (DARE, 2311.03099), at random by rank (DELLA, 2406.11617). Each gives the mask of what stays.
  */
-import { fail } from '../../../base/index.ts'
-import type { Key } from '../../../tensor/index.ts'
+import { fail, type Key } from '../../../base/index.ts'
 import {
   abs,
   before,

@@ -2,7 +2,7 @@
  * @file Task arithmetic and everything that is task arithmetic with a thinned δ and a vote on signs: θ₀ + λ Σ wᵢ δᵢ, where
  * δᵢ = sparsify(θᵢ − θ₀). One row for each of the nine methods.
  */
-import { random } from '../../../tensor/index.ts'
+import { foldIn } from '../../../base/index.ts'
 import { keep, type Vector } from '../vector/index.ts'
 import { define, isSet, numberOf } from './define.ts'
 import { density, inert, lambda, weight } from './parameters.ts'
@@ -146,14 +146,14 @@ const outliers: Sparsify = (thinned, { session }) =>
     thinned.map((one) => ({ ...one, gamma: numberOf(one.parameters, 'gamma') })),
   )
 const bernoulli: Sparsify = (thinned, { key }) =>
-  thinned.map(({ density, model }) => atRandom(density, random.foldIn(key, model)))
+  thinned.map(({ density, model }) => atRandom(density, foldIn(key, model)))
 const della: Sparsify = (thinned, { session, key, shape }) =>
   thinned.map(({ delta, density, parameters, model }) =>
     byRankAtRandom(session, delta, {
       shape,
       density,
       epsilon: numberOf(parameters, 'epsilon'),
-      key: random.foldIn(key, model),
+      key: foldIn(key, model),
     }),
   )
 

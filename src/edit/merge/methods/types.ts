@@ -1,5 +1,5 @@
 /** @file What a merge method is: a row of data and one pure function over the values of one tensor. */
-import type { Key } from '../../../tensor/index.ts'
+import type { Key } from '../../../base/index.ts'
 import type { Arithmetic, NumberType, Session, Vector } from '../vector/index.ts'
 
 export type ParameterValue = number | boolean | string

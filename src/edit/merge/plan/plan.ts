@@ -4,7 +4,7 @@ import { type MergeConfig, parametersFor, type Settings } from '../config/index.
 import type { MergeMethod } from '../methods/index.ts'
 import { type Table, type TableView, type Vocabulary, viewsOf } from '../vocabulary/index.ts'
 import { groups, type Wanted } from './groups.ts'
-import { type Headers, isVocabulary, layoutOf, type TensorHeader, tiedTo } from './stacks.ts'
+import { type Headers, isVocabulary, layoutOf, storedAt, type TensorHeader, tiedTo } from './stacks.ts'
 import type { MergePlan, PlannedInput, PlannedTensor } from './types.ts'
 
 /** Options of the planner. */
@@ -199,6 +199,7 @@ function plannedTensor(
   const input = (one: Found): PlannedInput => ({
     model: one.model,
     tensor: one.tensor,
+    ...storedAt(one.header),
     ...(one.view ? { view: one.view } : {}),
     parameters:
       isBase(one) || action === 'copy'

@@ -1,10 +1,17 @@
 /** @file Where a tensor stands in a model, told from its name: which stack of layers, which layer, or before or after. */
+import type { StoredAt, TensorPlace } from '../../../checkpoint/index.ts'
 
 /** Sizes and type of a stored tensor, without its values. */
 export interface TensorHeader {
   readonly dtype: string
   readonly shape: readonly number[]
+  readonly byteLength?: number
+  readonly place?: TensorPlace
 }
+
+/** Where a tensor's bytes lie, as a planned input says it. */
+export const storedAt = ({ dtype, shape, byteLength, place }: TensorHeader): { stored?: StoredAt } =>
+  place && byteLength !== undefined ? { stored: { ...place, dtype, shape, byteLength } } : {}
 
 /** The headers of one model. */
 export type Headers = ReadonlyMap<string, TensorHeader>

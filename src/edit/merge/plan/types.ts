@@ -1,4 +1,5 @@
 /** @file The plan of a merge: every output tensor with its inputs and parameters, as data that a worker can be sent. */
+import type { StoredAt } from '../../../checkpoint/index.ts'
 import type { Parameters } from '../methods/index.ts'
 import type { TableView } from '../vocabulary/index.ts'
 
@@ -7,6 +8,8 @@ export interface PlannedInput {
   readonly model: string
   /** The tensor to read; a tied head reads the embedding. */
   readonly tensor: string
+  /** Where it lies, so that workers need not read the model's headers again; absent for packed formats. */
+  readonly stored?: StoredAt
   readonly parameters: Parameters
   /** The tensor is a table of tokens, and this is how it becomes one of the output's. */
   readonly view?: TableView

@@ -3,6 +3,7 @@ import { existsSync, readFileSync, renameSync, rmSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { explainSystemError, makeFolder, writeAtomically } from '../../../base/files.ts'
 import { fail, TreelineError } from '../../../base/index.ts'
+import { openMergeWorkers } from '../../workers.ts'
 import { type MergeConfig, parseMergeConfig } from '../config/index.ts'
 import {
   assertPlan,
@@ -161,7 +162,7 @@ async function tryCandidate(
   tell: (phase: 'merge' | 'score') => void,
 ): Promise<Row> {
   const { id, values } = plan.candidates[index]!
-  const { threads, seed, lenient, shardSize, arithmetic, signal, keepAll } = options
+  const { workers, seed, lenient, shardSize, arithmetic, signal, keepAll } = options
   const folder = resolve(out, '.treeline-search', 'candidate')
   const begun = performance.now()
   const row = (result: { score: number | null; error?: string }): Row => ({
@@ -171,7 +172,7 @@ async function tryCandidate(
     seconds: Number(((performance.now() - begun) / 1000).toFixed(3)),
   })
   const merging = Object.fromEntries(
-    Object.entries({ threads, seed, lenient, shardSize, arithmetic, signal }).filter(
+    Object.entries({ workers, seed, lenient, shardSize, arithmetic, signal }).filter(
       ([, value]) => value !== undefined,
     ),
   ) as MergeOptions
@@ -211,6 +212,21 @@ const hasModel = (out: string, { published }: Table): boolean =>
  * inputs, another recipe or another score; TL_SCORE when no candidate could be scored.
  */
 export async function searchMerge(
+  recipe: Recipe,
+  axes: readonly Axis[],
+  out: string,
+  score: Score,
+  options: SearchOptions,
+): Promise<SearchOutcome> {
+  const workers = options.workers ?? openMergeWorkers(options.threads)
+  try {
+    return await searchWith(recipe, axes, out, score, { ...options, workers })
+  } finally {
+    if (workers !== options.workers) await workers.close()
+  }
+}
+
+async function searchWith(
   recipe: Recipe,
   axes: readonly Axis[],
   out: string,

@@ -2,7 +2,7 @@
  * @file Which elements stay, drawn four words at a time: Threefry 2×32 (Salmon et al. 2011) on WebAssembly, with the words
  * of `random.sampleBits`, and the ranks of rows by a radix sort. It has a memory of its own, which holds one block.
  */
-import { fail } from '../../../base/index.ts'
+import { fail, foldIn, type Key } from '../../../base/index.ts'
 import {
   add,
   add4,
@@ -40,7 +40,6 @@ import {
   when,
   xor4,
 } from '../../../base/wasm/index.ts'
-import { type Key, random } from '../../../tensor/index.ts'
 
 const rotations = [
   [13, 15, 26, 6],
@@ -319,14 +318,14 @@ export function drawKept(
     const offset = from - block * drawn
     const part = Math.min(drawn - offset, start + count - from)
     const skipped = offset % 4
-    const [k0, k1] = random.foldIn(key, block)
+    const [k0, k1] = foldIn(key, block)
     functions.words(k0, k1, (offset - skipped) / 4, Math.ceil((part + skipped) / 4), room)
     const bytesAt = room + skipped
     const place = from - start
     const own = isOne ? chancesAt : chancesAt + 4 * place
     const close = functions.decide(bytesAt, own, isOne ? 0 : 16, part, keptAt + place, list)
     if (close > 0 && !isExact) {
-      const [c0, c1] = random.foldIn(key, 2 ** 31 + block)
+      const [c0, c1] = foldIn(key, 2 ** 31 + block)
       functions.uniforms(c0, c1, list, close, offset, uniformsAt)
       const bytes = new Uint8Array(buffer, bytesAt, part)
       const places = new Uint32Array(buffer, list, close)

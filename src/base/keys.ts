@@ -1,0 +1,54 @@
+/**
+ * @file Counter-based keys of randomness: Threefry 2×32 with 20 rounds (Salmon et al. 2011), laid out as JAX does with
+ * `jax_threefry_partitionable`: what comes of a key depends on the key and a counter alone.
+ */
+import { fail } from './errors.ts'
+
+/** Two words of 32 bits, as plain numbers. */
+export type Key = readonly [number, number]
+
+const rotations = [
+  [13, 15, 26, 6],
+  [17, 29, 16, 24],
+] as const
+
+/** What Threefry joins to the words of a key. */
+export const threefryParity = 0x1bd11bda
+
+/** The rotations of its rounds, in two groups of four that take turns. */
+export const threefryRotations: readonly (readonly number[])[] = rotations
+
+/** One block: two words of counter under two words of key, as unsigned 32-bit numbers. */
+export function threefry2x32(
+  key0: number,
+  key1: number,
+  counter0: number,
+  counter1: number,
+): [number, number] {
+  const keys = [key0, key1, key0 ^ key1 ^ threefryParity]
+  let x = (counter0 + key0) | 0
+  let y = (counter1 + key1) | 0
+  for (let group = 0; group < 5; group++) {
+    for (const r of rotations[group % 2]!) {
+      x = (x + y) | 0
+      y = ((y << r) | (y >>> (32 - r))) ^ x
+    }
+    x = (x + keys[(group + 1) % 3]!) | 0
+    y = (y + keys[(group + 2) % 3]! + group + 1) | 0
+  }
+  return [x >>> 0, y >>> 0]
+}
+
+/** A key from a seed: an integer of up to 53 bits. Throws TL_BAD_ARGUMENT for anything else. */
+export function key(seed: number): Key {
+  if (!Number.isSafeInteger(seed) || seed < 0)
+    fail('TL_BAD_ARGUMENT', `key: expected a seed that is an integer between 0 and 2^53 − 1, got ${seed}`)
+  return [Math.floor(seed / 2 ** 32), seed >>> 0]
+}
+
+/** `count` independent keys. */
+export const split = (k: Key, count = 2): Key[] =>
+  Array.from({ length: count }, (_, i) => threefry2x32(k[0], k[1], 0, i))
+
+/** A key for a number (a step, a layer, an example) under a key. */
+export const foldIn = (k: Key, data: number): Key => threefry2x32(k[0], k[1], 0, data >>> 0)
