@@ -2,18 +2,19 @@
  * @file The instructions of every operation of a lazy vector, four elements at a time. (WebAssembly core specification
  * 2.0) Each rounds as JavaScript's own arithmetic with `Math.fround` does.
  */
-import { type Code, get, constant as integer, set, simd, splat, tee } from '../../../base/wasm/index.ts'
+import { type Code, get, constant as integer, set, simd, tee } from '../../../base/wasm/index.ts'
 import type { Operation } from './expression.ts'
 
 /** What an emitter may use beside its operands: locals of its own. */
 export interface Scratch {
   /** A new vector local. */
   readonly local: () => number
+  /** A word in all four lanes, which is made once, before the loop. */
+  readonly constant: (word: number) => Code
   /** Local of the indices of the four elements within the block. */
   readonly indices: number
 }
 
-const splatOf = (value: number): Code => [...integer(value), ...splat]
 const i32x4 = {
   equal: simd(0x37),
   greater: simd(0x3b),
@@ -64,52 +65,53 @@ export const wide = {
 const narrow = (low: Code, high: Code): Code => [...low, ...demote, ...high, ...demote, ...words(0, 1, 4, 5)]
 
 /** The bits of the bf16 nearest to x, in the lower half of each lane; NaN stays NaN. */
-export function bf16Bits(x: Code): Code {
-  const odd = [...x, ...i32x4.shiftRight(16), ...splatOf(1), ...bitwise.and]
-  const nearest = [...x, ...splatOf(0x7fff), ...i32x4.add, ...odd, ...i32x4.add, ...i32x4.shiftRight(16)]
-  const nan = [...x, ...i32x4.shiftRight(16), ...splatOf(0x40), ...bitwise.or]
+export function bf16Bits(x: Code, { constant }: Scratch): Code {
+  const odd = [...x, ...i32x4.shiftRight(16), ...constant(1), ...bitwise.and]
+  const nearest = [...x, ...constant(0x7fff), ...i32x4.add, ...odd, ...i32x4.add, ...i32x4.shiftRight(16)]
+  const nan = [...x, ...i32x4.shiftRight(16), ...constant(0x40), ...bitwise.or]
   return [...nearest, ...nan, ...x, ...x, ...f32x4.equal, ...bitwise.select]
 }
 
-const magnitudeOf = (x: Code): Code => [...x, ...splatOf(0x7fffffff), ...bitwise.and]
+const magnitudeOf = (x: Code, { constant }: Scratch): Code => [...x, ...constant(0x7fffffff), ...bitwise.and]
 
 /** The bits of the f16 nearest to x, in the lower half of each lane. */
-export function f16Bits(x: Code, { local }: Scratch): Code {
+export function f16Bits(x: Code, scratch: Scratch): Code {
+  const { local, constant } = scratch
   const u = local()
   const result = local()
-  const smallest = splatOf(126 << 23)
+  const smallest = constant(126 << 23)
   // adding 0.5 leaves a subnormal's bits, rounded, at the end of the significand
   const subnormal = [...get(u), ...smallest, ...f32x4.add, ...smallest, ...i32x4.subtract]
-  const odd = [...get(u), ...i32x4.shiftRight(13), ...splatOf(1), ...bitwise.and]
+  const odd = [...get(u), ...i32x4.shiftRight(13), ...constant(1), ...bitwise.and]
   const normal = [
-    ...[...get(u), ...splatOf(((15 - 127) << 23) + 0xfff), ...i32x4.add, ...odd, ...i32x4.add],
+    ...[...get(u), ...constant(((15 - 127) << 23) + 0xfff), ...i32x4.add, ...odd, ...i32x4.add],
     ...i32x4.shiftRight(13),
   ]
-  const isNan = [...get(u), ...splatOf(0x7f800000), ...i32x4.greater]
-  const special = [...splatOf(0x7e00), ...splatOf(0x7c00), ...isNan, ...bitwise.select]
+  const isNan = [...get(u), ...constant(0x7f800000), ...i32x4.greater]
+  const special = [...constant(0x7e00), ...constant(0x7c00), ...isNan, ...bitwise.select]
   return [
-    ...[...magnitudeOf(x), ...set(u)],
-    ...[...subnormal, ...normal, ...splatOf(0x38800000), ...get(u), ...i32x4.greater, ...bitwise.select],
+    ...[...magnitudeOf(x, scratch), ...set(u)],
+    ...[...subnormal, ...normal, ...constant(0x38800000), ...get(u), ...i32x4.greater, ...bitwise.select],
     ...set(result),
-    ...[...special, ...get(result), ...get(u), ...splatOf(0x477fffff), ...i32x4.greater, ...bitwise.select],
-    ...[...x, ...i32x4.shiftRight(16), ...splatOf(0x8000), ...bitwise.and, ...bitwise.or],
+    ...[...special, ...get(result), ...get(u), ...constant(0x477fffff), ...i32x4.greater, ...bitwise.select],
+    ...[...x, ...i32x4.shiftRight(16), ...constant(0x8000), ...bitwise.and, ...bitwise.or],
   ]
 }
 
 /** Lanes that hold f16 bits as f32. */
-export function f16Values(codes: Code, { local }: Scratch): Code {
+export function f16Values(codes: Code, { local, constant }: Scratch): Code {
   const h = local()
   const value = local()
   // the exponent moved into place and corrected by a product, which is exact and normalizes subnormals
   const scaled = [
-    ...[...get(h), ...splatOf(0x7fff), ...bitwise.and, ...i32x4.shiftLeft(13)],
-    ...[...splatOf((127 + 112) << 23), ...f32x4.multiply],
+    ...[...get(h), ...constant(0x7fff), ...bitwise.and, ...i32x4.shiftLeft(13)],
+    ...[...constant((127 + 112) << 23), ...f32x4.multiply],
   ]
-  const infinite = [...get(value), ...splatOf(0x477fffff), ...i32x4.greater]
+  const infinite = [...get(value), ...constant(0x477fffff), ...i32x4.greater]
   return [
     ...[...codes, ...set(h), ...scaled, ...set(value)],
-    ...[...infinite, ...splatOf(0x7f800000), ...bitwise.and, ...get(value), ...bitwise.or],
-    ...[...get(h), ...splatOf(0x8000), ...bitwise.and, ...i32x4.shiftLeft(16), ...bitwise.or],
+    ...[...infinite, ...constant(0x7f800000), ...bitwise.and, ...get(value), ...bitwise.or],
+    ...[...get(h), ...constant(0x8000), ...bitwise.and, ...i32x4.shiftLeft(16), ...bitwise.or],
   ]
 }
 
@@ -159,8 +161,8 @@ export const emitters: Readonly<Record<Exclude<Operation, 'source'>, Emitter>> =
   bitsAbove: ([x], [than]) => [...x!, ...than!, ...i32x4.greater],
   bitsEqual: ([x], [what]) => [...x!, ...what!, ...i32x4.equal],
   before: (_, [place], { indices }) => [...get(indices), ...place!, ...i32x4.less],
-  sameSign: ([x, y]) => [
-    ...[...magnitudeOf(x!), ...zeros, ...i32x4.greater],
+  sameSign: ([x, y], _, scratch) => [
+    ...[...magnitudeOf(x!, scratch), ...zeros, ...i32x4.greater],
     ...[...x!, ...y!, ...bitwise.xor, ...i32x4.shiftRightSigned(31), ...bitwise.andNot],
   ],
   and: binary(bitwise.and),
@@ -179,6 +181,6 @@ export const emitters: Readonly<Record<Exclude<Operation, 'source'>, Emitter>> =
     return narrow(half(wide.low, inputs, term), half(wide.high, inputs, term))
   },
   variance: (inputs, [count], scratch) => varianceCode(inputs, count!, scratch),
-  asBF16: ([x]) => [...bf16Bits(x!), ...i32x4.shiftLeft(16)],
+  asBF16: ([x], _, scratch) => [...bf16Bits(x!, scratch), ...i32x4.shiftLeft(16)],
   asF16: ([x], _, scratch) => f16Values(f16Bits(x!, scratch), scratch),
 }

@@ -140,7 +140,7 @@ function loadSource(dtype: Source['dtype'], scratch: Scratch, address: Code): Co
 /** Write four elements to the address on the stack. */
 function storeOutput(dtype: NumberType, scratch: Scratch, address: Code, value: Code): Code {
   if (dtype === 'F32') return [...address, ...value, ...memory.store(0)]
-  const codes = dtype === 'BF16' ? bf16Bits(value) : f16Bits(value, scratch)
+  const codes = dtype === 'BF16' ? bf16Bits(value, scratch) : f16Bits(value, scratch)
   const both = scratch.local()
   return [
     ...[...codes, ...set(both), ...address],
@@ -148,34 +148,47 @@ function storeOutput(dtype: NumberType, scratch: Scratch, address: Code, value: 
   ]
 }
 
-/** Locals that hold a measure's state within the loop, and its code. */
+/** A measure's code: its state is in locals within the loop. */
 interface MeasureCode {
   readonly before: Code
-  readonly each: Code
+  /** For four elements, of which those of the block are `active`; without it all are. */
+  readonly each: (active: Code | undefined) => Code
   readonly after: Code
 }
 
 /** Integers that grow with the element. */
-function orderedBits(x: Code, order: Order): Code {
-  if (order === 'magnitude') return [...x, ...integer(0x7fffffff), ...splat, ...bitwise.and]
-  const sign = [...x, ...integer(31), ...simd(0xac), ...integer(-0x80000000), ...splat, ...bitwise.or]
+function orderedBits(x: Code, order: Order, { constant }: Scratch): Code {
+  if (order === 'magnitude') return [...x, ...constant(0x7fffffff), ...bitwise.and]
+  const sign = [...x, ...integer(31), ...simd(0xac), ...constant(-0x80000000), ...bitwise.or]
   return [...x, ...sign, ...bitwise.xor]
 }
 
-/** Compile a pass: a module with `run(frame)`. Mask: all bits of the lanes that hold elements of the block. */
+/**
+ * Compile a pass: a module with `run(frame)`. Groups of four that the block fills are measured without masks; a last group
+ * that it does not fill with one, of all bits of the lanes that hold elements.
+ */
 function encode(pass: Pass, layout: Structure): Uint8Array<ArrayBuffer> {
   const { order, sources } = layout
   let vectorLocals = 0
   const wordLocals = 9 + sources.length
-  const [frame, at, count, outputPointer, table, address, key] = [0, 1, 2, 3, 4, 5, 6]
-  const pointer = (i: number): number => 7 + i
+  const [frame, at, count, outputPointer, table, address, key, whole] = [0, 1, 2, 3, 4, 5, 6, 7]
+  const pointer = (i: number): number => 8 + i
   const firstVector = 1 + wordLocals
   const local = (): number => firstVector + vectorLocals++
   const indices = local()
   const active = local()
-  const scratch: Scratch = { local, indices }
-
   const scalarCode: Code[] = []
+  const constants = new Map<number, number>()
+  const scratch: Scratch = {
+    local,
+    indices,
+    constant(word) {
+      const kept = constants.get(word) ?? local()
+      if (!constants.has(word)) scalarCode.push([...integer(word), ...splat, ...set(kept)])
+      constants.set(word, kept)
+      return get(kept)
+    },
+  }
   let scalarIndex = 0
   const body: Code[] = []
   const values = new Map<Vector, number>()
@@ -210,10 +223,12 @@ function encode(pass: Pass, layout: Structure): Uint8Array<ArrayBuffer> {
     ]
     const x = read(measure.of)
     const inBlock = local()
-    const masked = [...x, ...get(active), ...bitwise.and, ...set(inBlock)]
+    const masked = (mask: Code | undefined): Code => [
+      ...[...x, ...(mask ? [...mask, ...bitwise.and] : []), ...set(inBlock)],
+    ]
     if (measure.kind === 'digits') {
       const bits = local()
-      const take = [...orderedBits(x, measure.order), ...set(bits)]
+      const take = [...orderedBits(x, measure.order, scratch), ...set(bits)]
       const remaining = (k: number): Code => [...get(at), ...integer(k), ...add, ...get(count), ...below]
       const upper = [...get(key), ...integer(16), ...shiftRightWord]
       const lower = [...get(key), ...integer(0xffff), ...andWord]
@@ -221,36 +236,40 @@ function encode(pass: Pass, layout: Structure): Uint8Array<ArrayBuffer> {
       // elements in turn go to two tables, so that one count need not wait for the one before it
       const tableFor = (k: number): Code =>
         k % 2 ? [...get(table), ...integer(2 ** 18), ...add] : get(table)
-      const each = [0, 1, 2, 3].flatMap((k): Code => {
-        const one = (index: Code): Code => [
-          ...[...index, ...integer(2), ...shiftLeftWord, ...tableFor(k), ...add, ...tee(address)],
-          ...[...get(address), ...word(0), ...integer(1), ...add, ...storeWord(0)],
-        ]
-        const load = [...get(bits), ...lane(k), ...set(key)]
-        if (measure.upper === undefined) return when(remaining(k), [...load, ...one(upper)])
-        const matches = [...upper, ...get(frame), ...word(offset + 4), 0x46]
-        return when(remaining(k), [...load, ...when(matches, one(lower))])
-      })
-      if (measure.upper === undefined) return { before: [], each: [...take, ...tableOf, ...each], after: [] }
+      const each = (mask: Code | undefined): Code =>
+        [0, 1, 2, 3].flatMap((k): Code => {
+          const within = (code: Code): Code => (mask ? when(remaining(k), code) : code)
+          const one = (index: Code): Code => [
+            ...[...index, ...integer(2), ...shiftLeftWord, ...tableFor(k), ...add, ...tee(address)],
+            ...[...get(address), ...word(0), ...integer(1), ...add, ...storeWord(0)],
+          ]
+          const load = [...get(bits), ...lane(k), ...set(key)]
+          if (measure.upper === undefined) return within([...load, ...one(upper)])
+          const matches = [...upper, ...get(frame), ...word(offset + 4), 0x46]
+          return within([...load, ...when(matches, one(lower))])
+        })
+      if (measure.upper === undefined)
+        return { before: [], each: (mask) => [...take, ...tableOf, ...each(mask)], after: [] }
       // most groups hold none of the elements looked for
       const wanted = [...get(frame), ...memory.splat32(offset + 4)]
       const some = [...get(bits), ...integer(16), ...simd(0xad), ...wanted, ...simd(0x37), ...simd(0x53)]
-      return { before: [], each: [...take, ...when(some, [...tableOf, ...each])], after: [] }
+      return { before: [], each: (mask) => [...take, ...when(some, [...tableOf, ...each(mask)])], after: [] }
     }
     if (measure.kind === 'count') {
       const total = local()
       return {
         before: [...state(), ...set(total)],
-        each: [...masked, ...get(total), ...get(inBlock), ...simd(0xb1), ...set(total)],
+        each: (mask) => [...masked(mask), ...get(total), ...get(inBlock), ...simd(0xb1), ...set(total)],
         after: keepState(total),
       }
     }
     if (measure.kind === 'largest') {
       const top = local()
-      const chosen = [...x, ...get(top), ...get(active), ...bitwise.select]
+      const chosen = (mask: Code | undefined): Code =>
+        mask ? [...x, ...get(top), ...mask, ...bitwise.select] : x
       return {
         before: [...state(), ...set(top)],
-        each: [...chosen, ...get(top), ...simd(0xe9), ...set(top)],
+        each: (mask) => [...chosen(mask), ...get(top), ...simd(0xe9), ...set(top)],
         after: keepState(top),
       }
     }
@@ -264,9 +283,9 @@ function encode(pass: Pass, layout: Structure): Uint8Array<ArrayBuffer> {
     ]
     return {
       before: [...state(), ...set(low), ...state(16), ...set(high)],
-      each: [
-        ...masked,
-        ...(other ? [...read(other), ...get(active), ...bitwise.and, ...set(second)] : []),
+      each: (mask) => [
+        ...masked(mask),
+        ...(other ? [...read(other), ...(mask ? [...mask, ...bitwise.and] : []), ...set(second)] : []),
         ...[...term(wide.low), ...get(low), ...f64Add, ...set(low)],
         ...[...term(wide.high), ...get(high), ...f64Add, ...set(high)],
       ],
@@ -276,8 +295,29 @@ function encode(pass: Pass, layout: Structure): Uint8Array<ArrayBuffer> {
   const measures = pass.measures.map(measureCode)
   const { output } = pass
   const width = output ? sourceBytes[output.dtype] : 0
-  const needsActive = measures.length > 0
-  const needsIndices = needsActive || order.some(({ operation }) => operation === 'before')
+  const isMeasured = measures.length > 0
+  const usesIndices = order.some(({ operation }) => operation === 'before')
+  const stored = output ? storeOutput(output.dtype, scratch, get(outputPointer), read(output.vector)) : []
+  const indicesCode = [...get(at), ...splat, ...iota, ...simd(0xae), ...set(indices)]
+  const group = (mask: Code | undefined): Code => [
+    ...(usesIndices || mask ? indicesCode : []),
+    ...(mask ? [...get(indices), ...get(count), ...splat, ...simd(0x39), ...set(active)] : []),
+    ...body.flat(),
+    ...measures.flatMap((one) => one.each(mask)),
+    ...stored,
+    ...sources.flatMap(({ dtype }, i) => advance(pointer(i), integer(4 * sourceBytes[dtype]))),
+    ...(output ? advance(outputPointer, integer(4 * width)) : []),
+  ]
+  const step = [...get(at), ...integer(4), ...add, ...tee(at)]
+  const more = (end: number): Code => [...get(end), ...below]
+  // what is only written needs no mask: there is room beyond the block
+  const loops = isMeasured
+    ? [
+        ...[...get(count), ...integer(-4), ...andWord, ...set(whole)],
+        ...when(get(whole), loop([...group(undefined), ...step, ...more(whole), ...branchIf(0)])),
+        ...when([...get(at), ...more(count)], group(get(active))),
+      ]
+    : loop([...group(undefined), ...step, ...more(count), ...branchIf(0)])
   const head = [
     ...[...get(frame), ...word(0), ...set(count)],
     ...sources.flatMap((_, i) => [...get(frame), ...word(layout.sourceAt(i)), ...set(pointer(i))]),
@@ -285,17 +325,7 @@ function encode(pass: Pass, layout: Structure): Uint8Array<ArrayBuffer> {
     ...scalarCode.flat(),
     ...measures.flatMap((one) => one.before),
   ]
-  const each = [
-    ...(needsIndices ? [...get(at), ...splat, ...iota, ...simd(0xae), ...set(indices)] : []),
-    ...(needsActive ? [...get(indices), ...get(count), ...splat, ...simd(0x39), ...set(active)] : []),
-    ...body.flat(),
-    ...measures.flatMap((one) => one.each),
-    ...(output ? storeOutput(output.dtype, scratch, get(outputPointer), read(output.vector)) : []),
-    ...sources.flatMap(({ dtype }, i) => advance(pointer(i), integer(4 * sourceBytes[dtype]))),
-    ...(output ? advance(outputPointer, integer(4 * width)) : []),
-    ...[...get(at), ...integer(4), ...add, ...tee(at), ...get(count), ...below, ...branchIf(0)],
-  ]
-  const code = [...head, ...loop(each), ...measures.flatMap((one) => one.after)]
+  const code = [...head, ...loops, ...measures.flatMap((one) => one.after)]
   return encodeModule([
     {
       name: 'run',
