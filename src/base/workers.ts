@@ -83,6 +83,17 @@ async function end(worker: Worker, isBusy: boolean): Promise<void> {
   await worker.terminate()
 }
 
+/** How threads are opened. */
+export interface OpenOptions {
+  /** A task whose module they load at once, while this thread still prepares the items. */
+  readonly readyFor?: Task
+  /**
+   * The calling thread is one of them: it takes items from the end of the list while the others take them from the
+   * beginning, and looks after messages in between. For items that take milliseconds, the longest first.
+   */
+  readonly takesPart?: boolean
+}
+
 /** Threads that stay for several tasks, one after the other. */
 export interface Workers {
   /** As `mapInWorkers`, on at most as many threads as there are. After a failure or an interruption there are none left. */
@@ -104,17 +115,14 @@ const start = (): Worker => {
   return worker
 }
 
-/**
- * Threads for what comes. With a task to be ready for they load its module at once, while this thread still prepares the
- * items; without one (or for a single item on a fresh set) they are started when they are needed.
- */
-export function openWorkers(threads: number, readyFor?: Task): Workers {
+/** Threads for what comes; without a task to be ready for they are started when they are needed. */
+export function openWorkers(threads: number, { readyFor, takesPart = false }: OpenOptions = {}): Workers {
   const workers: Worker[] = []
   const add = (): void => {
     workers.push(start())
   }
   if (readyFor && isCompiled && threads > 1)
-    for (let i = 0; i < threads; i++) {
+    for (let i = takesPart ? 1 : 0; i < threads; i++) {
       add()
       workers.at(-1)!.postMessage({ ready: readyFor } satisfies Order)
     }
@@ -130,12 +138,14 @@ export function openWorkers(threads: number, readyFor?: Task): Workers {
     const { signal, onResult, ahead = 1 } = options
     const wanted = Math.min(threads, items.length)
     if (wanted <= 1 || !isCompiled) return await here(task, items, { ...options, threads: 1 })
-    while (workers.length < wanted) add()
+    const others = takesPart ? wanted - 1 : wanted
+    while (workers.length < others) add()
     const results = new Array<Result>(items.length)
     // orders that a worker has not answered
     const busy = new Map<Worker, number>()
     const listening: (() => void)[] = []
     let begun = 0
+    let end = items.length
     let done = 0
     let isOver = false
     let stop = (): void => {}
@@ -150,12 +160,27 @@ export function openWorkers(threads: number, readyFor?: Task): Workers {
         }
         if (signal?.aborted) return stop()
         signal?.addEventListener('abort', stop, { once: true })
+        const finish = (result: Result, index: number): void => {
+          results[index] = result
+          done++
+          onResult?.(result, index, items[index]!)
+          if (done === items.length) resolve()
+        }
+        const takePart = async (): Promise<void> => {
+          type Work = (item: Item, signal: AbortSignal | undefined) => Promise<Result> | Result
+          const module = (await import(task.module)) as Record<string, Work>
+          while (!isOver && begun < end) {
+            const index = --end
+            finish(await module[task.name]!(items[index]!, signal), index)
+            await breathe()
+          }
+        }
         const next = (worker: Worker): void => {
-          if (begun === items.length) return
+          if (begun === end) return
           busy.set(worker, (busy.get(worker) ?? 0) + 1)
           worker.postMessage({ task, index: begun, item: items[begun++] } satisfies Order)
         }
-        for (const worker of workers.slice(0, wanted)) {
+        for (const worker of workers.slice(0, others)) {
           const onExit = (code: number): void => {
             busy.delete(worker)
             if (done < items.length) reject(new Error(`a worker thread ended with code ${code}`))
@@ -169,15 +194,11 @@ export function openWorkers(threads: number, readyFor?: Task): Workers {
               return
             }
             try {
-              results[reply.index] = reply.result as Result
-              done++
-              onResult?.(reply.result as Result, reply.index, items[reply.index]!)
+              finish(reply.result as Result, reply.index)
+              next(worker)
             } catch (error) {
               reject(error)
-              return
             }
-            if (done === items.length) resolve()
-            else next(worker)
           }
           worker.on('error', reject).on('exit', onExit).on('message', onMessage)
           worker.ref()
@@ -187,7 +208,8 @@ export function openWorkers(threads: number, readyFor?: Task): Workers {
           })
         }
         for (let round = 0; round < ahead; round++)
-          for (const worker of workers.slice(0, wanted)) next(worker)
+          for (const worker of workers.slice(0, others)) next(worker)
+        if (takesPart) takePart().catch(reject)
       })
     } catch (error) {
       isOver = true

@@ -8,9 +8,12 @@ import { openWorkers, type Workers } from '../base/workers.ts'
 /** More threads than this wait for memory and disk. */
 const most = 8
 
-/** Threads that are ready for the pieces of a merge (default: all cores, at most 8). `close()` ends them. */
+/**
+ * Threads that are ready for the pieces of a merge (default: all cores, at most 8); the calling thread is one of them.
+ * `close()` ends the others.
+ */
 export const openMergeWorkers = (threads = Math.min(most, availableParallelism())): Workers =>
   openWorkers(threads, {
-    module: new URL('./merge/execute/work.js', import.meta.url).href,
-    name: 'mergeItem',
+    readyFor: { module: new URL('./merge/execute/work.js', import.meta.url).href, name: 'mergeItem' },
+    takesPart: true,
   })

@@ -116,7 +116,7 @@ test('threads stay for several tasks, and work on one item after the other howev
     }`,
   )
   const slow = { module: pathToFileURL(join(folder, 'slow.mjs')).href, name: 'work' }
-  const workers = openWorkers(2, task)
+  const workers = openWorkers(2, { readyFor: task })
   try {
     const first = await workers.map<(typeof items)[number], Result>(task, items, { ahead: 3 })
     const numbers = items.map(({ x }) => x)
@@ -144,9 +144,34 @@ test('threads without work do not keep a program from ending', async () => {
   writeFileSync(
     program,
     `const { openWorkers } = await import(${JSON.stringify(built.href)})
-    openWorkers(2, ${JSON.stringify(task)})
+    openWorkers(2, { readyFor: ${JSON.stringify(task)} })
     console.log('over')`,
   )
   const { stdout } = await promisify(execFile)(process.execPath, [program], { timeout: 20_000 })
   expect(stdout).toBe('over\n')
+})
+
+test('the calling thread can take part: from the end, and a failure there is one', async () => {
+  const workers = openWorkers(2, { takesPart: true })
+  try {
+    const many = Array.from({ length: 200 }, (_, x) => ({ x, mood: 'well' }))
+    const results = await workers.map<(typeof items)[number], Result>(task, many, { ahead: 2 })
+    expect(results.map(({ values }) => values[0])).toEqual(many.map(({ x }) => x))
+    const own = results.map(({ thread }) => thread === 0)
+    expect(own.at(-1)).toBe(true)
+    // two sides that meet: nothing of the first is behind anything of the second
+    expect(own.lastIndexOf(false)).toBeLessThan(own.indexOf(true))
+    const broken = many.map((item, i) => (i === 199 ? { ...item, mood: 'throws' } : item))
+    await expect(workers.map(task, broken, { ahead: 2 })).rejects.toThrow(/no luck with 199/)
+    const controller = new AbortController()
+    const interruptible = workers.map(task, many, {
+      signal: controller.signal,
+      onResult: (_, index) => {
+        if (index === 190) controller.abort()
+      },
+    })
+    await expect(interruptible).rejects.toMatchObject({ code: 'TL_INTERRUPTED' })
+  } finally {
+    await workers.close()
+  }
 })

@@ -2,6 +2,7 @@
 import { fail } from '../../../base/index.ts'
 import { reserve } from '../../../base/wasm/index.ts'
 import { type Kernel, kernels, type Pass, type Structure } from './kernel.ts'
+import { tables } from './tables.ts'
 
 /** Elements are read in groups of four, so reading may go this far beyond the end. */
 const overrun = 64
@@ -14,6 +15,8 @@ export interface Machine {
   readonly give: (address: number, bytes: number) => void
   readonly bytes: (address: number, length: number) => Uint8Array<ArrayBuffer>
   readonly view: () => DataView
+  /** The counts of a table, whose halves are added up. */
+  readonly counts: (table: number) => Uint32Array
   readonly kernel: (pass: Pass, structure: Structure) => Kernel
 }
 
@@ -48,6 +51,7 @@ function makeMachine(): Machine {
       if (view.buffer !== memory.buffer) view = new DataView(memory.buffer)
       return view
     },
+    counts: tables(memory),
     kernel,
   }
 }

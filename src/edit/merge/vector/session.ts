@@ -2,6 +2,7 @@
 import { keep, type NumberType, type Source, sourceBytes, type Vector } from './expression.ts'
 import { type Measure, type Pass, type Structure, structureOf } from './kernel.ts'
 import { type Machine, threadMachine } from './memory.ts'
+import { tableBytes } from './tables.ts'
 
 /** Elements of a block: those of a few inputs stay in the processor's cache. Changing it changes no result. */
 export const blockElements = 2 ** 16
@@ -43,8 +44,6 @@ interface Room {
   start: number
   count: number
 }
-
-const tableBytes = 2 ** 19
 
 const addressBytes = (elements: number, dtype: Source['dtype']): number => elements * sourceBytes[dtype]
 
@@ -228,11 +227,7 @@ export function openSession(length: number, block = blockElements): Session {
       eachBlock((start, count) => prepared.run(start, count, 0))
       const found = measures.map((_, i) => {
         const at = machine.view().getInt32(prepared.frame + prepared.structure.measureAt(i), true) >>> 0
-        const both = new Uint32Array(machine.bytes(at, tableBytes).slice().buffer)
-        const half = both.length / 2
-        const counts = both.subarray(0, half)
-        for (let k = 0; k < half; k++) counts[k] = counts[k]! + both[half + k]!
-        return counts
+        return machine.counts(at)
       })
       prepared.end()
       return found
