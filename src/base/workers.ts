@@ -88,8 +88,8 @@ export interface OpenOptions {
   /** A task whose module they load at once, while this thread still prepares the items. */
   readonly readyFor?: Task
   /**
-   * The calling thread is one of them: it takes items from the end of the list while the others take them from the
-   * beginning, and looks after messages in between. For items that take milliseconds, the longest first.
+   * The calling thread is one of them: it takes runs of items from the end of the list while the others take items from
+   * the beginning, and looks after messages in between. For items that take milliseconds, the longest first.
    */
   readonly takesPart?: boolean
 }
@@ -170,9 +170,14 @@ export function openWorkers(threads: number, { readyFor, takesPart = false }: Op
           type Work = (item: Item, signal: AbortSignal | undefined) => Promise<Result> | Result
           const module = (await import(task.module)) as Record<string, Work>
           while (!isOver && begun < end) {
-            const index = --end
-            finish(await module[task.name]!(items[index]!, signal), index)
-            await breathe()
+            // a run in the order of the list: what lies one after another in a file is read so
+            const from = end - Math.max(1, Math.floor((end - begun) / (4 * wanted)))
+            const to = end
+            end = from
+            for (let index = from; index < to && !isOver; index++) {
+              finish(await module[task.name]!(items[index]!, signal), index)
+              await breathe()
+            }
           }
         }
         const next = (worker: Worker): void => {

@@ -129,6 +129,41 @@ describe('treeline merge --search', () => {
     expect(readFileSync(join(at('two'), 'search.csv'), 'utf8')).toMatch(/\n0\.5,,[\d.]+,"the score command/)
   })
 
+  it('--arithmetic dtype rounds every candidate, and the best, as a merge does', async () => {
+    // 1 + 2⁻⁹ needs more bits than bfloat16 has
+    for (const [name, value] of [
+      ['zero', 0],
+      ['one', 1],
+      ['little', 2 ** -9],
+    ] as const)
+      writeSafetensors(at(`${name}.safetensors`), {
+        'layers.0.w': { dtype: 'F32', shape: [1], data: Float32Array.of(value) },
+      })
+    const models = ['one', 'little'].map(
+      (name) => `{model: "${at(`${name}.safetensors`)}", parameters: {weight: 1}}`,
+    )
+    const recipe = `merge_method: task_arithmetic\nbase_model: "${at('zero.safetensors')}"\nmodels: [${models.join(', ')}]\ndtype: bfloat16\nout_dtype: float32\n`
+    writeFileSync(at('rounding.yaml'), recipe)
+    for (const [arithmetic, score] of [
+      ['float32', 1 + 2 ** -9],
+      ['dtype', 1],
+    ] as const) {
+      const out = at(`rounded-${arithmetic}`)
+      const { code } = await treeline(
+        ...['merge', at('rounding.yaml'), out, '--search', 'lambda=0.5,1', '--score', command, '--quiet'],
+        ...['--arithmetic', arithmetic],
+      )
+      expect(code).toBe(0)
+      const rows = readFileSync(join(out, 'search.jsonl'), 'utf8').trimEnd().split('\n')
+      const scores = rows
+        .map((row) => JSON.parse(row) as { score?: number })
+        .filter((row) => row.score !== undefined)
+      expect(scores.map((row) => row.score)).toEqual([expect.any(Number), score])
+      const file = readFileSync(join(out, 'model.safetensors'))
+      expect(file.readFloatLE(file.length - 4)).toBe(score)
+    }
+  })
+
   it('--dry-run lists candidates and runs nothing', async () => {
     const { code, out } = await search(at('dry'), '--search', 't=0,1', '--dry-run')
     expect([code, out]).toEqual([0, '2 candidates over t, each 1 tensors by slerp\n  t=0\n  t=1\n'])
