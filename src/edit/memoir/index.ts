@@ -1,20 +1,11 @@
 /** @file MEMOIR: lifelong editing with a masked residual memory (Wang et al. 2025, arXiv 2506.07899). */
+export type { Answered, TargetScore, Why } from './answering.ts'
 export { backgroundPrompts } from './background.ts'
-export {
-  type Answered,
-  type Editor,
-  type EditRequest,
-  type Listed,
-  type NewStore,
-  type OpenOptions,
-  openEditor,
-  type Replayed,
-  type TargetScore,
-  type Why,
-} from './editor.ts'
+export type { Editor, Listed } from './editor.ts'
 export { type EvaluatedItem, type Evaluation, evaluateEdits, type Interval } from './evaluate.ts'
 export { exportEdits } from './export.ts'
 export { modelFingerprint } from './fingerprint.ts'
+export { type NewStore, type OpenOptions, openEditor } from './opening.ts'
 export { calibrate, matches, type PromptTrace, type Router, route, routers } from './router.ts'
 export {
   defaultTraining,
@@ -26,3 +17,4 @@ export {
   type StoreConfig,
   type Training,
 } from './store/index.ts'
+export type { EditRequest, Replayed } from './teaching.ts'
