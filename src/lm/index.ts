@@ -1,5 +1,6 @@
 /** @file Language models. */
 
+export { anyLengthAttention } from './anyLength.ts'
 export { type Architecture, supportedModels, type TensorNames } from './architectures.ts'
 export {
   type Attention,
