@@ -12,7 +12,8 @@ import {
   sharedOnes,
   topHash,
 } from '../../src/edit/memoir/masks.ts'
-import { calibrate, matches, namesSubject, route, routerOf, routers } from '../../src/edit/memoir/router.ts'
+import { calibrate, matches, route, routerOf, routers } from '../../src/edit/memoir/router.ts'
+import { namesSubject } from '../../src/edit/memoir/subject.ts'
 import { random } from '../../src/tensor/index.ts'
 
 const feature = (d: number) => fc.array(fc.integer({ min: -4, max: 4 }), { minLength: d, maxLength: d })

@@ -1,8 +1,14 @@
 /** @file Asking a model with a store: route on the prompt, answer under the mask that was found. */
-import { argmaxOf, logProbabilityOf } from '../../lm/index.ts'
-import type { Passage } from './engine.ts'
+import { fail } from '../../base/index.ts'
+import {
+  argmaxOf,
+  type Generated,
+  type GenerateOptions,
+  generateWith,
+  logProbabilityOf,
+} from '../../lm/index.ts'
 import { numbersOf } from './masks.ts'
-import type { Opened, Seen } from './opened.ts'
+import type { Opened, Prompt, Seen } from './opened.ts'
 import type { Match } from './router.ts'
 import { statuses } from './store/index.ts'
 
@@ -20,9 +26,25 @@ export interface Why {
 export interface Answered {
   /** The edit that answered, or null. */
   readonly edit: number | null
+  readonly promptIds: readonly number[]
   readonly ids: readonly number[]
   readonly text: string
-  readonly finish: 'eos' | 'length'
+  readonly finish: Generated['finish']
+}
+
+/** How to continue; greedy unless a temperature is given. */
+export interface AnswerOptions extends Omit<GenerateOptions, 'ids' | 'stopIds'> {
+  /** Default true. */
+  readonly stopAtEos?: boolean
+}
+
+export interface TextScore {
+  readonly edit: number | null
+  readonly ids: readonly number[]
+  /** log p of each token but the first, in nats. */
+  readonly logProbabilities: readonly number[]
+  /** Logits after the last token, [vocabulary]. */
+  readonly next: Float32Array
 }
 
 export interface TargetScore {
@@ -37,12 +59,14 @@ export interface TargetScore {
 
 export interface Answering {
   why(prompt: string, count?: number): Promise<Why>
-  /** Greedy continuation, routed on the prompt. */
-  generate(prompt: string, options: { maxTokens: number; stopAtEos?: boolean }): Promise<Answered>
+  /** What follows a prompt, routed on it. */
+  generate(prompt: Prompt, options: AnswerOptions): Promise<Answered>
   /** The same with the memory silent. */
-  unedited(prompt: string, options: { maxTokens: number; stopAtEos?: boolean }): Promise<Answered>
+  unedited(prompt: Prompt, options: AnswerOptions): Promise<Answered>
   /** A target after a prompt, teacher-forced, routed on the prompt. */
   score(prompt: string, target: string): Promise<TargetScore>
+  /** How probable a text is, routed on its first `promptTokens` tokens (default all of them). */
+  scoreText(text: Prompt, promptTokens?: number): Promise<TextScore>
   /** Logits after the last token of a prompt, [vocabulary], routed. */
   logits(prompt: string): Promise<{ edit: number | null; logits: Float32Array }>
 }
@@ -55,7 +79,7 @@ export function answeringOf(opened: Opened): Answering {
 
   /** The prompt under the mask that routing found: logits of the last row, and the mask for what follows. */
   async function answer(
-    prompt: string,
+    prompt: Prompt,
     room: number,
   ): Promise<Seen & { logits: Float32Array; under: Float32Array; edit: number | null }> {
     const seen = await opened.look(prompt, room)
@@ -66,22 +90,23 @@ export function answeringOf(opened: Opened): Answering {
     return { ...seen, logits, under, edit: match.number }
   }
   async function continued(
-    passage: Passage,
-    under: Float32Array,
-    edit: number | null,
-    first: Float32Array,
-    { maxTokens, stopAtEos = true }: { maxTokens: number; stopAtEos?: boolean },
+    { ids: promptIds, passage }: Seen,
+    { logits, under, edit }: { logits: Float32Array; under: Float32Array; edit: number | null },
+    { stopAtEos = true, ...options }: AnswerOptions,
   ): Promise<Answered> {
-    const ids: number[] = []
-    let logits = first
-    for (;;) {
-      const id = argmaxOf(logits)
-      const ended = stopAtEos && words.eosIds.includes(id)
-      if (!ended) ids.push(id)
-      if (ended || ids.length === maxTokens || passage.ids.length === model.context)
-        return { edit, ids, text: words.decode(ids), finish: ended ? 'eos' : 'length' }
-      logits = await (await opened.engine()).extend(passage, [id], under, [0])
+    const engine = await opened.engine()
+    const session = {
+      ids: passage.ids,
+      prefill: async () => logits,
+      decode: (id: number) => engine.extend(passage, [id], under, [0]),
     }
+    const stopIds = stopAtEos ? words.eosIds : []
+    const { ids, finish } = await generateWith(session, model.context, {
+      ...options,
+      ids: promptIds,
+      stopIds,
+    })
+    return { edit, promptIds, ids, text: words.decode(ids, { continues: true }), finish }
   }
 
   return {
@@ -96,12 +121,12 @@ export function answeringOf(opened: Opened): Answering {
       return { answer: match?.number ?? null, threshold, nearest }
     },
     generate: async (prompt, own) => {
-      const { passage, under, edit, logits } = await answer(prompt, own.maxTokens)
-      return continued(passage, under, edit, logits, own)
+      const answered = await answer(prompt, own.maxTokens)
+      return continued(answered, answered, own)
     },
     unedited: async (prompt, own) => {
-      const { passage } = await opened.look(prompt, own.maxTokens)
-      return continued(passage, silent, null, passage.logits, own)
+      const seen = await opened.look(prompt, own.maxTokens)
+      return continued(seen, { logits: seen.passage.logits, under: silent, edit: null }, own)
     },
     async score(prompt, target) {
       const targets = opened.targetIds(target, opened.promptIds(prompt).length)
@@ -132,6 +157,26 @@ export function answeringOf(opened: Opened): Answering {
         unedited = own
       }
       return { edit, logProbabilities, best, targetIds: targets, unedited }
+    },
+    async scoreText(text, promptTokens) {
+      const ids = opened.promptIds(text)
+      const count = promptTokens ?? ids.length
+      if (!(Number.isInteger(count) && count >= 1 && count <= ids.length))
+        fail('TL_BAD_ARGUMENT', `promptTokens: expected 1 to ${ids.length}, got ${count}`)
+      const rest = ids.slice(count)
+      const isWhole = typeof text === 'string' && rest.length === 0
+      const { passage, under, edit } = await answer(isWhole ? text : ids.slice(0, count), rest.length)
+      const engine = await opened.engine()
+      const rows = Array.from({ length: count }, (_, t) => t)
+      const parts = [await engine.edited(passage, under, rows)]
+      if (rest.length > 0) parts.push(await engine.extend(passage, rest, under, [...rest.keys()]))
+      const all = parts.flatMap((part) =>
+        Array.from({ length: part.length / vocabulary }, (_, t) =>
+          part.subarray(t * vocabulary, (t + 1) * vocabulary),
+        ),
+      )
+      const logProbabilities = ids.slice(1).map((id, t) => logProbabilityOf(all[t]!, id))
+      return { edit, ids, logProbabilities, next: all.at(-1)! }
     },
     logits: async (prompt) => {
       const { edit, logits } = await answer(prompt, 0)

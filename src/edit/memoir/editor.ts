@@ -42,7 +42,7 @@ export function makeEditor(opened: Opened, unlock: () => void): Editor {
         overlaps.push(list.find(({ passes }) => passes)?.overlap ?? 0)
       }
       const threshold = calibrate(overlaps, rate, store.config.ones)
-      store.configure({ threshold })
+      store.configure({ threshold, calibration: { prompts: prompts.length, falsePositives: rate } })
       return { threshold, overlaps }
     },
     dispose: () => {

@@ -9,6 +9,9 @@ import { type EditRecord, type Store, statuses } from './store/index.ts'
 /** What editing needs of a tokenizer. */
 export type Words = Pick<Tokenizer, 'encode' | 'decode' | 'eosIds' | 'addsBos' | 'fingerprint'>
 
+/** A text, or the token ids of one. */
+export type Prompt = string | readonly number[]
+
 /** A prompt, taken in with the memory silent, and what the router makes of it. */
 export interface Seen {
   readonly ids: readonly number[]
@@ -30,14 +33,14 @@ export interface Opened {
   /** Compiled when it is first asked something: a list needs no model. */
   engine(): Promise<Engine>
   /** Token ids of a prompt. Throws `TL_BAD_ARGUMENT` for an empty one or one that does not fit the context. */
-  promptIds(prompt: string): number[]
+  promptIds(prompt: Prompt): number[]
   /** Token ids of a target after a prompt of `before` tokens. */
   targetIds(target: string, before: number): number[]
   /** Edits that may answer. */
   active(): readonly Routable[]
   maskOfRecord(record: EditRecord): Mask
   /** Take a prompt in, with `room` for tokens to follow. */
-  look(prompt: string, room?: number): Promise<Seen>
+  look(prompt: Prompt, room?: number): Promise<Seen>
   dispose(): void
 }
 
@@ -72,7 +75,11 @@ export function openTogether(model: LanguageModel, words: Words, store: Store): 
   let routable: { count: number; edits: Routable[] } | undefined
 
   const maskOf = (feature: Float64Array): Mask =>
-    topHash(router.isCentred ? feature.map((x, j) => x - store.background[j]!) : feature, k, store.permutation)
+    topHash(
+      router.isCentred ? feature.map((x, j) => x - store.background[j]!) : feature,
+      k,
+      store.permutation,
+    )
 
   const opened: Opened = {
     ...{ model, words, store, memory },
@@ -81,7 +88,7 @@ export function openTogether(model: LanguageModel, words: Words, store: Store): 
       return engine
     },
     promptIds(prompt) {
-      const ids = words.encode(prompt, { bos: words.addsBos })
+      const ids = typeof prompt === 'string' ? words.encode(prompt, { bos: words.addsBos }) : [...prompt]
       if (ids.length === 0) fail('TL_BAD_ARGUMENT', 'the prompt is empty')
       if (ids.length > model.context)
         fail('TL_BAD_ARGUMENT', `the prompt has ${ids.length} tokens, the context holds ${model.context}`)
@@ -120,11 +127,11 @@ export function openTogether(model: LanguageModel, words: Words, store: Store): 
       const ids = opened.promptIds(prompt)
       const { feature, passage } = await featureOf(await opened.engine(), ids, model, routerName, room)
       const mask = maskOf(feature)
-      const list = matches(mask, opened.active(), k, gate === 'subject' ? { text: prompt } : undefined)
+      const text = typeof prompt === 'string' ? prompt : words.decode(prompt)
+      const list = matches(mask, opened.active(), k, gate === 'subject' ? { text } : undefined)
       return { ids, mask, list, match: route(list, threshold), passage }
     },
     dispose: () => void engine?.then((own) => own.dispose()).catch(() => undefined),
   }
   return opened
 }
-

@@ -1,21 +1,22 @@
 /** @file Opening a store for a model, and making one. */
-import { existsSync, mkdirSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, rmdirSync } from 'node:fs'
 import { fail } from '../../base/index.ts'
 import { lockFolder } from '../../base/lock.ts'
 import { type LanguageModel, loadTokenizer } from '../../lm/index.ts'
 import { random } from '../../tensor/index.ts'
-import { backgroundPrompts } from './background.ts'
+import { backgroundPrompts, heldOutPrompts } from './background.ts'
 import { type Editor, makeEditor } from './editor.ts'
 import { openEngine } from './engine.ts'
 import { modelFingerprint } from './fingerprint.ts'
-import { defaultLayer, defaultOnes, drawPermutation } from './masks.ts'
+import { defaultLayer, defaultOnes, drawPermutation, type Mask, sharedOnes, topHash } from './masks.ts'
 import { featureOf, openTogether, type Words } from './opened.ts'
-import { routerOf } from './router.ts'
+import { calibrate, routerOf } from './router.ts'
 import {
   createStore,
   defaultTraining,
   isStore,
   openStore,
+  type Store,
   type StoreConfig,
   storeFormat,
 } from './store/index.ts'
@@ -28,8 +29,14 @@ export interface NewStore
       'layer' | 'ones' | 'router' | 'routerLayer' | 'gate' | 'threshold' | 'seed' | 'training'
     >
   > {
-  /** Prompts that no edit is about. Default: a hundred of our own. */
+  /** Prompts that no edit is about, whose mean feature is taken off. Default: about a hundred of our own. */
   readonly background?: readonly string[]
+  /**
+   * Where no threshold is given, prompts to set it by: the least τ at which at most a share `falsePositives` (default 0.01) of
+   * them would be answered if the others were edits. Default: about a hundred more of our own.
+   */
+  readonly heldOut?: readonly string[]
+  readonly falsePositives?: number
 }
 
 export interface OpenOptions {
@@ -38,9 +45,45 @@ export interface OpenOptions {
   readonly create?: NewStore
   /** Only look: the store must be there, and is not locked. */
   readonly readOnly?: boolean
+  /** Change a store, but make none. */
+  readonly mustExist?: boolean
+  /** While a store is made: background prompts taken in, of how many. */
+  readonly onPrompt?: (done: number, total: number) => void
 }
 
 const short = (hash: string): string => hash.slice(0, 12)
+
+interface Fingerprints {
+  readonly model: string
+  readonly tokenizer: string
+}
+const fingerprintsOf = (model: LanguageModel, words: Words): Fingerprints => ({
+  model: modelFingerprint(model.path),
+  tokenizer: words.fingerprint(),
+})
+
+/** The store at `path`, which must be of this model. Throws `TL_BAD_ARGUMENT` naming both fingerprints, `TL_BAD_FILE`. */
+export function openOwnStore(
+  model: LanguageModel,
+  path: string,
+  words: Words = loadTokenizer(model.path),
+  own: Fingerprints = fingerprintsOf(model, words),
+): Store {
+  const store = openStore(path)
+  for (const what of ['model', 'tokenizer'] as const)
+    if (store.config[what] !== own[what])
+      fail(
+        'TL_BAD_ARGUMENT',
+        `${path}: made for another ${what} (${short(store.config[what])}…; ${model.path} is ${short(own[what])}…): open it with the model it was made for, or start another store`,
+      )
+  const { hidden, width, layer } = store.config
+  if (hidden !== model.config.hidden || width !== model.config.width || layer >= model.config.layers)
+    fail(
+      'TL_BAD_FILE',
+      `${path}: block ${layer}, ${hidden} × ${width} do not fit the model; the store is damaged`,
+    )
+  return store
+}
 
 /**
  * Open a store for a model, making it when it is not there. Throws `TL_BAD_ARGUMENT` naming both fingerprints when the store
@@ -58,28 +101,21 @@ export async function openEditor(
     )
   const words = options.tokenizer ?? loadTokenizer(model.path)
   const exists = isStore(path)
-  if (!exists && options.readOnly) fail('TL_BAD_FILE', `${path}: no store of edits; make one with add`)
-  const own = { model: modelFingerprint(model.path), tokenizer: words.fingerprint() }
-  if (!options.readOnly && !existsSync(path)) mkdirSync(path, { recursive: true })
+  if (!exists && (options.readOnly || options.mustExist))
+    fail('TL_BAD_FILE', `${path}: no store of edits; make one with add`)
+  const own = fingerprintsOf(model, words)
+  const isNew = !options.readOnly && !existsSync(path)
+  if (isNew) mkdirSync(path, { recursive: true })
   const unlock = options.readOnly ? () => undefined : lockFolder(path)
   try {
-    if (!exists) await makeStore(model, path, words, own, options.create ?? {})
-    const store = openStore(path)
-    for (const what of ['model', 'tokenizer'] as const)
-      if (store.config[what] !== own[what])
-        fail(
-          'TL_BAD_ARGUMENT',
-          `${path}: made for another ${what} (${short(store.config[what])}…; ${model.path} is ${short(own[what])}…): open it with the model it was made for, or start another store`,
-        )
-    const { hidden, width, layer } = store.config
-    if (hidden !== model.config.hidden || width !== model.config.width || layer >= model.config.layers)
-      fail(
-        'TL_BAD_FILE',
-        `${path}: block ${layer}, ${hidden} × ${width} do not fit the model; the store is damaged`,
-      )
+    if (!exists)
+      await makeStore(model, path, words, own, options.create ?? {}, options.onPrompt ?? (() => undefined))
+    const store = openOwnStore(model, path, words, own)
     return makeEditor(openTogether(model, words, store), unlock)
   } catch (error) {
     unlock()
+    // what was refused leaves nothing behind
+    if (isNew && !isStore(path) && readdirSync(path).length === 0) rmdirSync(path)
     throw error
   }
 }
@@ -88,13 +124,15 @@ async function makeStore(
   model: LanguageModel,
   path: string,
   words: Words,
-  fingerprints: { model: string; tokenizer: string },
+  fingerprints: Fingerprints,
   given: NewStore,
+  onPrompt: NonNullable<OpenOptions['onPrompt']>,
 ): Promise<void> {
   const { hidden, width, layers } = model.config
-  const { background: prompts = backgroundPrompts, ...settings } = given
+  const { background: prompts = backgroundPrompts, heldOut = heldOutPrompts, ...rest } = given
+  const { falsePositives = 0.01, threshold, ...settings } = rest
   const layer = settings.layer ?? defaultLayer(layers)
-  const config: StoreConfig = {
+  const unset: StoreConfig = {
     format: storeFormat,
     ...fingerprints,
     hidden,
@@ -104,33 +142,59 @@ async function makeStore(
     router: 'mean-centred',
     routerLayer: layer,
     gate: 'none',
-    threshold: 0.45,
+    threshold: threshold ?? 0,
     seed: 0,
     training: defaultTraining,
     ...settings,
   }
+  const { ones, router, routerLayer } = unset
   if (!(Number.isInteger(layer) && layer >= 0 && layer < layers))
     fail('TL_BAD_ARGUMENT', `layer: expected 0 to ${layers - 1}, got ${layer}`)
-  if (!(Number.isInteger(config.ones) && config.ones >= 1 && config.ones <= hidden))
-    fail('TL_BAD_ARGUMENT', `ones: expected 1 to ${hidden}, got ${config.ones}`)
-  if (!(Number.isInteger(config.routerLayer) && config.routerLayer >= 0 && config.routerLayer <= layer))
+  if (!(Number.isInteger(ones) && ones >= 1 && ones <= hidden))
+    fail('TL_BAD_ARGUMENT', `ones: expected 1 to ${hidden}, got ${ones}`)
+  if (!(Number.isInteger(routerLayer) && routerLayer >= 0 && routerLayer <= layer))
     fail(
       'TL_BAD_ARGUMENT',
-      `routerLayer: expected 0 to the edited layer ${layer}, got ${config.routerLayer}: later blocks depend on edits`,
+      `routerLayer: expected 0 to the edited layer ${layer}, got ${routerLayer}: later blocks depend on edits`,
     )
   if (prompts.length === 0) fail('TL_BAD_ARGUMENT', 'background: expected at least one prompt')
-  routerOf(config.router)
-  const engine = await openEngine(model, layer, config.routerLayer, new Float32Array(hidden * width))
-  const background = new Float64Array(hidden)
+  const { isCentred } = routerOf(router)
+  const others = threshold === undefined ? heldOut : []
+  if (threshold === undefined && others.length < 2)
+    fail('TL_BAD_ARGUMENT', `heldOut: expected at least two prompts, got ${others.length}`)
+  const total = prompts.length + others.length
+  const engine = await openEngine(model, layer, routerLayer, new Float32Array(hidden * width))
+  const features: Float64Array[] = []
   try {
-    for (const prompt of prompts) {
-      const ids = words.encode(prompt, { bos: words.addsBos })
-      const { feature } = await featureOf(engine, ids, model, config.router)
-      for (let j = 0; j < hidden; j++) background[j]! += feature[j]! / prompts.length
+    for (const prompt of [...prompts, ...others]) {
+      onPrompt(features.length, total)
+      const ids = words.encode(prompt, { bos: words.addsBos }).slice(0, model.context)
+      features.push((await featureOf(engine, ids, model, router)).feature)
     }
   } finally {
     engine.dispose()
   }
-  const permutation = drawPermutation(random.key(config.seed), hidden)
+  onPrompt(total, total)
+  const background = new Float64Array(hidden)
+  for (const own of features.slice(0, prompts.length))
+    for (let j = 0; j < hidden; j++) background[j]! += own[j]! / prompts.length
+  const permutation = drawPermutation(random.key(unset.seed), hidden)
+  const masks = features
+    .slice(prompts.length)
+    .map((own) => topHash(isCentred ? own.map((x, j) => x - background[j]!) : own, ones, permutation))
+  const config =
+    threshold === undefined
+      ? {
+          ...unset,
+          threshold: calibrate(nearestOther(masks, ones), falsePositives, ones),
+          calibration: { prompts: masks.length, falsePositives },
+        }
+      : unset
   await createStore(path, config, { permutation, background })
 }
+
+/** Of each mask the overlap with the nearest of the others: as if those were edits that it is not about. */
+const nearestOther = (masks: readonly Mask[], ones: number): number[] =>
+  masks.map((mask, i) =>
+    masks.reduce((most, other, j) => (i === j ? most : Math.max(most, sharedOnes(mask, other) / ones)), 0),
+  )

@@ -2,8 +2,8 @@
 import { fail } from '../../base/index.ts'
 import { type Mask, maskText } from './masks.ts'
 import type { Opened } from './opened.ts'
-import { plainText } from './router.ts'
 import { type EditRecord, type Rows, statuses } from './store/index.ts'
+import { plainText } from './subject.ts'
 import { makeTrainer, type Trainer } from './train.ts'
 
 export interface EditRequest {
@@ -19,6 +19,8 @@ export interface Replayed {
 }
 
 export interface Teaching {
+  /** Throws what `add` would throw for the texts: empty ones, or longer than the context. */
+  check(request: EditRequest): void
   add(request: EditRequest): Promise<EditRecord>
   /** The edit answers no longer. `memory`: 'restored' bit for bit, or 'kept' when later edits were trained on top of it. */
   undo(number: number): Promise<{ number: number; memory: 'restored' | 'kept' }>
@@ -51,12 +53,16 @@ export function teachingOf(opened: Opened): Teaching & { dispose(): void } {
       to.set(values.subarray(i * width, (i + 1) * width), place * width)
   }
 
+  function check({ prompt, target }: EditRequest): readonly number[] {
+    if (prompt.trim() === '') fail('TL_BAD_ARGUMENT', 'the prompt is empty: expected what is asked or begun')
+    return opened.targetIds(target, opened.promptIds(prompt).length)
+  }
+
   return {
+    check: (request) => void check(request),
     async add(request) {
       const { prompt, target, subject } = request
-      if (prompt.trim() === '')
-        fail('TL_BAD_ARGUMENT', 'the prompt is empty: expected what is asked or begun')
-      const targets = opened.targetIds(target, opened.promptIds(prompt).length)
+      const targets = check(request)
       const { ids, mask } = await opened.look(prompt)
       const taught = await teach(request, mask, memory)
       if (!Number.isFinite(taught.losses.last) || taught.values.some((v) => !Number.isFinite(v)))
