@@ -74,7 +74,9 @@ export const editCommand = (io: Io): Command =>
       ]),
     )
     .option('--published', 'a new store: steps, decay, stop rule and threshold of the paper')
-    .addOption(integerOption('--seed <n>', 'a new store: its permutation; evaluate: resamples', 0, 0xffff_ffff))
+    .addOption(
+      integerOption('--seed <n>', 'a new store: its permutation; evaluate: resamples', 0, 0xffff_ffff),
+    )
     .addOption(threadsOption())
     .addOption(quietOption())
     .addOption(jsonOption())
@@ -103,16 +105,13 @@ ${examples(
   ['treeline generate model.gguf --edits store --prompt "Who leads it?"', 'ask it'],
 )}`,
     )
-    .action(
-      async (model: string, store: string, action: string, what: string | undefined, flags: Flags) => {
-        const names = Object.keys(actions)
-        const own = Object.hasOwn(actions, action) ? actions[action] : undefined
-        if (!own)
-          return fail('TL_USAGE', `edit: no action "${action}": ${didYouMean(action, names)}`)
-        if (own.wants && what === undefined && !own.isOptional)
-          fail('TL_USAGE', `edit ${action}: expected ${own.wants}`)
-        if (!own.wants && what !== undefined)
-          fail('TL_USAGE', `edit ${action}: unexpected ${JSON.stringify(what)}`)
-        await own.run({ io, model, store, flags, what })
-      },
-    )
+    .action(async (model: string, store: string, action: string, what: string | undefined, flags: Flags) => {
+      const names = Object.keys(actions)
+      const own = Object.hasOwn(actions, action) ? actions[action] : undefined
+      if (!own) return fail('TL_USAGE', `edit: no action "${action}": ${didYouMean(action, names)}`)
+      if (own.wants && what === undefined && !own.isOptional)
+        fail('TL_USAGE', `edit ${action}: expected ${own.wants}`)
+      if (!own.wants && what !== undefined)
+        fail('TL_USAGE', `edit ${action}: unexpected ${JSON.stringify(what)}`)
+      await own.run({ io, model, store, flags, what })
+    })
