@@ -167,7 +167,7 @@ describe('treeline edit', () => {
     const rate = ['--false-positives', '0.1', '--layer', '0']
     const { code, err } = await edit('s6', 'add', file('one.json', [facts[0]]), ...rate)
     expect(code).toBe(0)
-    expect(err).toMatch(/threshold 0\.\d+ \(set so that 10 % of \d+ prompts that no edit is about/)
+    expect(err).toMatch(/threshold 0\.\d+ \(so that 10 % of the pairs of \d+ prompts that no edit is about/)
   })
 
   it('export: everything the store has, as safetensors', async () => {

@@ -20,6 +20,8 @@ export interface Why {
     readonly isAbove: boolean
     readonly prompt: string
     readonly target: string
+    /** What it is about, as given or guessed; the gate looks for it in the prompt. */
+    readonly subject?: string
   })[]
 }
 
@@ -116,7 +118,14 @@ export function answeringOf(opened: Opened): Answering {
       const all = statuses(store.records)
       const nearest = list.slice(0, count).map((own) => {
         const { record } = all.find((one) => one.record.number === own.number)!
-        return { ...own, isAbove: own.overlap >= threshold, prompt: record.prompt, target: record.target }
+        const subject = opened.active().find(({ number }) => number === own.number)!.subject
+        return {
+          ...own,
+          isAbove: own.overlap >= threshold,
+          prompt: record.prompt,
+          target: record.target,
+          ...(subject !== undefined && { subject }),
+        }
       })
       return { answer: match?.number ?? null, threshold, nearest }
     },

@@ -5,6 +5,7 @@ import { type Engine, openEngine, type Passage } from './engine.ts'
 import { type Mask, parseMask, topHash } from './masks.ts'
 import { type Match, matches, type Routable, route, routerOf } from './router.ts'
 import { type EditRecord, type Store, statuses } from './store/index.ts'
+import { guessSubject } from './subject.ts'
 
 /** What editing needs of a tokenizer. */
 export type Words = Pick<Tokenizer, 'encode' | 'decode' | 'eosIds' | 'addsBos' | 'fingerprint'>
@@ -114,11 +115,11 @@ export function openTogether(model: LanguageModel, words: Words, store: Store): 
           count: store.records.length,
           edits: statuses(store.records)
             .filter(({ status }) => status.state === 'active')
-            .map(({ record }) => ({
-              number: record.number,
-              mask: opened.maskOfRecord(record),
-              ...(record.subject !== undefined && { subject: record.subject }),
-            })),
+            .map(({ record }) => {
+              const subject = record.subject ?? guessSubject(record.prompt)
+              const mask = opened.maskOfRecord(record)
+              return { number: record.number, mask, ...(subject !== undefined && { subject }) }
+            }),
         }
       return routable.edits
     },

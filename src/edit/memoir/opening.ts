@@ -33,7 +33,8 @@ export interface NewStore
   readonly background?: readonly string[]
   /**
    * Where no threshold is given, prompts to set it by: the least τ at which at most a share `falsePositives` (default 0.01) of
-   * them would be answered if the others were edits. Default: about a hundred more of our own.
+   * them would be answered if the others were edits; with the gate, of pairs of a prompt and such an edit. Default: about a
+   * hundred more of our own.
    */
   readonly heldOut?: readonly string[]
   readonly falsePositives?: number
@@ -141,7 +142,7 @@ async function makeStore(
     ones: defaultOnes(hidden),
     router: 'mean-centred',
     routerLayer: layer,
-    gate: 'none',
+    gate: 'subject',
     threshold: threshold ?? 0,
     seed: 0,
     training: defaultTraining,
@@ -186,15 +187,20 @@ async function makeStore(
     threshold === undefined
       ? {
           ...unset,
-          threshold: calibrate(nearestOther(masks, ones), falsePositives, ones),
+          threshold: calibrate(strangers(masks, ones, unset.gate), falsePositives, ones),
           calibration: { prompts: masks.length, falsePositives },
         }
       : unset
   await createStore(path, config, { permutation, background })
 }
 
-/** Of each mask the overlap with the nearest of the others: as if those were edits that it is not about. */
-const nearestOther = (masks: readonly Mask[], ones: number): number[] =>
-  masks.map((mask, i) =>
-    masks.reduce((most, other, j) => (i === j ? most : Math.max(most, sharedOnes(mask, other) / ones)), 0),
+/**
+ * Overlaps of prompts with edits that they are not about, other prompts standing in for edits. Where every edit may answer, of
+ * each prompt that with the nearest; where the gate leaves at most a few, those of all pairs.
+ */
+function strangers(masks: readonly Mask[], ones: number, gate: StoreConfig['gate']): number[] {
+  const all = masks.map((mask, i) =>
+    masks.filter((_, j) => i !== j).map((other) => sharedOnes(mask, other) / ones),
   )
+  return gate === 'subject' ? all.flat() : all.map((own) => Math.max(...own))
+}

@@ -107,7 +107,7 @@ export interface Program {
  * Write the program. Inputs: `ids` i64 [tokens], a prompt and what follows it; `prompt` i64 [1], how many of them are the
  * prompt; with the subject gate `allowed` f32 [edits], 1 for active edits (the latest first) whose subject the prompt names.
  * Outputs: `logits` f32 [tokens, vocabulary]; `edit` i32 [1], the number of the edit that answers, 0 for none; `overlap` f32
- * [1] with the nearest. Throws `TL_UNSUPPORTED` for routers that need the model's probabilities, and above 2 GB.
+ * [1] with the nearest, negative when none is allowed. Throws `TL_UNSUPPORTED` for routers that need the model's probabilities, and above 2 GB.
  */
 export async function exportProgram(
   model: LanguageModel,

@@ -40,6 +40,8 @@ export function guessSubject(prompt: string): string | undefined {
     if (!isName(start)) continue
     let end = start
     for (let i = start + 1; i < words.length; i++) {
+      // a sentence ends within no name
+      if (/[?!:;]$/.test(words[i - 1]!)) break
       if (isName(i)) end = i
       else if (!connectors.has(bare(words[i]!))) break
     }

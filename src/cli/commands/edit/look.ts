@@ -45,8 +45,8 @@ export const why = (call: Call): Promise<void> =>
     io.out(
       found.answer === null ? 'no edit answers: the model as it was\n' : `edit ${found.answer} answers\n`,
     )
-    for (const { number, overlap, isAbove, passes, prompt, target } of found.nearest)
+    for (const { number, overlap, isAbove, passes, prompt, target, subject } of found.nearest)
       io.out(
-        `  ${overlap.toFixed(3)} ${isAbove ? '≥' : '<'} ${found.threshold.toFixed(3)}  ${number}  ${quoted(prompt)} → ${quoted(target)}${passes ? '' : '  (subject not named)'}\n`,
+        `  ${overlap.toFixed(3)} ${isAbove ? '≥' : '<'} ${found.threshold.toFixed(3)}  ${number}  ${quoted(prompt)} → ${quoted(target)}${passes ? '' : `  (does not name ${quoted(subject ?? '')})`}\n`,
       )
   })

@@ -24,9 +24,11 @@ export function settingsText({
   threshold,
   calibration,
 }: memoir.StoreConfig): string {
+  const rate = calibration && `${+(100 * calibration.falsePositives).toFixed(2)} %`
+  const what = gate === 'subject' ? 'of the pairs of' : 'of'
   const rule = calibration
-    ? ` (set so that ${+(100 * calibration.falsePositives).toFixed(2)} % of ${calibration.prompts} prompts that no edit is about would be answered)`
+    ? ` (so that ${rate} ${what} ${calibration.prompts} prompts that no edit is about would pass)`
     : ''
-  const names = gate === 'subject' ? ', for prompts that name the subject' : ''
-  return `block ${layer}, ${ones} of ${hidden} features, threshold ${threshold.toFixed(3)}${names}${rule}`
+  const names = gate === 'subject' ? '; a prompt must name the subject of the edit' : ''
+  return `block ${layer}, ${ones} of ${hidden} features, threshold ${threshold.toFixed(3)}${rule}${names}`
 }
