@@ -4,7 +4,7 @@ import { type LanguageModel, logProbabilityOf, type Tokenizer } from '../../lm/i
 import { type Engine, openEngine, type Passage } from './engine.ts'
 import { type Mask, parseMask, topHash } from './masks.ts'
 import { type Match, matches, type Routable, route, routerOf } from './router.ts'
-import { type EditRecord, type Store, statuses } from './store/index.ts'
+import { type EditRecord, type Store, type StoreConfig, statuses } from './store/index.ts'
 import { guessSubject } from './subject.ts'
 
 /** What editing needs of a tokenizer. */
@@ -64,6 +64,63 @@ export async function featureOf(
     feature: feature({ activations, hidden, surprisals }),
     passage: { ...passage, logits: row(ids.length - 1) },
   }
+}
+
+/** Tokens (with padding) of one batch. */
+const budget = 256
+
+/** Features of many prompts, not centred: several at once where their activations are all that is needed. */
+export async function featuresOf(
+  model: LanguageModel,
+  { layer, router, routerLayer }: StoreConfig,
+  prompts: readonly (readonly number[])[],
+  onPrompt: (done: number, total: number) => void,
+): Promise<Float64Array[]> {
+  const { hidden, width } = model.config
+  const features = new Array<Float64Array>(prompts.length)
+  let done = 0
+  onPrompt(0, prompts.length)
+  if (routerOf(router).needsSurprisals) {
+    const engine = await openEngine(model, layer, routerLayer, new Float32Array(hidden * width))
+    try {
+      for (const [i, ids] of prompts.entries()) {
+        features[i] = (await featureOf(engine, ids, model, router)).feature
+        onPrompt(++done, prompts.length)
+      }
+    } finally {
+      engine.dispose()
+    }
+    return features
+  }
+  const segment = await model.segment({ to: routerLayer + 1, head: false, feature: routerLayer })
+  const order = prompts.map((_, i) => i).sort((a, b) => prompts[a]!.length - prompts[b]!.length)
+  try {
+    while (done < order.length) {
+      const group = [order[done]!]
+      for (let i = done + 1; i < order.length; i++)
+        if ((group.length + 1) * prompts[order[i]!]!.length <= budget) group.push(order[i]!)
+        else break
+      const tokens = prompts[group.at(-1)!]!.length
+      const padded = group.flatMap((i) => Array.from({ length: tokens }, (_, t) => prompts[i]![t] ?? 0))
+      const x = model.weights.embed(
+        padded,
+        padded.map((_, k) => k % tokens),
+      )
+      const last = Int32Array.from(group, (i) => prompts[i]!.length - 1)
+      const cache = segment.cache(group.length, tokens)
+      const { feature } = await segment.run({ x, tokens, last, total: tokens, cache })
+      for (const [b, i] of group.entries()) {
+        const from = b * tokens * hidden
+        const activations = feature!.subarray(from, from + prompts[i]!.length * hidden)
+        features[i] = routerOf(router).feature({ activations, hidden })
+      }
+      done += group.length
+      onPrompt(done, prompts.length)
+    }
+  } finally {
+    segment.dispose()
+  }
+  return features
 }
 
 /** Put a model and a store that belongs to it together. */

@@ -6,10 +6,9 @@ import { type LanguageModel, loadTokenizer } from '../../lm/index.ts'
 import { random } from '../../tensor/index.ts'
 import { backgroundPrompts, heldOutPrompts } from './background.ts'
 import { type Editor, makeEditor } from './editor.ts'
-import { openEngine } from './engine.ts'
 import { modelFingerprint } from './fingerprint.ts'
 import { defaultLayer, defaultOnes, drawPermutation, type Mask, sharedOnes, topHash } from './masks.ts'
-import { featureOf, openTogether, type Words } from './opened.ts'
+import { featuresOf, openTogether, type Words } from './opened.ts'
 import { calibrate, routerOf } from './router.ts'
 import {
   createStore,
@@ -163,19 +162,14 @@ async function makeStore(
   const others = threshold === undefined ? heldOut : []
   if (threshold === undefined && others.length < 2)
     fail('TL_BAD_ARGUMENT', `heldOut: expected at least two prompts, got ${others.length}`)
-  const total = prompts.length + others.length
-  const engine = await openEngine(model, layer, routerLayer, new Float32Array(hidden * width))
-  const features: Float64Array[] = []
-  try {
-    for (const prompt of [...prompts, ...others]) {
-      onPrompt(features.length, total)
-      const ids = words.encode(prompt, { bos: words.addsBos }).slice(0, model.context)
-      features.push((await featureOf(engine, ids, model, router)).feature)
-    }
-  } finally {
-    engine.dispose()
-  }
-  onPrompt(total, total)
+  const features = await featuresOf(
+    model,
+    unset,
+    [...prompts, ...others].map((prompt) =>
+      words.encode(prompt, { bos: words.addsBos }).slice(0, model.context),
+    ),
+    onPrompt,
+  )
   const background = new Float64Array(hidden)
   for (const own of features.slice(0, prompts.length))
     for (let j = 0; j < hidden; j++) background[j]! += own[j]! / prompts.length
