@@ -155,6 +155,10 @@ describe('treeline edit', () => {
     expect([code, err]).toEqual([2, expect.stringMatching(/ones belongs to a new store; .*s4 has another/)])
     // the gate: an edit of abc answers only prompts that name it
     expect((await parsed('s4', 'why', 'who is xyz')).nearest[0]).toHaveProperty('passes')
+    const own = file('own.json', [{ prompt: 'ab', target: 'c' }])
+    await parsed('s9', 'add', own, ...quick, '--contexts', '2', '--seed', '5')
+    const { training } = JSON.parse(readFileSync(join(root, 's9', 'config.json'), 'utf8'))
+    expect(training.contexts).toEqual([expect.stringMatching(/^I./), expect.stringMatching(/^You./)])
     await parsed('s5', 'add', file('facts.json', facts), '--published', '--layer', '0')
     expect(JSON.parse(readFileSync(join(root, 's5', 'config.json'), 'utf8'))).toMatchObject({
       threshold: 0.4,

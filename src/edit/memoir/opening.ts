@@ -5,6 +5,7 @@ import { lockFolder } from '../../base/lock.ts'
 import { type LanguageModel, loadTokenizer } from '../../lm/index.ts'
 import { random } from '../../tensor/index.ts'
 import { backgroundPrompts, heldOutPrompts } from './background.ts'
+import { contextBeginnings, contextLengths, contextsOf } from './contexts.ts'
 import { type Editor, makeEditor } from './editor.ts'
 import { modelFingerprint } from './fingerprint.ts'
 import { defaultLayer, defaultOnes, drawPermutation, type Mask, sharedOnes, topHash } from './masks.ts'
@@ -37,6 +38,8 @@ export interface NewStore
    */
   readonly heldOut?: readonly string[]
   readonly falsePositives?: number
+  /** So many of the texts that the model writes itself (`contextsOf`, at most 10) are put before prompts in training. */
+  readonly contexts?: number
 }
 
 export interface OpenOptions {
@@ -130,7 +133,7 @@ async function makeStore(
 ): Promise<void> {
   const { hidden, width, layers } = model.config
   const { background: prompts = backgroundPrompts, heldOut = heldOutPrompts, ...rest } = given
-  const { falsePositives = 0.01, threshold, ...settings } = rest
+  const { falsePositives = 0.01, threshold, contexts = 0, ...settings } = rest
   const layer = settings.layer ?? defaultLayer(layers)
   const unset: StoreConfig = {
     format: storeFormat,
@@ -158,6 +161,9 @@ async function makeStore(
       `routerLayer: expected 0 to the edited layer ${layer}, got ${routerLayer}: later blocks depend on edits`,
     )
   if (prompts.length === 0) fail('TL_BAD_ARGUMENT', 'background: expected at least one prompt')
+  const most = contextBeginnings.length * contextLengths.length
+  if (!(Number.isInteger(contexts) && contexts >= 0 && contexts <= most))
+    fail('TL_BAD_ARGUMENT', `contexts: expected 0 to ${most}, got ${contexts}`)
   const { isCentred } = routerOf(router)
   const others = threshold === undefined ? heldOut : []
   if (threshold === undefined && others.length < 2)
@@ -177,14 +183,23 @@ async function makeStore(
   const masks = features
     .slice(prompts.length)
     .map((own) => topHash(isCentred ? own.map((x, j) => x - background[j]!) : own, ones, permutation))
+  const base = contexts
+    ? {
+        ...unset,
+        training: {
+          ...unset.training,
+          contexts: (await contextsOf(model, words, random.key(unset.seed))).slice(0, contexts),
+        },
+      }
+    : unset
   const config =
     threshold === undefined
       ? {
-          ...unset,
+          ...base,
           threshold: calibrate(strangers(masks, ones, unset.gate), falsePositives, ones),
           calibration: { prompts: masks.length, falsePositives },
         }
-      : unset
+      : base
   await createStore(path, config, { permutation, background })
 }
 

@@ -30,10 +30,12 @@ async function at<R>(
 
 /** Settings that were given must be those of a store that is there. */
 function requireSettings(editor: memoir.Editor, given: memoir.NewStore, path: string): void {
-  const { falsePositives, ...settings } = given
+  const { falsePositives, contexts, ...settings } = given
   for (const [key, value] of Object.entries(settings))
     if (JSON.stringify(editor.config[key as keyof memoir.StoreConfig]) !== JSON.stringify(value))
       fail('TL_USAGE', `edit add: ${key} belongs to a new store; ${path} has another one already`)
+  if (contexts !== undefined && editor.config.training.contexts.length !== contexts)
+    fail('TL_USAGE', `edit add: contexts belong to a new store; ${path} has another number of them`)
   if (falsePositives !== undefined && editor.config.calibration?.falsePositives !== falsePositives)
     fail('TL_USAGE', `edit add: --false-positives belongs to a new store; use calibrate for ${path}`)
 }

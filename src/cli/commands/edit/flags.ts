@@ -64,6 +64,8 @@ export async function factsOf({ what, flags }: Call): Promise<Fact[]> {
   return (flags.onePerSubject ? onePerSubject(facts) : facts).slice(0, limit)
 }
 
+const isCount = (word: string): boolean => /^\d+$/.test(word)
+
 /** Settings of a new store, as far as they are given. */
 export async function newStoreOf(flags: Flags): Promise<memoir.NewStore> {
   const { defaultTraining, publishedThreshold, publishedTraining } = await import(
@@ -75,7 +77,7 @@ export async function newStoreOf(flags: Flags): Promise<memoir.NewStore> {
   const training: Partial<memoir.Training> = {
     ...(steps !== undefined && { maxSteps: steps }),
     ...(rate !== undefined && { rate: numberOf(rate, '--rate', 1e-9, 1e6) }),
-    ...(contexts !== undefined && { contexts: readTexts(contexts) }),
+    ...(contexts !== undefined && !isCount(contexts) && { contexts: readTexts(contexts) }),
     ...(decay !== undefined && { decay: { of: decay, rate: decay === 'none' ? 0 : 1e-5 } }),
     ...(denominator !== undefined && { denominator }),
   }
@@ -89,6 +91,7 @@ export async function newStoreOf(flags: Flags): Promise<memoir.NewStore> {
     ...(published && { gate: gate ?? 'none', threshold: τ ?? publishedThreshold }),
     ...(τ !== undefined && { threshold: τ }),
     ...(seed !== undefined && { seed }),
+    ...(contexts !== undefined && isCount(contexts) && { contexts: Number(contexts) }),
     ...(falsePositives !== undefined && {
       falsePositives: numberOf(falsePositives, '--false-positives', 0, 0.99),
     }),

@@ -63,7 +63,12 @@ export const editCommand = (io: Io): Command =>
     )
     .addOption(integerOption('--steps <n>', 'a new store: steps of an edit at most', 1, 1e6))
     .addOption(new Option('--rate <number>', 'a new store: learning rate'))
-    .addOption(new Option('--contexts <texts.json>', 'a new store: texts put before prompts in training'))
+    .addOption(
+      new Option(
+        '--contexts <n>',
+        'a new store: put n texts of the model (at most 10), or those of a JSON file, before prompts in training',
+      ),
+    )
     .addOption(
       new Option('--decay <of>', 'a new store: weight decay').choices(['none', 'active-columns', 'dense']),
     )
