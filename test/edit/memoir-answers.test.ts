@@ -78,6 +78,29 @@ describe('silent routing', () => {
   })
 })
 
+describe('calibration', () => {
+  it.each(['none', 'subject'] as const)(
+    'keeps the false positives it is asked for: gate %s',
+    async (gate) => {
+      const editor = await open({ layer: 0, gate })
+      for (const fact of facts) await editor.add(fact)
+      const prompts = [...others, 'Zebra 77 is', 'the Zebra 77']
+      const { threshold, overlaps } = await editor.calibrate(prompts, 0.2)
+      const seen = await Promise.all(prompts.map((prompt) => editor.why(prompt)))
+      const all = seen.map(({ nearest }) => nearest.map(({ overlap }) => overlap))
+      const counted = gate === 'none' ? all.map((own) => Math.max(...own)) : all.flat()
+      const answered = (τ: number): number => counted.filter((r) => r >= τ).length / counted.length
+      expect(answered(threshold)).toBeLessThanOrEqual(0.2)
+      expect(answered(threshold - 1.5 / 14)).toBeGreaterThan(0.2)
+      expect(overlaps.filter((r) => r >= threshold).length / prompts.length).toBeLessThanOrEqual(0.2)
+      expect(editor.config).toMatchObject({ threshold, calibration: { prompts: 7, falsePositives: 0.2 } })
+      // most prompts name no subject: that is no reason for a threshold that everything passes
+      expect(threshold).toBeGreaterThan(0.2)
+      editor.dispose()
+    },
+  )
+})
+
 describe('training options', () => {
   const memoryOf = (path: string, count: number): Float32Array => {
     const { tensors } = readSafetensors(join(path, `delta-${count}.safetensors`))

@@ -14,7 +14,11 @@ export interface Listed {
 export interface Editor extends Answering, Teaching {
   readonly config: StoreConfig
   list(): Listed[]
-  /** Set τ so that at most a share `rate` of these prompts, which no edit is about, is answered by an edit. */
+  /**
+   * Set τ so that at most a share `rate` of these prompts, which no edit is about, is answered by an edit; with the subject gate,
+   * so that at most that share of pairs of a prompt and an edit reach it, whether the prompt names the subject or not. `overlaps`
+   * are those of each prompt with the nearest edit that the gate leaves, 0 where it leaves none.
+   */
   calibrate(
     prompts: readonly string[],
     rate: number,
@@ -36,12 +40,16 @@ export function makeEditor(opened: Opened, unlock: () => void): Editor {
     async calibrate(prompts, rate) {
       if (opened.active().length === 0)
         fail('TL_BAD_ARGUMENT', 'calibrate: the store has no active edit: add edits first')
+      const { gate, ones } = store.config
       const overlaps: number[] = []
+      const pairs: number[] = []
       for (const prompt of prompts) {
         const { list } = await opened.look(prompt)
         overlaps.push(list.find(({ passes }) => passes)?.overlap ?? 0)
+        pairs.push(...list.map(({ overlap }) => overlap))
       }
-      const threshold = calibrate(overlaps, rate, store.config.ones)
+      // prompts that name no subject say nothing about τ by what the gate leaves of them
+      const threshold = calibrate(gate === 'subject' ? pairs : overlaps, rate, ones)
       store.configure({ threshold, calibration: { prompts: prompts.length, falsePositives: rate } })
       return { threshold, overlaps }
     },

@@ -53,10 +53,10 @@ export const editCommand = (io: Io): Command =>
     .addOption(new Option('--router <name>', 'a new store: the feature that finds the edit'))
     .addOption(integerOption('--router-layer <n>', 'a new store: the block it is taken from', 0, 1e6))
     .addOption(
-      new Option('--gate <gate>', 'a new store: whether a prompt must name the subject').choices([
-        'none',
-        'subject',
-      ]),
+      new Option(
+        '--gate <gate>',
+        'a new store: whether a prompt must name the subject (default subject)',
+      ).choices(['none', 'subject']),
     )
     .addOption(
       new Option('--threshold <number>', 'a new store: least overlap (default: set by held-out prompts)'),
