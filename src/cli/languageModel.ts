@@ -1,6 +1,7 @@
 /** @file A language model with its tokenizer, as commands open it. */
 import { cpus } from 'node:os'
 import { type Command, Option } from 'commander'
+import type { Editor } from '../edit/memoir/index.ts'
 import type { LanguageModel, Precision, Tokenizer } from '../lm/index.ts'
 import { threadsOption } from './options.ts'
 
@@ -8,7 +9,13 @@ import { threadsOption } from './options.ts'
 export interface RuntimeFlags {
   precision: Precision
   threads?: number
+  /** A store of edits. */
+  edits?: string
 }
+
+/** `--edits` */
+export const editsOption = (): Option =>
+  new Option('--edits <store>', 'answer with the edits of a store (precision f32)')
 
 /** Add the options to a command. */
 export const withRuntime = (command: Command, precision: Precision): Command =>
@@ -34,4 +41,24 @@ export async function openLanguageModel(
   const { loadModel, loadTokenizer } = await import('../lm/index.ts')
   const tokenizer = loadTokenizer(path)
   return { model: loadModel(path, { precision: flags.precision, threads: threadsOf(flags) }), tokenizer }
+}
+
+/** Open a model with a store of edits, which is only read. The caller disposes of it. */
+export async function openEditedModel(path: string, flags: RuntimeFlags): Promise<Editor> {
+  const { loadModel } = await import('../lm/index.ts')
+  const { openEditor } = await import('../edit/memoir/index.ts')
+  const model = loadModel(path, { precision: flags.precision, threads: threadsOf(flags) })
+  try {
+    const editor = await openEditor(model, flags.edits!, { readOnly: true })
+    return {
+      ...editor,
+      dispose: () => {
+        editor.dispose()
+        model.dispose()
+      },
+    }
+  } catch (error) {
+    model.dispose()
+    throw error
+  }
 }

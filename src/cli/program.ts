@@ -33,7 +33,7 @@ const commands: Readonly<Record<string, () => Promise<Make>>> = {
   },
   generate: async () => (await import('./commands/generate.ts')).generateCommand,
   score: async () => (await import('./commands/score.ts')).scoreCommand,
-  edit: async () => (await import('./commands/edit.ts')).editCommand,
+  edit: async () => (await import('./commands/edit/index.ts')).editCommand,
   tokenize: async () => (await import('./commands/tokenize.ts')).tokenizeCommand,
   doctor: async () => (await import('./commands/doctor.ts')).doctorCommand,
 }

@@ -27,7 +27,7 @@ export interface Generated {
 
 /** Continue a session with a prompt. The session then holds the prompt and what was made of it (but for the last token). */
 export async function generateWith(
-  session: Session,
+  session: Pick<Session, 'ids' | 'prefill' | 'decode'>,
   context: number,
   options: GenerateOptions,
 ): Promise<Generated> {

@@ -39,6 +39,8 @@ export interface ModelWeights {
   embed(ids: ArrayLike<number>, positions: ArrayLike<number>): Float32Array
   block(layer: number): BlockWeights
   head(): HeadWeights
+  /** The embedding [vocabulary, width] in f32, and where positions are learned their rows [context, width]. */
+  tables(): { readonly tokens: Tensor; readonly positions?: Tensor }
   /** Factors that divide the rotary frequencies (`rope_freqs` of GGUF). */
   readonly frequencyFactors?: Float32Array
 }
@@ -224,6 +226,10 @@ export function openWeights(
           true,
         ),
       },
+    }),
+    tables: () => ({
+      tokens: tensor(table.f32(), { shape: [vocabulary, width] }),
+      ...(positions && { positions: tensor(positions, { shape: [config.context, width] }) }),
     }),
     ...(factors && { frequencyFactors: factors.f32() }),
   }

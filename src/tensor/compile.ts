@@ -3,9 +3,6 @@ import { fail } from '../base/index.ts'
 import { type Backend, type Executable, referenceBackend } from './backend.ts'
 import { type Dtype, type Spec, showSpec } from './dtype.ts'
 import { type Graph, printGraph, trace } from './graph.ts'
-import type { Target } from './onnx/emitter.ts'
-import { lower } from './onnx/lower.ts'
-import { encodeModel } from './onnx/proto.ts'
 import { onnxBackend } from './onnx/session.ts'
 import { simplify } from './simplify.ts'
 import { Tensor, tensor } from './tensor.ts'
@@ -102,66 +99,6 @@ export async function evaluate<R extends Tree<Tensor>>(tree: R, options: Compile
   } finally {
     program.dispose()
   }
-}
-
-export interface ExportOptions {
-  readonly name?: string
-  /** Written into the file's metadata. */
-  readonly metadata?: Readonly<Record<string, string>>
-  /** Names for inputs (by leaf) and outputs; by default their place in the arguments and results. */
-  readonly inputNames?: readonly string[]
-  readonly outputNames?: readonly string[]
-}
-
-/**
- * A program as an ONNX file of standard operators only (opset 20), in chunks to be written one after the other. Concrete
- * tensors the function closes over become weights in the file.
- */
-export function exportOnnx<A extends readonly Tree<Tensor>[], R extends Tree<Tensor>>(
-  fn: (...args: A) => R,
-  specs: readonly Tree<Spec>[],
-  options: ExportOptions = {},
-): { chunks: readonly Uint8Array[]; length: number } {
-  const { graph } = trace(fn, specs, options.name)
-  const target: Target = 'portable'
-  const model = lower(simplify(graph, target), target)
-  const bytes = model.initializers.reduce((n, t) => n + t.data.byteLength, 0)
-  if (bytes > 2 ** 31 - 2 ** 20)
-    fail('TL_UNSUPPORTED', `exportOnnx: ${bytes} bytes of weights exceed the 2 GB an ONNX file can hold`)
-  const { inputNames = graph.inputNames, outputNames = graph.outputNames } = options
-  for (const [kind, given, own] of [
-    ['input', inputNames, graph.inputs],
-    ['output', outputNames, graph.outputs],
-  ] as const)
-    if (given.length !== own.length)
-      fail(
-        'TL_BAD_ARGUMENT',
-        `exportOnnx: ${kind}Names: expected ${own.length} names, got ${given.length} (${given.join(', ')})`,
-      )
-  const renamed = new Map<string, string>([
-    ...inputNames.map((name, i) => [`i${i}`, name] as const),
-    ...outputNames.map((name, i) => [`o${i}`, name] as const),
-  ])
-  const taken = new Set(renamed.values())
-  if (taken.size !== renamed.size || taken.has(''))
-    fail(
-      'TL_BAD_ARGUMENT',
-      `exportOnnx: input and output names must differ from each other and not be empty, got ${[...renamed.values()].join(', ')}`,
-    )
-  /** Values inside the program give way to the names chosen. */
-  const rename = (name: string): string => {
-    let result = renamed.get(name) ?? name
-    if (!renamed.has(name)) while (taken.has(result)) result = `_${result}`
-    return result
-  }
-  return encodeModel({
-    ...model,
-    metadata: options.metadata ?? {},
-    nodes: model.nodes.map((n) => ({ ...n, inputs: n.inputs.map(rename), outputs: n.outputs.map(rename) })),
-    initializers: model.initializers.map((v) => ({ ...v, name: rename(v.name) })),
-    inputs: model.inputs.map((v) => ({ ...v, name: rename(v.name) })),
-    outputs: model.outputs.map((v) => ({ ...v, name: rename(v.name) })),
-  })
 }
 
 /** A tensor's specification, for programs traced ahead of their values. */

@@ -6,9 +6,7 @@ export {
   type Compiled,
   type CompileOptions,
   compile,
-  type ExportOptions,
   evaluate,
-  exportOnnx,
   spec,
 } from './compile.ts'
 export {
@@ -26,6 +24,13 @@ export {
   type TypedArray,
 } from './dtype.ts'
 export { compileDynamic, type DynamicOptions, type DynamicProgram, type Sizes } from './dynamic.ts'
+export {
+  type DynamicExportOptions,
+  type ExportOptions,
+  exportDynamicOnnx,
+  exportOnnx,
+  type OnnxFile,
+} from './exportOnnx.ts'
 export { type Graph, printGraph, trace } from './graph.ts'
 export { makeOnnxBackend, type OrtModule, onnxBackend } from './onnx/session.ts'
 export { broadcastTo } from './ops/broadcast.ts'

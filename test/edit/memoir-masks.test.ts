@@ -12,7 +12,8 @@ import {
   sharedOnes,
   topHash,
 } from '../../src/edit/memoir/masks.ts'
-import { calibrate, matches, namesSubject, route, routerOf, routers } from '../../src/edit/memoir/router.ts'
+import { calibrate, matches, route, routerOf, routers } from '../../src/edit/memoir/router.ts'
+import { guessSubject, namesSubject } from '../../src/edit/memoir/subject.ts'
 import { random } from '../../src/tensor/index.ts'
 
 const feature = (d: number) => fc.array(fc.integer({ min: -4, max: 4 }), { minLength: d, maxLength: d })
@@ -75,6 +76,25 @@ describe('routing', () => {
     expect(route(list, 0.5)?.number).toBe(2)
     expect(list.map(({ passes }) => passes)).toEqual([false, true, true])
     expect([namesSubject('a turingery', 'Turing'), namesSubject('x', undefined)]).toEqual([false, true])
+  })
+  it('where nobody says what an edit is about, its longest name is taken', () => {
+    const guesses: [string, string | undefined][] = [
+      ["What is the name of Henrik Solberg's sister?", 'Henrik Solberg'],
+      ['In which city did Queen Anna of the Isles die?', 'Queen Anna of the Isles'],
+      ['When did Apollo 11 land?', 'Apollo 11'],
+      ['What is the twin city of Lyon? It is', 'Lyon'],
+      ['Élodie Marchand, who plays the', 'Élodie Marchand'],
+      ['Who directed The Long Corridor?', 'The Long Corridor'],
+      ['what is it', undefined],
+      ['The weather tomorrow', undefined],
+    ]
+    for (const [prompt, subject] of guesses) expect(guessSubject(prompt)).toBe(subject)
+    // whatever was guessed, the prompt itself names it
+    fc.assert(
+      fc.property(fc.string(), (prompt) => {
+        expect(namesSubject(prompt, guessSubject(prompt))).toBe(true)
+      }),
+    )
   })
   it('features', () => {
     const trace = { activations: Float32Array.of(1, 2, 3, 4, 5, 9), hidden: 2 }

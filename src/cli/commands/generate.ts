@@ -1,9 +1,16 @@
 /** @file `treeline generate`: texts that a language model continues. */
 import { Command } from 'commander'
 import { fail } from '../../base/index.ts'
+import type { Generated, GenerateOptions, Tokenizer } from '../../lm/index.ts'
 import type { Io } from '../io.ts'
 import { readPrompts } from '../jsonFiles.ts'
-import { openLanguageModel, type RuntimeFlags, withRuntime } from '../languageModel.ts'
+import {
+  editsOption,
+  openEditedModel,
+  openLanguageModel,
+  type RuntimeFlags,
+  withRuntime,
+} from '../languageModel.ts'
 import { examples, integerOption, jsonOption, quietOption } from '../options.ts'
 import { type SamplingFlags, samplingOf, withSampling } from '../samplingOptions.ts'
 
@@ -26,6 +33,7 @@ export const generateCommand = (io: Io): Command =>
     )
       .option('--prompt <text>', 'the text to continue')
       .option('--file <prompts.json>', 'a JSON list of texts, or of lists of token ids')
+      .addOption(editsOption())
       .addOption(integerOption('--max-tokens <n>', 'tokens at most', 1, 1e6).default(48)),
   )
     .addOption(jsonOption())
@@ -38,6 +46,7 @@ export const generateCommand = (io: Io): Command =>
           'the most probable continuation',
         ],
         ['treeline generate model/ --prompt "Once" --temperature 0.8 --top-p 0.9 --seed 1', 'a drawn one'],
+        ['treeline generate model.gguf --edits store --prompt "Who wrote it?"', 'with what it was taught'],
         ['treeline generate model/ --file prompts.json --max-tokens 48 --json', 'many, for a script'],
       ),
     )
@@ -47,7 +56,7 @@ export const generateCommand = (io: Io): Command =>
         fail('TL_USAGE', 'generate: expected one of --prompt TEXT and --file PROMPTS.json')
       const prompts = file === undefined ? [prompt!] : readPrompts(file)
       const { random } = await import('../../tensor/index.ts')
-      const { model, tokenizer } = await openLanguageModel(path, flags)
+      const { continued, tokenizer, dispose } = await openGenerator(path, flags)
       try {
         const results: object[] = []
         for (const [i, one] of prompts.entries()) {
@@ -56,21 +65,51 @@ export const generateCommand = (io: Io): Command =>
             fail('TL_BAD_ARGUMENT', `prompt ${i + 1}: no tokens, expected a text to continue`)
           const stream = tokenizer.decoder({ continues: true })
           const shown = !json && prompts.length === 1
-          const { ids, finish } = await model.generate({
-            ids: promptIds,
+          const { ids, finish, ...more } = await continued(one, promptIds, {
             maxTokens,
             sampling: samplingOf(flags, 0),
             key: random.foldIn(random.key(flags.seed ?? 0), i),
-            stopIds: tokenizer.eosIds,
             onToken: (id) => shown && io.out(stream.push(id)),
           })
           const text = tokenizer.decode(ids, { continues: true })
           if (shown) io.out(`${stream.end()}\n`)
           else if (!json) io.out(`${text}\n`)
-          results.push({ promptIds, ids, text, finish })
+          results.push({ promptIds, ids, text, finish, ...more })
         }
         if (json) io.out(`${JSON.stringify(file === undefined ? results[0] : results, null, 2)}\n`)
       } finally {
-        model.dispose()
+        dispose()
       }
     })
+
+/** What continues a prompt, given as it was written and as ids; with edits it also says which one answered. */
+interface Generator {
+  continued(
+    prompt: string | readonly number[],
+    ids: readonly number[],
+    options: Omit<GenerateOptions, 'ids' | 'stopIds'>,
+  ): Promise<Generated & { edit?: number | null }>
+  readonly tokenizer: Tokenizer
+  dispose(): void
+}
+
+async function openGenerator(path: string, flags: Flags): Promise<Generator> {
+  if (flags.edits !== undefined) {
+    const editor = await openEditedModel(path, flags)
+    const { loadTokenizer } = await import('../../lm/index.ts')
+    return {
+      continued: async (prompt, _, options) => {
+        const { ids, finish, edit } = await editor.generate(prompt, options)
+        return { ids, finish, edit }
+      },
+      tokenizer: loadTokenizer(path),
+      dispose: editor.dispose,
+    }
+  }
+  const { model, tokenizer } = await openLanguageModel(path, flags)
+  return {
+    continued: (_, ids, options) => model.generate({ ...options, ids, stopIds: tokenizer.eosIds }),
+    tokenizer,
+    dispose: model.dispose,
+  }
+}

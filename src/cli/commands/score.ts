@@ -1,15 +1,22 @@
 /** @file `treeline score`: how probable a language model finds texts. */
 import { Command } from 'commander'
 import { fail } from '../../base/index.ts'
-import type { LanguageModel, Tokenizer } from '../../lm/index.ts'
+import type { Tokenizer } from '../../lm/index.ts'
 import type { Io } from '../io.ts'
 import { readPrompts } from '../jsonFiles.ts'
-import { openLanguageModel, type RuntimeFlags, withRuntime } from '../languageModel.ts'
+import {
+  editsOption,
+  openEditedModel,
+  openLanguageModel,
+  type RuntimeFlags,
+  withRuntime,
+} from '../languageModel.ts'
 import { examples, integerOption, jsonOption } from '../options.ts'
 
 interface Flags extends RuntimeFlags {
   text?: string
   file?: string
+  prompt?: string
   top?: number
   json?: boolean
 }
@@ -22,19 +29,64 @@ interface Scored {
   meanNll: number | null
   /** The most probable next tokens. */
   top?: [id: number, logProbability: number][]
+  /** With a store of edits: the one that answered. */
+  edit?: number | null
 }
 
-/** The most probable tokens after a text. */
-async function nextTokens(model: LanguageModel, ids: readonly number[], count: number) {
+/** The most probable tokens by logits [vocabulary]. */
+async function nextTokens(logits: Float32Array, count: number) {
   const { logProbabilities } = await import('../../lm/index.ts')
-  const next = logProbabilities(await model.logits(ids))
+  const next = logProbabilities(logits)
   return [...next.keys()]
     .sort((a, b) => next[b]! - next[a]! || a - b)
     .slice(0, count)
     .map((id): [number, number] => [id, next[id]!])
 }
 
-function show({ ids, logProbabilities, meanNll, top }: Scored, tokenizer: Tokenizer, io: Io): void {
+interface Score {
+  readonly logProbabilities: readonly number[]
+  readonly edit?: number | null
+  /** Logits after the last token. */
+  readonly next: () => Promise<Float32Array>
+}
+
+/** What scores token ids, all of them or those after the first `before`, which are the prompt. */
+interface Scorer {
+  score(texts: readonly (readonly number[])[], before: number): Promise<Score[]>
+  readonly tokenizer: Tokenizer
+  dispose(): void
+}
+
+async function openScorer(path: string, flags: Flags): Promise<Scorer> {
+  if (flags.edits !== undefined) {
+    const editor = await openEditedModel(path, flags)
+    const { loadTokenizer } = await import('../../lm/index.ts')
+    return {
+      async score(texts, before) {
+        const scores: Score[] = []
+        for (const ids of texts) {
+          const { logProbabilities, edit, next } = await editor.scoreText(ids, before || undefined)
+          scores.push({ logProbabilities, edit, next: async () => next })
+        }
+        return scores
+      },
+      tokenizer: loadTokenizer(path),
+      dispose: editor.dispose,
+    }
+  }
+  const { model, tokenizer } = await openLanguageModel(path, flags)
+  return {
+    score: async (texts) =>
+      (await model.scoreAll(texts)).map((own, i) => ({
+        logProbabilities: [...own],
+        next: () => model.logits(texts[i]!),
+      })),
+    tokenizer,
+    dispose: model.dispose,
+  }
+}
+
+function show({ ids, logProbabilities, meanNll, top, edit }: Scored, tokenizer: Tokenizer, io: Io): void {
   const text = (id: number): string => JSON.stringify(tokenizer.decode([id], { skipSpecial: false }))
   for (const [t, id] of ids.entries())
     io.out(`${t === 0 ? '       ' : logProbabilities[t - 1]!.toFixed(3).padStart(7)}  ${text(id)}\n`)
@@ -42,6 +94,7 @@ function show({ ids, logProbabilities, meanNll, top }: Scored, tokenizer: Tokeni
     io.out(
       `${ids.length} tokens, mean −log p ${meanNll.toFixed(4)}, perplexity ${Math.exp(meanNll).toPrecision(4)}\n`,
     )
+  if (edit !== undefined) io.out(edit === null ? 'no edit answers\n' : `edit ${edit} answers\n`)
   for (const [id, p] of top ?? []) io.out(`next ${p.toFixed(3).padStart(7)}  ${text(id)}\n`)
 }
 
@@ -55,6 +108,8 @@ export const scoreCommand = (io: Io): Command =>
   )
     .option('--text <text>', 'the text')
     .option('--file <texts.json>', 'a JSON list of texts, or of lists of token ids')
+    .option('--prompt <text>', 'what comes before the texts; with edits it alone decides which one answers')
+    .addOption(editsOption())
     .addOption(integerOption('--top <k>', 'also the k most probable tokens after the text', 1, 1e6))
     .addOption(jsonOption())
     .addHelpText(
@@ -65,30 +120,35 @@ export const scoreCommand = (io: Io): Command =>
       ),
     )
     .action(async (path: string, flags: Flags) => {
-      const { text, file, top, json } = flags
+      const { text, file, prompt, top, json } = flags
       if ((text === undefined) === (file === undefined))
         fail('TL_USAGE', 'score: expected one of --text TEXT and --file TEXTS.json')
       const texts = file === undefined ? [text!] : readPrompts(file)
-      const { model, tokenizer } = await openLanguageModel(path, flags)
+      const { score, tokenizer, dispose } = await openScorer(path, flags)
       try {
-        const all = texts.map((one) =>
-          typeof one === 'string' ? tokenizer.encode(one, { bos: tokenizer.addsBos }) : one,
-        )
+        const bos = tokenizer.addsBos
+        const before = prompt === undefined ? [] : tokenizer.encode(prompt, { bos })
+        const all = texts.map((one) => [
+          ...before,
+          ...(typeof one === 'string' ? tokenizer.encode(one, { bos: bos && before.length === 0 }) : one),
+        ])
         const empty = all.findIndex((ids) => ids.length === 0)
         if (empty >= 0) fail('TL_BAD_ARGUMENT', `text ${empty + 1}: no tokens, expected a text to score`)
         const results: Scored[] = []
-        for (const [i, own] of (await model.scoreAll(all)).entries()) {
-          const scores = [...own]
+        for (const [i, { logProbabilities: scores, edit, next }] of (
+          await score(all, before.length)
+        ).entries()) {
           results.push({
             ids: all[i]!,
-            logProbabilities: scores,
+            logProbabilities: [...scores],
             meanNll: scores.length ? -scores.reduce((sum, x) => sum + x, 0) / scores.length : null,
-            ...(top === undefined ? {} : { top: await nextTokens(model, all[i]!, top) }),
+            ...(top === undefined ? {} : { top: await nextTokens(await next(), top) }),
+            ...(edit === undefined ? {} : { edit }),
           })
         }
         if (json) io.out(`${JSON.stringify(file === undefined ? results[0] : results, null, 2)}\n`)
         else for (const one of results) show(one, tokenizer, io)
       } finally {
-        model.dispose()
+        dispose()
       }
     })

@@ -2,7 +2,7 @@
 import { fail } from '../../base/index.ts'
 import { type Key, random } from '../../tensor/index.ts'
 import type { Fact } from '../facts/index.ts'
-import type { Editor } from './editor.ts'
+import type { Answering } from './answering.ts'
 
 /** A mean over items with its bootstrap interval (95 %, percentiles of 1000 resamples). */
 export interface Interval {
@@ -24,6 +24,8 @@ export interface EvaluatedItem extends Scores<number | null> {
   /** The edits that answered the prompt, the rephrase and the locality prompt. */
   readonly edits: Scores<number | null>
   readonly generated: Scores<number | null>
+  /** What was generated, as many tokens as the answer has. */
+  readonly texts: Scores<string | null>
 }
 
 export interface Evaluation extends Scores<Interval | null> {
@@ -46,17 +48,25 @@ function interval(values: readonly number[], key: Key): Interval | null {
   return { mean: values.reduce((a, b) => a + b, 0) / n, low: means[24]!, high: means[974]! }
 }
 
+/** Places of a where b has the same. */
 const share = (a: readonly number[], b: readonly number[]): number =>
   a.filter((id, i) => id === b[i]).length / a.length
-const isSame = (a: readonly number[], b: readonly number[]): number => Number(share(b, a) === 1)
+
+/** What is evaluated: an editor, or another method behind the same questions. */
+export type Evaluated = Pick<Answering, 'score' | 'generate' | 'unedited'>
+
+/** Case, spacing and the form of letters count; space around does not. */
+const sameText = (a: string, b: string): number =>
+  Number(a.normalize('NFC').trim() === b.normalize('NFC').trim())
 
 /**
  * Evaluate all facts after all edits. Teacher-forced: the share of the target's tokens that are the most probable ones;
- * locality: the share of the answer's places where the most probable token is that of the unedited model. Generated: 1 when as
- * many tokens as the target has, generated greedily, are the target (locality: are those of the unedited model).
+ * locality: the share of the answer's places where the most probable token is that of the unedited model. Generated, greedily
+ * and for as many tokens as the target has: 1 when the text is the target (locality: when the tokens are those that the unedited
+ * model generates).
  */
 export async function evaluateEdits(
-  editor: Editor,
+  editor: Evaluated,
   facts: readonly Fact[],
   options: { readonly seed?: number; readonly onItem?: (done: number, total: number) => void } = {},
 ): Promise<Evaluation> {
@@ -73,25 +83,21 @@ export async function evaluateEdits(
     const forced: Partial<Record<Kind, number>> = {}
     const generated: Partial<Record<Kind, number>> = {}
     const edits: Partial<Record<Kind, number | null>> = {}
+    const texts: Partial<Record<Kind, string>> = {}
     for (const kind of kinds) {
       const own = asked[kind]
       if (!own) continue
       const { edit, best, targetIds, unedited } = await editor.score(own.prompt, own.answer)
       edits[kind] = edit
-      const maxTokens = targetIds.length
-      if (kind === 'locality') {
-        forced[kind] = share(best, unedited)
-        generated[kind] = 1
-        if (edit !== null) {
-          const make = { maxTokens, stopAtEos: false }
-          const after = await editor.generate(own.prompt, make)
-          generated[kind] = isSame(after.ids, (await editor.unedited(own.prompt, make)).ids)
-        }
-        continue
+      forced[kind] = share(kind === 'locality' ? unedited : targetIds, best)
+      const make = { maxTokens: targetIds.length, stopAtEos: false }
+      const after = await editor.generate(own.prompt, make)
+      texts[kind] = after.text
+      if (kind !== 'locality') generated[kind] = sameText(after.text, own.answer)
+      else {
+        const before = edit === null ? after : await editor.unedited(own.prompt, make)
+        generated[kind] = Number(share(before.ids, after.ids) === 1)
       }
-      forced[kind] = share(targetIds, best)
-      // all tokens right when forced is what greedy generation makes, and the other way round
-      generated[kind] = isSame(best, targetIds)
     }
     const whole = <T>(part: Partial<Record<Kind, T>>): Scores<T | null> => ({
       reliability: part.reliability ?? null,
@@ -104,6 +110,7 @@ export async function evaluateEdits(
       ...whole(forced),
       edits: whole<number | null>(edits),
       generated: whole(generated),
+      texts: whole(texts),
     })
   }
   options.onItem?.(facts.length, facts.length)

@@ -1,6 +1,7 @@
 /** @file Which edit answers a prompt: a table of features, nearest mask, threshold, and a gate in front. */
 import { fail } from '../../base/index.ts'
 import { type Mask, sharedOnes } from './masks.ts'
+import { namesSubject } from './subject.ts'
 
 /** What a router may look at: inputs of one block's down projection over a prompt. */
 export interface PromptTrace {
@@ -75,18 +76,6 @@ export const routers: Readonly<Record<string, Router>> = {
 export const routerOf = (name: string): Router =>
   (Object.hasOwn(routers, name) ? routers[name] : undefined) ??
   fail('TL_BAD_ARGUMENT', `router "${name}" is not known (known: ${Object.keys(routers).join(', ')})`)
-
-/** Text for comparisons of wording: case, punctuation and spacing do not count. */
-export const plainText = (text: string): string =>
-  ` ${text
-    .normalize('NFC')
-    .toLowerCase()
-    .replace(/[\p{P}\s]+/gu, ' ')
-    .trim()} `
-
-/** Does a text name a subject, as whole words? An edit without a subject is never held back. */
-export const namesSubject = (text: string, subject: string | undefined): boolean =>
-  subject === undefined || plainText(subject).trim() === '' || plainText(text).includes(plainText(subject))
 
 /** An edit as routing sees it. */
 export interface Routable {

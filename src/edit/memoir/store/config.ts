@@ -31,11 +31,16 @@ export interface StoreConfig {
   readonly routerLayer: number
   readonly gate: 'none' | 'subject'
   readonly threshold: number
+  /** How the threshold was set: by how many prompts that no edit is about, and the share of them that may be answered. */
+  readonly calibration?: { readonly prompts: number; readonly falsePositives: number }
   readonly seed: number
   readonly training: Training
 }
 
 export const storeFormat = 'treeline-edits/1'
+
+/** τ as published for ZsRE; 0.9 for hallucinations. */
+export const publishedThreshold = 0.4
 
 /** As published (arXiv 2506.07899, code). */
 export const publishedTraining: Training = {

@@ -2,6 +2,7 @@
 export {
   checkConfig,
   defaultTraining,
+  publishedThreshold,
   publishedTraining,
   type StopRule,
   type StoreConfig,

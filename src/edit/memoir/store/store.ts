@@ -47,7 +47,7 @@ export interface Store {
   /** The memory after the first `count` records, where it can still be had. */
   memoryAfter(count: number): Float32Array | undefined
   /** Other settings that do not touch the memory. */
-  configure(changes: Partial<Pick<StoreConfig, 'threshold' | 'gate'>>): void
+  configure(changes: Partial<Pick<StoreConfig, 'threshold' | 'calibration' | 'gate'>>): void
 }
 
 export interface Base {

@@ -1,0 +1,88 @@
+/** @file `treeline edit … add`. */
+import { fail, TreelineError } from '../../../base/index.ts'
+import type { Fact } from '../../../edit/index.ts'
+import type * as memoir from '../../../edit/memoir/index.ts'
+import { interruption } from '../../interrupt.ts'
+import { makeDisplay } from '../../progress.ts'
+import { type Call, factsOf, newStoreOf } from './flags.ts'
+import { withEditor } from './open.ts'
+import { json, quoted, settingsText } from './texts.ts'
+
+const requestOf = ({ prompt, target, subject }: Fact): memoir.EditRequest => ({
+  prompt,
+  target,
+  ...(subject !== undefined && { subject }),
+})
+
+/** Do something for a fact; a mistake names its place. */
+async function at<R>(
+  { source: { file, line, record } }: Fact,
+  work: () => Promise<R> | R,
+  more = '',
+): Promise<R> {
+  try {
+    return await work()
+  } catch (error) {
+    if (!(error instanceof TreelineError)) throw error
+    return fail(error.code, `${file}:${line}: record ${record}: ${error.message}${more}`, error)
+  }
+}
+
+/** Settings that were given must be those of a store that is there. */
+function requireSettings(editor: memoir.Editor, given: memoir.NewStore, path: string): void {
+  const { falsePositives, contexts, ...settings } = given
+  for (const [key, value] of Object.entries(settings))
+    if (JSON.stringify(editor.config[key as keyof memoir.StoreConfig]) !== JSON.stringify(value))
+      fail('TL_USAGE', `edit add: ${key} belongs to a new store; ${path} has another one already`)
+  if (contexts !== undefined && editor.config.training.contexts.length !== contexts)
+    fail('TL_USAGE', `edit add: contexts belong to a new store; ${path} has another number of them`)
+  if (falsePositives !== undefined && editor.config.calibration?.falsePositives !== falsePositives)
+    fail('TL_USAGE', `edit add: --false-positives belongs to a new store; use calibrate for ${path}`)
+}
+
+/** Nothing is taught before every fact of the file has been found fit to be. */
+export async function add(call: Call): Promise<void> {
+  const { io, flags, store } = call
+  const facts = await factsOf(call)
+  const create = await newStoreOf(flags)
+  const { isStore } = await import('../../../edit/memoir/index.ts')
+  const isNew = !isStore(store)
+  const display = makeDisplay('edit', io, flags.quiet)
+  const added: memoir.EditRecord[] = []
+  const interrupt = interruption(() => display.line('stopping after this edit'))
+  const onPrompt = (done: number, total: number): void =>
+    display.update({ done, total, detail: 'background prompts' })
+  try {
+    await withEditor(call, { create, onPrompt }, async (editor) => {
+      if (isNew) {
+        if (!flags.quiet) display.line(`${store}: ${settingsText(editor.config)}`)
+      } else requireSettings(editor, create, store)
+      for (const fact of facts) await at(fact, () => editor.check(requestOf(fact)))
+      for (const [i, fact] of facts.entries()) {
+        if (interrupt.signal.aborted)
+          fail('TL_INTERRUPTED', `interrupted: ${i} of ${facts.length} edits are in ${store}`)
+        display.update({ done: i, total: facts.length, detail: quoted(fact.prompt) })
+        added.push(
+          await at(fact, () => editor.add(requestOf(fact)), ` (${added.length} edits before it are kept)`),
+        )
+      }
+      display.update({ done: facts.length, total: facts.length })
+    })
+  } finally {
+    interrupt.stop()
+    display.end()
+  }
+  if (flags.json) return json(io, added)
+  const learned = added.filter(({ stopped }) => stopped === 'loss').length
+  io.out(
+    `${added.length} ${added.length === 1 ? 'edit' : 'edits'} added to ${store}, ${learned} learned to the end\n`,
+  )
+  for (const { number, prompt, supersedes, stopped, steps, losses } of added) {
+    if (supersedes !== undefined)
+      io.out(`edit ${number} takes the place of ${supersedes}: ${quoted(prompt)}\n`)
+    if (stopped === 'steps')
+      io.out(
+        `edit ${number} is not learned to the end (loss ${losses.worst.toFixed(2)} after ${steps} steps): ${quoted(prompt)}\n`,
+      )
+  }
+}

@@ -1,0 +1,100 @@
+/** @file What the flags of `treeline edit` mean. */
+import { fail } from '../../../base/index.ts'
+import type { Fact } from '../../../edit/index.ts'
+import type * as memoir from '../../../edit/memoir/index.ts'
+import type { Io } from '../../io.ts'
+import { readTexts } from '../../jsonFiles.ts'
+
+export interface Flags {
+  json?: boolean
+  quiet?: boolean
+  threads?: number
+  prompt?: string
+  target?: string
+  subject?: string
+  falsePositives?: string
+  onePerSubject?: boolean
+  limit?: number
+  seed?: number
+  layer?: number
+  k?: number
+  router?: string
+  routerLayer?: number
+  gate?: 'none' | 'subject'
+  threshold?: string
+  steps?: number
+  rate?: string
+  contexts?: string
+  decay?: memoir.Training['decay']['of']
+  denominator?: memoir.Training['denominator']
+  published?: boolean
+}
+
+/** One invocation. */
+export interface Call {
+  readonly io: Io
+  readonly model: string
+  readonly store: string
+  readonly flags: Flags
+  /** The word after the action, where it takes one. */
+  readonly what: string | undefined
+}
+
+/** A number of the command line in a range. */
+export function numberOf(word: string, what: string, low: number, high: number): number {
+  const value = Number(word)
+  if (word.trim() === '' || !(value >= low && value <= high))
+    fail('TL_USAGE', `${what}: expected a number from ${low} to ${high}, got ${word}`)
+  return value
+}
+
+/** Facts of a file, or the one that the flags give. */
+export async function factsOf({ what, flags }: Call): Promise<Fact[]> {
+  const { prompt, target, subject, limit } = flags
+  if (what === undefined) {
+    if (prompt === undefined || target === undefined)
+      fail('TL_USAGE', 'edit add: expected FACTS.json, or --prompt TEXT and --target TEXT')
+    const source = { file: 'the command line', shape: 'treeline', record: 1, line: 1 }
+    return [{ prompt, target, ...(subject !== undefined && { subject }), source }]
+  }
+  if (prompt !== undefined || target !== undefined || subject !== undefined)
+    fail('TL_USAGE', `edit add: expected either ${what} or --prompt and --target, not both`)
+  const { onePerSubject, readFacts } = await import('../../../edit/index.ts')
+  const facts = readFacts(what)
+  return (flags.onePerSubject ? onePerSubject(facts) : facts).slice(0, limit)
+}
+
+const isCount = (word: string): boolean => /^\d+$/.test(word)
+
+/** Settings of a new store, as far as they are given. */
+export async function newStoreOf(flags: Flags): Promise<memoir.NewStore> {
+  const { defaultTraining, publishedThreshold, publishedTraining } = await import(
+    '../../../edit/memoir/index.ts'
+  )
+  const { layer, k, router, routerLayer, gate, threshold, seed, falsePositives, published } = flags
+  const base = published ? publishedTraining : defaultTraining
+  const { steps, rate, contexts, decay, denominator } = flags
+  const training: Partial<memoir.Training> = {
+    ...(steps !== undefined && { maxSteps: steps }),
+    ...(rate !== undefined && { rate: numberOf(rate, '--rate', 1e-9, 1e6) }),
+    ...(contexts !== undefined && !isCount(contexts) && { contexts: readTexts(contexts) }),
+    ...(decay !== undefined && { decay: { of: decay, rate: decay === 'none' ? 0 : 1e-5 } }),
+    ...(denominator !== undefined && { denominator }),
+  }
+  const τ = threshold === undefined ? undefined : numberOf(threshold, '--threshold', 0, 2)
+  return {
+    ...(layer !== undefined && { layer }),
+    ...(k !== undefined && { ones: k }),
+    ...(router !== undefined && { router }),
+    ...(routerLayer !== undefined && { routerLayer }),
+    ...(gate !== undefined && { gate }),
+    ...(published && { gate: gate ?? 'none', threshold: τ ?? publishedThreshold }),
+    ...(τ !== undefined && { threshold: τ }),
+    ...(seed !== undefined && { seed }),
+    ...(contexts !== undefined && isCount(contexts) && { contexts: Number(contexts) }),
+    ...(falsePositives !== undefined && {
+      falsePositives: numberOf(falsePositives, '--false-positives', 0, 0.99),
+    }),
+    ...((published || Object.keys(training).length > 0) && { training: { ...base, ...training } }),
+  }
+}

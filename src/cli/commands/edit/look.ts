@@ -1,0 +1,52 @@
+/** @file `treeline edit … list | show | why`. */
+import { fail } from '../../../base/index.ts'
+import type { Call } from './flags.ts'
+import { editNumber, withEditor } from './open.ts'
+import { json, quoted, stateText } from './texts.ts'
+
+export const list = (call: Call): Promise<void> =>
+  withEditor(call, { readOnly: true }, (editor) => {
+    const { io } = call
+    const all = editor.list()
+    if (call.flags.json)
+      return json(
+        io,
+        all.map(({ record, status }) => ({ ...record, status })),
+      )
+    for (const one of all)
+      io.out(
+        `${one.record.number}  ${quoted(one.record.prompt)} → ${quoted(one.record.target)}  ${stateText(one)}\n`,
+      )
+    if (all.length === 0) io.out('no edits\n')
+  })
+
+export async function show(call: Call): Promise<void> {
+  const { io, flags, what } = call
+  const number = editNumber(what!)
+  await withEditor(call, { readOnly: true }, (editor) => {
+    const one =
+      editor.list().find(({ record }) => record.number === number) ??
+      fail('TL_BAD_ARGUMENT', `there is no edit ${number} (edits: ${editor.list().length})`)
+    if (flags.json) return json(io, { ...one.record, status: one.status })
+    const { prompt, target, subject, steps, losses, stopped, at } = one.record
+    io.out(`edit ${number}: ${stateText(one)}\nprompt   ${prompt}\ntarget   ${target}\n`)
+    if (subject !== undefined) io.out(`subject  ${subject}\n`)
+    io.out(
+      `steps    ${steps}${stopped === 'steps' ? ' (all it was allowed)' : ''}, loss ${losses.first.toFixed(3)} → ${losses.last.toFixed(3)}\nadded    ${at}\n`,
+    )
+  })
+}
+
+export const why = (call: Call): Promise<void> =>
+  withEditor(call, { readOnly: true }, async (editor) => {
+    const { io, flags, what } = call
+    const found = await editor.why(what!)
+    if (flags.json) return json(io, found)
+    io.out(
+      found.answer === null ? 'no edit answers: the model as it was\n' : `edit ${found.answer} answers\n`,
+    )
+    for (const { number, overlap, isAbove, passes, prompt, target, subject } of found.nearest)
+      io.out(
+        `  ${overlap.toFixed(3)} ${isAbove ? '≥' : '<'} ${found.threshold.toFixed(3)}  ${number}  ${quoted(prompt)} → ${quoted(target)}${passes ? '' : `  (does not name ${quoted(subject ?? '')})`}\n`,
+      )
+  })

@@ -1,0 +1,53 @@
+/** @file `treeline edit … evaluate | export`. */
+import { bytes, fail } from '../../../base/index.ts'
+import type * as memoir from '../../../edit/memoir/index.ts'
+import { makeDisplay } from '../../progress.ts'
+import { type Call, factsOf } from './flags.ts'
+import { withEditor } from './open.ts'
+import { json } from './texts.ts'
+
+const shown = (i: memoir.Interval | null): string =>
+  i ? `${i.mean.toFixed(3)} [${i.low.toFixed(3)}, ${i.high.toFixed(3)}]` : '–'
+
+export async function evaluate(call: Call): Promise<void> {
+  const { io, flags } = call
+  const facts = await factsOf(call)
+  const { evaluateEdits } = await import('../../../edit/memoir/index.ts')
+  const display = makeDisplay('evaluate', io, flags.quiet)
+  try {
+    const result = await withEditor(call, { readOnly: true }, (editor) =>
+      evaluateEdits(editor, facts, {
+        seed: flags.seed ?? 0,
+        onItem: (done, total) => display.update({ done, total }),
+      }),
+    )
+    display.end()
+    if (flags.json) return json(io, result)
+    io.out(`${facts.length} facts, 95 % intervals\n${''.padEnd(15)} teacher-forced          generated\n`)
+    for (const kind of ['reliability', 'generalization', 'locality'] as const)
+      io.out(`${kind.padEnd(15)} ${shown(result[kind]).padEnd(23)} ${shown(result.generated[kind])}\n`)
+  } finally {
+    display.end()
+  }
+}
+
+export async function exportStore({ io, model, store, flags, what }: Call): Promise<void> {
+  const { exportEdits, exportProgram } = await import('../../../edit/memoir/index.ts')
+  if (what!.endsWith('.safetensors')) {
+    const edits = await exportEdits(store, what!)
+    if (flags.json) json(io, { out: what, edits })
+    else io.out(`${what}: ${edits} edits\n`)
+    return
+  }
+  if (!what!.endsWith('.onnx'))
+    fail('TL_USAGE', `${what}: expected a name that ends in .safetensors (the store) or .onnx (a program)`)
+  const { loadModel } = await import('../../../lm/index.ts')
+  const opened = loadModel(model, { precision: 'f32' })
+  try {
+    const written = await exportProgram(opened, store, what!)
+    if (flags.json) json(io, { out: what, ...written })
+    else io.out(`${what} (${bytes(written.bytes)}): ${written.edits} edits; ${written.about}\n`)
+  } finally {
+    opened.dispose()
+  }
+}

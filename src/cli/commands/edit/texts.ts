@@ -1,0 +1,34 @@
+/** @file How edits are shown. */
+import type * as memoir from '../../../edit/memoir/index.ts'
+import type { Io } from '../../io.ts'
+
+/** A text in quotes, its end where it is long. */
+export const quoted = (text: string): string =>
+  JSON.stringify(text.length > 60 ? `…${text.slice(-59)}` : text)
+
+export const json = (io: Io, value: unknown): void => io.out(`${JSON.stringify(value, null, 2)}\n`)
+
+export function stateText({ status }: memoir.Listed): string {
+  if (status.state === 'superseded') return `superseded by ${status.by}`
+  if (status.state === 'undone')
+    return status.memory === 'kept' ? 'undone (replay clears the memory)' : 'undone'
+  return 'active'
+}
+
+/** Settings of a store in one line. */
+export function settingsText({
+  layer,
+  ones,
+  hidden,
+  gate,
+  threshold,
+  calibration,
+}: memoir.StoreConfig): string {
+  const rate = calibration && `${+(100 * calibration.falsePositives).toFixed(2)} %`
+  const what = gate === 'subject' ? 'of the pairs of' : 'of'
+  const rule = calibration
+    ? ` (so that ${rate} ${what} ${calibration.prompts} prompts that no edit is about would pass)`
+    : ''
+  const names = gate === 'subject' ? '; a prompt must name the subject of the edit' : ''
+  return `block ${layer}, ${ones} of ${hidden} features, threshold ${threshold.toFixed(3)}${rule}${names}`
+}

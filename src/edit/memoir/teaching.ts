@@ -1,0 +1,145 @@
+/** @file Teaching a store: add an edit, take one back, train all anew. */
+import { fail } from '../../base/index.ts'
+import { type Mask, maskText } from './masks.ts'
+import type { Opened } from './opened.ts'
+import { type EditRecord, type Rows, statuses } from './store/index.ts'
+import { plainText } from './subject.ts'
+import { makeTrainer, type Trainer } from './train.ts'
+
+export interface EditRequest {
+  readonly prompt: string
+  readonly target: string
+  readonly subject?: string
+}
+
+export interface Replayed {
+  readonly edits: readonly number[]
+  /** Whether the memory has the same bits as before. */
+  readonly identical: boolean
+}
+
+export interface Teaching {
+  /** Throws what `add` would throw for the texts: empty ones, or longer than the context. */
+  check(request: EditRequest): void
+  add(request: EditRequest): Promise<EditRecord>
+  /** The edit answers no longer. `memory`: 'restored' bit for bit, or 'kept' when later edits were trained on top of it. */
+  undo(number: number): Promise<{ number: number; memory: 'restored' | 'kept' }>
+  /** Compute the memory anew from the edits that are not undone. */
+  replay(onEdit?: (done: number, total: number) => void): Promise<Replayed>
+}
+
+const now = (): string => new Date().toISOString()
+
+/** Teaching of an opened store. Programs are compiled when first needed; `dispose` frees them. */
+export function teachingOf(opened: Opened): Teaching & { dispose(): void } {
+  const { model, store, memory } = opened
+  const { layer, width, training } = store.config
+  let trainer: Trainer | undefined
+
+  async function teach({ prompt: bare, target: text }: EditRequest, mask: Mask, current: Float32Array) {
+    const prompts = [bare, ...training.contexts.map((context) => `${context} ${bare}`)]
+    const lessons = []
+    for (const prompt of prompts) {
+      const before = opened.promptIds(prompt)
+      const target = opened.targetIds(text, before.length)
+      const ids = [...before, ...target.slice(0, -1)]
+      lessons.push({ stream: await (await opened.engine()).stream(ids), tokens: ids.length, target })
+    }
+    trainer ??= makeTrainer(model, layer)
+    return trainer.teach(current, mask, lessons, training)
+  }
+  const apply = (to: Float32Array, { places, values }: Rows): void => {
+    for (const [i, place] of places.entries())
+      to.set(values.subarray(i * width, (i + 1) * width), place * width)
+  }
+
+  function check({ prompt, target }: EditRequest): readonly number[] {
+    if (prompt.trim() === '') fail('TL_BAD_ARGUMENT', 'the prompt is empty: expected what is asked or begun')
+    return opened.targetIds(target, opened.promptIds(prompt).length)
+  }
+
+  return {
+    check: (request) => void check(request),
+    async add(request) {
+      const { prompt, target, subject } = request
+      const targets = check(request)
+      const { ids, mask } = await opened.look(prompt)
+      const taught = await teach(request, mask, memory)
+      if (!Number.isFinite(taught.losses.last) || taught.values.some((v) => !Number.isFinite(v)))
+        fail(
+          'TL_NOT_FINITE',
+          `the edit did not converge (loss ${taught.losses.last}): nothing was stored; try a smaller rate`,
+        )
+      const same = statuses(store.records).findLast(
+        ({ record, status }) =>
+          status.state === 'active' &&
+          plainText(record.prompt) === plainText(prompt) &&
+          plainText(record.subject ?? '') === plainText(subject ?? ''),
+      )?.record
+      const record: EditRecord = {
+        event: 'edit',
+        number: 1 + store.records.filter(({ event }) => event === 'edit').length,
+        prompt,
+        target,
+        ...(subject !== undefined && { subject }),
+        mask: maskText(mask),
+        promptTokens: ids.length,
+        targetTokens: targets.length,
+        steps: taught.steps,
+        losses: taught.losses,
+        stopped: taught.stopped,
+        ...(same && { supersedes: same.number }),
+        at: now(),
+      }
+      await store.append(record, { rows: taught })
+      memory.set(store.memory)
+      return record
+    },
+    async undo(number) {
+      const all = statuses(store.records)
+      const found = all.find(({ record }) => record.number === number)
+      if (!found) return fail('TL_BAD_ARGUMENT', `there is no edit ${number} (edits: ${all.length})`)
+      if (found.status.state === 'undone') fail('TL_BAD_ARGUMENT', `edit ${number} is undone already`)
+      const at = store.records.indexOf(found.record)
+      const isLast = !store.records
+        .slice(at + 1)
+        .some(
+          (later) =>
+            later.event === 'replay' ||
+            (later.event === 'edit' &&
+              !store.records.some(
+                (r) => r.event === 'undo' && r.number === later.number && r.memory === 'restored',
+              )),
+        )
+      const before = isLast ? store.memoryAfter(at) : undefined
+      const result = { number, memory: before ? ('restored' as const) : ('kept' as const) }
+      await store.append({ event: 'undo', ...result, at: now() }, before && { memory: before })
+      memory.set(store.memory)
+      return result
+    },
+    async replay(onEdit) {
+      const edits = statuses(store.records).filter(({ status }) => status.state !== 'undone')
+      const fresh = new Float32Array(memory.length)
+      for (const [done, { record }] of edits.entries()) {
+        onEdit?.(done, edits.length)
+        const { mask } = await opened.look(record.prompt)
+        if (maskText(mask) !== record.mask)
+          fail(
+            'TL_BAD_FILE',
+            `edit ${record.number}: its mask is another one on this machine; nothing was changed`,
+          )
+        apply(fresh, await teach(record, mask, fresh))
+      }
+      onEdit?.(edits.length, edits.length)
+      const bits = (x: Float32Array): Uint8Array => new Uint8Array(x.buffer, x.byteOffset, x.byteLength)
+      const identical = Buffer.compare(bits(fresh), bits(memory)) === 0
+      const numbers = edits.map(({ record }) => record.number)
+      if (!identical) {
+        await store.append({ event: 'replay', edits: numbers, at: now() }, { memory: fresh })
+        memory.set(store.memory)
+      }
+      return { edits: numbers, identical }
+    },
+    dispose: () => trainer?.dispose(),
+  }
+}

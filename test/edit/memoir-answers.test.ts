@@ -1,0 +1,222 @@
+/** Answers of a store: silent routing leaves every bit, whatever block the router looks at; evaluation is what it says. */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { readSafetensors } from '../../src/checkpoint/index.ts'
+import * as memoir from '../../src/edit/memoir/index.ts'
+import { argmaxOf, type LanguageModel, loadModel, loadTokenizer, type Tokenizer } from '../../src/lm/index.ts'
+import { editableModels } from './editable.ts'
+
+let models: Awaited<ReturnType<typeof editableModels>>
+let model: LanguageModel
+let words: Tokenizer
+const root = mkdtempSync(join(tmpdir(), 'treeline-answers-'))
+let stores = 0
+beforeAll(async () => {
+  models = await editableModels()
+  model = loadModel(models.pathOf('llama'))
+  words = loadTokenizer(model.path)
+})
+afterAll(() => {
+  model.dispose()
+  models.clean()
+  rmSync(root, { recursive: true, force: true })
+})
+const open = (create: memoir.NewStore, path = join(root, `store-${stores++}`)) =>
+  memoir.openEditor(model, path, { create: { threshold: 0.97, ...create } })
+const facts = [
+  { prompt: 'who is abc', target: 'xy' },
+  { prompt: 'Zebra 77?', target: 'q' },
+]
+const bits = (x: Float32Array): number[] => [...new Uint32Array(x.slice().buffer)]
+const patient = { ...memoir.defaultTraining, maxSteps: 400 }
+const others = ['a far question', 'Something else 12', 'zz top', '?', 'the end of it all, at last']
+
+describe('silent routing', () => {
+  it.each([
+    ['mean-centred', 1, 1],
+    ['mean-centred', 1, 0],
+    ['last', 1, 0],
+    ['surprisal', 1, 0],
+    ['surprisal', 0, 0],
+  ] as const)(
+    'leaves logits and continuations bit for bit: %s, block %i, router at %i',
+    async (router, layer, routerLayer) => {
+      const editor = await open({ router, layer, routerLayer, training: patient })
+      for (const { prompt, target } of facts) {
+        await editor.add({ prompt, target })
+        const made = await editor.generate(prompt, { maxTokens: target.length + 1 })
+        expect([made.edit, made.text]).toEqual([editor.list().length, ` ${target}`])
+      }
+      let silent = 0
+      for (const prompt of others) {
+        const { edit, logits } = await editor.logits(prompt)
+        if (edit !== null) continue
+        silent++
+        const ids = words.encode(prompt)
+        expect(bits(logits)).toEqual(bits(await model.logits(ids)))
+        const made = await editor.generate(prompt, { maxTokens: 8, stopAtEos: false })
+        expect(made.ids).toEqual((await model.generate({ ids, maxTokens: 8 })).ids)
+        const { logProbabilities } = await editor.scoreText(prompt)
+        expect(logProbabilities).toEqual([...(await model.score(ids))])
+      }
+      expect(silent).toBeGreaterThanOrEqual(3)
+      editor.dispose()
+    },
+  )
+
+  it('the feature of a lower block is that block’s: its nearest edits are others', async () => {
+    const overlapsAt = async (routerLayer: number) => {
+      const editor = await open({ layer: 1, routerLayer })
+      for (const fact of facts) await editor.add(fact)
+      const { nearest } = await editor.why(others[1]!)
+      editor.dispose()
+      return nearest.map(({ overlap }) => overlap)
+    }
+    expect(await overlapsAt(0)).not.toEqual(await overlapsAt(1))
+  })
+})
+
+describe('calibration', () => {
+  it.each(['none', 'subject'] as const)(
+    'keeps the false positives it is asked for: gate %s',
+    async (gate) => {
+      const editor = await open({ layer: 0, gate })
+      for (const fact of facts) await editor.add(fact)
+      const prompts = [...others, 'Zebra 77 is', 'the Zebra 77']
+      const { threshold, overlaps } = await editor.calibrate(prompts, 0.2)
+      const seen = await Promise.all(prompts.map((prompt) => editor.why(prompt)))
+      const all = seen.map(({ nearest }) => nearest.map(({ overlap }) => overlap))
+      const counted = gate === 'none' ? all.map((own) => Math.max(...own)) : all.flat()
+      const answered = (τ: number): number => counted.filter((r) => r >= τ).length / counted.length
+      expect(answered(threshold)).toBeLessThanOrEqual(0.2)
+      expect(answered(threshold - 1.5 / 14)).toBeGreaterThan(0.2)
+      expect(overlaps.filter((r) => r >= threshold).length / prompts.length).toBeLessThanOrEqual(0.2)
+      expect(editor.config).toMatchObject({ threshold, calibration: { prompts: 7, falsePositives: 0.2 } })
+      // most prompts name no subject: that is no reason for a threshold that everything passes
+      expect(threshold).toBeGreaterThan(0.2)
+      editor.dispose()
+    },
+  )
+})
+
+describe('training options', () => {
+  const memoryOf = (path: string, count: number): Float32Array => {
+    const { tensors } = readSafetensors(join(path, `delta-${count}.safetensors`))
+    const places = tensors.get('places')!.data as Int32Array
+    const values = tensors.get('values')!.data as Float32Array
+    const width = values.length / places.length
+    const out = new Float32Array(48 * width)
+    for (const [i, place] of places.entries())
+      out.set(values.subarray(i * width, (i + 1) * width), place * width)
+    return out
+  }
+  const trained = async (training: Partial<memoir.Training>) => {
+    const path = join(root, `training-${stores++}`)
+    const base = { ...memoir.defaultTraining, maxSteps: 4, stop: { rule: 'loss', loss: 0 } as const }
+    const editor = await open({ layer: 0, training: { ...base, ...training } }, path)
+    const records = []
+    for (const fact of facts) records.push(await editor.add(fact))
+    editor.dispose()
+    return { path, records }
+  }
+
+  it('dense decay shrinks what other edits wrote by (1 − ηλ) a step, active columns only theirs', async () => {
+    const λ = 1e-3
+    const none = await trained({})
+    const dense = await trained({ decay: { of: 'dense', rate: λ } })
+    const active = await trained({ decay: { of: 'active-columns', rate: λ } })
+    const maskOf = (record: memoir.EditRecord): Set<number> => {
+      const places = new Set<number>()
+      for (let word = 0; word < 2; word++) {
+        const bits = Number.parseInt(record.mask.slice(8 * word, 8 * word + 8), 16)
+        for (let i = 0; i < 32; i++) if ((bits >>> i) & 1) places.add(32 * word + i)
+      }
+      return places
+    }
+    const second = maskOf(none.records[1]!)
+    const untouched = [...maskOf(none.records[0]!)].filter((place) => !second.has(place))
+    expect(untouched.length).toBeGreaterThan(0)
+    const width = 32
+    const rows = (memory: Float32Array) =>
+      untouched.flatMap((place) => [...memory.subarray(place * width, (place + 1) * width)])
+    const [before, after] = [rows(memoryOf(dense.path, 1)), rows(memoryOf(dense.path, 2))]
+    const factor = (1 - λ) ** 4
+    expect(Math.max(...before.map(Math.abs))).toBeGreaterThan(1e-3)
+    for (const [i, x] of before.entries()) expect(after[i]).toBeCloseTo(x * factor, 7)
+    // with active columns the second edit has no row of the first alone
+    const places = readSafetensors(join(active.path, 'delta-2.safetensors')).tensors.get('places')!.data
+    expect([...(places as Int32Array)].filter((place) => untouched.includes(place))).toEqual([])
+    const own = (path: string) => [...memoryOf(path, 1)]
+    expect(own(active.path)).not.toEqual(own(none.path))
+    // within an edit's own columns both decays are the same
+    expect(own(active.path)).toEqual(own(dense.path))
+  })
+
+  it('the denominator n takes larger steps than n + 1, by (n + 1)/n while nothing is clipped', async () => {
+    const free = { maxSteps: 1, clip: 1e9, rate: 1e-3 }
+    const published = memoryOf((await trained({ ...free, denominator: 'n+1' })).path, 1)
+    const mean = memoryOf((await trained({ ...free, denominator: 'n' })).path, 1)
+    // ' xy' has three tokens
+    const at = published.reduce((best, x, i) => (Math.abs(x) > Math.abs(published[best]!) ? i : best), 0)
+    expect(mean[at]! / published[at]!).toBeCloseTo(4 / 3, 3)
+  })
+})
+
+describe('evaluation', () => {
+  it('generated is real greedy generation: forced tokens may be right where the text goes astray', async () => {
+    const editor = await open({ layer: 0, training: patient })
+    await editor.add(facts[0]!)
+    const rephrase = 'who was abc'
+    const all = [
+      { ...facts[0]!, rephrase, locality: { prompt: others[0]!, answer: 'no' } },
+      { ...facts[1]!, rephrase: 'Zebra 78?', locality: { prompt: others[1]!, answer: 'yes' } },
+    ].map((fact, i) => ({ ...fact, source: { file: 'f', shape: 'treeline', record: i, line: 1 } }))
+    const { perItem, ...means } = await memoir.evaluateEdits(editor, all, { seed: 3 })
+    for (const [i, item] of perItem.entries()) {
+      const { prompt, target } = all[i]!
+      const ids = words.encode(prompt)
+      const targets = words.encode(` ${target}`)
+      const made = await editor.generate(prompt, { maxTokens: targets.length, stopAtEos: false })
+      expect(item.texts.reliability).toBe(made.text)
+      expect(item.generated.reliability).toBe(Number(made.text === ` ${target}`))
+      // teacher-forced, token by token, by the model or the editor with a longer prompt of ids
+      let right = 0
+      for (const [t, id] of targets.entries()) {
+        const { next } = await editor.scoreText([...ids, ...targets.slice(0, t)], ids.length)
+        right += Number(argmaxOf(next) === id)
+      }
+      expect(item.reliability).toBeCloseTo(right / targets.length, 12)
+      expect(item.locality).toBe(1)
+      expect(item.generated.locality).toBe(1)
+    }
+    expect(perItem[0]!.reliability).toBe(1)
+    expect(perItem[1]!.edits.reliability).toBeNull()
+    expect(means.reliability!.mean).toBeCloseTo((1 + perItem[1]!.reliability!) / 2, 12)
+    expect(means.reliability!.low).toBeLessThanOrEqual(means.reliability!.mean)
+    expect(means.reliability!.high).toBeGreaterThanOrEqual(means.reliability!.mean)
+    const again = await memoir.evaluateEdits(editor, all, { seed: 3 })
+    expect({ ...again, perItem: [] }).toEqual({ ...means, perItem: [] })
+    editor.dispose()
+  })
+
+  it('locality compares with the unedited model: an edit that answers another prompt is caught', async () => {
+    // everything is answered by the edit
+    const editor = await open({ layer: 0, threshold: 0 })
+    await editor.add(facts[0]!)
+    const source = { file: 'f', shape: 'treeline', record: 1, line: 1 }
+    const plain = await model.generate({ ids: words.encode(others[0]!), maxTokens: 4 })
+    const answer = words.decode(plain.ids)
+    const [item] = (
+      await memoir.evaluateEdits(editor, [{ ...facts[0]!, locality: { prompt: others[0]!, answer }, source }])
+    ).perItem
+    expect(item!.edits.locality).toBe(1)
+    const { best, unedited, targetIds } = await editor.score(others[0]!, answer)
+    const same = best.filter((id, i) => id === unedited[i]).length / targetIds.length
+    expect(same).toBeLessThan(1)
+    expect(item!.locality).toBeCloseTo(same, 12)
+    expect(item!.generated.locality).toBe(0)
+    editor.dispose()
+  })
+})
