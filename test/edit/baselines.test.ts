@@ -241,27 +241,53 @@ describe('on a tiny model', () => {
     halves.dispose()
   })
 
-  it.each(['ft-l', 'ft-m', 'rome', 'grace', 'wise', 'memoir'].map((name) => [name] as const))(
-    '%s learns a fact, and forgets it bit for bit',
-    async (name) => {
+  it.each(
+    ['ft-l', 'ft-m', 'rome', 'grace', 'wise', 'memoir', 'memoir-no-permutation'].map(
+      (name) => [name] as const,
+    ),
+  )('%s learns a fact, and forgets it bit for bit', async (name) => {
+    const edited = await methodOf(name).open(model, words, { layer: 0 })
+    const before = await edited.score(fact.prompt, fact.target)
+    const other = await edited.logits('zz top')
+    const { steps } = await edited.teach(fact)
+    expect(steps).toBeGreaterThan(0)
+    const after = await edited.score(fact.prompt, fact.target)
+    const total = (list: readonly number[]) => list.reduce((a, b) => a + b, 0)
+    expect(total(after.logProbabilities)).toBeGreaterThan(total(before.logProbabilities))
+    // what is generated is what is most probable when forced
+    const { ids } = await edited.generate(fact.prompt, { maxTokens: 2, stopAtEos: false })
+    expect(ids[0]).toBe(after.best[0])
+    if (name === 'grace') expect([...(await edited.logits('zz top'))]).toEqual([...other])
+    await edited.reset()
+    expect(await edited.score(fact.prompt, fact.target)).toEqual(before)
+    expect([...(await edited.logits('zz top'))]).toEqual([...other])
+    edited.dispose()
+  })
+
+  it('MEMOIR: masks without the permutation route alike and write elsewhere; random ones find only the very prompt', async () => {
+    const ask = async (name: string) => {
       const edited = await methodOf(name).open(model, words, { layer: 0 })
-      const before = await edited.score(fact.prompt, fact.target)
-      const other = await edited.logits('zz top')
-      const { steps } = await edited.teach(fact)
-      expect(steps).toBeGreaterThan(0)
-      const after = await edited.score(fact.prompt, fact.target)
-      const total = (list: readonly number[]) => list.reduce((a, b) => a + b, 0)
-      expect(total(after.logProbabilities)).toBeGreaterThan(total(before.logProbabilities))
-      // what is generated is what is most probable when forced
-      const { ids } = await edited.generate(fact.prompt, { maxTokens: 2, stopAtEos: false })
-      expect(ids[0]).toBe(after.best[0])
-      if (name === 'grace') expect([...(await edited.logits('zz top'))]).toEqual([...other])
+      // numbers begin anew after a reset
+      await edited.teach({ prompt: 'forget me', target: 'no' })
       await edited.reset()
-      expect(await edited.score(fact.prompt, fact.target)).toEqual(before)
-      expect([...(await edited.logits('zz top'))]).toEqual([...other])
+      await edited.teach(fact)
+      const near = await edited.overlaps!('who was abc', 3)
+      const { edit, logProbabilities } = await edited.score(fact.prompt, fact.target)
+      const same = (await edited.overlaps!(fact.prompt, 3))[0]
       edited.dispose()
-    },
-  )
+      return { near, edit, same, logProbabilities }
+    }
+    const [plain, without, random] = [
+      await ask('memoir'),
+      await ask('memoir-no-permutation'),
+      await ask('memoir-random-masks'),
+    ]
+    expect([plain.edit, without.edit, random.edit]).toEqual([1, 1, 1])
+    expect(without.near).toEqual(plain.near)
+    expect(without.logProbabilities).not.toEqual(plain.logProbabilities)
+    expect([plain.same, random.same]).toEqual(new Array(2).fill({ number: 1, overlap: 1 }))
+    expect(random.near[0]!.overlap).toBeLessThan(plain.near[0]!.overlap)
+  })
 
   it('FT-M: one fact is one run of Adam on the matrix: the first step by hand', async () => {
     const halves = await openHalves(model, 0)

@@ -13,11 +13,12 @@ let all: { models: Tiny[]; clean: () => void }
 let root: string
 let values: { model: string; facts: string }
 
-/** A token for each printable character. */
+/** A token for each printable character, and one more. */
+const characters = `${String.fromCharCode(...Array.from({ length: 95 }, (_, i) => 32 + i))}é`
 const tokenizer = {
   model: {
     type: 'BPE',
-    vocab: Object.fromEntries(Array.from({ length: 95 }, (_, i) => [String.fromCharCode(32 + i), i])),
+    vocab: Object.fromEntries([...characters].map((c, i) => [c, i])),
     merges: [],
   },
   decoder: { type: 'Fuse' },

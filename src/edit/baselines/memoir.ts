@@ -2,12 +2,35 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { defaultTraining, type NewStore, openEditor, publishedTraining } from '../memoir/index.ts'
+import {
+  defaultTraining,
+  type Editor,
+  type NewStore,
+  openEditor,
+  publishedTraining,
+} from '../memoir/index.ts'
+import { createStore, openStore } from '../memoir/store/index.ts'
 import type { EditingMethod } from './method.ts'
 
 const source = 'Wang et al. 2025, arXiv 2506.07899'
 
-const row = (name: string, title: string, about: string, create: NewStore): EditingMethod => ({
+/** Edits that a reset takes back one by one. */
+const fewEdits = 5
+
+/** A new store at `to` like the empty one at `from`, whose masks are the places of the largest features themselves. */
+async function withoutPermutation(from: string, to: string): Promise<void> {
+  const { config, background } = openStore(from)
+  const permutation = Uint32Array.from({ length: config.hidden }, (_, i) => i)
+  await createStore(to, config, { permutation, background })
+}
+
+const row = (
+  name: string,
+  title: string,
+  about: string,
+  create: NewStore,
+  { isPermuted = true } = {},
+): EditingMethod => ({
   name,
   title,
   about,
@@ -15,10 +38,24 @@ const row = (name: string, title: string, about: string, create: NewStore): Edit
   async open(model, tokenizer, { seed = 0, contexts = [], layer } = {}) {
     const folder = mkdtempSync(join(tmpdir(), 'treeline-memoir-'))
     const training = { ...defaultTraining, ...create.training, contexts }
-    const editor = await openEditor(model, join(folder, 'store'), {
-      tokenizer,
-      create: { ...create, training, seed, ...(layer !== undefined && { layer }) },
-    })
+    let stores = 0
+    async function begin(): Promise<Editor> {
+      const path = join(folder, `${stores++}`)
+      const options = {
+        tokenizer,
+        create: { ...create, training, seed, ...(layer !== undefined && { layer }) },
+      }
+      if (isPermuted) return openEditor(model, path, options)
+      const other = join(folder, `${stores++}`)
+      const editor = await openEditor(model, other, options)
+      editor.dispose()
+      await withoutPermutation(other, path)
+      return openEditor(model, path, options)
+    }
+    let editor = await begin()
+    /** Edits that were taken back: numbers go on counting. */
+    let before = 0
+    const numberOf = (edit: number | null): number | null => (edit === null ? null : edit - before)
     return {
       layer: editor.config.layer,
       async teach({ prompt, target, subject }) {
@@ -30,13 +67,29 @@ const row = (name: string, title: string, about: string, create: NewStore): Edit
         return { steps, loss: losses.last }
       },
       async reset() {
-        for (const { record, status } of editor.list().toReversed())
-          if (status.state !== 'undone') await editor.undo(record.number)
+        const edits = editor.list().map(({ record }) => record.number)
+        const own = edits.filter((number) => number > before).toReversed()
+        // taking back a few edits is cheaper than compiling anew
+        let isClean = own.length <= fewEdits
+        for (const number of isClean ? own : [])
+          isClean = (await editor.undo(number)).memory === 'restored' && isClean
+        before = edits.length
+        if (isClean) return
+        editor.dispose()
+        editor = await begin()
+        before = 0
       },
-      score: (prompt, own) => editor.score(prompt, own),
+      async score(prompt, target) {
+        const scored = await editor.score(prompt, target)
+        return { ...scored, edit: numberOf(scored.edit) }
+      },
       generate: (prompt, options) => editor.generate(prompt, options),
       logits: async (prompt) => (await editor.logits(prompt)).logits,
-      overlaps: async (prompt, count) => (await editor.why(prompt, count)).nearest,
+      overlaps: async (prompt, count) =>
+        (await editor.why(prompt, count)).nearest.map(({ number, overlap }) => ({
+          number: number - before,
+          overlap,
+        })),
       dispose: () => {
         editor.dispose()
         rmSync(folder, { recursive: true, force: true })
@@ -68,5 +121,15 @@ export const memoirMethods: readonly EditingMethod[] = [
   }),
   row('memoir-not-centred', 'MEMOIR, not centred', 'the mean of background prompts is not taken off', {
     router: 'mean',
+  }),
+  row(
+    'memoir-no-permutation',
+    'MEMOIR, no permutation',
+    'masks are the places of the largest features themselves',
+    {},
+    { isPermuted: false },
+  ),
+  row('memoir-random-masks', 'MEMOIR, random masks', 'a mask of its own for every prompt, whatever it says', {
+    router: 'random',
   }),
 ]
