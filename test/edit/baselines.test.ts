@@ -17,7 +17,7 @@ import {
   wiseStep,
 } from '../../src/edit/baselines/wise.ts'
 import { type LanguageModel, loadModel } from '../../src/lm/index.ts'
-import { furthest, type Tiny, tinyModels } from '../lm/fixtures.ts'
+import { furthest, readFixture, type Tiny, tinyModels } from '../lm/fixtures.ts'
 
 let all: { models: Tiny[]; clean: () => void }
 let model: LanguageModel
@@ -288,6 +288,38 @@ describe('on a tiny model', () => {
     expect([plain.same, random.same]).toEqual(new Array(2).fill({ number: 1, overlap: 1 }))
     expect(random.near[0]!.overlap).toBeLessThan(plain.near[0]!.overlap)
   })
+
+  interface Answers {
+    readonly targets: readonly (readonly number[])[]
+    readonly other: readonly number[]
+  }
+  const oracle = readFixture<{
+    facts: (typeof fact)[]
+    other: string
+    steps: Record<string, number>
+    methods: Record<string, Answers[]>
+  }>('editing.json')
+  it.each(Object.keys(oracle.methods).map((name) => [name] as const))(
+    '%s is what PyTorch makes of two facts',
+    async (name) => {
+      const steps = oracle.steps[name]
+      const edited = await methodOf(name).open(model, words, {
+        layer: 0,
+        ...(steps !== undefined && { steps }),
+      })
+      for (const [i, one] of oracle.facts.entries()) {
+        await edited.teach(one)
+        const expected = oracle.methods[name]![i]!
+        for (const [j, { prompt, target }] of oracle.facts.entries())
+          expect(
+            furthest((await edited.score(prompt, target)).logProbabilities, expected.targets[j]!),
+            `fact ${j + 1} after ${i + 1}`,
+          ).toBeLessThan(5e-3)
+        expect(furthest(await edited.logits(oracle.other), expected.other)).toBeLessThan(5e-3)
+      }
+      edited.dispose()
+    },
+  )
 
   it('FT-M: one fact is one run of Adam on the matrix: the first step by hand', async () => {
     const halves = await openHalves(model, 0)

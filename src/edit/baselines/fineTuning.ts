@@ -28,8 +28,10 @@ const fineTuning = (title: string, objective: 'prompt-last' | 'target', about: s
   title,
   about: `${about}; Adam ${fineTuningConstants.rate}, ${fineTuningConstants.steps} steps or loss < ${fineTuningConstants.stop}, block 21 of 32`,
   source: 'EasyEdit hparams/FT/llama3-8b.yaml; Meng et al. 2022, Zhang et al. 2024',
-  async open(model, words, { layer = scaledLayer(fineTuningConstants.layer, model.config.layers) } = {}) {
-    const { rate, steps: most, stop } = fineTuningConstants
+  async open(model, words, options = {}) {
+    const { rate, stop } = fineTuningConstants
+    const { layer = scaledLayer(fineTuningConstants.layer, model.config.layers) } = options
+    const { steps: most = fineTuningConstants.steps } = options
     const halves = await openHalves(model, layer)
     /** W − W₀ */
     let change: Float32Array | undefined

@@ -77,7 +77,11 @@ export const grace: EditingMethod = {
   async open(
     model,
     words,
-    { seed = 0, layer = scaledLayer(graceConstants.layer, model.config.layers) } = {},
+    {
+      seed = 0,
+      layer = scaledLayer(graceConstants.layer, model.config.layers),
+      steps: most = graceConstants.steps,
+    } = {},
   ) {
     const halves = await openHalves(model, layer)
     const { hidden, width } = halves
@@ -102,7 +106,7 @@ export const grace: EditingMethod = {
       layer,
       ...questions,
       async teach({ prompt, target }) {
-        const { steps: most, rate } = graceConstants
+        const { rate } = graceConstants
         const before = ids.prompt(prompt)
         const wantedIds = ids.target(target, before.length)
         const last = before.length - 1

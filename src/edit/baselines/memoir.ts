@@ -35,9 +35,10 @@ const row = (
   title,
   about,
   source,
-  async open(model, tokenizer, { seed = 0, contexts = [], layer } = {}) {
+  async open(model, tokenizer, { seed = 0, contexts = [], layer, steps } = {}) {
     const folder = mkdtempSync(join(tmpdir(), 'treeline-memoir-'))
-    const training = { ...defaultTraining, ...create.training, contexts }
+    const limit = steps === undefined ? {} : { maxSteps: steps }
+    const training = { ...defaultTraining, ...create.training, ...limit, contexts }
     let stores = 0
     async function begin(): Promise<Editor> {
       const path = join(folder, `${stores++}`)

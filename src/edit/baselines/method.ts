@@ -53,6 +53,8 @@ export interface MethodOptions {
   readonly contexts?: readonly string[]
   /** The edited block; default the published one, by its share of the depth. */
   readonly layer?: number
+  /** Most steps of an edit; default the published number. */
+  readonly steps?: number
 }
 
 /** A row of the table of methods. */

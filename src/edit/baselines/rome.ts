@@ -62,9 +62,13 @@ export const rome: EditingMethod = {
   async open(
     model,
     words,
-    { contexts = [], layer = scaledLayer(romeConstants.layer, model.config.layers) } = {},
+    {
+      contexts = [],
+      layer = scaledLayer(romeConstants.layer, model.config.layers),
+      steps: most = romeConstants.steps,
+    } = {},
   ) {
-    const { rate, steps: most, stop, divergence: klWeight, decay, clamp } = romeConstants
+    const { rate, stop, divergence: klWeight, decay, clamp } = romeConstants
     const halves = await openHalves(model, layer)
     const { hidden, width } = halves
     /** W − W₀ */

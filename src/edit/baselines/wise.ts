@@ -139,9 +139,14 @@ export const wise: EditingMethod = {
   async open(
     model,
     words,
-    { seed = 0, contexts = [], layer = scaledLayer(wiseConstants.layer, model.config.layers) } = {},
+    {
+      seed = 0,
+      contexts = [],
+      layer = scaledLayer(wiseConstants.layer, model.config.layers),
+      steps: most = wiseConstants.steps,
+    } = {},
   ) {
-    const { steps: most, share, saveEvery, mergeEvery } = wiseConstants
+    const { share, saveEvery, mergeEvery } = wiseConstants
     if (model.config.architecture.feedForward !== 'swiglu')
       fail('TL_UNSUPPORTED', `WISE: written for models with SiLU, not ${model.config.architecture.name}`)
     const halves = await openHalves(model, layer)
