@@ -3,6 +3,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { noteIn, readNotes, showingNotes } from '../../src/lab/experiments/lifelong-editing/notes.ts'
 import { verdictsOf } from '../../src/lab/experiments/lifelong-editing/verdicts.ts'
 import { type EditingResult, groupsOf } from '../../src/lab/experiments/lifelong-editing.ts'
 import { composeConfig, executeRun, experiments, loadRun, tour, writeReport } from '../../src/lab/index.ts'
@@ -93,6 +94,26 @@ describe('the protocol', () => {
       row('memoir-no-routing', 10, 0.95, 0.9, 0.9),
     ]
     expect(passes(bad)).toEqual(new Array(8).fill(false))
+  })
+})
+
+describe('notes', () => {
+  test('of a part at work are shown, and gone with it', async () => {
+    const folder = mkdtempSync(join(root, 'notes-'))
+    const seen: (string | undefined)[] = []
+    const say = noteIn(folder, 'GRACE')
+    await showingNotes(
+      { folder, progress: ({ done, detail }) => seen.push(`${done} ${detail}`) },
+      async (progress) => {
+        progress({ done: 1, total: 2, detail: 'ROME' })
+        say('3 of 9 taught')
+        while (seen.length < 2) await new Promise((resolve) => setTimeout(resolve, 1))
+      },
+      1,
+    )
+    expect(seen.slice(0, 2)).toEqual(['1 ROME', '1 GRACE: 3 of 9 taught'])
+    expect(readNotes(folder)).toEqual([])
+    noteIn(join(folder, 'nowhere'), 'x')('y')
   })
 })
 

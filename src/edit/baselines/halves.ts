@@ -86,7 +86,7 @@ export interface Halves {
 
 /** Sequences are padded to a multiple of this, so that few programs are compiled. */
 export const lengthStep = 16
-const rowStep = 4
+const rowStep = 8
 const upTo = (n: number, multiple: number): number => multiple * Math.ceil(n / multiple)
 /** Programs kept; each holds the upper blocks. */
 const most = 4

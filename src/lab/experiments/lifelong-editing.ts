@@ -19,6 +19,7 @@ import type { RunContext } from '../context.ts'
 import { defineExperiment } from '../experiment.ts'
 import { runJobs } from '../jobs.ts'
 import { drawContexts } from './lifelong-editing/contexts.ts'
+import { showingNotes } from './lifelong-editing/notes.ts'
 import { editingFigures, editingTables } from './lifelong-editing/pictures.ts'
 import { concludeEditing } from './lifelong-editing/verdicts.ts'
 import {
@@ -163,7 +164,10 @@ export const lifelongEditing = defineExperiment<EditingConfig, EditingResult>({
       const cost = (job: Job): number =>
         job.facts.length *
         (job.kind === 'before' ? asking : (weights[job.method] ?? 2) * (1 + contexts.length) + asking)
-      const run = (jobs: Job[]) => runJobs<Job, Found>(context, editTask, jobs, { label, cost })
+      const run = (jobs: Job[]) =>
+        showingNotes(context, (progress) =>
+          runJobs<Job, Found>({ ...context, progress }, editTask, jobs, { label, cost }),
+        )
 
       const found = (await run(chunks.map((list): Job => ({ kind: 'before', inputs, facts: list })))) as {
         before: Reference[]

@@ -1,6 +1,7 @@
 /** @file The parts of a run: what the unedited model says about some facts; one method taught some facts and asked about them. */
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
+import { dirname } from 'node:path'
 import { fail } from '../../../base/index.ts'
 import type { Task } from '../../../base/workers.ts'
 import { type EditedModel, methodOf } from '../../../edit/baselines/index.ts'
@@ -16,6 +17,7 @@ import {
 import { type Fact, onePerSubject, parseFacts } from '../../../edit/index.ts'
 import { backgroundPrompts } from '../../../edit/memoir/index.ts'
 import { type LanguageModel, loadModel, loadTokenizer, type Tokenizer } from '../../../lm/index.ts'
+import { noteIn } from './notes.ts'
 
 /** What all jobs share. */
 export interface Inputs {
@@ -155,10 +157,12 @@ export async function work(job: Job, signal?: AbortSignal): Promise<Found> {
   }
   const { references } = own.before
   const edited = await methodFor(own, job.method, { seed, contexts: job.contexts })
+  const say = noteIn(dirname(job.before), `${methodOf(job.method).title}, ${job.edits} edits`)
   const steps: number[] = []
   const start = performance.now()
-  for (const index of job.facts) {
+  for (const [place, index] of job.facts.entries()) {
     leave(signal)
+    say(`${place} of ${job.facts.length} taught`)
     const { prompt, target, subject, unrelated } = own.facts[index]!
     const { steps: taken } = await edited.teach({
       prompt,
