@@ -123,6 +123,8 @@ describe('runs', () => {
       executeRun(editing, composeConfig(editing, { values: { ...own } }), { root, threads: 1 })
     await expect(run({})).rejects.toThrow(/config\.model: lifelong-editing needs it.*--set model=/)
     await expect(run({ model: values.model })).rejects.toThrow(/config\.facts: .*--set facts=/)
+    const missing = { model: values.model, facts: join(root, 'none.json') }
+    await expect(run(missing)).rejects.toThrow(/cannot read .*none\.json/)
     await expect(run({ ...values, edits: [9] })).rejects.toThrow(
       /9 edits, but .* has 4 facts with one for each subject/,
     )
@@ -132,7 +134,14 @@ describe('runs', () => {
   })
 
   test('small, end to end, cut and gone on with', { timeout: 60_000 }, async () => {
-    const set = ['edits=1,3', 'items=3', 'examples=2', 'methods=none,ft-m,grace,memoir,memoir-no-routing']
+    const set = [
+      'edits=1,3',
+      'items=3',
+      'examples=2',
+      'methods=none,ft-m,grace,memoir,memoir-no-routing',
+      'steps=40',
+      'ones=12',
+    ]
     const config = composeConfig(editing, { set, values })
     const controller = new AbortController()
     let parts = 0
@@ -157,6 +166,8 @@ describe('runs', () => {
         ['none', 'ft-m', 'grace', 'memoir', 'memoir-no-routing'].map((m) => [m, edits, 3 / edits].join()),
       ),
     )
+    // a limit of steps for all, below GRACE's fifty
+    expect(rows.find(({ method }) => method === 'grace')!.stepsPerEdit).toBe(40)
     for (const { summary: own } of rows) {
       expect(own.silentIsIdentical).toBe(true)
       expect(own.forced.reliability!.count).toBe(3)

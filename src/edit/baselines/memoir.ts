@@ -35,7 +35,7 @@ const row = (
   title,
   about,
   source,
-  async open(model, tokenizer, { seed = 0, contexts = [], layer, steps } = {}) {
+  async open(model, tokenizer, { seed = 0, contexts = [], layer, steps, threshold, ones } = {}) {
     const folder = mkdtempSync(join(tmpdir(), 'treeline-memoir-'))
     const limit = steps === undefined ? {} : { maxSteps: steps }
     const training = { ...defaultTraining, ...create.training, ...limit, contexts }
@@ -44,7 +44,13 @@ const row = (
       const path = join(folder, `${stores++}`)
       const options = {
         tokenizer,
-        create: { ...create, training, seed, ...(layer !== undefined && { layer }) },
+        create: {
+          ...create,
+          ...{ training, seed },
+          ...(layer !== undefined && { layer }),
+          ...(threshold !== undefined && { threshold }),
+          ...(ones !== undefined && { ones }),
+        },
       }
       if (isPermuted) return openEditor(model, path, options)
       const other = join(folder, `${stores++}`)
@@ -115,6 +121,18 @@ export const memoirMethods: readonly EditingMethod[] = [
       training: publishedTraining,
       threshold: 0.4,
     },
+  ),
+  row(
+    'memoir-gated',
+    'MEMOIR, subject named',
+    'an edit answers only prompts that name its subject; τ = 0.3 (not in the paper)',
+    { gate: 'subject', threshold: 0.3 },
+  ),
+  row(
+    'memoir-surprisal',
+    'MEMOIR, by surprisal',
+    'routed by tokens weighted with their surprisal (not in the paper)',
+    { router: 'surprisal' },
   ),
   row('memoir-no-routing', 'MEMOIR, no routing', 'the nearest edit answers every prompt', { threshold: -1 }),
   row('memoir-last-token', 'MEMOIR, last token', 'routed by the last token of the prompt alone', {

@@ -55,6 +55,9 @@ export interface MethodOptions {
   readonly layer?: number
   /** Most steps of an edit; default the published number. */
   readonly steps?: number
+  /** MEMOIR: least overlap τ at which an edit answers, and ones k of a mask; default those of the row. */
+  readonly threshold?: number
+  readonly ones?: number
 }
 
 /** A row of the table of methods. */

@@ -1,11 +1,10 @@
 /** @file Lifelong editing: facts taught to a language model one after another, by MEMOIR and by the field's other methods. */
-
 import { join } from 'node:path'
 import { z } from 'zod'
 import { fail } from '../../base/index.ts'
-import { editingMethods } from '../../edit/baselines/index.ts'
-import type { Overlaps } from '../../edit/evaluation/index.ts'
+import { editingMethods, type MethodOptions } from '../../edit/baselines/index.ts'
 import {
+  type Overlaps,
   type Reference,
   type Result,
   resultBefore,
@@ -37,6 +36,9 @@ import {
 const names = editingMethods.map(({ name }) => name) as [string, ...string[]]
 const baselines = ['none', 'ft-l', 'ft-m', 'rome', 'grace', 'wise', 'memoir']
 
+/** A number in the place of the published one: for sweeps. */
+const published = (number: z.ZodNumber) => z.union([z.literal('published'), number]).default('published')
+
 const config = z.strictObject({
   seed: seedField,
   model: z.string().default('').describe('a Hugging Face folder or a GGUF file; required'),
@@ -67,6 +69,10 @@ const config = z.strictObject({
     .describe(
       'texts drawn from the model that are put in front of a prompt while it is taught (the field: 10)',
     ),
+  layer: published(z.int().min(0).max(1000)).describe('the edited block, for all methods'),
+  steps: published(z.int().min(1).max(10_000)).describe('most steps of an edit, for all methods'),
+  threshold: published(z.number().min(-1).max(2)).describe('τ of MEMOIR'),
+  ones: published(z.int().min(1).max(1_000_000)).describe('k of MEMOIR: ones of a mask'),
   examples: z
     .int()
     .min(0)
@@ -112,6 +118,14 @@ export function groupsOf(edits: number, items: number, facts: number): number[][
 /** Relative time of an edit. */
 const weights: Readonly<Record<string, number>> = { rome: 8, grace: 2, wise: 2, 'ft-m': 2, 'ft-l': 2 }
 const asking = 1
+
+/** Options of the methods where the config has other than the published numbers. */
+function optionsOf(c: EditingConfig): Omit<MethodOptions, 'seed' | 'contexts'> {
+  const { layer, steps, threshold, ones } = c
+  return Object.fromEntries(
+    Object.entries({ layer, steps, threshold, ones }).filter(([, value]) => value !== 'published'),
+  )
+}
 
 async function prepare({ config: c, threads, log }: RunContext<EditingConfig>) {
   const inputs: Inputs = {
@@ -186,7 +200,7 @@ export const lifelongEditing = defineExperiment<EditingConfig, EditingResult>({
               method,
               facts: list,
               edits,
-              contexts,
+              options: { ...optionsOf(c), contexts },
               before: join(folder, 'before.json'),
               beforeContents: contentHash(toJson(before)),
               examples: g === 0 ? c.examples : 0,

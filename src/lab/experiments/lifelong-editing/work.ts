@@ -2,9 +2,10 @@
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { dirname } from 'node:path'
+import { explainSystemError } from '../../../base/files.ts'
 import { fail } from '../../../base/index.ts'
 import type { Task } from '../../../base/workers.ts'
-import { type EditedModel, methodOf } from '../../../edit/baselines/index.ts'
+import { type EditedModel, type MethodOptions, methodOf } from '../../../edit/baselines/index.ts'
 import {
   type Overlaps,
   overlapsOf,
@@ -41,7 +42,7 @@ export type Job =
       readonly facts: readonly number[]
       /** Edits of the row that this is part of: T. */
       readonly edits: number
-      readonly contexts: readonly string[]
+      readonly options: Omit<MethodOptions, 'seed'>
       /** The file with what the unedited model says, and what is in it. */
       readonly before: string
       readonly beforeContents: string
@@ -68,15 +69,24 @@ export interface Taught {
 
 export type Found = { readonly before: readonly Reference[] } | Taught
 
-export const contentsOf = (path: string): string =>
-  createHash('sha256').update(readFileSync(path)).digest('hex')
+function bytesOf(path: string): Uint8Array {
+  try {
+    return readFileSync(path)
+  } catch (error) {
+    return explainSystemError(error, `cannot read ${path}`)
+  }
+}
+const hashOf = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex')
 
-/** Facts of a run, in order. Throws `TL_BAD_FILE`, also when the file is no longer what it was. */
+/** SHA-256 of a file. Throws `TL_IO`. */
+export const contentsOf = (path: string): string => hashOf(bytesOf(path))
+
+/** Facts of a run, in order. Throws `TL_IO`, and `TL_BAD_FILE`, also when the file is no longer what it was. */
 export function factsOf({ facts, contents, onePerSubject: one }: Inputs): Fact[] {
-  const bytes = readFileSync(facts)
-  if (createHash('sha256').update(bytes).digest('hex') !== contents)
+  const bytes = bytesOf(facts)
+  if (hashOf(bytes) !== contents)
     fail('TL_BAD_FILE', `${facts}: changed while the run was at work; run again with --fresh`)
-  const all = parseFacts(bytes.toString('utf8'), facts)
+  const all = parseFacts(new TextDecoder().decode(bytes), facts)
   return one ? onePerSubject(all) : all
 }
 
@@ -109,11 +119,7 @@ function open(inputs: Inputs): Kept {
 }
 
 /** The method, without edits. */
-async function methodFor(
-  own: Kept,
-  name: string,
-  options: { seed: number; contexts: readonly string[] },
-): Promise<EditedModel> {
+async function methodFor(own: Kept, name: string, options: MethodOptions): Promise<EditedModel> {
   const key = JSON.stringify([name, options])
   if (own.method?.key !== key) {
     own.method?.edited.dispose()
@@ -140,7 +146,7 @@ export async function work(job: Job, signal?: AbortSignal): Promise<Found> {
   const own = open(job.inputs)
   const { seed } = job.inputs
   if (job.kind === 'before') {
-    const edited = await methodFor(own, 'none', { seed, contexts: [] })
+    const edited = await methodFor(own, 'none', { seed })
     const before: Reference[] = []
     for (const index of job.facts) {
       leave(signal)
@@ -156,7 +162,7 @@ export async function work(job: Job, signal?: AbortSignal): Promise<Found> {
     }
   }
   const { references } = own.before
-  const edited = await methodFor(own, job.method, { seed, contexts: job.contexts })
+  const edited = await methodFor(own, job.method, { seed, ...job.options })
   const say = noteIn(dirname(job.before), `${methodOf(job.method).title}, ${job.edits} edits`)
   const steps: number[] = []
   const start = performance.now()
