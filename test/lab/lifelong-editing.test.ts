@@ -69,7 +69,7 @@ describe('the protocol', () => {
       const rest = { perplexity: { edit: null, rephrase: null }, silentIsIdentical: silent }
       const identical = { locality: 1, sameSubject: null, sameRelation: null }
       const summary = { forced: scores, generated: scores, identical, ...rest }
-      const cost = { secondsPerEdit: 1, stepsPerEdit: 1, layer: 0 }
+      const cost = { secondsPerEdit: 1, stepsPerEdit: 1, layer: 0, threshold: null }
       return { method, title: method, edits, groups: 1, summary, ...cost }
     }
     const passes = (rows: EditingResult['rows']) =>
@@ -180,7 +180,12 @@ describe('runs', () => {
     expect(of('memoir-no-routing').identical.locality).toBe(0)
     const { html } = writeReport([loadRun(folder)], experiments, folder)
     const page = readFileSync(html, 'utf8')
-    for (const text of ['How near prompts are to edits', 'The paper’s averages', 'who is abc?'])
+    for (const text of [
+      'How near prompts are to edits',
+      'The paper’s averages',
+      'Routing after 3 edits',
+      'who is abc?',
+    ])
       expect(page.toLowerCase()).toContain(text.toLowerCase())
   })
 })

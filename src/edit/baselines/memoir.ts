@@ -65,6 +65,7 @@ const row = (
     const numberOf = (edit: number | null): number | null => (edit === null ? null : edit - before)
     return {
       layer: editor.config.layer,
+      threshold: editor.config.threshold,
       async teach({ prompt, target, subject }) {
         const { steps, losses } = await editor.add({
           prompt,

@@ -37,7 +37,8 @@ export interface EditedModel {
   ): Promise<{ readonly ids: readonly number[]; readonly text: string }>
   /** Logits after the last token of a prompt, [vocabulary]. */
   logits(prompt: string): Promise<Float32Array>
-  /** Edits by how near they are to a prompt, the nearest first, for methods that route by overlap of masks. */
+  /** For methods that route by overlap of masks: the least overlap at which an edit answers, and edits by overlap, the nearest first. */
+  readonly threshold?: number
   readonly overlaps?: (
     prompt: string,
     count: number,

@@ -92,6 +92,7 @@ export interface Row {
   readonly secondsPerEdit: number | null
   readonly stepsPerEdit: number | null
   readonly layer: number | null
+  readonly threshold: number | null
 }
 
 export interface ShownExample extends Example {
@@ -220,7 +221,7 @@ export const lifelongEditing = defineExperiment<EditingConfig, EditingResult>({
         if (c.methods.includes('none')) {
           const results = groups.flat().map((i) => resultBefore(references[i]!))
           items.push({ method: 'none', edits, facts: groups.flat(), results })
-          const none = { secondsPerEdit: null, stepsPerEdit: null, layer: null }
+          const none = { secondsPerEdit: null, stepsPerEdit: null, layer: null, threshold: null }
           const summary = summarize(results, c.seed)
           rows.push({
             method: 'none',
@@ -251,6 +252,7 @@ export const lifelongEditing = defineExperiment<EditingConfig, EditingResult>({
             secondsPerEdit: mean(own.map((part) => part.secondsPerEdit)),
             stepsPerEdit: mean(own.flatMap((part) => part.steps)),
             layer: own[0]!.layer,
+            threshold: own[0]!.threshold,
           })
         }
       }

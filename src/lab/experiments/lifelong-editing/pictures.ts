@@ -73,7 +73,7 @@ const kinds = [
 
 function overlapFigure(run: View, { method, edits, overlaps }: Found): Figure {
   const bins = 25
-  const title = run.result.rows.find((row) => row.method === method)!.title
+  const { title, threshold } = run.result.rows.find((row) => row.method === method)!
   return lineChart({
     name: `overlaps-${method}`,
     title: `${title}: how near prompts are to edits`,
@@ -83,6 +83,8 @@ function overlapFigure(run: View, { method, edits, overlaps }: Found): Figure {
     xDomain: [0, 1],
     height: 340,
     labels: 'beside',
+    references:
+      threshold === null ? [] : [{ axis: 'x', value: threshold, label: `τ = ${threshold.toFixed(2)}` }],
     series: kinds.flatMap(([kind, name], hue) => {
       const values = overlaps.flatMap((one) => one[kind] ?? [])
       if (values.length === 0) return []
@@ -180,6 +182,34 @@ function strictTable(run: View, edits: number): ReportTable {
   }
 }
 
+/** What routing finds and lets through at the threshold that was used. */
+function routingTable(run: View): ReportTable[] {
+  const found = routed(run)
+  if (found.length === 0) return []
+  const share = (values: readonly boolean[]): string =>
+    values.length ? (values.filter(Boolean).length / values.length).toFixed(3) : '–'
+  return [
+    {
+      title: `Routing after ${found[0]!.edits} edits: rephrasings nearest to their own edit, and at least τ near it; prompts that no edit is about and that are as near to one`,
+      columns: ['method', 'τ', 'nearest', 'near enough', 'unrelated', 'same wording', 'same subject'],
+      rows: found.map(({ method, overlaps }) => {
+        const { title, threshold } = run.result.rows.find((row) => row.method === method)!
+        const least = threshold ?? 0
+        const hits = overlaps.filter(({ rephraseIsOwn }) => rephraseIsOwn !== undefined)
+        return [
+          title,
+          number(threshold, 2),
+          share(hits.map(({ rephraseIsOwn }) => rephraseIsOwn === true)),
+          share(hits.map(({ rephraseIsOwn, rephrase }) => rephraseIsOwn === true && rephrase! >= least)),
+          ...(['unrelated', 'sameRelation', 'sameSubject'] as const).map((kind) =>
+            share(overlaps.flatMap((one) => (one[kind] === undefined ? [] : one[kind] >= least))),
+          ),
+        ]
+      }),
+    },
+  ]
+}
+
 /** The paper's averages beside ours, at the T that come nearest. */
 function paperTable(run: View): ReportTable {
   const sizes = sizesOf(run)
@@ -187,7 +217,7 @@ function paperTable(run: View): ReportTable {
     sizes.reduce((a, b) => (Math.abs(Math.log(b / wanted)) < Math.abs(Math.log(a / wanted)) ? b : a))
   const columns = [1, 100, 1000].map((T) => ({ T, own: nearest(T) }))
   return {
-    title: 'The paper’s averages (LLaMA-3-8B-Instruct, ZsRE) and ours',
+    title: 'The paper’s averages (LLaMA-3-8B-Instruct, ZsRE; which fine-tuning it does not say) and ours',
     columns: [
       'method',
       ...columns.flatMap(({ T, own }) => [`paper, T = ${T}`, `here, T = ${own}`]),
@@ -251,6 +281,7 @@ export function editingTables([run]: readonly View[]): ReportTable[] {
   return [
     ...sizes.map((edits) => mainTable(run!, edits)),
     ...sizes.map((edits) => strictTable(run!, edits)),
+    ...routingTable(run!),
     paperTable(run!),
     ...exampleTables(run!),
   ]

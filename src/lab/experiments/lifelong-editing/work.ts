@@ -65,6 +65,8 @@ export interface Taught {
   /** Mean over all edits. */
   readonly secondsPerEdit: number
   readonly layer: number | null
+  /** Least overlap at which an edit answers, of methods that route by it. */
+  readonly threshold: number | null
 }
 
 export type Found = { readonly before: readonly Reference[] } | Taught
@@ -197,7 +199,15 @@ export async function work(job: Job, signal?: AbortSignal): Promise<Found> {
         locality: await continuation(edited, reference.locality?.prompt),
       })
   }
-  return { results, overlaps, examples, steps, secondsPerEdit, layer: edited.layer ?? null }
+  return {
+    results,
+    overlaps,
+    examples,
+    steps,
+    secondsPerEdit,
+    layer: edited.layer ?? null,
+    threshold: edited.threshold ?? null,
+  }
 }
 
 export const editTask: Task = { module: import.meta.url, name: 'work' }
