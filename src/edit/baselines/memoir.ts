@@ -106,23 +106,24 @@ const row = (
   },
 })
 
+/** The paper's routing, whatever a new store does by default. */
+const paper: NewStore = { router: 'mean-centred', gate: 'none', threshold: 0.45 }
+
 /** Every variant: the method as we run it, as published, and what each of its parts is worth. */
 export const memoirMethods: readonly EditingMethod[] = [
   row(
     'memoir',
     'MEMOIR',
     'block 27 of 32, until every token of the target has a loss below 0.1, at most 100 steps; τ = 0.45',
-    {},
+    paper,
   ),
   row(
     'memoir-published',
     'MEMOIR, as published',
     '30 steps with the published stop rule and decay; τ = 0.4',
-    {
-      training: publishedTraining,
-      threshold: 0.4,
-    },
+    { ...paper, training: publishedTraining, threshold: 0.4 },
   ),
+  row('memoir-default', 'MEMOIR, our defaults', 'what a new store of `treeline edit` does by itself', {}),
   row(
     'memoir-gated',
     'MEMOIR, subject named',
@@ -133,23 +134,29 @@ export const memoirMethods: readonly EditingMethod[] = [
     'memoir-surprisal',
     'MEMOIR, by surprisal',
     'routed by tokens weighted with their surprisal (not in the paper)',
-    { router: 'surprisal' },
+    { ...paper, router: 'surprisal' },
   ),
-  row('memoir-no-routing', 'MEMOIR, no routing', 'the nearest edit answers every prompt', { threshold: -1 }),
+  row('memoir-no-routing', 'MEMOIR, no routing', 'the nearest edit answers every prompt', {
+    ...paper,
+    threshold: -1,
+  }),
   row('memoir-last-token', 'MEMOIR, last token', 'routed by the last token of the prompt alone', {
+    ...paper,
     router: 'last',
   }),
   row('memoir-not-centred', 'MEMOIR, not centred', 'the mean of background prompts is not taken off', {
+    ...paper,
     router: 'mean',
   }),
   row(
     'memoir-no-permutation',
     'MEMOIR, no permutation',
     'masks are the places of the largest features themselves',
-    {},
+    paper,
     { isPermuted: false },
   ),
   row('memoir-random-masks', 'MEMOIR, random masks', 'a mask of its own for every prompt, whatever it says', {
+    ...paper,
     router: 'random',
   }),
 ]
