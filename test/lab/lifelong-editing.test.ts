@@ -1,5 +1,5 @@
 /** @file Lifelong editing as an experiment: groups, verdicts on made-up rows, refusals, a small run cut and gone on with. */
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -160,6 +160,7 @@ describe('runs', () => {
     })
     expect(resumed).toBe(true)
     expect(existsSync(join(folder, 'before.json'))).toBe(true)
+    expect(readdirSync(folder).filter((name) => name.endsWith('.tmp'))).toEqual([])
     const { rows } = summary.result as unknown as EditingResult
     expect(rows.map(({ method, edits, groups }) => [method, edits, groups].join())).toEqual(
       [1, 3].flatMap((edits) =>

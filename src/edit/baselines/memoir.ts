@@ -35,8 +35,12 @@ const row = (
   title,
   about,
   source,
-  async open(model, tokenizer, { seed = 0, contexts = [], layer, steps, threshold, ones } = {}) {
-    const folder = mkdtempSync(join(tmpdir(), 'treeline-memoir-'))
+  async open(
+    model,
+    tokenizer,
+    { seed = 0, contexts = [], layer, steps, threshold, ones, folder: root = tmpdir() } = {},
+  ) {
+    const folder = mkdtempSync(join(root, 'treeline-memoir-'))
     const limit = steps === undefined ? {} : { maxSteps: steps }
     const training = { ...defaultTraining, ...create.training, ...limit, contexts }
     let stores = 0

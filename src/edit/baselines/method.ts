@@ -59,6 +59,8 @@ export interface MethodOptions {
   /** MEMOIR: least overlap τ at which an edit answers, and ones k of a mask; default those of the row. */
   readonly threshold?: number
   readonly ones?: number
+  /** MEMOIR: an existing folder for its stores, which are removed on `dispose`. Default the system's for temporary files. */
+  readonly folder?: string
 }
 
 /** A row of the table of methods. */

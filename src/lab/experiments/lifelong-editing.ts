@@ -1,4 +1,5 @@
 /** @file Lifelong editing: facts taught to a language model one after another, by MEMOIR and by the field's other methods. */
+import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { fail } from '../../base/index.ts'
@@ -30,6 +31,7 @@ import {
   forget,
   type Inputs,
   type Job,
+  storesIn,
   type Taught,
 } from './lifelong-editing/work.ts'
 
@@ -121,7 +123,7 @@ const weights: Readonly<Record<string, number>> = { rome: 8, grace: 2, wise: 2, 
 const asking = 1
 
 /** Options of the methods where the config has other than the published numbers. */
-function optionsOf(c: EditingConfig): Omit<MethodOptions, 'seed' | 'contexts'> {
+function optionsOf(c: EditingConfig): Omit<MethodOptions, 'seed' | 'contexts' | 'folder'> {
   const { layer, steps, threshold, ones } = c
   return Object.fromEntries(
     Object.entries({ layer, steps, threshold, ones }).filter(([, value]) => value !== 'published'),
@@ -175,7 +177,7 @@ export const lifelongEditing = defineExperiment<EditingConfig, EditingResult>({
       const all = Array.from({ length: taught }, (_, i) => i)
       const chunks = Array.from({ length: Math.ceil(taught / 10) }, (_, i) => all.slice(10 * i, 10 * i + 10))
       const label = (job: Job): string =>
-        job.kind === 'before' ? 'before any edit' : `${titleOf(job.method)}, ${job.edits} edits`
+        job.kind === 'before' ? 'before any edit' : `${titleOf(job.method)}, T = ${job.edits}`
       const cost = (job: Job): number =>
         job.facts.length *
         (job.kind === 'before' ? asking : (weights[job.method] ?? 2) * (1 + contexts.length) + asking)
@@ -271,6 +273,7 @@ export const lifelongEditing = defineExperiment<EditingConfig, EditingResult>({
       return { fingerprint: inputs.fingerprint, facts: facts.length, taught, rows }
     } finally {
       forget()
+      rmSync(storesIn(folder), { recursive: true, force: true })
     }
   },
 

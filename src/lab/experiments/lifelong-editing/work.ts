@@ -1,7 +1,7 @@
 /** @file The parts of a run: what the unedited model says about some facts; one method taught some facts and asked about them. */
 import { createHash } from 'node:crypto'
-import { readFileSync } from 'node:fs'
-import { dirname } from 'node:path'
+import { mkdirSync, readFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { explainSystemError } from '../../../base/files.ts'
 import { fail } from '../../../base/index.ts'
 import type { Task } from '../../../base/workers.ts'
@@ -42,7 +42,7 @@ export type Job =
       readonly facts: readonly number[]
       /** Edits of the row that this is part of: T. */
       readonly edits: number
-      readonly options: Omit<MethodOptions, 'seed'>
+      readonly options: Omit<MethodOptions, 'seed' | 'folder'>
       /** The file with what the unedited model says, and what is in it. */
       readonly before: string
       readonly beforeContents: string
@@ -91,6 +91,9 @@ export function factsOf({ facts, contents, onePerSubject: one }: Inputs): Fact[]
   const all = parseFacts(new TextDecoder().decode(bytes), facts)
   return one ? onePerSubject(all) : all
 }
+
+/** Where methods keep their stores: threads that are ended leave them behind, so the run clears them away. */
+export const storesIn = (folder: string): string => join(folder, 'stores.tmp')
 
 /** Kept on each thread from one job to the next. */
 interface Kept {
@@ -164,8 +167,10 @@ export async function work(job: Job, signal?: AbortSignal): Promise<Found> {
     }
   }
   const { references } = own.before
-  const edited = await methodFor(own, job.method, { seed, ...job.options })
-  const say = noteIn(dirname(job.before), `${methodOf(job.method).title}, ${job.edits} edits`)
+  const folder = storesIn(dirname(job.before))
+  mkdirSync(folder, { recursive: true })
+  const edited = await methodFor(own, job.method, { seed, ...job.options, folder })
+  const say = noteIn(dirname(job.before), `${methodOf(job.method).title}, T = ${job.edits}`)
   const steps: number[] = []
   const start = performance.now()
   for (const [place, index] of job.facts.entries()) {
