@@ -5,6 +5,7 @@ import { clustering } from './experiments/clustering.ts'
 import { correlatedChunks } from './experiments/correlated-chunks.ts'
 import { ddpmMerging } from './experiments/ddpm-merging.ts'
 import { digits } from './experiments/digits.ts'
+import { lifelongEditing } from './experiments/lifelong-editing.ts'
 import { phaseTransition } from './experiments/phase-transition.ts'
 import { sampleComplexity } from './experiments/sample-complexity.ts'
 import { tokenCorrelations } from './experiments/token-correlations.ts'
@@ -19,6 +20,7 @@ export const experiments: readonly AnyExperiment[] = [
   sampleComplexity,
   digits,
   ddpmMerging,
+  lifelongEditing,
 ]
 
 /** An experiment by name. Throws TL_USAGE with the nearest name. */

@@ -1,5 +1,6 @@
 /** @file Which edit answers a prompt: a table of features, nearest mask, threshold, and a gate in front. */
 import { fail } from '../../base/index.ts'
+import { random } from '../../tensor/index.ts'
 import { type Mask, sharedOnes } from './masks.ts'
 import { namesSubject } from './subject.ts'
 
@@ -46,6 +47,14 @@ function bySurprisal(trace: PromptTrace): Float64Array {
   return weighted(trace, weights)
 }
 
+/** Random numbers from the bits of the activations: the same for the same prompt, unrelated for any other. */
+function drawn({ activations, hidden }: PromptTrace): Float64Array {
+  let hash = 0x811c9dc5
+  for (const word of new Uint32Array(activations.buffer, activations.byteOffset, activations.length))
+    hash = Math.imul(hash ^ word, 0x01000193)
+  return Float64Array.from(random.sampleUniform(random.key(hash >>> 0), hidden))
+}
+
 /** Every router. */
 export const routers: Readonly<Record<string, Router>> = {
   'mean-centred': {
@@ -69,6 +78,12 @@ export const routers: Readonly<Record<string, Router>> = {
     isCentred: true,
     needsSurprisals: true,
     feature: bySurprisal,
+  },
+  random: {
+    about: 'for comparison: a random feature of every prompt, so that only the very same one is found',
+    isCentred: false,
+    needsSurprisals: false,
+    feature: drawn,
   },
 }
 

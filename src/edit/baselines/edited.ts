@@ -1,0 +1,145 @@
+/** @file A model in two pieces with a rule for what stands between them: scores, continuations, logits. */
+import { fail } from '../../base/index.ts'
+import { argmaxOf, logProbabilityOf } from '../../lm/index.ts'
+import type { Between, Halves, Text } from './halves.ts'
+import type { EditedModel, Words } from './method.ts'
+
+/** What a method does to a text, decided once on its prompt. */
+export interface Answer {
+  /** The edit that answers, 0 for all together. */
+  readonly edit: number
+  /** Change the stream of some tokens in place; the first of them is token `from` of the text. */
+  readonly change: (tokens: Between, from: number) => Promise<void> | void
+}
+
+/** Decide on the prompt; null: the model as it was. */
+export type Decide = (prompt: Between) => Promise<Answer | null> | Answer | null
+
+/** Ids of prompts and targets, with the checks that every method shares. */
+export interface Ids {
+  prompt(text: string): number[]
+  /** Ids of a target, with the space in front that sets it apart from the prompt. */
+  target(text: string, before: number): number[]
+}
+
+export function idsOf(words: Words, context: number): Ids {
+  return {
+    prompt(text) {
+      const ids = words.encode(text, { bos: words.addsBos })
+      if (text.trim() === '' || ids.length === 0) fail('TL_BAD_ARGUMENT', 'the prompt is empty')
+      if (ids.length > context)
+        fail('TL_BAD_ARGUMENT', `the prompt has ${ids.length} tokens, the context holds ${context}`)
+      return ids
+    },
+    target(text, before) {
+      if (text.trim() === '') fail('TL_BAD_ARGUMENT', 'the target is empty')
+      const ids = words.encode(/^\s/.test(text) ? text : ` ${text}`)
+      if (before + ids.length > context)
+        fail(
+          'TL_BAD_ARGUMENT',
+          `the target has ${ids.length} tokens and the prompt ${before}: together more than the context of ${context}`,
+        )
+      return ids
+    },
+  }
+}
+
+/** All that can be asked of an edited model; `decide` is called anew for every question. */
+export function askable(
+  halves: Halves,
+  words: Words,
+  decide: Decide,
+): Pick<EditedModel, 'score' | 'generate' | 'logits'> & { readonly ids: Ids } {
+  const { model } = halves
+  const { vocabulary } = model.config
+  const ids = idsOf(words, model.context)
+
+  async function begin(prompt: string, room: number) {
+    const given = ids.prompt(prompt)
+    const text = halves.text(given.length + room)
+    const tokens = await halves.below(text, given)
+    const answer = await decide(tokens)
+    await answer?.change(tokens, 0)
+    const logits = await halves.above(text, tokens.x, [given.length - 1])
+    return { text, answer, logits }
+  }
+  /** More tokens of a text, all of whose rows reach the head. */
+  async function more(text: Text, answer: Answer | null, given: readonly number[]): Promise<Float32Array> {
+    const from = text.length
+    const tokens = await halves.below(text, given)
+    await answer?.change(tokens, from)
+    return halves.above(
+      text,
+      tokens.x,
+      given.map((_, i) => i),
+    )
+  }
+  return {
+    ids,
+    async score(prompt, target) {
+      const targetIds = ids.target(target, ids.prompt(prompt).length)
+      const rest = targetIds.slice(0, -1)
+      // the prompt first and then the target, as when it is generated: decisions see the prompt alone
+      const { text, answer, logits } = await begin(prompt, rest.length)
+      const after = rest.length > 0 ? await more(text, answer, rest) : new Float32Array()
+      const row = (i: number): Float32Array =>
+        i === 0 ? logits : after.subarray((i - 1) * vocabulary, i * vocabulary)
+      return {
+        edit: answer?.edit ?? null,
+        targetIds,
+        best: targetIds.map((_, i) => argmaxOf(row(i))),
+        logProbabilities: targetIds.map((id, i) => logProbabilityOf(row(i), id)),
+      }
+    },
+    async generate(prompt, { maxTokens, stopAtEos = true }) {
+      const { text, answer, logits: first } = await begin(prompt, maxTokens)
+      const made: number[] = []
+      for (let logits = first; ; ) {
+        const id = argmaxOf(logits)
+        if (stopAtEos && words.eosIds.includes(id)) break
+        made.push(id)
+        if (made.length === maxTokens || text.length === model.context) break
+        logits = await more(text, answer, [id])
+      }
+      return { ids: made, text: words.decode(made) }
+    },
+    logits: async (prompt) => (await begin(prompt, 0)).logits,
+  }
+}
+
+/** Sequences side by side, padded on the right with zeros to one length. */
+export interface Batch {
+  readonly size: number
+  readonly length: number
+  /** [size, length, hidden] and [size, length, width]: unedited. */
+  readonly a: Float32Array
+  readonly x: Float32Array
+  /** Tokens of each sequence. */
+  readonly tokens: readonly number[]
+}
+
+/** Take whole sequences through the lower piece. */
+export async function batchOf(
+  halves: Halves,
+  sequences: readonly (readonly number[])[],
+  step: number,
+): Promise<Batch> {
+  const { hidden, width } = halves
+  const tokens = sequences.map((ids) => ids.length)
+  const length = step * Math.ceil(Math.max(...tokens) / step)
+  const a = new Float32Array(sequences.length * length * hidden)
+  const x = new Float32Array(sequences.length * length * width)
+  for (const [b, ids] of sequences.entries()) {
+    const own = await halves.below(halves.text(ids.length), ids)
+    a.set(own.a, b * length * hidden)
+    x.set(own.x, b * length * width)
+  }
+  return { size: sequences.length, length, a, x, tokens }
+}
+
+/** x + y, a new array. */
+export const plus = (x: Float32Array, y: Float32Array): Float32Array => x.map((v, i) => v + y[i]!)
+
+export const addTo = (x: Float32Array, y: Float32Array): void => {
+  for (let i = 0; i < x.length; i++) x[i]! += y[i]!
+}

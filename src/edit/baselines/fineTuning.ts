@@ -1,0 +1,72 @@
+/**
+ * @file Fine-tuning of one down projection on each fact in turn (EasyEdit, hparams/FT): FT-L predicts every token of the target
+ * from the last token of the prompt (Meng et al. 2022), FT-M each from what precedes it.
+ */
+import { adam } from './adam.ts'
+import { addTo, askable, batchOf, plus } from './edited.ts'
+import { lengthStep, openHalves, type Wanted } from './halves.ts'
+import { type EditingMethod, scaledLayer } from './method.ts'
+
+/** Adam's rate, most steps, and the loss below which no step is made. */
+export const fineTuningConstants = { layer: 21, rate: 5e-4, steps: 25, stop: 1e-2 } as const
+
+/** Rows and labels of the loss; the sequence is the prompt, for FT-M followed by all of the target but its last token. */
+export function fineTuningRows(
+  objective: 'prompt-last' | 'target',
+  promptTokens: number,
+  target: readonly number[],
+): Wanted[] {
+  return target.map((label, j) => ({
+    at: promptTokens - 1 + (objective === 'target' ? j : 0),
+    label,
+    weight: 1 / target.length,
+  }))
+}
+
+const fineTuning = (title: string, objective: 'prompt-last' | 'target', about: string): EditingMethod => ({
+  name: title.toLowerCase(),
+  title,
+  about: `${about}; Adam ${fineTuningConstants.rate}, ${fineTuningConstants.steps} steps or loss < ${fineTuningConstants.stop}, block 21 of 32`,
+  source: 'EasyEdit hparams/FT/llama3-8b.yaml; Meng et al. 2022, Zhang et al. 2024',
+  async open(model, words, options = {}) {
+    const { rate, stop } = fineTuningConstants
+    const { layer = scaledLayer(fineTuningConstants.layer, model.config.layers) } = options
+    const { steps: most = fineTuningConstants.steps } = options
+    const halves = await openHalves(model, layer)
+    /** W − W₀ */
+    let change: Float32Array | undefined
+    const { ids, ...questions } = askable(halves, words, () => {
+      const own = change
+      if (!own) return null
+      return { edit: 0, change: async ({ a, x }) => addTo(x, await halves.apply(a, own)) }
+    })
+    return {
+      layer,
+      ...questions,
+      async teach({ prompt, target }) {
+        const before = ids.prompt(prompt)
+        const wantedIds = ids.target(target, before.length)
+        const sequence = objective === 'target' ? [...before, ...wantedIds.slice(0, -1)] : before
+        const { a, x } = await batchOf(halves, [sequence], lengthStep)
+        const wanted = fineTuningRows(objective, before.length, wantedIds)
+        change ??= new Float32Array(halves.hidden * halves.width)
+        const optimizer = adam(change.length)
+        let [steps, loss] = [0, Number.POSITIVE_INFINITY]
+        for (; steps < most; steps++) {
+          const { losses, gradient } = await halves.slope(plus(x, await halves.apply(a, change)), 1, wanted)
+          loss = losses.reduce((s, l) => s + l, 0) / losses.length
+          if (loss < stop) break
+          optimizer.step(change, await halves.outer(a, gradient), rate)
+        }
+        return { steps, loss }
+      },
+      reset: async () => {
+        change = undefined
+      },
+      dispose: halves.dispose,
+    }
+  },
+})
+
+export const ftL = fineTuning('FT-L', 'prompt-last', 'the target from the last token of the prompt')
+export const ftM = fineTuning('FT-M', 'target', 'cross-entropy of the target after the prompt')

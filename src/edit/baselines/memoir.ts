@@ -1,0 +1,166 @@
+/** @file MEMOIR in the harness, with its ablations: rows over the editor's options, each with a store of its own. */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import {
+  defaultTraining,
+  type Editor,
+  type NewStore,
+  openEditor,
+  publishedTraining,
+} from '../memoir/index.ts'
+import { createStore, openStore } from '../memoir/store/index.ts'
+import type { EditingMethod } from './method.ts'
+
+const source = 'Wang et al. 2025, arXiv 2506.07899'
+
+/** Edits that a reset takes back one by one. */
+const fewEdits = 5
+
+/** A new store at `to` like the empty one at `from`, whose masks are the places of the largest features themselves. */
+async function withoutPermutation(from: string, to: string): Promise<void> {
+  const { config, background } = openStore(from)
+  const permutation = Uint32Array.from({ length: config.hidden }, (_, i) => i)
+  await createStore(to, config, { permutation, background })
+}
+
+const row = (
+  name: string,
+  title: string,
+  about: string,
+  create: NewStore,
+  { isPermuted = true } = {},
+): EditingMethod => ({
+  name,
+  title,
+  about,
+  source,
+  async open(
+    model,
+    tokenizer,
+    { seed = 0, contexts = [], layer, steps, threshold, ones, folder: root = tmpdir() } = {},
+  ) {
+    const folder = mkdtempSync(join(root, 'treeline-memoir-'))
+    const limit = steps === undefined ? {} : { maxSteps: steps }
+    const training = { ...defaultTraining, ...create.training, ...limit, contexts }
+    let stores = 0
+    async function begin(): Promise<Editor> {
+      const path = join(folder, `${stores++}`)
+      const options = {
+        tokenizer,
+        create: {
+          ...create,
+          ...{ training, seed },
+          ...(layer !== undefined && { layer }),
+          ...(threshold !== undefined && { threshold }),
+          ...(ones !== undefined && { ones }),
+        },
+      }
+      if (isPermuted) return openEditor(model, path, options)
+      const other = join(folder, `${stores++}`)
+      const editor = await openEditor(model, other, options)
+      editor.dispose()
+      await withoutPermutation(other, path)
+      return openEditor(model, path, options)
+    }
+    let editor = await begin()
+    /** Edits that were taken back: numbers go on counting. */
+    let before = 0
+    const numberOf = (edit: number | null): number | null => (edit === null ? null : edit - before)
+    return {
+      layer: editor.config.layer,
+      threshold: editor.config.threshold,
+      async teach({ prompt, target, subject }) {
+        const { steps, losses } = await editor.add({
+          prompt,
+          target,
+          ...(subject !== undefined && { subject }),
+        })
+        return { steps, loss: losses.last }
+      },
+      async reset() {
+        const edits = editor.list().map(({ record }) => record.number)
+        const own = edits.filter((number) => number > before).toReversed()
+        // taking back a few edits is cheaper than compiling anew
+        let isClean = own.length <= fewEdits
+        for (const number of isClean ? own : [])
+          isClean = (await editor.undo(number)).memory === 'restored' && isClean
+        before = edits.length
+        if (isClean) return
+        editor.dispose()
+        editor = await begin()
+        before = 0
+      },
+      async score(prompt, target) {
+        const scored = await editor.score(prompt, target)
+        return { ...scored, edit: numberOf(scored.edit) }
+      },
+      generate: (prompt, options) => editor.generate(prompt, options),
+      logits: async (prompt) => (await editor.logits(prompt)).logits,
+      overlaps: async (prompt, count) =>
+        (await editor.why(prompt, count)).nearest.map(({ number, overlap }) => ({
+          number: number - before,
+          overlap,
+        })),
+      dispose: () => {
+        editor.dispose()
+        rmSync(folder, { recursive: true, force: true })
+      },
+    }
+  },
+})
+
+/** The paper's routing, whatever a new store does by default. */
+const paper: NewStore = { router: 'mean-centred', gate: 'none', threshold: 0.45 }
+
+/** Every variant: the method as we run it, as published, and what each of its parts is worth. */
+export const memoirMethods: readonly EditingMethod[] = [
+  row(
+    'memoir',
+    'MEMOIR',
+    'block 27 of 32, until every token of the target has a loss below 0.1, at most 100 steps; τ = 0.45',
+    paper,
+  ),
+  row(
+    'memoir-published',
+    'MEMOIR, as published',
+    '30 steps with the published stop rule and decay; τ = 0.4',
+    { ...paper, training: publishedTraining, threshold: 0.4 },
+  ),
+  row('memoir-default', 'MEMOIR, our defaults', 'what a new store of `treeline edit` does by itself', {}),
+  row(
+    'memoir-gated',
+    'MEMOIR, subject named',
+    'an edit answers only prompts that name its subject; τ = 0.3 (not in the paper)',
+    { gate: 'subject', threshold: 0.3 },
+  ),
+  row(
+    'memoir-surprisal',
+    'MEMOIR, by surprisal',
+    'routed by tokens weighted with their surprisal (not in the paper)',
+    { ...paper, router: 'surprisal' },
+  ),
+  row('memoir-no-routing', 'MEMOIR, no routing', 'the nearest edit answers every prompt', {
+    ...paper,
+    threshold: -1,
+  }),
+  row('memoir-last-token', 'MEMOIR, last token', 'routed by the last token of the prompt alone', {
+    ...paper,
+    router: 'last',
+  }),
+  row('memoir-not-centred', 'MEMOIR, not centred', 'the mean of background prompts is not taken off', {
+    ...paper,
+    router: 'mean',
+  }),
+  row(
+    'memoir-no-permutation',
+    'MEMOIR, no permutation',
+    'masks are the places of the largest features themselves',
+    paper,
+    { isPermuted: false },
+  ),
+  row('memoir-random-masks', 'MEMOIR, random masks', 'a mask of its own for every prompt, whatever it says', {
+    ...paper,
+    router: 'random',
+  }),
+]

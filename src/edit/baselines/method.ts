@@ -1,0 +1,83 @@
+/** @file What every editing method is in the harness: opened on a model, taught facts one after another, asked. */
+import type { LanguageModel, Tokenizer } from '../../lm/index.ts'
+import type { Fact } from '../facts/index.ts'
+
+/** What a method may learn from: the fact, and a text that has nothing to do with it (WISE). */
+export type Lesson = Pick<Fact, 'prompt' | 'target' | 'subject' | 'unrelated'>
+
+export interface Taught {
+  readonly steps: number
+  /** Mean cross-entropy of the target's tokens after the prompt as the method last measured it, in nats. */
+  readonly loss: number
+}
+
+/** A target after a prompt, teacher-forced. */
+export interface Scored {
+  /** The edit that answered (from 1), 0 where all edits answer together, null: the model as it was. */
+  readonly edit: number | null
+  readonly targetIds: readonly number[]
+  /** The most probable token in the place of each token of the target. */
+  readonly best: readonly number[]
+  /** log p of each token of the target, in nats. */
+  readonly logProbabilities: readonly number[]
+}
+
+/** A method at work on one model. */
+export interface EditedModel {
+  /** The edited block, or the first of them. Undefined for no edit. */
+  readonly layer: number | undefined
+  teach(lesson: Lesson): Promise<Taught>
+  /** Forget every edit: the model as it was, bit for bit. */
+  reset(): Promise<void>
+  score(prompt: string, target: string): Promise<Scored>
+  /** Greedy continuation. */
+  generate(
+    prompt: string,
+    options: { readonly maxTokens: number; readonly stopAtEos?: boolean },
+  ): Promise<{ readonly ids: readonly number[]; readonly text: string }>
+  /** Logits after the last token of a prompt, [vocabulary]. */
+  logits(prompt: string): Promise<Float32Array>
+  /** For methods that route by overlap of masks: the least overlap at which an edit answers, and edits by overlap, the nearest first. */
+  readonly threshold?: number
+  readonly overlaps?: (
+    prompt: string,
+    count: number,
+  ) => Promise<readonly { readonly number: number; readonly overlap: number }[]>
+  dispose(): void
+}
+
+export type Words = Pick<Tokenizer, 'encode' | 'decode' | 'eosIds' | 'addsBos' | 'fingerprint'>
+
+export interface MethodOptions {
+  readonly seed?: number
+  /** Texts put in front of the prompt while it is taught (the field draws ten from the model). Default none. */
+  readonly contexts?: readonly string[]
+  /** The edited block; default the published one, by its share of the depth. */
+  readonly layer?: number
+  /** Most steps of an edit; default the published number. */
+  readonly steps?: number
+  /** MEMOIR: least overlap τ at which an edit answers, and ones k of a mask; default those of the row. */
+  readonly threshold?: number
+  readonly ones?: number
+  /** MEMOIR: an existing folder for its stores, which are removed on `dispose`. Default the system's for temporary files. */
+  readonly folder?: string
+}
+
+/** A row of the table of methods. */
+export interface EditingMethod {
+  /** The word on the command line. */
+  readonly name: string
+  readonly title: string
+  /** The rule and its constants in one line. */
+  readonly about: string
+  /** Where rule and constants are from. */
+  readonly source: string
+  open(model: LanguageModel, tokenizer: Words, options?: MethodOptions): Promise<EditedModel>
+}
+
+/**
+ * The block at the same share of the depth as block `of32` of 32 (0 … 31); never the last, behind which there would be
+ * nothing to train through.
+ */
+export const scaledLayer = (of32: number, layers: number): number =>
+  Math.max(0, Math.min(layers - 2, Math.round((of32 * (layers - 1)) / 31)))

@@ -1,0 +1,20 @@
+/** @file The table of methods. A new one is a file here and a row. */
+import { didYouMean, fail } from '../../base/index.ts'
+import { ftL, ftM } from './fineTuning.ts'
+import { grace } from './grace.ts'
+import { memoirMethods } from './memoir.ts'
+import type { EditingMethod } from './method.ts'
+import { none } from './none.ts'
+import { rome } from './rome.ts'
+import { wise } from './wise.ts'
+
+/** Every method, in the order in which reports list them. */
+export const editingMethods: readonly EditingMethod[] = [none, ftL, ftM, rome, grace, wise, ...memoirMethods]
+
+/** The method of a name. Throws `TL_BAD_ARGUMENT` with the nearest name. */
+export function methodOf(name: string): EditingMethod {
+  const found = editingMethods.find((method) => method.name === name)
+  if (found) return found
+  const names = editingMethods.map((method) => method.name)
+  return fail('TL_BAD_ARGUMENT', `method "${name}": there is no such method: ${didYouMean(name, names)}`)
+}

@@ -1,0 +1,23 @@
+/** @file How well facts have been learned, and what else has changed: the field's metrics, with intervals. */
+export { bootstrap, type Interval, median } from './bootstrap.ts'
+export {
+  agreement,
+  type Before,
+  type Measured,
+  type Reference,
+  type Result,
+  referenceOf,
+  resultBefore,
+  resultOf,
+} from './measure.ts'
+export {
+  type Kind,
+  learned,
+  type Question,
+  type Questions,
+  questionsOf,
+  unchanged,
+  withSubject,
+} from './questions.ts'
+export { histogram, type Overlaps, overlapsOf, type RoutingPoint, routingCurve } from './routing.ts'
+export { type Scores, type Summary, summarize } from './summary.ts'

@@ -1,0 +1,106 @@
+/**
+ * @file The field's metrics on one fact (EasyEdit, evaluate_utils): teacher-forced shares of tokens, the same by greedy
+ * generation, perplexity of the target, and what must not change, compared with the unedited model.
+ */
+import type { EditedModel } from '../baselines/index.ts'
+import { type Kind, learned, type Question, type Questions, unchanged } from './questions.ts'
+
+/** What the unedited model says to one question. */
+export interface Before {
+  readonly prompt: string
+  readonly answer: string
+  readonly targetIds: readonly number[]
+  /** The most probable token in each place of the answer. */
+  readonly best: readonly number[]
+  readonly logProbabilities: readonly number[]
+  /** Its greedy continuation, as long as the answer; for what must not change. */
+  readonly generated?: readonly number[]
+}
+export type Reference = { readonly [K in Kind]?: Before }
+
+export interface Measured {
+  /** Share of the answer's tokens that are the most probable ones; of what must not change, those of the unedited model. */
+  readonly forced: number
+  /** 1 when as many tokens as the answer has, generated greedily, are the answer, or those of the unedited model. */
+  readonly exact: number
+  /** Mean negative log-probability of the answer's tokens in nats; null where it is not finite. */
+  readonly loss: number | null
+  /** Log-probabilities of the answer have the same bits as the unedited model's. */
+  readonly isIdentical: boolean
+  /** The edit that answered, 0 for all together, null for none. */
+  readonly edit: number | null
+}
+export type Result = { readonly [K in Kind]?: Measured }
+
+/** Tokens of the continuation that stands in where a question has no answer. */
+const continued = 5
+
+/** Share of equal places; 1 of none. */
+export const agreement = (a: readonly number[], b: readonly number[]): number =>
+  a.length === 0 ? 1 : a.filter((id, i) => id === b[i]).length / a.length
+
+function lossOf(logProbabilities: readonly number[]): number | null {
+  const loss = -logProbabilities.reduce((a, b) => a + b, 0) / logProbabilities.length
+  return Number.isFinite(loss) ? loss : null
+}
+
+async function before(model: EditedModel, { prompt, answer }: Question, mustStay: boolean): Promise<Before> {
+  let own = answer
+  if (own === undefined) {
+    const { text } = await model.generate(prompt, { maxTokens: continued, stopAtEos: false })
+    own = text.trim() === '' ? ' the' : text
+  }
+  const { targetIds, best, logProbabilities } = await model.score(prompt, own)
+  const options = { maxTokens: targetIds.length, stopAtEos: false }
+  const generated = mustStay ? (await model.generate(prompt, options)).ids : undefined
+  return { prompt, answer: own, targetIds, best, logProbabilities, ...(generated && { generated }) }
+}
+
+/** Ask the unedited model, once for all methods. */
+export async function referenceOf(model: EditedModel, questions: Questions): Promise<Reference> {
+  const found: { [K in Kind]?: Before } = {}
+  for (const kind of [...learned, ...unchanged]) {
+    const question = questions[kind]
+    if (question) found[kind] = await before(model, question, (unchanged as readonly Kind[]).includes(kind))
+  }
+  return found
+}
+
+/** What the unedited model's own answers are worth: the row without an edit. */
+export function resultBefore(reference: Reference): Result {
+  const found: { [K in Kind]?: Measured } = {}
+  for (const kind of [...learned, ...unchanged]) {
+    const own = reference[kind]
+    if (!own) continue
+    const mustStay = own.generated !== undefined
+    const forced = mustStay ? 1 : agreement(own.targetIds, own.best)
+    found[kind] = {
+      forced,
+      exact: Number(forced === 1),
+      loss: lossOf(own.logProbabilities),
+      isIdentical: true,
+      edit: null,
+    }
+  }
+  return found
+}
+
+/** Ask an edited model the same. */
+export async function resultOf(model: EditedModel, reference: Reference): Promise<Result> {
+  const found: { [K in Kind]?: Measured } = {}
+  for (const kind of [...learned, ...unchanged]) {
+    const own = reference[kind]
+    if (!own) continue
+    const { edit, best, logProbabilities } = await model.score(own.prompt, own.answer)
+    const isIdentical = logProbabilities.every((value, i) => value === own.logProbabilities[i])
+    const forced = agreement(own.generated ? own.best : own.targetIds, best)
+    // a text is generated token by token from what is most probable: it is the answer when every forced place is right
+    let exact = Number(forced === 1)
+    if (own.generated && edit !== null) {
+      const options = { maxTokens: own.targetIds.length, stopAtEos: false }
+      exact = Number(agreement(own.generated, (await model.generate(own.prompt, options)).ids) === 1)
+    } else if (own.generated) exact = 1
+    found[kind] = { forced, exact, loss: lossOf(logProbabilities), isIdentical, edit }
+  }
+  return found
+}

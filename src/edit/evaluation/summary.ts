@@ -1,0 +1,87 @@
+/** @file Means over facts: reliability, generalization, locality, their average, perplexity, hard locality. */
+import { type Key, random } from '../../tensor/index.ts'
+import { bootstrap, type Interval, median } from './bootstrap.ts'
+import type { Measured, Result } from './measure.ts'
+import type { Kind } from './questions.ts'
+
+export interface Scores {
+  readonly reliability: Interval | null
+  readonly generalization: Interval | null
+  readonly locality: Interval | null
+  /** Mean of the three, over facts that have all. */
+  readonly average: Interval | null
+  /** Hard locality. */
+  readonly sameSubject: Interval | null
+  readonly sameRelation: Interval | null
+}
+
+export interface Summary {
+  readonly forced: Scores
+  /** The same by greedy generation. */
+  readonly generated: Scores
+  /**
+   * exp of the mean negative log-probability of the target, after the prompt and after its rephrasing: mean over facts, which
+   * its largest rules, and median; at most 10³⁰, which also stands for losses that are not finite.
+   */
+  readonly perplexity: {
+    readonly [K in 'edit' | 'rephrase']: { readonly mean: number; readonly median: number } | null
+  }
+  /** Share of what must not change whose log-probabilities have the bits of the unedited model. */
+  readonly identical: { readonly [K in 'locality' | 'sameSubject' | 'sameRelation']: number | null }
+  /** Whenever no edit answered, all bits were those of the unedited model. */
+  readonly silentIsIdentical: boolean
+}
+
+const kindOf = {
+  reliability: 'edit',
+  generalization: 'rephrase',
+  locality: 'locality',
+  sameSubject: 'sameSubject',
+  sameRelation: 'sameRelation',
+} as const satisfies Record<string, Kind>
+
+const mean = (values: readonly number[]): number => values.reduce((a, b) => a + b, 0) / values.length
+
+/** Summarize results of facts, with intervals over facts. */
+export function summarize(results: readonly Result[], seed: number): Summary {
+  const key = random.key(seed)
+  const all = (kind: Kind): Measured[] => results.flatMap((result) => result[kind] ?? [])
+  const scores = (value: (measured: Measured) => number, salt: number): Scores => {
+    const own = random.foldIn(key, salt)
+    const keys = random.split(own, 6) as Key[]
+    const of = (name: keyof typeof kindOf, i: number): Interval | null =>
+      bootstrap(all(kindOf[name]).map(value), keys[i]!)
+    const averages = results.flatMap(({ edit, rephrase, locality }) =>
+      edit && rephrase && locality ? [mean([edit, rephrase, locality].map(value))] : [],
+    )
+    return {
+      reliability: of('reliability', 0),
+      generalization: of('generalization', 1),
+      locality: of('locality', 2),
+      average: bootstrap(averages, keys[3]!),
+      sameSubject: of('sameSubject', 4),
+      sameRelation: of('sameRelation', 5),
+    }
+  }
+  const perplexity = (kind: 'edit' | 'rephrase') => {
+    const values = all(kind).map(({ loss }) => Math.min(1e30, Math.exp(loss ?? Number.POSITIVE_INFINITY)))
+    return values.length ? { mean: mean(values), median: median(values) } : null
+  }
+  const identical = (kind: Kind): number | null => {
+    const values = all(kind).map(({ isIdentical }) => Number(isIdentical))
+    return values.length ? mean(values) : null
+  }
+  return {
+    forced: scores(({ forced }) => forced, 0),
+    generated: scores(({ exact }) => exact, 1),
+    perplexity: { edit: perplexity('edit'), rephrase: perplexity('rephrase') },
+    identical: {
+      locality: identical('locality'),
+      sameSubject: identical('sameSubject'),
+      sameRelation: identical('sameRelation'),
+    },
+    silentIsIdentical: results.every((result) =>
+      Object.values(result).every(({ edit, isIdentical }) => edit !== null || isIdentical),
+    ),
+  }
+}

@@ -1,0 +1,361 @@
+/** @file Rules of the editing methods against their formulas, on numbers and on a tiny model. */
+import fc from 'fast-check'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { adam } from '../../src/edit/baselines/adam.ts'
+import { batchOf, plus } from '../../src/edit/baselines/edited.ts'
+import { fineTuningRows } from '../../src/edit/baselines/fineTuning.ts'
+import { type Entry, enterEdit, nearestEntry } from '../../src/edit/baselines/grace.ts'
+import { openHalves } from '../../src/edit/baselines/halves.ts'
+import { editingMethods, methodOf, scaledLayer } from '../../src/edit/baselines/index.ts'
+import { projectToBall, rankOne, subjectToken } from '../../src/edit/baselines/rome.ts'
+import {
+  activation,
+  activationNorms,
+  gate,
+  marginLoss,
+  wiseConstants,
+  wiseStep,
+} from '../../src/edit/baselines/wise.ts'
+import { type LanguageModel, loadModel } from '../../src/lm/index.ts'
+import { furthest, readFixture, type Tiny, tinyModels } from '../lm/fixtures.ts'
+
+let all: { models: Tiny[]; clean: () => void }
+let model: LanguageModel
+beforeAll(async () => {
+  all = await tinyModels()
+  model = loadModel(all.models.find(({ name }) => name === 'llama')!.path)
+})
+afterAll(() => {
+  model.dispose()
+  all.clean()
+})
+
+/** A token for each character. */
+const words = {
+  encode: (text: string) => [...text].map((c) => c.charCodeAt(0) % 96),
+  decode: (ids: Iterable<number>) =>
+    [...ids].map((id) => String.fromCharCode(id < 32 ? id + 96 : id)).join(''),
+  eosIds: [],
+  addsBos: false,
+  fingerprint: () => 'characters',
+}
+const fact = { prompt: 'who is abc?', target: 'xy', subject: 'abc', unrelated: 'and now' }
+const numbers = (length: number) =>
+  fc.array(fc.float({ min: -2, max: 2, noNaN: true }), { minLength: length, maxLength: length })
+
+describe('rules', () => {
+  it('Adam: the first step moves by the rate against the sign; more steps as PyTorch', () => {
+    const w = Float32Array.of(1, -1, 0.5)
+    const optimizer = adam(3)
+    optimizer.step(w, [3, -0.25, 0], 0.1)
+    expect(furthest(w, [0.9, -0.9, 0.5])).toBeLessThan(1e-6)
+    // torch.optim.Adam([1.], lr=.1), gradients 3, 1, -2
+    const one = Float32Array.of(1)
+    const again = adam(1)
+    for (const g of [3, 1, -2]) again.step(one, [g], 0.1)
+    const m = 0.9 * (0.9 * 0.3 + 0.1) - 0.2
+    const v = 0.999 * (0.999 * 0.009 + 0.001) + 0.004
+    const second = 0.9 * 0.3 + 0.1
+    const secondV = 0.999 * 0.009 + 0.001
+    const expected =
+      0.9 -
+      (0.1 * (second / (1 - 0.9 ** 2))) / Math.sqrt(secondV / (1 - 0.999 ** 2)) -
+      (0.1 * (m / (1 - 0.9 ** 3))) / Math.sqrt(v / (1 - 0.999 ** 3))
+    expect(one[0]).toBeCloseTo(expected, 5)
+  })
+
+  it('ROME: whatever W was, its key is sent to v*, and keys at right angles to u stay', () => {
+    fc.assert(
+      fc.property(numbers(5), numbers(5), numbers(3), numbers(5), (u, k, delta, other) => {
+        const dot = (a: readonly number[], b: readonly number[]) => a.reduce((s, v, i) => s + v * b[i]!, 0)
+        fc.pre(Math.abs(dot(u, k)) > 0.1 && dot(u, u) > 0.1)
+        const change = rankOne(u, k, delta)
+        const sent = (x: readonly number[]) =>
+          delta.map((_, j) =>
+            dot(
+              x,
+              u.map((_, i) => change[i * 3 + j]!),
+            ),
+          )
+        expect(furthest(sent(k), delta)).toBeLessThan(1e-4)
+        const across = other.map((x, i) => x - (dot(other, u) / dot(u, u)) * u[i]!)
+        expect(furthest(sent(across), [0, 0, 0])).toBeLessThan(2e-4)
+      }),
+    )
+    expect(() => rankOne([0, 0], [1, 1], [1])).toThrow(/along itself/)
+    const far = Float32Array.of(3, 4)
+    projectToBall(far, 2.5)
+    expect(furthest(far, [1.5, 2])).toBeLessThan(1e-6)
+    projectToBall(far, 9)
+    expect(furthest(far, [1.5, 2])).toBeLessThan(1e-6)
+  })
+
+  it('ROME: the subject ends at its last token', () => {
+    expect(subjectToken(words, 'who is abc?', 'ABC')).toBe(9)
+    expect(subjectToken(words, 'who is abc?', 'nobody')).toBe(10)
+    expect(subjectToken(words, 'who is abc?', undefined)).toBe(10)
+  })
+
+  it('GRACE: new keys, split and grown radii', () => {
+    const book: Entry[] = []
+    const add = (x: number, label: string, edit: number) =>
+      enterEdit(book, Float32Array.of(x, 0), label, edit, Float32Array.of(edit))
+    add(0, 'a', 1)
+    expect(add(5, 'b', 2).radius).toBe(1)
+    // within ε₀ + ε of edit 2, another label: both get half the distance
+    const third = add(6.5, 'c', 3)
+    expect(third.radius).toBeCloseTo(0.75, 6)
+    expect(book[1]!.radius).toBeCloseTo(0.75 - 1e-5, 6)
+    // the same label: no new entry, the radius reaches the query
+    expect(add(-1.5, 'a', 4)).toBe(book[0])
+    expect(book.map(({ radius }) => radius)[0]).toBeCloseTo(1.5, 6)
+    expect(book.length).toBe(3)
+    expect(nearestEntry(book, [4.4, 0])!.entry.edit).toBe(2)
+    expect(nearestEntry(book, [9, 0])!.distance).toBeGreaterThan(third.radius)
+  })
+
+  it('GRACE: after a split no query is claimed by both', () => {
+    fc.assert(
+      fc.property(fc.array(numbers(2), { minLength: 2, maxLength: 12 }), (keys) => {
+        const book: Entry[] = []
+        for (const [i, key] of keys.entries())
+          enterEdit(book, Float32Array.from(key), `${i}`, i, new Float32Array())
+        const [last, before] = [book.at(-1)!, book.slice(0, -1)]
+        const near = nearestEntry(before, last.key)!
+        if (last.radius < 1) expect(near.entry.radius + last.radius).toBeLessThanOrEqual(near.distance)
+        else expect(near.distance).toBeGreaterThan(1)
+      }),
+    )
+  })
+
+  it('WISE: one step decays, masks and clamps', () => {
+    const { rate, decay } = wiseConstants
+    const change = Float32Array.of(0.5, 0.5, 0.9)
+    const weight = Float32Array.of(2, 2, 2)
+    wiseStep(change, weight, Float32Array.of(0.1, 0.1, -5), Uint8Array.of(1, 0, 1))
+    const still = 0.5 - rate * decay * 2.5
+    expect(furthest(change, [still - rate * 0.1, still, 1])).toBeLessThan(1e-6)
+  })
+
+  it('WISE: margins and their slopes, by hand and by differences', () => {
+    // Δ_in 5 and 30, Δ_out 4: terms 9 and (4 − 30 + 10 < 0); 15 and (−10); 2
+    const { loss, inside, outside } = marginLoss([5, 30], 4)
+    expect(loss).toBeCloseTo(9 + 15 + 2, 10)
+    expect(inside).toEqual([-2, 0])
+    expect(outside).toBe(2)
+    fc.assert(
+      fc.property(
+        fc.array(fc.double({ min: 0, max: 40, noNaN: true }), { minLength: 1, maxLength: 4 }),
+        (list) => {
+          const at = 7.3
+          const h = 1e-6
+          const kinks = list.some((own) => Math.abs(at - own + 10) < 1e-3 || Math.abs(20 - own) < 1e-3)
+          fc.pre(!kinks)
+          const slopes = marginLoss(list, at)
+          const numeric = (marginLoss(list, at + h).loss - marginLoss(list, at - h).loss) / (2 * h)
+          expect(slopes.outside).toBeCloseTo(numeric, 4)
+        },
+      ),
+    )
+  })
+
+  it('WISE: activations and the gate', () => {
+    const silu = (x: number) => x / (1 + Math.exp(-x))
+    const norms = activationNorms(Float32Array.of(1, 2, 0, 0), Float32Array.of(0, 0, 3, -1), 2)
+    expect(furthest(norms, [0, Math.hypot(silu(3), silu(-1))])).toBeLessThan(1e-6)
+    expect(activation(norms)).toBeCloseTo(norms[1]! / 2, 10)
+    expect(activation(new Float64Array(101).fill(1).with(7, 5))).toBe(5)
+    const [current, old] = [{ least: 10 }, { least: 4 }]
+    const of = (now: number, then: number) =>
+      gate({ side: current, moves: now }, [{ side: old, moves: then }])
+    expect(of(4.9, 1.9)).toBeUndefined()
+    expect(of(5, 1.9)).toBe(current)
+    expect(of(1, 2.1)).toBe(old)
+    expect(of(6, 5.5)).toBe(current)
+    expect(of(6, 6.5)).toBe(old)
+  })
+
+  it('FT-L predicts every token from the last of the prompt, FT-M each from its own place', () => {
+    expect(fineTuningRows('prompt-last', 4, [7, 8]).map(({ at }) => at)).toEqual([3, 3])
+    expect(fineTuningRows('target', 4, [7, 8]).map(({ at, label }) => [at, label])).toEqual([
+      [3, 7],
+      [4, 8],
+    ])
+  })
+
+  it('blocks are taken at their share of the depth', () => {
+    expect([5, 21, 27, 29].map((of32) => scaledLayer(of32, 30))).toEqual([5, 20, 25, 27])
+    expect(scaledLayer(27, 32)).toBe(27)
+    expect(scaledLayer(29, 2)).toBe(0)
+    expect(() => methodOf('memoire')).toThrow(/did you mean "memoir"/)
+  })
+})
+
+describe('on a tiny model', () => {
+  it('the two pieces are the whole; their slopes are those of finite differences', async () => {
+    const halves = await openHalves(model, 0)
+    const ids = words.encode('who is abc? xy')
+    const text = halves.text(ids.length)
+    const { x, a } = await halves.below(text, ids)
+    const logits = await halves.above(text, x, [ids.length - 1])
+    expect([...logits]).toEqual([...(await model.logits(ids))])
+    // a W is what the projection gives: aᵀ is its derivative
+    const { hidden, width } = halves
+    const row = a.slice(0, hidden)
+    const direct = Float32Array.from({ length: width }, (_, j) => {
+      let total = 0
+      for (let i = 0; i < hidden; i++) total += row[i]! * halves.weight[i * width + j]!
+      return total
+    })
+    expect(furthest(await halves.apply(row, halves.weight), direct)).toBeLessThan(1e-5)
+    const batch = await batchOf(halves, [ids, words.encode('nothing')], 16)
+    const wanted = [
+      { at: 3, label: 5, weight: 0.5 },
+      { at: 13, label: 9, weight: 0.25 },
+    ]
+    const initial = new Float32Array(model.config.vocabulary).fill(-Math.log(model.config.vocabulary))
+    const stay = { at: batch.length + 6, initial, weight: 0.3 }
+    const at = async (stream: Float32Array) => {
+      const { losses, divergence } = await halves.slope(stream, 2, wanted, stay)
+      return losses[0]! * 0.5 + losses[1]! * 0.25 + 0.3 * divergence
+    }
+    const { gradient, divergence } = await halves.slope(batch.x, 2, wanted, stay)
+    expect(divergence).toBeGreaterThan(0)
+    for (const place of [0, 3 * width + 1, 13 * width + 2, (batch.length + 6) * width + 3]) {
+      const h = 2e-2
+      const step = new Float32Array(batch.x.length)
+      step[place] = h
+      const numeric =
+        ((await at(plus(batch.x, step))) -
+          (await at(
+            plus(
+              batch.x,
+              step.map((v) => -v),
+            ),
+          ))) /
+        (2 * h)
+      expect(Math.abs(gradient[place]! - numeric)).toBeLessThan(2e-3 * Math.max(1, Math.abs(numeric)))
+    }
+    // padding has no say
+    expect([...gradient.subarray(14 * width, 16 * width)].every((g) => g === 0)).toBe(true)
+    halves.dispose()
+  })
+
+  it.each(
+    ['ft-l', 'ft-m', 'rome', 'grace', 'wise', 'memoir', 'memoir-no-permutation'].map(
+      (name) => [name] as const,
+    ),
+  )('%s learns a fact, and forgets it bit for bit', async (name) => {
+    const edited = await methodOf(name).open(model, words, { layer: 0 })
+    const before = await edited.score(fact.prompt, fact.target)
+    const other = await edited.logits('zz top')
+    const { steps } = await edited.teach(fact)
+    expect(steps).toBeGreaterThan(0)
+    const after = await edited.score(fact.prompt, fact.target)
+    const total = (list: readonly number[]) => list.reduce((a, b) => a + b, 0)
+    expect(total(after.logProbabilities)).toBeGreaterThan(total(before.logProbabilities))
+    // what is generated is what is most probable when forced
+    const { ids } = await edited.generate(fact.prompt, { maxTokens: 2, stopAtEos: false })
+    expect(ids[0]).toBe(after.best[0])
+    if (name === 'grace') expect([...(await edited.logits('zz top'))]).toEqual([...other])
+    await edited.reset()
+    expect(await edited.score(fact.prompt, fact.target)).toEqual(before)
+    expect([...(await edited.logits('zz top'))]).toEqual([...other])
+    edited.dispose()
+  })
+
+  it('MEMOIR: masks without the permutation route alike and write elsewhere; random ones find only the very prompt', async () => {
+    const ask = async (name: string) => {
+      const edited = await methodOf(name).open(model, words, { layer: 0 })
+      // numbers begin anew after a reset
+      await edited.teach({ prompt: 'forget me', target: 'no' })
+      await edited.reset()
+      await edited.teach(fact)
+      const near = await edited.overlaps!('who was abc', 3)
+      const { edit, logProbabilities } = await edited.score(fact.prompt, fact.target)
+      const same = (await edited.overlaps!(fact.prompt, 3))[0]
+      edited.dispose()
+      return { near, edit, same, logProbabilities }
+    }
+    const [plain, without, random] = [
+      await ask('memoir'),
+      await ask('memoir-no-permutation'),
+      await ask('memoir-random-masks'),
+    ]
+    expect([plain.edit, without.edit, random.edit]).toEqual([1, 1, 1])
+    expect(without.near).toEqual(plain.near)
+    expect(without.logProbabilities).not.toEqual(plain.logProbabilities)
+    expect([plain.same, random.same]).toEqual(new Array(2).fill({ number: 1, overlap: 1 }))
+    expect(random.near[0]!.overlap).toBeLessThan(plain.near[0]!.overlap)
+  })
+
+  interface Answers {
+    readonly targets: readonly (readonly number[])[]
+    readonly other: readonly number[]
+  }
+  const oracle = readFixture<{
+    facts: (typeof fact)[]
+    other: string
+    steps: Record<string, number>
+    methods: Record<string, Answers[]>
+  }>('editing.json')
+  it.each(Object.keys(oracle.methods).map((name) => [name] as const))(
+    '%s is what PyTorch makes of two facts',
+    async (name) => {
+      const steps = oracle.steps[name]
+      const edited = await methodOf(name).open(model, words, {
+        layer: 0,
+        ...(steps !== undefined && { steps }),
+      })
+      for (const [i, one] of oracle.facts.entries()) {
+        await edited.teach(one)
+        const expected = oracle.methods[name]![i]!
+        for (const [j, { prompt, target }] of oracle.facts.entries())
+          expect(
+            furthest((await edited.score(prompt, target)).logProbabilities, expected.targets[j]!),
+            `fact ${j + 1} after ${i + 1}`,
+          ).toBeLessThan(5e-3)
+        expect(furthest(await edited.logits(oracle.other), expected.other)).toBeLessThan(5e-3)
+      }
+      edited.dispose()
+    },
+  )
+
+  it('FT-M: one fact is one run of Adam on the matrix: the first step by hand', async () => {
+    const halves = await openHalves(model, 0)
+    const prompt = words.encode(fact.prompt)
+    const target = words.encode(` ${fact.target}`)
+    const { a, x } = await batchOf(halves, [[...prompt, ...target.slice(0, -1)]], 16)
+    const wanted = fineTuningRows('target', prompt.length, target)
+    const { gradient } = await halves.slope(x, 1, wanted)
+    const slope = await halves.outer(a, gradient)
+    // d loss / d W by the product rule, one place of it by finite differences of the matrix
+    const change = new Float32Array(slope.length)
+    const place = slope.reduce((best, v, i) => (Math.abs(v) > Math.abs(slope[best]!) ? i : best), 0)
+    const loss = async (h: number) => {
+      change[place] = h
+      const { losses } = await halves.slope(plus(x, await halves.apply(a, change)), 1, wanted)
+      return losses.reduce((s, l) => s + l, 0) / losses.length
+    }
+    const h = 1e-2
+    const numeric = ((await loss(h)) - (await loss(-h))) / (2 * h)
+    expect(Math.abs(slope[place]! - numeric)).toBeLessThan(0.02 * Math.abs(numeric))
+    halves.dispose()
+  })
+
+  it('every method is there once, with where it is from', () => {
+    expect(new Set(editingMethods.map(({ name }) => name)).size).toBe(editingMethods.length)
+    for (const { name, source } of editingMethods) if (name !== 'none') expect(source).not.toBe('')
+  })
+
+  it('mistakes are one line each', async () => {
+    const edited = await methodOf('ft-m').open(model, words, { layer: 0 })
+    await expect(edited.teach({ prompt: ' ', target: 'x' })).rejects.toThrow(/prompt is empty/)
+    await expect(edited.teach({ prompt: 'a', target: ' ' })).rejects.toThrow(/target is empty/)
+    await expect(edited.score('a', 'b'.repeat(80))).rejects.toThrow(/together more than the context of 64/)
+    edited.dispose()
+    await expect(methodOf('rome').open(model, words, { layer: model.config.layers - 1 })).rejects.toThrow(
+      /layer: expected 0 to/,
+    )
+  })
+})

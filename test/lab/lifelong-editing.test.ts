@@ -1,0 +1,192 @@
+/** @file Lifelong editing as an experiment: groups, verdicts on made-up rows, refusals, a small run cut and gone on with. */
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { noteIn, readNotes, showingNotes } from '../../src/lab/experiments/lifelong-editing/notes.ts'
+import { verdictsOf } from '../../src/lab/experiments/lifelong-editing/verdicts.ts'
+import { type EditingResult, groupsOf } from '../../src/lab/experiments/lifelong-editing.ts'
+import { composeConfig, executeRun, experiments, loadRun, tour, writeReport } from '../../src/lab/index.ts'
+import { type Tiny, tinyModels } from '../lm/fixtures.ts'
+
+const editing = experiments.find(({ name }) => name === 'lifelong-editing')!
+let all: { models: Tiny[]; clean: () => void }
+let root: string
+let values: { model: string; facts: string }
+
+/** A token for each printable character, and one more. */
+const characters = `${String.fromCharCode(...Array.from({ length: 95 }, (_, i) => 32 + i))}é`
+const tokenizer = {
+  model: {
+    type: 'BPE',
+    vocab: Object.fromEntries([...characters].map((c, i) => [c, i])),
+    merges: [],
+  },
+  decoder: { type: 'Fuse' },
+}
+const facts = ['abc', 'Zoe', 'q2', 'X-9'].map((subject, i) => ({
+  prompt: `who is ${subject}?`,
+  target: ['me', 'no', 'yes', 'it'][i],
+  subject,
+  rephrase: `${subject} is who?`,
+  locality: { prompt: `what time ${i}`, answer: 'now' },
+}))
+
+beforeAll(async () => {
+  all = await tinyModels()
+  root = mkdtempSync(join(tmpdir(), 'treeline-editing-'))
+  const { path } = all.models.find(({ name }) => name === 'llama')!
+  writeFileSync(join(path, 'tokenizer.json'), JSON.stringify(tokenizer))
+  values = { model: path, facts: join(root, 'facts.json') }
+  writeFileSync(values.facts, JSON.stringify([...facts, { ...facts[0], target: 'again' }]))
+})
+afterAll(() => {
+  all.clean()
+  rmSync(root, { recursive: true, force: true })
+})
+
+describe('the protocol', () => {
+  test('groups of T cover the facts once, the largest T at least once', () => {
+    expect(groupsOf(1, 3, 10)).toEqual([[0], [1], [2]])
+    expect(groupsOf(2, 5, 10)).toEqual([
+      [0, 1],
+      [2, 3],
+    ])
+    expect(groupsOf(7, 5, 10)).toEqual([[0, 1, 2, 3, 4, 5, 6]])
+  })
+
+  test('verdicts fail when a claim does not hold', () => {
+    const at = (mean: number) => ({ mean, low: mean - 0.02, high: mean + 0.02, count: 10 })
+    const row = (method: string, edits: number, r: number, g: number, l: number, silent = true) => {
+      const scores = {
+        reliability: at(r),
+        generalization: at(g),
+        locality: at(l),
+        average: at((r + g + l) / 3),
+        sameSubject: null,
+        sameRelation: null,
+      }
+      const rest = { perplexity: { edit: null, rephrase: null }, silentIsIdentical: silent }
+      const identical = { locality: 1, sameSubject: null, sameRelation: null }
+      const summary = { forced: scores, generated: scores, identical, ...rest }
+      const cost = { secondsPerEdit: 1, stepsPerEdit: 1, layer: 0, threshold: null }
+      return { method, title: method, edits, groups: 1, summary, ...cost }
+    }
+    const passes = (rows: EditingResult['rows']) =>
+      verdictsOf({ result: { rows } } as never).map(({ pass }) => pass)
+    const good = [
+      row('none', 10, 0.1, 0.1, 1),
+      row('memoir', 1, 1, 0.9, 1),
+      row('memoir', 10, 0.95, 0.9, 1),
+      row('grace', 10, 1, 0.3, 1),
+      row('rome', 1, 0.9, 0.9, 0.9),
+      row('rome', 10, 0.2, 0.2, 0.2),
+      row('memoir-no-routing', 10, 0.95, 0.9, 0.5),
+    ]
+    expect(passes(good)).toEqual(new Array(8).fill(true))
+    const bad = [
+      row('none', 10, 0.9, 0.1, 1),
+      row('memoir', 1, 1, 0.9, 1),
+      row('memoir', 10, 0.5, 0.4, 0.9, false),
+      row('grace', 10, 1, 0.4, 1),
+      row('rome', 1, 0.2, 0.2, 0.2),
+      row('rome', 10, 0.9, 0.9, 0.9),
+      row('memoir-no-routing', 10, 0.95, 0.9, 0.9),
+    ]
+    expect(passes(bad)).toEqual(new Array(8).fill(false))
+  })
+})
+
+describe('notes', () => {
+  test('of a part at work are shown, and gone with it', async () => {
+    const folder = mkdtempSync(join(root, 'notes-'))
+    const seen: (string | undefined)[] = []
+    const say = noteIn(folder, 'GRACE')
+    await showingNotes(
+      { folder, progress: ({ done, detail }) => seen.push(`${done} ${detail}`) },
+      async (progress) => {
+        progress({ done: 1, total: 2, detail: 'ROME' })
+        say('3 of 9 taught')
+        while (seen.length < 2) await new Promise((resolve) => setTimeout(resolve, 1))
+      },
+      1,
+    )
+    expect(seen.slice(0, 2)).toEqual(['1 ROME', '1 GRACE: 3 of 9 taught'])
+    expect(readNotes(folder)).toEqual([])
+    noteIn(join(folder, 'nowhere'), 'x')('y')
+  })
+})
+
+describe('runs', () => {
+  test('without a model or facts a run is refused in one line, and the tour leaves it out', async () => {
+    const run = (own: object) =>
+      executeRun(editing, composeConfig(editing, { values: { ...own } }), { root, threads: 1 })
+    await expect(run({})).rejects.toThrow(/config\.model: lifelong-editing needs it.*--set model=/)
+    await expect(run({ model: values.model })).rejects.toThrow(/config\.facts: .*--set facts=/)
+    const missing = { model: values.model, facts: join(root, 'none.json') }
+    await expect(run(missing)).rejects.toThrow(/cannot read .*none\.json/)
+    await expect(run({ ...values, edits: [9] })).rejects.toThrow(
+      /9 edits, but .* has 4 facts with one for each subject/,
+    )
+    expect(() => composeConfig(editing, { set: ['methods=grace,romeo'] })).toThrow(/romeo/)
+    const [stop] = await tour([editing], { root, threads: 1 })
+    expect(stop!.error).toMatch(/needs it/)
+  })
+
+  test('small, end to end, cut and gone on with', { timeout: 60_000 }, async () => {
+    const set = [
+      'edits=1,3',
+      'items=3',
+      'examples=2',
+      'methods=none,ft-m,grace,memoir,memoir-no-routing',
+      'steps=40',
+      'ones=12',
+    ]
+    const config = composeConfig(editing, { set, values })
+    const controller = new AbortController()
+    let parts = 0
+    const cut = executeRun(editing, config, {
+      root: join(root, 'runs'),
+      threads: 1,
+      signal: controller.signal,
+      onProgress: ({ detail }) => {
+        if (detail?.startsWith('FT-M') && ++parts === 2) controller.abort()
+      },
+    })
+    await expect(cut).rejects.toThrow(/interrupted/)
+    const { folder, summary, resumed } = await executeRun(editing, config, {
+      root: join(root, 'runs'),
+      threads: 1,
+    })
+    expect(resumed).toBe(true)
+    expect(existsSync(join(folder, 'before.json'))).toBe(true)
+    expect(readdirSync(folder).filter((name) => name.endsWith('.tmp'))).toEqual([])
+    const { rows } = summary.result as unknown as EditingResult
+    expect(rows.map(({ method, edits, groups }) => [method, edits, groups].join())).toEqual(
+      [1, 3].flatMap((edits) =>
+        ['none', 'ft-m', 'grace', 'memoir', 'memoir-no-routing'].map((m) => [m, edits, 3 / edits].join()),
+      ),
+    )
+    // a limit of steps for all, below GRACE's fifty
+    expect(rows.find(({ method }) => method === 'grace')!.stepsPerEdit).toBe(40)
+    for (const { summary: own } of rows) {
+      expect(own.silentIsIdentical).toBe(true)
+      expect(own.forced.reliability!.count).toBe(3)
+    }
+    const of = (method: string) => rows.find((row) => row.method === method && row.edits === 1)!.summary
+    expect(of('none').forced.locality!.mean).toBe(1)
+    expect(of('none').identical.locality).toBe(1)
+    expect(of('memoir').perplexity.edit!.mean).toBeLessThan(of('none').perplexity.edit!.mean)
+    // without routing no prompt is left alone
+    expect(of('memoir-no-routing').identical.locality).toBe(0)
+    const { html } = writeReport([loadRun(folder)], experiments, folder)
+    const page = readFileSync(html, 'utf8')
+    for (const text of [
+      'How near prompts are to edits',
+      'The paper’s averages',
+      'Routing after 3 edits',
+      'who is abc?',
+    ])
+      expect(page.toLowerCase()).toContain(text.toLowerCase())
+  })
+})
