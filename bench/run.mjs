@@ -1,4 +1,5 @@
 /** @file `npm run bench -- NAME [options]`: one of the benchmarks below. */
+import { edit, usage as editUsage } from './edit.mjs'
 import { engine, usage as engineUsage } from './engine.mjs'
 import { hierarchical, usage as hierarchicalUsage } from './hierarchical.mjs'
 import { inference, usage as inferenceUsage } from './inference.mjs'
@@ -6,7 +7,7 @@ import { lm, usage as lmUsage } from './lm.mjs'
 import { merge, usage as mergeUsage } from './merge.mjs'
 import { profile, usage as profileUsage } from './profile.mjs'
 
-const benchmarks = { engine, hierarchical, inference, lm, merge, profile }
+const benchmarks = { edit, engine, hierarchical, inference, lm, merge, profile }
 const [name, ...args] = process.argv.slice(2)
 const run = Object.hasOwn(benchmarks, name ?? '') ? benchmarks[name] : undefined
 if (run) process.exitCode = await run(args)

@@ -30,7 +30,8 @@ export type Attention = (qkv: Tensor, layer: number) => Tensor
 /** The feed-forward's last map from its input a [B, S, hidden], where something is added to it (a residual memory). */
 export type Down = (a: Tensor, plain: (a: Tensor) => Tensor) => Tensor
 
-const normalize = (config: ModelConfig, { weight, bias }: Norm, x: Tensor): Tensor =>
+/** Layer or root-mean-square normalization of the last axis, whichever the model has. */
+export const normalize = (config: ModelConfig, { weight, bias }: Norm, x: Tensor): Tensor =>
   bias
     ? layerNorm(x, weight, bias, { epsilon: config.epsilon })
     : rmsNorm(x, weight, { epsilon: config.epsilon })
@@ -100,7 +101,7 @@ export function applyHead(config: ModelConfig, { norm, head }: HeadWeights, x: T
 }
 
 /** Far below every score, finite so that a fully masked row does not give NaN. */
-const excluded = -1e30
+export const excluded = -1e30
 
 /** Tables of rotary angles [S, D/2] and the causal mask [S, S] (0 where a row may look, −10³⁰ elsewhere). */
 export interface WholeSequence {

@@ -8,6 +8,7 @@ export {
   causalMask,
   collapse,
   type Down,
+  normalize,
   type Stream,
   type WholeSequence,
   wholeAttention,
@@ -24,6 +25,15 @@ export {
 export { type Generated, type GenerateOptions, generateWith } from './generate.ts'
 export { applyLinear, type Linear } from './matrix.ts'
 export { type LanguageModel, type LoadOptions, loadModel } from './model.ts'
+export {
+  type LastBlockWeights,
+  type Layout,
+  lastBlock,
+  lastBlockWeights,
+  layoutOf,
+  passageBlock,
+  picked,
+} from './passages.ts'
 export { rotaryTables } from './rotary.ts'
 export { argmaxOf, logProbabilities, logProbabilityOf, type Sampling, sampleToken } from './sampling.ts'
 export { perplexity } from './score.ts'

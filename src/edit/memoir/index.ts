@@ -1,5 +1,6 @@
 /** @file MEMOIR: lifelong editing with a masked residual memory (Wang et al. 2025, arXiv 2506.07899). */
 export { backgroundPrompts } from './background.ts'
+export { contextBeginnings, contextLengths, contextSampling, contextsOf } from './contexts.ts'
 export {
   type Answered,
   type Editor,

@@ -1,0 +1,185 @@
+/**
+ * @file `npm run bench -- edit`: one edit of thirty steps without and with ten contexts, ours beside PyTorch, and what routing
+ * among 700 edits adds to a prompt of 64 tokens. Every side is a child process that waits; rounds take turns.
+ */
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, relative } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import { busyCores, machineFacts, processSeconds, sleep } from './lib/machine.mjs'
+import { start } from './lib/protocol.mjs'
+import { median, milliseconds, summarize } from './lib/report.mjs'
+
+const here = fileURLToPath(new URL('.', import.meta.url))
+const shared = (path) => fileURLToPath(new URL(`../../shared/${path}`, import.meta.url))
+
+export const usage = `npm run bench -- edit [options]
+  --model FILE      SmolLM2-135M-Instruct as GGUF (shared/models beside the project)
+  --facts FILE      facts to teach, the first of each of 40 subjects (ZsRE in shared/data beside the project)
+  --threads N       threads of every side (2)
+  --python PATH     a Python with torch, gguf (else TREELINE_PYTHON, else python3)
+  --rounds N        rounds of every side (7)
+  --out DIR         where the results go (bench/results)
+  --force           measure although other programs are at work`
+
+const say = (text) => process.stderr.write(`${text}\n`)
+
+/** Texts to put in front, so that both sides have the same. */
+const contexts = [
+  'I am a little bit.',
+  'You are not going to',
+  'Because of the fact that',
+  'Yes, I am sure',
+  'Q: What is the',
+  'I was born in a small town in the south',
+  'You can also use the following method to create',
+  'Because the number of people who are in',
+  'Yes, it is possible that the author of',
+  'Q: How do you know if a person is',
+]
+
+/** What PyTorch gets: token ids of every sequence of every edit. */
+function lessonsOf(facts, own, tokenizer) {
+  return facts.map(({ prompt, target }) => {
+    const ids = tokenizer.encode(` ${target}`)
+    return [prompt, ...own.map((c) => `${c} ${prompt}`)].map((text) => {
+      const before = tokenizer.encode(text)
+      return { ids: [...before, ...ids.slice(0, -1)], prompt: before.length, target: ids }
+    })
+  })
+}
+
+/** Milliseconds a step of every side, wall and processor time, over rounds that take turns. */
+async function measure(sides, { rounds, threads }) {
+  const env = { OMP_NUM_THREADS: String(threads), MKL_NUM_THREADS: String(threads) }
+  const running = []
+  for (const { label, command, args, count } of sides) {
+    try {
+      const server = await start(command, args, env, 600)
+      running.push({ label, server, count, wall: [], processor: [] })
+    } catch (error) {
+      say(`  ${label}: not compared (${error.message})`)
+    }
+  }
+  for (let round = 0; round < rounds; round++)
+    for (const side of running) {
+      const before = processSeconds(side.server.pid)
+      const { seconds, steps } = await side.server.run(side.count)
+      side.wall.push((1000 * seconds) / steps)
+      if (before !== undefined)
+        side.processor.push((1000 * (processSeconds(side.server.pid) - before)) / steps)
+      await sleep(0.05)
+    }
+  return running.map(({ label, server, wall, processor }) => {
+    server.stop()
+    const { setupSeconds, megabytes } = server.ready
+    const own = processor.length ? { processor: median(processor) } : {}
+    return { label, setupSeconds, megabytes, ...summarize(wall), ...own }
+  })
+}
+
+function table(rows) {
+  const line = ({ label, median: m, least, most, processor, setupSeconds, megabytes }) =>
+    `| ${label} | ${milliseconds(m)} (${milliseconds(least)}–${milliseconds(most)}) | ${processor === undefined ? '' : milliseconds(processor)} | ${setupSeconds.toFixed(2)} | ${megabytes.toFixed(0)} |`
+  return [
+    '| | ms | processor ms | ready in s | resident MB |',
+    '|---|---|---|---|---|',
+    ...rows.map(line),
+  ].join('\n')
+}
+
+/** Returns the exit code. */
+export async function edit(args) {
+  let values
+  try {
+    ;({ values } = parseArgs({
+      args,
+      options: {
+        model: {
+          type: 'string',
+          default: shared('models/smollm2-135m-instruct/SmolLM2-135M-Instruct.Q4_1.gguf'),
+        },
+        facts: { type: 'string', default: shared('data/edits/zsre.json') },
+        threads: { type: 'string', default: '2' },
+        python: { type: 'string', default: process.env.TREELINE_PYTHON || 'python3' },
+        rounds: { type: 'string', default: '7' },
+        out: { type: 'string', default: join(here, 'results') },
+        force: { type: 'boolean', default: false },
+        help: { type: 'boolean', default: false },
+      },
+    }))
+  } catch (error) {
+    say(`${error.message}\n(npm run bench -- edit --help lists the options)`)
+    return 2
+  }
+  if (values.help) {
+    process.stdout.write(`${usage}\n`)
+    return 0
+  }
+  for (const name of ['model', 'facts'])
+    if (!existsSync(values[name])) {
+      say(`--${name} ${values[name]}: no such file`)
+      return 2
+    }
+  const busy = await busyCores()
+  if (busy > 0.25 && !values.force) {
+    say(`other programs keep ${busy.toFixed(2)} cores at work: end them, or say --force`)
+    return 1
+  }
+  const settings = { rounds: Number(values.rounds), threads: Number(values.threads) }
+  const { onePerSubject, readFacts } = await import('../dist/edit/index.js')
+  const { loadTokenizer } = await import('../dist/lm/index.js')
+  const facts = onePerSubject(readFacts(values.facts))
+    .slice(0, 40)
+    .map(({ prompt, target }) => ({ prompt, target }))
+  const folder = mkdtempSync(join(tmpdir(), 'treeline-bench-'))
+  const common = ['--model', values.model, '--threads', values.threads]
+  const ours = (label, task, count, more = []) => ({
+    label,
+    ...{ command: process.execPath, count },
+    args: [join(here, 'editOurs.mjs'), ...common, '--task', task, ...more],
+  })
+  const machine = { ...machineFacts(), busyCores: busy }
+  const parts = []
+  try {
+    const tokenizer = loadTokenizer(values.model)
+    for (const own of [[], contexts]) {
+      const name = `One edit of 30 steps, ${own.length === 0 ? 'without contexts' : `${own.length} contexts`}`
+      say(`${name} …`)
+      const file = join(folder, `facts-${own.length}.json`)
+      const lessons = join(folder, `lessons-${own.length}.json`)
+      writeFileSync(file, JSON.stringify({ facts, contexts: own }))
+      writeFileSync(lessons, JSON.stringify(lessonsOf(facts, own, tokenizer)))
+      const torch = {
+        label: 'PyTorch',
+        ...{ command: values.python, count: 1 },
+        args: [join(here, 'peers', 'edit_torch.py'), ...common, '--lessons', lessons],
+      }
+      const sides = [ours('treeline', 'edits', 1, ['--facts', file]), torch]
+      parts.push({ name, rows: await measure(sides, settings) })
+    }
+    say('routing …')
+    const sides = [
+      ours('the model alone', 'prefill', 5),
+      ours('in the two pieces of an editor', 'pieces', 5),
+      ours('routing among 700 edits', 'routing', 200),
+    ]
+    parts.push({ name: 'A prompt of 64 tokens', rows: await measure(sides, settings) })
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+  const text = `# Edits of SmolLM2-135M, ${settings.threads} threads
+
+${machine.cpu}, ${machine.date}, commit ${machine.commit}, ONNX Runtime ${machine.onnxruntime}; ${busy.toFixed(2)} cores busy before. Medians (range) of ${settings.rounds} rounds that take turns; ours from texts to a store on disk, PyTorch's from token ids to a matrix in memory.
+${parts.map(({ name, rows }) => `\n## ${name}\n\n${table(rows)}\n`).join('')}`
+  mkdirSync(values.out, { recursive: true })
+  const stem = join(values.out, `edit-${machine.date.slice(0, 19).replaceAll(':', '')}`)
+  writeFileSync(
+    `${stem}.json`,
+    `${JSON.stringify({ format: 'treeline-bench-edit/1', machine, parts }, null, 1)}\n`,
+  )
+  writeFileSync(`${stem}.md`, text)
+  process.stdout.write(`${text}\n${relative(process.cwd(), stem)}.md and .json\n`)
+  return 0
+}

@@ -1,0 +1,234 @@
+/**
+ * @file Loss of an edit and its gradient in the active rows of the residual memory. What does not change from step to step is
+ * computed once: everything up to the edited block's output with the memory silent. A step goes through the blocks after it
+ * only, through the last of them only where a token is to be predicted, and one program serves all lengths.
+ */
+import {
+  applyLinear,
+  type BlockWeights,
+  type LanguageModel,
+  type Layout,
+  lastBlock,
+  lastBlockWeights,
+  layoutOf,
+  normalize,
+  passageBlock,
+  picked,
+  type Segment,
+} from '../../lm/index.ts'
+import {
+  add,
+  compileDynamic,
+  type DynamicProgram,
+  linear,
+  logSoftmax,
+  matmul,
+  mul,
+  neg,
+  reshape,
+  type Sizes,
+  type Spec,
+  scatterAlong,
+  softmax,
+  spec,
+  type Tensor,
+  type TypedArray,
+  takeAlong,
+  vjp,
+} from '../../tensor/index.ts'
+
+/** A passage to learn: the stream that enters the edited block, [tokens, width], and its last tokens as the target. */
+export interface Lesson {
+  readonly stream: Float32Array
+  readonly tokens: number
+  /** Ids to predict, the last of which needs no row of its own stream: row tokens − n predicts target 0. */
+  readonly target: readonly number[]
+}
+
+/** Lessons made ready, for one set of active places. */
+export interface Batch {
+  /** Cross-entropy of every target token, lesson after lesson, in nats: written by `evaluate`. */
+  readonly losses: Float32Array
+  /** What each of them counts in the loss. */
+  readonly weights: Float32Array
+  /** ∂ Σ weights · losses / ∂ rows, [places, width]: written by `evaluate`. */
+  readonly gradient: Float32Array
+  /** Losses and gradient at rows [places, width] of the memory. */
+  evaluate(rows: Float32Array): Promise<void>
+}
+
+export interface Differentiator {
+  prepare(lessons: readonly Lesson[], places: Int32Array, denominator: 'n' | 'n+1'): Promise<Batch>
+  dispose(): void
+}
+
+/** Tokens that go through the blocks at once: attention is over all of them. */
+const most = 512
+
+interface Inputs {
+  readonly [name: string]: Tensor
+}
+
+/** The program: rows and what was computed once ↦ gradient and losses. */
+function compileGradient(model: LanguageModel, layer: number): Promise<DynamicProgram> {
+  const { config, weights } = model
+  const { layers, width, headSlots } = config
+  const after = layers - layer - 1
+  const blocks: BlockWeights[] = Array.from({ length: Math.max(0, after - 1) }, (_, i) =>
+    weights.block(layer + 1 + i),
+  )
+  const last = after > 0 ? lastBlockWeights(config, weights.block(layers - 1)) : undefined
+  const { norm, head } = weights.head()
+
+  const program = (inputs: Inputs): Inputs => {
+    const { base, activations, pick, labels, share, mask, cos, sin } = inputs as {
+      readonly [name: string]: Tensor
+    } & Record<'base' | 'activations' | 'pick' | 'labels' | 'share' | 'mask', Tensor>
+    const layout: Layout = { mask, ...(cos && sin && { cos, sin }) }
+    const top = (rows: Tensor): Tensor => {
+      let x = add(base, linear(activations, rows))
+      for (const own of blocks) x = passageBlock(config, own, x, layout)
+      return normalize(config, norm, last ? lastBlock(config, last, x, layout, pick) : picked(pick, x))
+    }
+    const { value, pullback } = vjp(top, inputs['rows']!)
+    const logits = applyLinear(head, value)
+    const r = labels.shape[0]!
+    const at = reshape(labels, [r, 1])
+    const each = reshape(share, [r, 1])
+    // the loss's own derivative: share · (softmax − one-hot)
+    const slope = scatterAlong(mul(softmax(logits), each), at, neg(each))
+    const [gradient] = pullback(matmul(slope, head.weight as Tensor, { transposeB: true }))
+    return { gradient, losses: reshape(neg(takeAlong(logSoftmax(logits), at)), [r]) }
+  }
+  const specsAt = ({ T, R, P }: Sizes): Record<string, Spec>[] => [
+    {
+      rows: spec([P!, width]),
+      base: spec([T!, width]),
+      activations: spec([T!, P!]),
+      pick: spec([R!, T!]),
+      labels: spec([R!], 'i32'),
+      share: spec([R!]),
+      mask: spec([T!, T!]),
+      ...(config.rotary && { cos: spec([T!, headSlots / 2]), sin: spec([T!, headSlots / 2]) }),
+    },
+  ]
+  return compileDynamic(program as never, specsAt as never, {
+    name: `gradient of block ${layer}`,
+    // sizes that no model has, so that they cannot be taken for one of its own
+    samples: [
+      { T: 10007, R: 10037, P: 10061 },
+      { T: 10009, R: 10039, P: 10069 },
+    ],
+    threads: model.threads,
+  })
+}
+
+/** Lessons in groups of at most `most` tokens, in their order. */
+function groupsOf(lessons: readonly Lesson[]): Lesson[][] {
+  const groups: Lesson[][] = []
+  let room = 0
+  for (const lesson of lessons) {
+    if (groups.length === 0 || lesson.tokens > room) {
+      groups.push([])
+      room = most
+    }
+    groups.at(-1)!.push(lesson)
+    room -= lesson.tokens
+  }
+  return groups
+}
+
+/** Losses and gradients of edits of a block. Programs are compiled at the first call, and kept. */
+export function makeDifferentiator(model: LanguageModel, layer: number): Differentiator {
+  const { config, weights } = model
+  const { width, hidden } = config
+  let opened: Promise<[Segment, DynamicProgram]> | undefined
+  const open = (): Promise<[Segment, DynamicProgram]> => {
+    opened ??= Promise.all([
+      model.segment({ from: layer, to: layer + 1, head: false, feature: layer }),
+      compileGradient(model, layer),
+    ])
+    return opened
+  }
+
+  /** The edited block's output with the memory silent, and the active inputs of its down projection. */
+  async function fixedOf(segment: Segment, { stream, tokens }: Lesson, places: Int32Array) {
+    const { x, feature } = await segment.run({
+      ...{ x: stream, tokens, total: tokens, last: Int32Array.of(tokens - 1) },
+      cache: segment.cache(1, tokens),
+    })
+    const active = new Float32Array(tokens * places.length)
+    for (let t = 0; t < tokens; t++)
+      for (let i = 0; i < places.length; i++)
+        active[t * places.length + i] = feature![t * hidden + places[i]!]!
+    return { base: x!, active }
+  }
+
+  return {
+    async prepare(lessons, places, denominator) {
+      const [segment, program] = await open()
+      const wanted = lessons.reduce((n, { target }) => n + target.length, 0)
+      const shares = new Float32Array(wanted)
+      const losses = new Float32Array(wanted)
+      const gradient = new Float32Array(places.length * width)
+      const parts: { sizes: Sizes; inputs: TypedArray[]; outputs: Float32Array[] }[] = []
+      let row = 0
+      for (const group of groupsOf(lessons)) {
+        const T = group.reduce((n, { tokens }) => n + tokens, 0)
+        const R = group.reduce((n, { target }) => n + target.length, 0)
+        const base = new Float32Array(T * width)
+        const activations = new Float32Array(T * places.length)
+        const pick = new Float32Array(R * T)
+        const labels = new Int32Array(R)
+        const own = shares.subarray(row, row + R)
+        let [t, r] = [0, 0]
+        for (const lesson of group) {
+          const fixed = await fixedOf(segment, lesson, places)
+          base.set(fixed.base, t * width)
+          activations.set(fixed.active, t * places.length)
+          t += lesson.tokens
+          const n = lesson.target.length
+          for (const [j, id] of lesson.target.entries()) {
+            pick[r * T + t - n + j] = 1
+            labels[r] = id
+            own[r++] = 1 / (n + (denominator === 'n+1' ? 1 : 0)) / lessons.length
+          }
+        }
+        const { mask, cos, sin } = layoutOf(
+          config,
+          group.map(({ tokens }) => tokens),
+          weights.frequencyFactors,
+        )
+        const inputs = [base, activations, pick, labels, own, mask, ...(cos && sin ? [cos, sin] : [])]
+        const whole = parts.length === 0 ? gradient : new Float32Array(gradient.length)
+        parts.push({
+          sizes: { T, R, P: places.length },
+          inputs,
+          outputs: [whole, losses.subarray(row, row + R)],
+        })
+        row += R
+      }
+      return {
+        losses,
+        weights: shares,
+        gradient,
+        async evaluate(rows) {
+          for (const { sizes, inputs, outputs } of parts) {
+            await program.run(sizes, [rows, ...inputs], outputs)
+            const [part] = outputs
+            if (part !== gradient) for (let i = 0; i < gradient.length; i++) gradient[i]! += part![i]!
+          }
+        },
+      }
+    },
+    dispose: () => {
+      void opened
+        ?.then(([segment, program]) => {
+          segment.dispose()
+          program.dispose()
+        })
+        .catch(() => undefined)
+      opened = undefined
+    },
+  }
+}
