@@ -15,7 +15,7 @@ else {
   const isHelp = name === '--help' || name === '-h'
   const names = Object.keys(benchmarks).join(', ')
   const complaint = `${name ? `unknown benchmark "${name}"` : 'which benchmark?'} expected ${names}\n\n`
-  const text = `${isHelp ? '' : complaint}${engineUsage}\n\n${hierarchicalUsage}\n\n${inferenceUsage}\n\n${lmUsage}\n\n${mergeUsage}\n\n${profileUsage}\n`
+  const text = `${isHelp ? '' : complaint}${editUsage}\n\n${engineUsage}\n\n${hierarchicalUsage}\n\n${inferenceUsage}\n\n${lmUsage}\n\n${mergeUsage}\n\n${profileUsage}\n`
   ;(isHelp ? process.stdout : process.stderr).write(text)
   process.exitCode = isHelp ? 0 : 2
 }

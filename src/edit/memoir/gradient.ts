@@ -31,6 +31,7 @@ import {
   scatterAlong,
   softmax,
   spec,
+  sub,
   type Tensor,
   type TypedArray,
   takeAlong,
@@ -95,9 +96,10 @@ function compileGradient(model: LanguageModel, layer: number): Promise<DynamicPr
     const r = labels.shape[0]!
     const at = reshape(labels, [r, 1])
     const each = reshape(share, [r, 1])
-    // the loss's own derivative: share · (softmax − one-hot)
-    const slope = scatterAlong(mul(softmax(logits), each), at, neg(each))
-    const [gradient] = pullback(matmul(slope, head.weight as Tensor, { transposeB: true }))
+    // the loss's own derivative: share · (softmax − one-hot); its factor is applied where rows are short
+    const slope = scatterAlong(softmax(logits), at, sub(mul(each, 0), 1))
+    const back = matmul(slope, head.weight as Tensor, { transposeB: true })
+    const [gradient] = pullback(mul(back, each))
     return { gradient, losses: reshape(neg(takeAlong(logSoftmax(logits), at)), [r]) }
   }
   const specsAt = ({ T, R, P }: Sizes): Record<string, Spec>[] => [

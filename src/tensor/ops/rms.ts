@@ -7,7 +7,7 @@ import { defineComposite, type Scene } from './composite.ts'
 import { add, mul, rsqrt, square, sub } from './elementwise.ts'
 import { matmul } from './matmul.ts'
 import { type NormOptions, silu } from './normalize.ts'
-import { sliceAxis } from './pieces.ts'
+import { split } from './pieces.ts'
 import { mean, sum } from './reduce.ts'
 import { reshape } from './shape.ts'
 
@@ -115,8 +115,8 @@ defineComposite('swiGlu', {
     return [{ shape: x!.shape.with(-1, n / 2), dtype: x!.dtype }]
   },
   define: ([x]) => {
-    const n = x!.shape.at(-1)! / 2
-    return [mul(silu(sliceAxis(x!, -1, 0, n)), sliceAxis(x!, -1, n, 2 * n))]
+    const [gate, value] = split(x!, 2, -1) as [Tensor, Tensor]
+    return [mul(silu(gate), value)]
   },
   vmap: (_, inputs) => applyAll('swiGlu', inputs),
   onnx: (e, [x], node) => {
