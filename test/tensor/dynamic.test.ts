@@ -144,6 +144,23 @@ describe('results written over inputs', () => {
         for (const [i, v] of (one as Float32Array).entries())
           expect(Math.abs(v - Number(all![t * 16 + i]))).toBeLessThan(1e-5)
       }
+      // every result into a given array: nothing is handed back but these, and a fault is still a fault
+      const given = [new Float32Array(S * 16), ...caches()]
+      const results = await program.run(
+        { B: 1, S, C },
+        [qkv, given[1]!, given[2]!, Int32Array.of(S - 1), Int32Array.of(S)],
+        given,
+      )
+      for (const [i, result] of results.entries()) expect(result).toBe(given[i])
+      expect([...given[0]!]).toEqual([...(all as Float32Array)])
+      if (backend === 'onnx')
+        await expect(
+          program.run(
+            { B: 1, S, C },
+            [qkv, given[1]!, given[2]!, Int32Array.of(C + 5), Int32Array.of(C + 6)],
+            given,
+          ),
+        ).rejects.toThrow(/the runtime stopped/)
       for (const i of [0, 1] as const)
         for (const [k, v] of step[i].entries()) expect(Math.abs(v - whole[i][k]!)).toBeLessThan(1e-6)
     }
