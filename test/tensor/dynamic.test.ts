@@ -222,6 +222,30 @@ describe('quantized weights', () => {
         }
     }
   })
+  it('are exact where activations are not to be rounded, one token or several', async () => {
+    const [K, N] = [96, 40]
+    const packed = Uint8Array.from({ length: (K * N) / 2 }, (_, i) => (i * 37 + 11) % 256)
+    const scales = Float32Array.from({ length: (K / 32) * N }, (_, i) => 0.01 * (1 + (i % 7)))
+    const offsets = wave((K / 32) * N, 3)
+    const matrix = quantizedMatrix({ bits: 4, inputs: K, outputs: N, packed, scales, offsets, exact: true })
+    const product = (backend: 'onnx' | 'reference') =>
+      compileDynamic(
+        (x: Tensor) => quantizedMatmul(x, matrix),
+        ({ B, S }) => [spec([B!, S!, K])],
+        {
+          samples,
+          backend,
+        },
+      )
+    const [ours, reference] = [keep(await product('onnx')), keep(await product('reference'))]
+    for (const S of [1, 5]) {
+      const x = wave(S * K, 0.3)
+      const [got] = await ours.run({ B: 1, S }, [x])
+      const [want] = await reference.run({ B: 1, S }, [x])
+      for (const [i, v] of (want as Float32Array).entries())
+        expect(Math.abs(Number(got![i]) - v)).toBeLessThan(2e-5)
+    }
+  })
   it('must have as many parts as their size says', () => {
     expect(() =>
       quantizedMatrix({
