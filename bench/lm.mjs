@@ -1,8 +1,9 @@
 /**
  * @file `npm run bench -- lm`: tokens and prefills of a language model, ours in f32 and q4 beside Transformers in f32 and
- * llama.cpp on the same GGUF file, on the same cores. Every side is a child process that waits; rounds take turns.
+ * llama.cpp on the same GGUF file, on the same cores. Every side is a child process that waits; rounds take turns. Then the
+ * whole command: from its start to the first piece of an answer.
  */
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -66,7 +67,7 @@ async function measure(task, settings) {
   const running = []
   for (const side of sidesOf(settings)) {
     try {
-      const server = await start(side.command, [...side.args, '--task', task], env, 300)
+      const server = await start(side.command, [...side.args, ...task.args], env, 300)
       const { seconds, steps } = await server.run(3)
       const count = Math.max(1, Math.round((settings.seconds * steps) / seconds))
       running.push({ ...side, server, count, wall: [], processor: [] })
@@ -87,8 +88,56 @@ async function measure(task, settings) {
     server.stop()
     const { version, setupSeconds, megabytes } = server.ready
     const own = processor.length ? { processor: median(processor) } : {}
-    return { task, label, version, setupSeconds, megabytes, ...summarize(wall), ...own }
+    return { task: task.name, label, version, setupSeconds, megabytes, ...summarize(wall), ...own }
   })
+}
+
+/** Steps that are timed on every side. */
+const tasks = [
+  { name: 'decode', title: 'One token after 64 to 192', args: ['--task', 'decode'] },
+  {
+    name: 'decode far',
+    title: 'One token after 448 to 512',
+    args: ['--task', 'decode', '--from', '448', '--to', '512'],
+  },
+  { name: 'prefill', title: 'A prompt of 64 tokens', args: ['--task', 'prefill'] },
+]
+
+/** Milliseconds from the command to the first piece of its answer. */
+function firstAnswer({ model, threads }, precision) {
+  return new Promise((resolve, reject) => {
+    const command = join(here, '..', 'dist', 'cli', 'main.js')
+    const options = ['--precision', precision, '--threads', String(threads), '--max-tokens', '1']
+    const started = performance.now()
+    let first
+    const child = spawn(process.execPath, [command, 'chat', model, ...options], {
+      stdio: ['pipe', 'pipe', 'ignore'],
+    })
+    child.stdout.on('data', () => {
+      first ??= performance.now() - started
+    })
+    child.on('error', reject)
+    child.on('close', () =>
+      first === undefined ? reject(new Error('treeline chat gave no answer')) : resolve(first),
+    )
+    child.stdin.end('Hello, who are you?\n')
+  })
+}
+
+async function measureChat(settings) {
+  const precisions = ['q4', 'f32']
+  const times = precisions.map(() => [])
+  for (let round = 0; round <= settings.rounds; round++)
+    for (const [i, precision] of precisions.entries()) {
+      const ms = await firstAnswer(settings, precision)
+      // the first round reads the files
+      if (round > 0) times[i].push(ms)
+    }
+  return precisions.map((precision, i) => ({
+    task: 'chat',
+    label: `treeline chat --precision ${precision}`,
+    ...summarize(times[i]),
+  }))
 }
 
 function table(rows) {
@@ -143,22 +192,27 @@ export async function lm(args) {
   }
   const facts = { ...machineFacts(), busyCores: busy }
   const rows = []
-  for (const task of ['decode', 'prefill']) {
-    say(`${task} …`)
+  for (const task of tasks) {
+    say(`${task.name} …`)
     rows.push(...(await measure(task, settings)))
   }
-  const part = (task) => table(rows.filter((row) => row.task === task))
+  say('chat …')
+  const chat = await measureChat(settings)
+  const part = ({ name, title }) => `## ${title}\n\n${table(rows.filter((row) => row.task === name))}`
+  const seconds = ({ label, median: m, least, most }) =>
+    `| ${label} | ${[m, least, most].map((ms) => (ms / 1000).toFixed(2)).join(' | ')} |`
+  rows.push(...chat)
   const text = `# SmolLM2-135M, ${settings.threads} threads
 
 ${facts.cpu}, ${facts.date}, commit ${facts.commit}, ONNX Runtime ${facts.onnxruntime}; ${busy.toFixed(2)} cores busy before. Medians (range) of ${settings.rounds} rounds that take turns.
 
-## One token after 64 to 192
+${tasks.map(part).join('\n\n')}
 
-${part('decode')}
+## From the command to the first piece of an answer
 
-## A prompt of 64 tokens
-
-${part('prefill')}
+| | seconds | least | most |
+|---|---|---|---|
+${chat.map(seconds).join('\n')}
 `
   mkdirSync(settings.out, { recursive: true })
   const stem = join(settings.out, `lm-${facts.date.slice(0, 19).replaceAll(':', '')}`)

@@ -9,6 +9,8 @@ const { values } = parseArgs({
     precision: { type: 'string' },
     task: { type: 'string' },
     threads: { type: 'string' },
+    from: { type: 'string', default: '64' },
+    to: { type: 'string', default: '192' },
   },
 })
 const started = performance.now()
@@ -21,12 +23,14 @@ const session = model.session()
 const prompt = Array.from({ length: 64 }, (_, i) => 1000 + i)
 let logits = await session.prefill(prompt)
 const setupSeconds = (performance.now() - started) / 1000
+const [from, to] = [Number(values.from), Number(values.to)]
+while (session.ids.length < from) await session.prefill(prompt.slice(0, from - session.ids.length))
 const call = async (i) => {
   if (values.task === 'prefill') {
     session.truncate(0)
     logits = await session.prefill(prompt)
   } else {
-    if (session.ids.length >= 192) session.truncate(64)
+    if (session.ids.length >= to) session.truncate(from)
     logits = await session.decode(1000 + (i % 1000))
   }
   return () => logits[0]

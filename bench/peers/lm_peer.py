@@ -8,6 +8,8 @@ ap = argparse.ArgumentParser()
 for name in ('model', 'peer', 'task'):
     ap.add_argument('--' + name)
 ap.add_argument('--threads', type=int)
+ap.add_argument('--from', dest='first', type=int, default=64)
+ap.add_argument('--to', type=int, default=192)
 A = ap.parse_args()
 prompt = [1000 + i for i in range(64)]
 started = time.perf_counter()
@@ -29,11 +31,15 @@ if A.peer == 'llama.cpp':
         return float(llm._ctx.get_logits()[0])
 
     def token(i):
-        if llm.n_tokens >= 192:
-            llm.n_tokens = 64
-            llm._ctx.kv_cache_seq_rm(-1, 64, -1)
+        if llm.n_tokens >= A.to:
+            # what is beyond is forgotten by eval
+            llm.n_tokens = A.first
         llm.eval([1000 + i % 1000])
         return float(llm._ctx.get_logits()[0])
+
+    def more(count):
+        llm.eval(prompt[:count])
+        return llm.n_tokens
     version = llama_cpp.__version__
 else:
     import numpy as np
@@ -74,14 +80,21 @@ else:
         return float(out.logits[0, -1, 0])
 
     def token(i):
-        if cache.get_seq_length() >= 192:
-            cache.crop(64)
+        if cache.get_seq_length() >= A.to:
+            cache.crop(A.first)
         out = model(torch.tensor([[1000 + i % 1000]]), past_key_values=cache, use_cache=True)
         return float(out.logits[0, -1, 0])
+
+    def more(count):
+        model(torch.tensor([prompt[:count]]), past_key_values=cache, use_cache=True, logits_to_keep=1)
+        return cache.get_seq_length()
     version = transformers.__version__
 
 prefill()
 setup = time.perf_counter() - started
+length = len(prompt)
+while length < A.first:
+    length = more(A.first - length)
 step = (lambda i: prefill()) if A.task == 'prefill' else token
 count = 0
 

@@ -7,6 +7,7 @@ import { type CheckpointTensor, decodeF32 } from '../checkpoint/index.ts'
 import {
   add,
   linear,
+  matmul,
   type QuantizedMatrix,
   quantizedBlock,
   quantizedMatmul,
@@ -18,14 +19,17 @@ import {
 /** A map of the last axis: dense [K, N] or quantized, and a bias [N]. */
 export interface Linear {
   readonly weight: Tensor | QuantizedMatrix
+  /** Dense and stored [N, K], for inputs of two axes. */
+  readonly isTurned?: boolean
   readonly bias?: Tensor
 }
 
 const isDense = (weight: Linear['weight']): weight is Tensor => !('bits' in weight)
 
 /** x [..., K] ↦ [..., N] */
-export function applyLinear({ weight, bias }: Linear, x: Tensor): Tensor {
-  const y = isDense(weight) ? linear(x, weight) : quantizedMatmul(x, weight)
+export function applyLinear({ weight, isTurned, bias }: Linear, x: Tensor): Tensor {
+  const product = (w: Tensor): Tensor => (isTurned ? matmul(x, w, { transposeB: true }) : linear(x, w))
+  const y = isDense(weight) ? product(weight) : quantizedMatmul(x, weight)
   return bias ? add(y, bias) : y
 }
 
@@ -104,51 +108,66 @@ const kept: Readonly<Record<string, { bytes: number; bits: 4 | 8; hasOffset: boo
 /** Types that hold weights not rounded before. */
 const isFloatType = (dtype: string): boolean => ['F64', 'F32', 'F16', 'BF16'].includes(dtype)
 
-function storedBlocks({ source }: Part, { bytes, bits, hasOffset }: (typeof kept)[string]): Blocks {
-  const raw = source.bytes()
-  const count = raw.length / bytes
-  const head = hasOffset ? 4 : 2
-  const halves = new Uint8Array(count * head)
-  const size = bytes - head
-  const packed = new Uint8Array(count * size)
-  for (let b = 0, at = 0, to = 0; b < count; b++, at += bytes, to += size) {
-    for (let i = 0; i < head; i++) halves[b * head + i] = raw[at + i]!
-    const from = at + head
-    if (bits === 8) packed.set(raw.subarray(from, from + 32), to)
-    // the file pairs weights j and j + 16, the kernel 2j and 2j + 1
-    else
-      for (let j = 0; j < 8; j++) {
-        const first = raw[from + 2 * j]!
-        const second = raw[from + 2 * j + 1]!
-        packed[to + j] = (first & 15) | ((second & 15) << 4)
-        packed[to + j + 8] = (first >> 4) | (second & 240)
-      }
-  }
-  if (bits === 8) {
-    // signed bytes as unsigned ones about 128
-    const words = new Uint32Array(packed.buffer)
-    for (let i = 0; i < words.length; i++) words[i]! ^= 0x80808080
-  }
-  const numbers = decodeF32(halves, 'F16')
-  if (!hasOffset) return { bits, packed, scales: numbers }
+/** f16 numbers by their bits. */
+let halves: Float32Array | undefined
+function halfTable(): Float32Array {
+  halves ??= decodeF32(new Uint8Array(Uint16Array.from({ length: 65536 }, (_, i) => i).buffer), 'F16')
+  return halves
+}
+
+/** Bits of two bytes side by side, weights j and j + 16 in each: the lower halves as one byte. */
+const lower = (pair: number): number => (pair & 15) | ((pair >> 4) & 240)
+const upper = (pair: number): number => ((pair >> 4) & 15) | ((pair >> 8) & 240)
+
+/** A part's rows in their order. Everything is read and written in pairs of bytes. */
+function storedBlocks(part: Part, { bytes, bits, hasOffset }: (typeof kept)[string]): Blocks {
+  const { source, inputs, outputs, order } = part
+  const stored = source.bytes()
+  const raw = new Uint16Array(
+    stored.byteOffset % 2 ? stored.slice().buffer : stored.buffer,
+    stored.byteOffset % 2 ? 0 : stored.byteOffset,
+    stored.byteLength / 2,
+  )
+  const numbers = halfTable()
+  const perRow = inputs / quantizedBlock
+  const count = outputs * perRow
+  const [step, head, size] = [bytes / 2, hasOffset ? 2 : 1, bits === 4 ? 8 : 16]
+  const packed = new Uint16Array(count * size)
   const scales = new Float32Array(count)
-  const offsets = new Float32Array(count)
-  for (let b = 0; b < count; b++) {
-    scales[b] = numbers[2 * b]!
-    // d · q + m = d · (q − 8) + (m + 8 d)
-    offsets[b] = numbers[2 * b + 1]! + 8 * numbers[2 * b]!
+  const offsets = hasOffset ? new Float32Array(count) : undefined
+  for (let r = 0, b = 0, to = 0; r < outputs; r++) {
+    let at = (order ? order[r]! : r) * perRow * step
+    for (let k = 0; k < perRow; k++, b++, at += step, to += size) {
+      const scale = numbers[raw[at]!]!
+      scales[b] = scale
+      // d · q + m = d · (q − 8) + (m + 8 d)
+      if (offsets) offsets[b] = numbers[raw[at + 1]!]! + 8 * scale
+      const from = at + head
+      // signed bytes as unsigned ones about 128
+      if (bits === 8) for (let j = 0; j < 16; j++) packed[to + j] = raw[from + j]! ^ 0x8080
+      // the file pairs weights j and j + 16, the kernel 2j and 2j + 1
+      else
+        for (let j = 0; j < 4; j++) {
+          const [first, second] = [raw[from + 2 * j]!, raw[from + 2 * j + 1]!]
+          packed[to + j] = lower(first) | (lower(second) << 8)
+          packed[to + j + 4] = upper(first) | (upper(second) << 8)
+        }
+    }
   }
-  return { bits, packed, scales, offsets }
+  return { bits, packed: new Uint8Array(packed.buffer), scales, ...(offsets && { offsets }) }
 }
 
 /** Rounded here: 8 bits about 0, or 4 bits between the least and the greatest weight of a block. */
-function roundedBlocks({ source, inputs, outputs, transposed }: Part, bits: 4 | 8): Blocks {
+function roundedBlocks({ source, inputs, outputs, transposed, order }: Part, bits: 4 | 8): Blocks {
   const values = source.f32()
   let rows = values
-  if (transposed) {
+  if (transposed || order) {
     rows = new Float32Array(values.length)
-    for (let r = 0; r < outputs; r++)
-      for (let k = 0; k < inputs; k++) rows[r * inputs + k] = values[k * outputs + r]!
+    for (let r = 0; r < outputs; r++) {
+      const from = order ? order[r]! : r
+      if (transposed) for (let k = 0; k < inputs; k++) rows[r * inputs + k] = values[k * outputs + from]!
+      else rows.set(values.subarray(from * inputs, (from + 1) * inputs), r * inputs)
+    }
   }
   const count = rows.length / quantizedBlock
   const packed = new Uint8Array((rows.length * bits) / 8)
@@ -184,11 +203,18 @@ function widened(blocks: Blocks): Blocks {
   return { ...blocks, bits: 8, packed }
 }
 
+/** Are these 4-bit blocks that can stay as they are stored? */
+export const areSmallBlocks = (parts: readonly Part[]): boolean =>
+  parts.every(
+    ({ source, inputs, slots, order }) =>
+      kept[source.dtype]?.bits === 4 && inputs % quantizedBlock === 0 && !slots && !order?.includes(-1),
+  )
+
 /**
  * Matrices side by side in blocks: Q4_0, Q4_1 and Q8_0 exactly as stored; weights in floats rounded to `bits` (4: with an
- * offset for each block, as Q4_1); other block formats rounded to 8 bits.
+ * offset for each block, as Q4_1); other block formats rounded to 8 bits. `exact`: activations stay f32.
  */
-export function blockMatrix(parts: readonly Part[], bits: 4 | 8): QuantizedMatrix {
+export function blockMatrix(parts: readonly Part[], bits: 4 | 8, exact = false): QuantizedMatrix {
   const { inputs } = parts[0]!
   if (inputs % quantizedBlock !== 0)
     fail(
@@ -212,14 +238,17 @@ export function blockMatrix(parts: readonly Part[], bits: 4 | 8): QuantizedMatri
   const offsets = hasOffsets ? new Float32Array(perRow * outputs) : undefined
   let row = 0
   for (const [p, blocks] of all.entries()) {
-    const { order } = parts[p]!
-    for (let r = 0; r < parts[p]!.outputs; r++, row++) {
-      const from = order ? order[r]! : r
-      packed.set(blocks.packed.subarray(from * rowBytes, (from + 1) * rowBytes), row * rowBytes)
-      scales.set(blocks.scales.subarray(from * perRow, (from + 1) * perRow), row * perRow)
-      if (offsets && blocks.offsets)
-        for (let b = 0; b < perRow; b++) offsets[b * outputs + row] = blocks.offsets[from * perRow + b]!
-    }
+    packed.set(blocks.packed, row * rowBytes)
+    scales.set(blocks.scales, row * perRow)
+    const own = blocks.offsets
+    const count = parts[p]!.outputs
+    if (offsets && own)
+      for (let b = 0; b < perRow; b++)
+        for (let r = 0, to = b * outputs + row; r < count; r++) offsets[to + r] = own[r * perRow + b]!
+    row += count
   }
-  return quantizedMatrix({ bits: wide, inputs, outputs, packed, scales, ...(offsets && { offsets }) })
+  return quantizedMatrix({
+    ...{ bits: wide, inputs, outputs, packed, scales, exact },
+    ...(offsets && { offsets }),
+  })
 }

@@ -41,7 +41,9 @@ export function logProbabilities(logits: ArrayLike<number>): Float64Array {
   let total = 0
   for (let i = 0; i < logits.length; i++) total += Math.exp(logits[i]! - top)
   const norm = top + Math.log(total)
-  return Float64Array.from(logits, (v) => v - norm)
+  const out = new Float64Array(logits.length)
+  for (let i = 0; i < out.length; i++) out[i] = logits[i]! - norm
+  return out
 }
 
 /** The log-probability of one token of a row. */
@@ -68,22 +70,70 @@ export function sampleToken(
       scores[id] = logits[id]! > 0 ? logits[id]! / repetitionPenalty : logits[id]! * repetitionPenalty
   }
   if (temperature === 0) return argmaxOf(scores)
-  const p = logProbabilities(scores.map((v) => v / temperature)).map(Math.exp)
-  let order = Array.from(p, (_, i) => i).sort((a, b) => p[b]! - p[a]! || a - b)
-  if (topK !== undefined) order = order.slice(0, topK)
-  if (minP !== undefined) order = order.filter((i) => p[i]! >= minP * p[order[0]!]!)
-  if (topP !== undefined) {
-    const sum = order.reduce((s, i) => s + p[i]!, 0)
-    let reached = 0
+  const scaled = new Float32Array(scores.length)
+  for (let i = 0; i < scaled.length; i++) scaled[i] = scores[i]! / temperature
+  const p = logProbabilities(scaled)
+  for (let i = 0; i < p.length; i++) p[i] = Math.exp(p[i]!)
+  const at = inOrder(scaled)
+  const all = scaled.length
+  let size = Math.min(topK ?? all, all)
+  if (minP !== undefined) {
+    const least = minP * p[at(0)]!
     let count = 0
-    while (count < order.length && reached < topP) reached += p[order[count++]!]! / sum
-    order = order.slice(0, count)
+    while (count < size && p[at(count)]! >= least) count++
+    size = count
   }
-  const total = order.reduce((s, i) => s + p[i]!, 0)
-  let left = random.sampleUniform(key, 1)[0]! * total
-  for (const i of order) {
-    left -= p[i]!
-    if (left < 0) return i
+  const mass = (count: number): number => {
+    if (count === all) return 1
+    let sum = 0
+    for (let k = 0; k < count; k++) sum += p[at(k)]!
+    return sum
   }
-  return order.at(-1)!
+  if (topP !== undefined) {
+    const enough = topP * mass(size)
+    let [reached, count] = [0, 0]
+    while (count < size && reached < enough) reached += p[at(count++)]!
+    size = count
+  }
+  let left = random.sampleUniform(key, 1)[0]! * mass(size)
+  for (let k = 0; k < size; k++) {
+    left -= p[at(k)]!
+    if (left < 0) return at(k)
+  }
+  return at(size - 1)
+}
+
+/**
+ * The place of the k-th largest score, the first of equals first. Only as many are sorted as are asked for: a draw seldom
+ * looks further than a few of a whole vocabulary.
+ */
+function inOrder(scores: Float32Array): (k: number) => number {
+  let order: number[] = []
+  return (k) => {
+    while (k >= order.length) order = leading(scores, Math.max(k + 1, 64, 8 * order.length))
+    return order[k]!
+  }
+}
+
+/** Places of at least `count` largest scores, in order: those above a bound that so many reach, found by counting. */
+function leading(scores: Float32Array, count: number): number[] {
+  const bins = 4096
+  let [low, top] = [Infinity, -Infinity]
+  for (let i = 0; i < scores.length; i++) {
+    if (scores[i]! < low) low = scores[i]!
+    if (scores[i]! > top) top = scores[i]!
+  }
+  const scale = (bins - 1) / (top - low)
+  const binOf = (i: number): number => Math.floor((scores[i]! - low) * scale)
+  let bound = 0
+  // equal scores, or some infinitely far apart: all of them
+  if (count < scores.length && scale > 0 && scale < Infinity) {
+    const counts = new Uint32Array(bins)
+    for (let i = 0; i < scores.length; i++) counts[binOf(i)]!++
+    bound = bins - 1
+    for (let found = counts[bound]!; found < count; found += counts[bound]!) bound--
+  }
+  const places: number[] = []
+  for (let i = 0; i < scores.length; i++) if (bound === 0 || binOf(i) >= bound) places.push(i)
+  return places.sort((a, b) => scores[b]! - scores[a]! || a - b)
 }

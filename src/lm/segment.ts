@@ -119,8 +119,9 @@ function compileRange(
 ): Promise<DynamicProgram> {
   const { width, hidden, keyValueHeads, headWidth, headSlots } = config
   const count = to - from
-  const blocks = Array.from({ length: count }, (_, i) => weights.block(from + i))
-  const headWeights = head ? weights.head() : undefined
+  const running = weights.forRunning()
+  const blocks = Array.from({ length: count }, (_, i) => running.block(from + i))
+  const headWeights = head ? running.head() : undefined
   const tables = rotaryTables(config, positions, weights.frequencyFactors)
 
   const { heads, window } = config

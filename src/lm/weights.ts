@@ -4,7 +4,7 @@ import type { Checkpoint, CheckpointTensor } from '../checkpoint/index.ts'
 import { type Tensor, tensor } from '../tensor/index.ts'
 import type { TensorNames } from './architectures.ts'
 import type { ModelConfig } from './config.ts'
-import { blockMatrix, denseMatrix, type Linear, type Part } from './matrix.ts'
+import { areSmallBlocks, blockMatrix, denseMatrix, type Linear, type Part } from './matrix.ts'
 
 /** `f32`: exact. `q4`, `q8`: blocks of 32 weights, kept as stored where they are, with 8-bit activations. */
 export type Precision = 'f32' | 'q4' | 'q8'
@@ -32,7 +32,7 @@ export interface HeadWeights {
   readonly head: Linear
 }
 
-/** What is kept in memory is the embedding; the rest is read anew at each call, and belongs to the caller. */
+/** Nothing is kept in memory: rows of the embedding and weights are read anew at each call, and belong to the caller. */
 export interface ModelWeights {
   readonly precision: Precision
   /** Rows of the embedding of tokens at positions, one after the other: [T, width]. */
@@ -41,6 +41,11 @@ export interface ModelWeights {
   head(): HeadWeights
   /** The embedding [vocabulary, width] in f32, and where positions are learned their rows [context, width]. */
   tables(): { readonly tokens: Tensor; readonly positions?: Tensor }
+  /**
+   * The same numbers as a program wants them that is only run: in f32, 4-bit blocks of the file stay packed (a token then
+   * reads a sixth of the bytes), and the head is not transposed.
+   */
+  forRunning(): { block(layer: number): BlockWeights; head(): HeadWeights }
   /** Factors that divide the rotary frequencies (`rope_freqs` of GGUF). */
   readonly frequencyFactors?: Float32Array
 }
@@ -113,8 +118,11 @@ export function openWeights(
     ...(order && { order }),
   })
   const bits = precision === 'q4' ? 4 : 8
-  const matrix = (parts: readonly Part[], forHead = false): Linear['weight'] =>
-    precision === 'f32' ? denseMatrix(parts) : blockMatrix(parts, forHead ? 8 : bits)
+  /** How a matrix is held, by its parts. */
+  type Hold = (parts: readonly Part[]) => Linear['weight']
+  const hold: Hold = (parts) => (precision === 'f32' ? denseMatrix(parts) : blockMatrix(parts, bits))
+  const holdForRunning: Hold = (parts) =>
+    precision === 'f32' && areSmallBlocks(parts) ? blockMatrix(parts, 4, true) : hold(parts)
   const bias = (
     list: readonly { name: string; outputs: number; order?: Int32Array }[],
     kind: 'none' | 'optional' | 'required',
@@ -135,6 +143,7 @@ export function openWeights(
     return tensor(whole)
   }
   const map = (
+    held: Hold,
     list: readonly { name: string; outputs: number; order?: Int32Array }[],
     inputs: number,
     layer: number,
@@ -144,7 +153,7 @@ export function openWeights(
     const parts = list.map(({ name, outputs, order }) =>
       part(name, inputs, outputs, layer, transposed, order),
     )
-    const weight = matrix(slots ? parts.map((p) => ({ ...p, slots })) : parts)
+    const weight = held(slots ? parts.map((p) => ({ ...p, slots })) : parts)
     const own = bias(list, kind, layer)
     return { weight, ...(own && { bias: own }) }
   }
@@ -170,7 +179,6 @@ export function openWeights(
   const one = (name: string, outputs: number) => [{ name, outputs }]
 
   const table = need(`${names.embedding}.weight`, [vocabulary, width])
-  const rowOf = embeddingRows(table, width, precision)
   const positions = names.positions
     ? need(`${names.positions}.weight`, [config.context, width]).f32()
     : undefined
@@ -182,49 +190,58 @@ export function openWeights(
       `${path}: no tensor "${names.head}.weight", and the configuration says that the head is not tied`,
     )
 
+  const blockOf = (layer: number, held: Hold): BlockWeights => ({
+    norm1: norm(names.norm1, layer),
+    qkv: map(held, attention, width, layer, architecture.biases.attention),
+    ...(names.headNorms && {
+      headNorms: {
+        query: vector(`${names.headNorms[0]}.weight`, headWidth, layer),
+        key: vector(`${names.headNorms[1]}.weight`, headWidth, layer),
+      },
+    }),
+    out: map(
+      held,
+      one(names.out, width),
+      wide,
+      layer,
+      architecture.biases.attention === 'optional' ? 'optional' : rest,
+      mixedRows,
+    ),
+    norm2: norm(names.norm2, layer),
+    up: map(
+      held,
+      names.up.map((name) => ({ name, outputs: hidden })),
+      width,
+      layer,
+      rest,
+    ),
+    down: map(held, one(names.down, width), hidden, layer, rest),
+  })
+  const headPart = (): Part =>
+    part(headTensor && config.tied !== true ? names.head : names.embedding, width, vocabulary)
+
   const weights: ModelWeights = {
     precision,
     embed: (ids, at) => {
       const out = new Float32Array(ids.length * width)
       for (let t = 0; t < ids.length; t++) {
-        rowOf(ids[t]!, out, t * width)
+        out.set(table.f32(ids[t]! * width, width), t * width)
         if (positions)
           for (let j = 0, p = at[t]! * width; j < width; j++) out[t * width + j]! += positions[p + j]!
       }
       return out
     },
-    block: (layer) => ({
-      norm1: norm(names.norm1, layer),
-      qkv: map(attention, width, layer, architecture.biases.attention),
-      ...(names.headNorms && {
-        headNorms: {
-          query: vector(`${names.headNorms[0]}.weight`, headWidth, layer),
-          key: vector(`${names.headNorms[1]}.weight`, headWidth, layer),
-        },
-      }),
-      out: map(
-        one(names.out, width),
-        wide,
-        layer,
-        architecture.biases.attention === 'optional' ? 'optional' : rest,
-        mixedRows,
-      ),
-      norm2: norm(names.norm2, layer),
-      up: map(
-        names.up.map((name) => ({ name, outputs: hidden })),
-        width,
-        layer,
-        rest,
-      ),
-      down: map(one(names.down, width), hidden, layer, rest),
-    }),
+    block: (layer) => blockOf(layer, hold),
     head: () => ({
       norm: norm(names.finalNorm),
-      head: {
-        weight: matrix(
-          [part(headTensor && config.tied !== true ? names.head : names.embedding, width, vocabulary)],
-          true,
-        ),
+      head: { weight: precision === 'f32' ? denseMatrix([headPart()]) : blockMatrix([headPart()], 8) },
+    }),
+    forRunning: () => ({
+      block: (layer) => blockOf(layer, holdForRunning),
+      head: () => {
+        if (precision !== 'f32') return weights.head()
+        const turned = tensor(headPart().source.f32(), { shape: [vocabulary, width] })
+        return { norm: norm(names.finalNorm), head: { weight: turned, isTurned: true } }
       },
     }),
     tables: () => ({
@@ -237,17 +254,4 @@ export function openWeights(
     for (const name of [names.norm1, ...names.attention, names.out, names.norm2, ...names.up, names.down])
       if (!find(`${name}.weight`, layer)) need(`${name}.weight`, [], layer)
   return weights
-}
-
-/** One row of the embedding: from f32 numbers, or decoded from the stored blocks when asked for. */
-function embeddingRows(
-  table: CheckpointTensor,
-  width: number,
-  precision: Precision,
-): (id: number, out: Float32Array, at: number) => void {
-  if (precision === 'f32') {
-    const values = table.f32()
-    return (id, out, at) => out.set(values.subarray(id * width, (id + 1) * width), at)
-  }
-  return (id, out, at) => out.set(table.f32(id * width, width), at)
 }

@@ -144,6 +144,23 @@ describe('results written over inputs', () => {
         for (const [i, v] of (one as Float32Array).entries())
           expect(Math.abs(v - Number(all![t * 16 + i]))).toBeLessThan(1e-5)
       }
+      // every result into a given array: nothing is handed back but these, and a fault is still a fault
+      const given = [new Float32Array(S * 16), ...caches()]
+      const results = await program.run(
+        { B: 1, S, C },
+        [qkv, given[1]!, given[2]!, Int32Array.of(S - 1), Int32Array.of(S)],
+        given,
+      )
+      for (const [i, result] of results.entries()) expect(result).toBe(given[i])
+      expect([...given[0]!]).toEqual([...(all as Float32Array)])
+      if (backend === 'onnx')
+        await expect(
+          program.run(
+            { B: 1, S, C },
+            [qkv, given[1]!, given[2]!, Int32Array.of(C + 5), Int32Array.of(C + 6)],
+            given,
+          ),
+        ).rejects.toThrow(/the runtime stopped/)
       for (const i of [0, 1] as const)
         for (const [k, v] of step[i].entries()) expect(Math.abs(v - whole[i][k]!)).toBeLessThan(1e-6)
     }
@@ -203,6 +220,30 @@ describe('quantized weights', () => {
           }
           expect(Math.abs(Number(got![s * N + n]) - want)).toBeLessThan(1e-5 * 127 * K)
         }
+    }
+  })
+  it('are exact where activations are not to be rounded, one token or several', async () => {
+    const [K, N] = [96, 40]
+    const packed = Uint8Array.from({ length: (K * N) / 2 }, (_, i) => (i * 37 + 11) % 256)
+    const scales = Float32Array.from({ length: (K / 32) * N }, (_, i) => 0.01 * (1 + (i % 7)))
+    const offsets = wave((K / 32) * N, 3)
+    const matrix = quantizedMatrix({ bits: 4, inputs: K, outputs: N, packed, scales, offsets, exact: true })
+    const product = (backend: 'onnx' | 'reference') =>
+      compileDynamic(
+        (x: Tensor) => quantizedMatmul(x, matrix),
+        ({ B, S }) => [spec([B!, S!, K])],
+        {
+          samples,
+          backend,
+        },
+      )
+    const [ours, reference] = [keep(await product('onnx')), keep(await product('reference'))]
+    for (const S of [1, 5]) {
+      const x = wave(S * K, 0.3)
+      const [got] = await ours.run({ B: 1, S }, [x])
+      const [want] = await reference.run({ B: 1, S }, [x])
+      for (const [i, v] of (want as Float32Array).entries())
+        expect(Math.abs(Number(got![i]) - v)).toBeLessThan(2e-5)
     }
   })
   it('must have as many parts as their size says', () => {

@@ -87,6 +87,8 @@ export interface OnnxValue {
   readonly type: number
   /** A name stands for a size that is not fixed. */
   readonly shape: readonly (number | string)[]
+  /** A sequence of such tensors. */
+  readonly isSequence?: boolean
 }
 export interface OnnxModel {
   readonly name: string
@@ -149,7 +151,7 @@ function tensorMessage({ name, type, shape, data }: OnnxTensor, isExternal: bool
   return m
 }
 
-function valueMessage({ name, type, shape }: OnnxValue): Message {
+function valueMessage({ name, type, shape, isSequence }: OnnxValue): Message {
   const dims = message()
   for (const n of shape) {
     const dim = message()
@@ -164,7 +166,12 @@ function valueMessage({ name, type, shape }: OnnxValue): Message {
   nested(kind, 1, tensor)
   const m = message()
   string(m, 1, name)
-  nested(m, 2, kind)
+  if (isSequence) {
+    const [sequence, outer] = [message(), message()]
+    nested(sequence, 1, kind)
+    nested(outer, 4, sequence)
+    nested(m, 2, outer)
+  } else nested(m, 2, kind)
   return m
 }
 

@@ -13,6 +13,7 @@ import { openModel, requireInPlace, type Sizes } from './dynamic.ts'
 import { onnxType } from './emitter.ts'
 import { lower, opset } from './lower.ts'
 import { encodeModel, joinChunks, type OnnxModel } from './proto.ts'
+import { isLastResult, lastResult, withLastResult } from './results.ts'
 
 // The few members of onnxruntime-common that are used, so that either package fits.
 interface OrtTensor {
@@ -185,6 +186,12 @@ function openExecutable(parts: OpenParts): OpenExecutable {
       const target = outputs?.[i]
       fetches[`o${i}`] = target && fillsOutputs ? view(place, target, sizes) : null
     }
+    if (fillsOutputs && outputs && outs.every((_, i) => outputs[i])) {
+      await session.run(feeds, { ...fetches, [lastResult]: null }).catch((error: unknown) => {
+        if (!isLastResult(error)) throw error
+      })
+      return outputs as TypedArray[]
+    }
     const results = await session.run(feeds, fetches)
     return outs.map((_, i) => {
       const target = outputs?.[i]
@@ -324,7 +331,7 @@ export function makeOnnxBackend(
       // nothing of the graphs is kept from here on: the weights are the runtime's
       return openExecutable({
         name: first.name,
-        session: await openSession(ort, model, threads, extra),
+        session: await openSession(ort, fillsOutputs ? withLastResult(model) : model, threads, extra),
         wrap: wrapper(ort),
         inputs: places(first.inputs, first.inputNames, second.inputs),
         outputs: places(first.outputs, first.outputNames, second.outputs),

@@ -1,6 +1,7 @@
 /**
  * @file Products with block-quantized weights, kept as they are: 4 or 8 bits a weight, a scale (and an offset) for each block
- * of 32 along the inputs. The runtime's kernel rounds activations to 8 bits block by block; the definition does not.
+ * of 32 along the inputs. The runtime's kernel rounds activations to 8 bits block by block, unless the matrix is exact; the
+ * definition does not.
  */
 import { fromFloat64, requireFloat, showSpec, sizeOf } from '../dtype.ts'
 import { fail } from '../mistake.ts'
@@ -28,6 +29,8 @@ export interface QuantizedMatrix {
   readonly scales: Float32Array
   /** [K/32, N], where there are offsets. */
   readonly offsets?: Float32Array
+  /** Activations are not rounded: weights become f32 inside the product. 4 bits only. */
+  readonly exact?: boolean
   /** Its name in the text of graphs. */
   toJSON(): string
 }
@@ -36,7 +39,7 @@ let made = 0
 
 /** A quantized matrix from its parts; sizes are checked. */
 export function quantizedMatrix(parts: Omit<QuantizedMatrix, 'toJSON'>): QuantizedMatrix {
-  const { bits, inputs, outputs, packed, scales, offsets } = parts
+  const { bits, inputs, outputs, packed, scales, offsets, exact } = parts
   const blocks = (inputs / quantizedBlock) * outputs
   if (
     !Number.isInteger(inputs / quantizedBlock) ||
@@ -48,6 +51,8 @@ export function quantizedMatrix(parts: Omit<QuantizedMatrix, 'toJSON'>): Quantiz
       'TL_SHAPE_MISMATCH',
       `quantizedMatrix: expected ${outputs} × ${inputs} weights (inputs a multiple of ${quantizedBlock}) as ${blocks} blocks of ${bits} bits, got ${packed.length} bytes, ${scales.length} scales${offsets ? `, ${offsets.length} offsets` : ''}`,
     )
+  if (exact && bits !== 4)
+    fail('TL_BAD_ARGUMENT', 'quantizedMatrix: an exact matrix has 4 bits: with 8 the runtime has no kernel')
   const name = `quantized ${outputs}×${inputs}, ${bits} bits, #${made++}`
   return { ...parts, toJSON: () => name }
 }
@@ -100,12 +105,12 @@ defineOp('quantizedMatmul', {
   vmap: (node, inputs) => [apply('quantizedMatmul', inputs, node.attributes)],
   onnx: (e, [x], node) => {
     const matrix = matrixOf(node.attributes)
-    const { bits, inputs: K, outputs: N, packed, scales } = matrix
+    const { bits, inputs: K, outputs: N, packed, scales, exact } = matrix
     const [input] = node.inputs
     if (e.target !== 'cpu' || input!.dtype !== 'f32')
       return [e.node('MatMul', [x!, e.constant(fromFloat64(transposed(matrix), input!.dtype), [K, N])])]
     const weights = e.bytes(packed, [N, K / quantizedBlock, quantizedBlock * (bits / 8)])
-    const attributes = { K, N, bits, block_size: quantizedBlock, accuracy_level: 4 }
+    const attributes = { K, N, bits, block_size: quantizedBlock, accuracy_level: exact ? 1 : 4 }
     return [e.node('MatMulNBits', [x!, weights, e.constant(scales, [scales.length])], attributes, microsoft)]
   },
 })
