@@ -201,6 +201,8 @@ describe('run and report', () => {
     const words = ['run', toy, '--set', 'steps=50,pause=40']
     const { child, ended } = start(words)
     await said(child, 'counting: ')
+    // or it could be over before the second has started
+    child.kill('SIGSTOP')
     const second = await treeline(...words)
     expect([second.code, second.out]).toEqual([1, ''])
     oneLine(second.err)
