@@ -100,6 +100,18 @@ describe('line chart', () => {
     expect(chart(false).querySelectorAll('[aria-label="line"] path')).toHaveLength(1)
   })
 
+  it('a single value of a line has an error bar in place of a band', () => {
+    const bars = (points: readonly { x: number; y: number; low: number; high: number }[]): number => {
+      const drawn = parse(
+        lineChart({ ...text, xLabel: '', yLabel: '', series: [{ name: 'a', points: [...points] }] }),
+      )
+      return drawn.querySelectorAll('[aria-label="rule"] line').length
+    }
+    const first = { x: 1, y: 2, low: 1, high: 4 }
+    expect(bars([first])).toBe(1)
+    expect(bars([first, { ...first, x: 2 }])).toBe(0)
+  })
+
   it('every tick of a log axis has its label', () => {
     const points = [
       { x: 1, y: 0.004 },

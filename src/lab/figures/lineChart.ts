@@ -117,12 +117,15 @@ const drawable = (point: LinePoint, chart: LineChart): boolean =>
   (chart.yScale !== 'log' || point.y > 0) &&
   (chart.xScale !== 'log' || point.x > 0)
 
-/** Points and their error bars. */
-const scatterMarks = (points: readonly LinePoint[], hue: string): Plot.Markish[] => [
+const errorBars = (points: readonly LinePoint[], hue: string): Plot.Markish =>
   Plot.ruleX(
     points.filter(({ low, y }) => low !== undefined && !Number.isNaN(y)),
     { x: 'x', y1: 'low', y2: 'high', stroke: hue, strokeOpacity: 0.55, strokeWidth: 1.5 },
-  ),
+  )
+
+/** Points and their error bars. */
+const scatterMarks = (points: readonly LinePoint[], hue: string): Plot.Markish[] => [
+  errorBars(points, hue),
   Plot.dot(points, { x: 'x', y: 'y', r: 3.5, fill: hue, stroke: color('paper'), strokeWidth: 1 }),
 ]
 
@@ -188,7 +191,10 @@ export function lineChart(chart: LineChart): Figure {
       marks.push(...scatterMarks(points, hues[index]!))
       continue
     }
-    if (points.some(({ low }) => low !== undefined))
+    const isSingle = points.filter(({ y }) => !Number.isNaN(y)).length === 1
+    // a band has no width at a single value
+    if (isSingle) marks.push(errorBars(points, hues[index]!))
+    else if (points.some(({ low }) => low !== undefined))
       marks.push(
         Plot.areaY(points, {
           x: 'x',
@@ -209,7 +215,7 @@ export function lineChart(chart: LineChart): Figure {
       }),
     )
     // a single value has no line: without a dot it would be invisible
-    if (series.dots || points.filter(({ y }) => !Number.isNaN(y)).length === 1)
+    if (series.dots || isSingle)
       marks.push(
         Plot.dot(points, { x: 'x', y: 'y', r: 3, fill: hues[index], stroke: color('paper'), strokeWidth: 1 }),
       )
