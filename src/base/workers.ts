@@ -175,7 +175,9 @@ export function openWorkers(threads: number, { readyFor, takesPart = false }: Op
             const to = end
             end = from
             for (let index = from; index < to && !isOver; index++) {
-              finish(await module[task.name]!(items[index]!, signal), index)
+              const result = await module[task.name]!(items[index]!, signal)
+              if (isOver) return
+              finish(result, index)
               await breathe()
             }
           }

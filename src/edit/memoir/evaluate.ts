@@ -1,6 +1,7 @@
 /** @file Reliability, generalization and locality, teacher-forced as the field does it, and by greedy generation. */
 import { fail } from '../../base/index.ts'
 import { type Key, random } from '../../tensor/index.ts'
+import { bootstrap } from '../evaluation/bootstrap.ts'
 import type { Fact } from '../facts/index.ts'
 import type { Answering } from './answering.ts'
 
@@ -35,17 +36,10 @@ export interface Evaluation extends Scores<Interval | null> {
 
 const kinds: readonly Kind[] = ['reliability', 'generalization', 'locality']
 
+/** Without the count of items, which `perItem` shows. */
 function interval(values: readonly number[], key: Key): Interval | null {
-  const n = values.length
-  if (n === 0) return null
-  const draws = 1000
-  const places = random.sampleIntegers(key, draws * n, n)
-  const means = Float64Array.from({ length: draws }, (_, d) => {
-    let total = 0
-    for (let i = 0; i < n; i++) total += values[places[d * n + i]!]!
-    return total / n
-  }).sort()
-  return { mean: values.reduce((a, b) => a + b, 0) / n, low: means[24]!, high: means[974]! }
+  const found = bootstrap(values, key)
+  return found && { mean: found.mean, low: found.low, high: found.high }
 }
 
 /** Places of a where b has the same. */
