@@ -16,8 +16,8 @@ import { defineOp, type Row } from './table.ts'
 export const quantizedBlock = 32
 
 /**
- * A matrix of N outputs and K inputs (a multiple of 32): w = scale · (q − z) + offset with z = 8 (4 bits) or 128 (8 bits).
- * Make it with `quantizedMatrix`.
+ * A matrix of N outputs and K inputs (a multiple of 32): w = scale · (q − zero) + offset, where zero is 8 (4 bits) or 128 (8
+ * bits) unless blocks have their own. Make it with `quantizedMatrix`.
  */
 export interface QuantizedMatrix {
   readonly bits: 4 | 8
@@ -27,6 +27,8 @@ export interface QuantizedMatrix {
   readonly packed: Uint8Array
   /** [N, K/32] */
   readonly scales: Float32Array
+  /** [N, K/32], where blocks have their own zero: 8 bits only. They cost nothing, offsets are a product of their own. */
+  readonly zeros?: Uint8Array
   /** [K/32, N], where there are offsets. */
   readonly offsets?: Float32Array
   /** Activations are not rounded: weights become f32 inside the product. 4 bits only. */
@@ -39,20 +41,22 @@ let made = 0
 
 /** A quantized matrix from its parts; sizes are checked. */
 export function quantizedMatrix(parts: Omit<QuantizedMatrix, 'toJSON'>): QuantizedMatrix {
-  const { bits, inputs, outputs, packed, scales, offsets, exact } = parts
+  const { bits, inputs, outputs, packed, scales, zeros, offsets, exact } = parts
   const blocks = (inputs / quantizedBlock) * outputs
   if (
     !Number.isInteger(inputs / quantizedBlock) ||
     packed.length !== blocks * quantizedBlock * (bits / 8) ||
     scales.length !== blocks ||
+    (zeros && zeros.length !== blocks) ||
     (offsets && offsets.length !== blocks)
   )
     fail(
       'TL_SHAPE_MISMATCH',
-      `quantizedMatrix: expected ${outputs} × ${inputs} weights (inputs a multiple of ${quantizedBlock}) as ${blocks} blocks of ${bits} bits, got ${packed.length} bytes, ${scales.length} scales${offsets ? `, ${offsets.length} offsets` : ''}`,
+      `quantizedMatrix: expected ${outputs} × ${inputs} weights (inputs a multiple of ${quantizedBlock}) as ${blocks} blocks of ${bits} bits, got ${packed.length} bytes, ${scales.length} scales${zeros ? `, ${zeros.length} zeros` : ''}${offsets ? `, ${offsets.length} offsets` : ''}`,
     )
   if (exact && bits !== 4)
     fail('TL_BAD_ARGUMENT', 'quantizedMatrix: an exact matrix has 4 bits: with 8 the runtime has no kernel')
+  if (zeros && bits !== 8) fail('TL_BAD_ARGUMENT', 'quantizedMatrix: zeros of blocks with 8 bits only')
   const name = `quantized ${outputs}×${inputs}, ${bits} bits, #${made++}`
   return { ...parts, toJSON: () => name }
 }
@@ -60,13 +64,13 @@ export function quantizedMatrix(parts: Omit<QuantizedMatrix, 'toJSON'>): Quantiz
 const matrixOf = (attributes: Attributes): QuantizedMatrix => attributes['matrix'] as QuantizedMatrix
 
 /** The scaled integers as numbers, without offsets: [N, K]. */
-function scaled({ bits, packed, scales }: QuantizedMatrix): Float64Array {
+function scaled({ bits, packed, scales, zeros }: QuantizedMatrix): Float64Array {
   const out = new Float64Array(scales.length * quantizedBlock)
   const perBlock = quantizedBlock * (bits / 8)
   for (let b = 0; b < scales.length; b++)
     for (let j = 0; j < quantizedBlock; j++) {
       const byte = packed[b * perBlock + (bits === 8 ? j : j >> 1)]!
-      const q = bits === 8 ? byte - 128 : (j % 2 ? byte >> 4 : byte & 15) - 8
+      const q = bits === 8 ? byte - (zeros?.[b] ?? 128) : (j % 2 ? byte >> 4 : byte & 15) - 8
       out[b * quantizedBlock + j] = scales[b]! * q
     }
   return out
@@ -105,13 +109,15 @@ defineOp('quantizedMatmul', {
   vmap: (node, inputs) => [apply('quantizedMatmul', inputs, node.attributes)],
   onnx: (e, [x], node) => {
     const matrix = matrixOf(node.attributes)
-    const { bits, inputs: K, outputs: N, packed, scales, exact } = matrix
+    const { bits, inputs: K, outputs: N, packed, scales, zeros, exact } = matrix
     const [input] = node.inputs
     if (e.target !== 'cpu' || input!.dtype !== 'f32')
       return [e.node('MatMul', [x!, e.constant(fromFloat64(transposed(matrix), input!.dtype), [K, N])])]
     const weights = e.bytes(packed, [N, K / quantizedBlock, quantizedBlock * (bits / 8)])
     const attributes = { K, N, bits, block_size: quantizedBlock, accuracy_level: exact ? 1 : 4 }
-    return [e.node('MatMulNBits', [x!, weights, e.constant(scales, [scales.length])], attributes, microsoft)]
+    const inputs = [x!, weights, e.constant(scales, [scales.length])]
+    if (zeros) inputs.push(e.bytes(zeros, [N, K / quantizedBlock]))
+    return [e.node('MatMulNBits', inputs, attributes, microsoft)]
   },
 })
 

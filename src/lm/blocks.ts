@@ -1,0 +1,165 @@
+/**
+ * @file Blocks of 32 weights with a scale: as a GGUF file stores them, rounded from floats, and turned from one form into another.
+ */
+import { decodeF32 } from '../checkpoint/index.ts'
+import { quantizedBlock } from '../tensor/index.ts'
+import type { Part } from './matrix.ts'
+
+/** Rows of integers with a scale for each block: w = scale · (q − zero) + offset, zero 8 or 128 unless blocks have their own. */
+export interface Blocks {
+  readonly bits: 4 | 8
+  /** As programs take them (`QuantizedMatrix`). */
+  readonly packed: Uint8Array
+  readonly scales: Float32Array
+  readonly zeros?: Uint8Array
+  /** Absent where all are 0. */
+  readonly offsets?: Float32Array
+}
+
+/** Block formats that are kept as they are: bytes of a block, and whether it has an offset of its own. */
+export const kept: Readonly<Record<string, { bytes: number; bits: 4 | 8; hasOffset: boolean }>> = {
+  Q4_0: { bytes: 18, bits: 4, hasOffset: false },
+  Q4_1: { bytes: 20, bits: 4, hasOffset: true },
+  Q8_0: { bytes: 34, bits: 8, hasOffset: false },
+}
+/** Types that hold weights not rounded before. */
+export const isFloatType = (dtype: string): boolean => ['F64', 'F32', 'F16', 'BF16'].includes(dtype)
+
+/** f16 numbers by their bits. */
+let halves: Float32Array | undefined
+function halfTable(): Float32Array {
+  halves ??= decodeF32(new Uint8Array(Uint16Array.from({ length: 65536 }, (_, i) => i).buffer), 'F16')
+  return halves
+}
+
+/** Bits of two bytes side by side, weights j and j + 16 in each: the lower halves as one byte. */
+const lower = (pair: number): number => (pair & 15) | ((pair >> 4) & 240)
+const upper = (pair: number): number => ((pair >> 4) & 15) | ((pair >> 8) & 240)
+
+/** A part's rows in their order. Everything is read and written in pairs of bytes. */
+export function storedBlocks(part: Part, { bytes, bits, hasOffset }: (typeof kept)[string]): Blocks {
+  const { source, inputs, outputs, order } = part
+  const stored = source.bytes()
+  const raw = new Uint16Array(
+    stored.byteOffset % 2 ? stored.slice().buffer : stored.buffer,
+    stored.byteOffset % 2 ? 0 : stored.byteOffset,
+    stored.byteLength / 2,
+  )
+  const numbers = halfTable()
+  const perRow = inputs / quantizedBlock
+  const count = outputs * perRow
+  const [step, head, size] = [bytes / 2, hasOffset ? 2 : 1, bits === 4 ? 8 : 16]
+  const packed = new Uint16Array(count * size)
+  const scales = new Float32Array(count)
+  const offsets = hasOffset ? new Float32Array(count) : undefined
+  for (let r = 0, b = 0, to = 0; r < outputs; r++) {
+    let at = (order ? order[r]! : r) * perRow * step
+    for (let k = 0; k < perRow; k++, b++, at += step, to += size) {
+      const scale = numbers[raw[at]!]!
+      scales[b] = scale
+      // d · q + m = d · (q − 8) + (m + 8 d)
+      if (offsets) offsets[b] = numbers[raw[at + 1]!]! + 8 * scale
+      const from = at + head
+      // signed bytes as unsigned ones about 128
+      if (bits === 8) for (let j = 0; j < 16; j++) packed[to + j] = raw[from + j]! ^ 0x8080
+      // the file pairs weights j and j + 16, the kernel 2j and 2j + 1
+      else
+        for (let j = 0; j < 4; j++) {
+          const [first, second] = [raw[from + 2 * j]!, raw[from + 2 * j + 1]!]
+          packed[to + j] = lower(first) | (lower(second) << 8)
+          packed[to + j + 4] = upper(first) | (upper(second) << 8)
+        }
+    }
+  }
+  return { bits, packed: new Uint8Array(packed.buffer), scales, ...(offsets && { offsets }) }
+}
+
+/** Rounded here: 8 bits about 0, or 4 bits between the least and the greatest weight of a block. */
+export function roundedBlocks({ source, inputs, outputs, transposed, order }: Part, bits: 4 | 8): Blocks {
+  const values = source.f32()
+  let rows = values
+  if (transposed || order) {
+    rows = new Float32Array(values.length)
+    for (let r = 0; r < outputs; r++) {
+      const from = order ? order[r]! : r
+      if (transposed) for (let k = 0; k < inputs; k++) rows[r * inputs + k] = values[k * outputs + from]!
+      else rows.set(values.subarray(from * inputs, (from + 1) * inputs), r * inputs)
+    }
+  }
+  const count = rows.length / quantizedBlock
+  const packed = new Uint8Array((rows.length * bits) / 8)
+  const scales = new Float32Array(count)
+  const offsets = bits === 4 ? new Float32Array(count) : undefined
+  for (let b = 0; b < count; b++) {
+    const from = b * quantizedBlock
+    let [low, high] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY]
+    for (let j = from; j < from + quantizedBlock; j++) {
+      low = Math.min(low, rows[j]!)
+      high = Math.max(high, rows[j]!)
+    }
+    const scale = bits === 8 ? Math.max(-low, high, 0) / 127 : (high - low) / 15
+    scales[b] = scale
+    if (offsets) offsets[b] = low + 8 * scale
+    const levels = (j: number): number =>
+      scale > 0 ? Math.round((rows[j]! - (offsets ? low : 0)) / scale) : 0
+    if (bits === 8) for (let j = 0; j < quantizedBlock; j++) packed[from + j] = levels(from + j) + 128
+    else
+      for (let j = 0; j < quantizedBlock / 2; j++)
+        packed[from / 2 + j] = levels(from + 2 * j) | (levels(from + 2 * j + 1) << 4)
+  }
+  return { bits, packed, scales, ...(offsets && { offsets }) }
+}
+
+/** Four bits among eight: the same numbers about the other zero. */
+export function widened(blocks: Blocks): Blocks {
+  const packed = new Uint8Array(blocks.packed.length * 2)
+  for (const [i, byte] of blocks.packed.entries()) {
+    packed[2 * i] = (byte & 15) + 120
+    packed[2 * i + 1] = (byte >> 4) + 120
+  }
+  return { ...blocks, bits: 8, packed }
+}
+
+/** Two bytes of 4-bit weights as four bytes, each weight 16 times as large: 65,536 words. */
+let sixteenths: Uint32Array | undefined
+function sixteenthTable(): Uint32Array {
+  sixteenths ??= Uint32Array.from(
+    { length: 65536 },
+    (_, i) => (((i & 0xf) << 4) | ((i & 0xf0) << 8) | ((i & 0xf00) << 12) | ((i & 0xf000) << 16)) >>> 0,
+  )
+  return sixteenths
+}
+
+/**
+ * 4 bits with offsets as 8 bits with zeros: w = d · (q − 8) + o = d/16 · (16 q − (128 − 16 o/d)), the bracket rounded, so that
+ * a weight is off by at most 1/32 of a step. A product takes half as long as one that adds the offsets. Blocks whose offset
+ * is out of reach (0 is far outside their range) are rounded to 8 bits anew.
+ */
+export function absorbed({ packed, scales, offsets }: Blocks & { offsets: Float32Array }): Blocks {
+  const wide = new Uint32Array(packed.length / 2)
+  const table = sixteenthTable()
+  const pairs = new Uint16Array(packed.buffer, packed.byteOffset, packed.length / 2)
+  for (let i = 0; i < pairs.length; i++) wide[i] = table[pairs[i]!]!
+  const bytes = new Uint8Array(wide.buffer)
+  const zeros = new Uint8Array(scales.length)
+  const steps = new Float32Array(scales.length)
+  for (let b = 0; b < scales.length; b++) {
+    const [scale, offset] = [scales[b]!, offsets[b]!]
+    const zero = Math.round(128 - (16 * offset) / scale)
+    if (zero >= 0 && zero <= 255) {
+      zeros[b] = zero
+      steps[b] = scale / 16
+      continue
+    }
+    const at = b * quantizedBlock
+    const weight = (j: number): number => scale * ((bytes[at + j]! >> 4) - 8) + offset
+    const ends = [0, offset - 8 * scale, offset + 7 * scale]
+    const [low, high] = [Math.min(...ends), Math.max(...ends)]
+    const step = (high - low) / 255
+    steps[b] = step
+    zeros[b] = step > 0 ? Math.round(-low / step) : 0
+    for (let j = 0; j < quantizedBlock; j++)
+      bytes[at + j] = step > 0 ? Math.min(255, Math.max(0, Math.round(weight(j) / step) + zeros[b]!)) : 0
+  }
+  return { bits: 8, packed: bytes, scales: steps, zeros }
+}
