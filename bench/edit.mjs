@@ -1,6 +1,6 @@
 /**
- * @file `npm run bench -- edit`: one edit of thirty steps without and with ten contexts, ours beside PyTorch, and what routing
- * among 700 edits adds to a prompt of 64 tokens. Every side is a child process that waits; rounds take turns.
+ * @file `npm run bench -- edit`: one edit of thirty steps without and with ten contexts, ours beside PyTorch, and what an editor
+ * with 700 edits adds to a prompt of 64 tokens. Every side is a child process that waits; rounds take turns.
  */
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -79,6 +79,15 @@ async function measure(sides, { rounds, threads }) {
   })
 }
 
+/** Per cent that a store adds to a prompt, measured in pairs within one process. */
+async function addedBy({ command, args, count }, { threads }) {
+  const env = { OMP_NUM_THREADS: String(threads) }
+  const server = await start(command, args, env, 600)
+  const { loss } = await server.run(count)
+  server.stop()
+  return { ...loss, pairs: count }
+}
+
 function table(rows) {
   const line = ({ label, median: m, least, most, processor, setupSeconds, megabytes }) =>
     `| ${label} | ${milliseconds(m)} (${milliseconds(least)}–${milliseconds(most)}) | ${processor === undefined ? '' : milliseconds(processor)} | ${setupSeconds.toFixed(2)} | ${megabytes.toFixed(0)} |`
@@ -142,6 +151,7 @@ export async function edit(args) {
   })
   const machine = { ...machineFacts(), busyCores: busy }
   const parts = []
+  let added
   try {
     const tokenizer = loadTokenizer(values.model)
     for (const own of [[], contexts]) {
@@ -159,25 +169,28 @@ export async function edit(args) {
       const sides = [ours('treeline', 'edits', 1, ['--facts', file]), torch]
       parts.push({ name, rows: await measure(sides, settings) })
     }
-    say('routing …')
+    say('a prompt with 700 edits …')
     const sides = [
       ours('the model alone', 'prefill', 5),
-      ours('in the two pieces of an editor', 'pieces', 5),
-      ours('routing among 700 edits', 'routing', 200),
+      ours('700 edits, none of which answers', 'silent', 5),
+      ours('700 edits, one of which answers', 'answering', 5),
     ]
     parts.push({ name: 'A prompt of 64 tokens', rows: await measure(sides, settings) })
+    added = await addedBy(ours('', 'added', 10 * settings.rounds), settings)
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }
   const text = `# Edits of SmolLM2-135M, ${settings.threads} threads
 
 ${machine.cpu}, ${machine.date}, commit ${machine.commit}, ONNX Runtime ${machine.onnxruntime}; ${busy.toFixed(2)} cores busy before. Medians (range) of ${settings.rounds} rounds that take turns; ours from texts to a store on disk, PyTorch's from token ids to a matrix in memory.
-${parts.map(({ name, rows }) => `\n## ${name}\n\n${table(rows)}\n`).join('')}`
+${parts.map(({ name, rows }) => `\n## ${name}\n\n${table(rows)}\n`).join('')}
+With 700 edits of which none answers, the same prompt takes ${added.wall.toFixed(1)} % longer and ${added.processor.toFixed(1)} % more processor time than the model alone (medians of ${added.pairs} pairs in one process).
+`
   mkdirSync(values.out, { recursive: true })
   const stem = join(values.out, `edit-${machine.date.slice(0, 19).replaceAll(':', '')}`)
   writeFileSync(
     `${stem}.json`,
-    `${JSON.stringify({ format: 'treeline-bench-edit/1', machine, parts }, null, 1)}\n`,
+    `${JSON.stringify({ format: 'treeline-bench-edit/1', machine, parts, added }, null, 1)}\n`,
   )
   writeFileSync(`${stem}.md`, text)
   process.stdout.write(`${text}\n${relative(process.cwd(), stem)}.md and .json\n`)

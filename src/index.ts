@@ -2,6 +2,7 @@
 export * as checkpoint from './checkpoint/index.ts'
 export * as data from './data/index.ts'
 export * as diffusion from './diffusion/index.ts'
+export * as evaluation from './edit/evaluation/index.ts'
 export * as edit from './edit/index.ts'
 export * as memoir from './edit/memoir/index.ts'
 export * as grammar from './grammar/index.ts'

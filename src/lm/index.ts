@@ -40,8 +40,10 @@ export { argmaxOf, logProbabilities, logProbabilityOf, type Sampling, sampleToke
 export { perplexity } from './score.ts'
 export {
   type Cache,
+  type HookInputs,
   resizeCache,
   type Segment,
+  type SegmentHook,
   type SegmentInputs,
   type SegmentOptions,
   type SegmentOutputs,

@@ -4,12 +4,10 @@
  */
 import { fail } from '../base/index.ts'
 import {
-  add,
   cachedAttention,
   compileDynamic,
   type DynamicProgram,
   gather,
-  linear,
   mul,
   reshape,
   type Sizes,
@@ -18,7 +16,7 @@ import {
   type Tensor,
   type TypedArray,
 } from '../tensor/index.ts'
-import { applyHead, block, collapse, type Stream } from './block.ts'
+import { applyHead, block, collapse, type Down, type Stream } from './block.ts'
 import type { ModelConfig } from './config.ts'
 import { rotaryTables } from './rotary.ts'
 import type { ModelWeights } from './weights.ts'
@@ -32,8 +30,29 @@ export interface SegmentOptions {
   readonly head?: boolean
   /** Return the input of this block's down projection for every token, [B, S, hidden] (the last block of the range at most). */
   readonly feature?: number
-  /** A residual memory at this block's down projection: a ↦ a W₀ + (m ⊙ a) M with M [hidden, width] and m [hidden] as inputs. */
-  readonly memory?: number
+  /** Return the stream that enters this block, [B, S, width] (not the first of the range, whose stream is given). */
+  readonly stream?: number
+  /** What else the program does at its blocks' down projections. */
+  readonly hook?: SegmentHook
+}
+
+/** Something at down projections (a residual memory, and what finds the edit that answers), with inputs and results of its own. */
+export interface SegmentHook {
+  /** Axes of its inputs whose size is left open, beside B sequences of S tokens. */
+  readonly axes?: readonly string[]
+  readonly inputs: (sizes: Sizes) => Readonly<Record<string, Spec>>
+  /** Called once for a program, before its blocks; `down` then for each block, in order; `results` after the last. */
+  readonly begin: (inputs: Readonly<Record<string, Tensor>>) => {
+    readonly down: (layer: number) => Down | undefined
+    readonly results?: () => readonly Tensor[]
+  }
+}
+
+/** What a hook is given at a call: sizes of its axes, its inputs in their order, and arrays that its results are written to. */
+export interface HookInputs {
+  readonly sizes?: Sizes
+  readonly inputs: readonly TypedArray[]
+  readonly results?: readonly TypedArray[]
 }
 
 /** Keys and values of a range of blocks for some sequences: f32 [B, G, capacity, D] for each block. */
@@ -57,8 +76,8 @@ export interface SegmentInputs {
   readonly cache: Cache
   /** Rows b · S + s that reach the head. */
   readonly rows?: ArrayLike<number>
-  /** M [hidden, width] and m [hidden], where the segment has a memory. */
-  readonly memory?: { readonly matrix: Float32Array; readonly mask: Float32Array }
+  /** For a segment with a hook. */
+  readonly hook?: HookInputs
 }
 
 export interface SegmentOutputs {
@@ -68,6 +87,8 @@ export interface SegmentOutputs {
   readonly logits?: Float32Array
   /** [B, S, hidden] */
   readonly feature?: Float32Array
+  /** [B, S, width] */
+  readonly stream?: Float32Array
 }
 
 export interface Segment {
@@ -106,7 +127,8 @@ interface Range {
   readonly to: number
   readonly head: boolean
   readonly feature: number | undefined
-  readonly memory: number | undefined
+  readonly stream: number | undefined
+  readonly hook: SegmentHook | undefined
 }
 
 /** The program of a range. What it closes over, the weights, is the runtime's alone once it is compiled. */
@@ -115,9 +137,9 @@ function compileRange(
   weights: ModelWeights,
   positions: number,
   threads: number,
-  { from, to, head, feature, memory }: Range,
+  { from, to, head, feature, stream: asked, hook }: Range,
 ): Promise<DynamicProgram> {
-  const { width, hidden, keyValueHeads, headWidth, headSlots } = config
+  const { width, keyValueHeads, headWidth, headSlots } = config
   const count = to - from
   const running = weights.forRunning()
   const blocks = Array.from({ length: count }, (_, i) => running.block(from + i))
@@ -135,8 +157,11 @@ function compileRange(
     // as between two blocks of one segment, so that a model in pieces gives the same bits as the whole
     let stream: Stream = from > 0 ? { x, y: mul(x, 0) } : { x }
     let input: Tensor | undefined
-    for (const [i, own] of blocks.entries()) {
+    let entering: Tensor | undefined
+    const own = hook?.begin(inputs['hook'] as unknown as Record<string, Tensor>)
+    for (const [i, blockWeights] of blocks.entries()) {
       const layer = from + i
+      if (layer === asked) entering = collapse(stream)
       const attention = (qkv: Tensor): Tensor => {
         const result = cachedAttention(
           { qkv, keys: keys[i]!, values: values[i]!, last, total, ...tables },
@@ -146,9 +171,7 @@ function compileRange(
         newValues.push(result.values)
         return result.mixed
       }
-      const edited = (a: Tensor, plain: (a: Tensor) => Tensor): Tensor =>
-        add(plain(a), linear(mul(a, inputs['mask'] as Tensor), inputs['memory'] as Tensor))
-      const result = block(config, own, stream, layer, attention, layer === memory ? edited : undefined)
+      const result = block(config, blockWeights, stream, layer, attention, own?.down(layer))
       stream = result.stream
       if (layer === feature) input = result.a
     }
@@ -159,9 +182,11 @@ function compileRange(
       result['logits'] = applyHead(config, headWeights, gather(flat, inputs['rows'] as Tensor, 0))
     } else result['x'] = collapse(stream)
     if (input) result['feature'] = input
-    return { ...result, keys: newKeys, values: newValues }
+    if (entering) result['stream'] = entering
+    return { ...result, keys: newKeys, values: newValues, results: own?.results?.() ?? [] }
   }
-  const specsAt = ({ B, S, C, R }: Sizes): Record<string, Spec | readonly Spec[]>[] => {
+  const specsAt = (sizes: Sizes): Record<string, unknown>[] => {
+    const { B, S, C, R } = sizes
     const cache = Array.from({ length: count }, () => spec([B!, keyValueHeads, C!, headSlots]))
     return [
       {
@@ -171,18 +196,20 @@ function compileRange(
         keys: cache,
         values: cache,
         ...(head && { rows: spec([R!], 'i64') }),
-        ...(memory !== undefined && { mask: spec([hidden]), memory: spec([hidden, width]) }),
+        ...(hook && { hook: hook.inputs(sizes) }),
       },
     ]
   }
-  const places = 1 + (feature === undefined ? 0 : 1)
+  const places = 1 + (feature === undefined ? 0 : 1) + (asked === undefined ? 0 : 1)
   const inPlace = new Map(Array.from({ length: 2 * count }, (_, i) => [places + i, 3 + i]))
+  const more = (size: number): Sizes =>
+    Object.fromEntries((hook?.axes ?? []).map((axis, i) => [axis, size + 1000 * i]))
   return compileDynamic(program as never, specsAt as never, {
     name: `blocks ${from} to ${to - 1}`,
     // sizes that no model has, so that they cannot be taken for one of its own
     samples: [
-      { B: 10007, S: 10037, C: 10061, R: 10067 },
-      { B: 10009, S: 10039, C: 10069, R: 10079 },
+      { B: 10007, S: 10037, C: 10061, R: 10067, ...more(10091) },
+      { B: 10009, S: 10039, C: 10069, R: 10079, ...more(10093) },
     ],
     inPlace,
     threads,
@@ -197,20 +224,20 @@ export async function compileSegment(
   threads: number,
   options: SegmentOptions = {},
 ): Promise<Segment> {
-  const { layers, hidden, keyValueHeads, headSlots, vocabulary } = config
-  const { from = 0, to = layers, feature, memory } = options
+  const { layers, width, hidden, keyValueHeads, headSlots, vocabulary } = config
+  const { from = 0, to = layers, feature, stream, hook } = options
   const { head = to === layers } = options
   if (!(Number.isInteger(from) && Number.isInteger(to) && from >= 0 && from < to && to <= layers))
     fail('TL_BAD_ARGUMENT', `segment: expected blocks from < to within 0 … ${layers}, got ${from} to ${to}`)
   if (head && to !== layers)
     fail('TL_BAD_ARGUMENT', `segment: the head follows block ${layers - 1}, not block ${to - 1}`)
-  for (const [what, layer] of [
-    ['feature', feature],
-    ['memory', memory],
+  for (const [what, layer, first] of [
+    ['feature', feature, from],
+    ['stream', stream, from + 1],
   ] as const)
-    if (layer !== undefined && !(layer >= from && layer < to))
-      fail('TL_BAD_ARGUMENT', `segment: ${what} of block ${layer}, the segment has ${from} to ${to - 1}`)
-  const range: Range = { from, to, head, feature, memory }
+    if (layer !== undefined && !(layer >= first && layer < to))
+      fail('TL_BAD_ARGUMENT', `segment: ${what} of block ${layer}, the segment has ${first} to ${to - 1}`)
+  const range: Range = { from, to, head, feature, stream, hook }
   const dynamic = await compileRange(config, weights, positions, threads, range)
   return {
     from,
@@ -220,7 +247,7 @@ export async function compileSegment(
       const make = (): Float32Array[] => Array.from({ length: to - from }, () => new Float32Array(size))
       return { batch, capacity, keys: make(), values: make() }
     },
-    async run({ x, tokens, last, total, cache, rows = [], memory: given }) {
+    async run({ x, tokens, last, total, cache, rows = [], hook: given }) {
       const R = rows.length
       if (head && R === 0) fail('TL_BAD_ARGUMENT', 'segment: expected at least one row for the head')
       if (total > cache.capacity)
@@ -229,16 +256,23 @@ export async function compileSegment(
         fail('TL_BAD_ARGUMENT', `segment: ${total} tokens, the context holds ${positions}`)
       if (tokens > 1 && cache.batch > 1 && total !== tokens)
         fail('TL_BAD_ARGUMENT', 'segment: several tokens of several sequences only at their beginning')
-      if (memory !== undefined && !given) fail('TL_BAD_ARGUMENT', 'segment: expected its memory')
+      if (hook && !given) fail('TL_BAD_ARGUMENT', 'segment: expected the inputs of its hook')
       const caches = [...cache.keys, ...cache.values]
       const first = head ? new Float32Array(R * vocabulary) : new Float32Array(x.length)
       const input = feature === undefined ? undefined : new Float32Array(cache.batch * tokens * hidden)
+      const entering = stream === undefined ? undefined : new Float32Array(cache.batch * tokens * width)
       const inputs: TypedArray[] = [x, last, Int32Array.of(total), ...caches]
       if (head) inputs.push(BigInt64Array.from({ length: R }, (_, i) => BigInt(rows[i]!)))
-      if (given && memory !== undefined) inputs.push(given.mask, given.matrix)
-      const sizes = { B: cache.batch, S: tokens, C: cache.capacity, R }
-      await dynamic.run(sizes, inputs, [first, ...(input ? [input] : []), ...caches])
-      return { ...(head ? { logits: first } : { x: first }), ...(input && { feature: input }) }
+      const own = hook ? given : undefined
+      inputs.push(...(own?.inputs ?? []))
+      const sizes = { B: cache.batch, S: tokens, C: cache.capacity, R, ...own?.sizes }
+      const between = [input, entering].filter((array) => array !== undefined)
+      await dynamic.run(sizes, inputs, [first, ...between, ...caches, ...(own?.results ?? [])])
+      return {
+        ...(head ? { logits: first } : { x: first }),
+        ...(input && { feature: input }),
+        ...(entering && { stream: entering }),
+      }
     },
     dispose: dynamic.dispose,
   }

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { readSafetensors } from '../../src/checkpoint/index.ts'
+import { evaluateFacts } from '../../src/edit/evaluation/index.ts'
 import * as memoir from '../../src/edit/memoir/index.ts'
 import { argmaxOf, type LanguageModel, loadModel, loadTokenizer, type Tokenizer } from '../../src/lm/index.ts'
 import { editableModels } from './editable.ts'
@@ -173,7 +174,7 @@ describe('evaluation', () => {
       { ...facts[0]!, rephrase, locality: { prompt: others[0]!, answer: 'no' } },
       { ...facts[1]!, rephrase: 'Zebra 78?', locality: { prompt: others[1]!, answer: 'yes' } },
     ].map((fact, i) => ({ ...fact, source: { file: 'f', shape: 'treeline', record: i, line: 1 } }))
-    const { perItem, ...means } = await memoir.evaluateEdits(editor, all, { seed: 3 })
+    const { perItem, ...means } = await evaluateFacts(editor, editor.unedited, all, { seed: 3 })
     for (const [i, item] of perItem.entries()) {
       const { prompt, target } = all[i]!
       const ids = words.encode(prompt)
@@ -196,7 +197,7 @@ describe('evaluation', () => {
     expect(means.reliability!.mean).toBeCloseTo((1 + perItem[1]!.reliability!) / 2, 12)
     expect(means.reliability!.low).toBeLessThanOrEqual(means.reliability!.mean)
     expect(means.reliability!.high).toBeGreaterThanOrEqual(means.reliability!.mean)
-    const again = await memoir.evaluateEdits(editor, all, { seed: 3 })
+    const again = await evaluateFacts(editor, editor.unedited, all, { seed: 3 })
     expect({ ...again, perItem: [] }).toEqual({ ...means, perItem: [] })
     editor.dispose()
   })
@@ -209,11 +210,18 @@ describe('evaluation', () => {
     const plain = await model.generate({ ids: words.encode(others[0]!), maxTokens: 4 })
     const answer = words.decode(plain.ids)
     const [item] = (
-      await memoir.evaluateEdits(editor, [{ ...facts[0]!, locality: { prompt: others[0]!, answer }, source }])
+      await evaluateFacts(editor, editor.unedited, [
+        { ...facts[0]!, locality: { prompt: others[0]!, answer }, source },
+      ])
     ).perItem
     expect(item!.edits.locality).toBe(1)
-    const { best, unedited, targetIds } = await editor.score(others[0]!, answer)
-    const same = best.filter((id, i) => id === unedited[i]).length / targetIds.length
+    const { best, targetIds } = await editor.score(others[0]!, answer)
+    const unedited = await editor.unedited.score(others[0]!, answer)
+    expect(unedited.edit).toBeNull()
+    expect(unedited.logProbabilities).toEqual(
+      [...(await model.score([...words.encode(others[0]!), ...targetIds]))].slice(-targetIds.length),
+    )
+    const same = best.filter((id, i) => id === unedited.best[i]).length / targetIds.length
     expect(same).toBeLessThan(1)
     expect(item!.locality).toBeCloseTo(same, 12)
     expect(item!.generated.locality).toBe(0)

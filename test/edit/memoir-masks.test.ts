@@ -13,7 +13,7 @@ import {
   topHash,
 } from '../../src/edit/memoir/masks.ts'
 import { calibrate, matches, route, routerOf, routers } from '../../src/edit/memoir/router.ts'
-import { guessSubject, namesSubject } from '../../src/edit/memoir/subject.ts'
+import { gateOf, guessSubject } from '../../src/edit/memoir/subject.ts'
 import { random } from '../../src/tensor/index.ts'
 
 const feature = (d: number) => fc.array(fc.integer({ min: -4, max: 4 }), { minLength: d, maxLength: d })
@@ -75,7 +75,7 @@ describe('routing', () => {
     const list = matches(Uint32Array.of(0b11110), edits, 4, { text: 'Where was ada  lovelace, born?' })
     expect(route(list, 0.5)?.number).toBe(2)
     expect(list.map(({ passes }) => passes)).toEqual([false, true, true])
-    expect([namesSubject('a turingery', 'Turing'), namesSubject('x', undefined)]).toEqual([false, true])
+    expect([gateOf('a turingery')({ subject: 'Turing' }), gateOf('x')({})]).toEqual([false, true])
   })
   it('where nobody says what an edit is about, its longest name is taken', () => {
     const guesses: [string, string | undefined][] = [
@@ -92,7 +92,8 @@ describe('routing', () => {
     // whatever was guessed, the prompt itself names it
     fc.assert(
       fc.property(fc.string(), (prompt) => {
-        expect(namesSubject(prompt, guessSubject(prompt))).toBe(true)
+        const subject = guessSubject(prompt)
+        expect(gateOf(prompt)(subject === undefined ? {} : { subject })).toBe(true)
       }),
     )
   })

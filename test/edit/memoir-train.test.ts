@@ -7,6 +7,7 @@ import { openEngine } from '../../src/edit/memoir/engine.ts'
 import { type Batch, type Lesson, makeDifferentiator } from '../../src/edit/memoir/gradient.ts'
 import { defaultTraining, publishedTraining, type Training } from '../../src/edit/memoir/index.ts'
 import type { Mask } from '../../src/edit/memoir/masks.ts'
+import { candidatesOf } from '../../src/edit/memoir/routed.ts'
 import { makeTrainer } from '../../src/edit/memoir/train.ts'
 import { type LanguageModel, loadModel, logProbabilityOf } from '../../src/lm/index.ts'
 import { readFixture } from '../lm/fixtures.ts'
@@ -59,8 +60,12 @@ const maskOf = (places: readonly number[]): Mask => {
   for (const p of places) mask[p >>> 5]! |= 1 << (p & 31)
   return mask
 }
+const engineOf = (model: LanguageModel, layer: number, memory: Float32Array) =>
+  openEngine(model, memory, {
+    ...{ layer, routerLayer: layer, ones: places.length, background: new Float64Array(hidden) },
+  })
 async function lessonsOf(model: LanguageModel, layer: number, texts: readonly Text[]): Promise<Lesson[]> {
-  const engine = await openEngine(model, layer, layer, new Float32Array(hidden * width))
+  const engine = engineOf(model, layer, new Float32Array(hidden * width))
   const lessons: Lesson[] = []
   for (const { prompt, target } of texts) {
     const ids = [...prompt, ...target.slice(0, -1)]
@@ -137,8 +142,11 @@ describe('the gradient', () => {
     async (layer) => {
       const model = models.get(false)!
       const memory = noise(hidden * width)
-      const engine = await openEngine(model, layer, layer, memory)
-      const under = Float32Array.from({ length: hidden }, (_, p) => Number(places.includes(p)))
+      const engine = engineOf(model, layer, memory)
+      const edits = [{ number: 1, mask: maskOf(places) }]
+      const identity = Float32Array.from({ length: hidden }, (_, i) => i)
+      // whatever the prompt, the edit answers
+      const routing = { candidates: candidatesOf(edits, places.length, identity), need: 0 }
       const start = memory.slice()
       const loss = async (direction: Float32Array, by: number): Promise<number> => {
         memory.set(start)
@@ -148,7 +156,7 @@ describe('the gradient', () => {
         for (const { prompt, target } of texts) {
           const ids = [...prompt, ...target.slice(0, -1)]
           const rows = target.map((_, j) => prompt.length - 1 + j)
-          const logits = await engine.edited(await engine.read(ids, rows), under, rows)
+          const { logits } = await engine.read(ids, rows, routing)
           for (const [j, id] of target.entries())
             total -=
               logProbabilityOf(logits.subarray(j * vocabulary, (j + 1) * vocabulary), id) /

@@ -1,6 +1,12 @@
 /** @file Every family against Transformers: whole, in chunks, token by token, in batches, and through a differentiable program. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { applyWhole, loadModel, logProbabilityOf, wholeWeights } from '../../src/lm/index.ts'
+import {
+  applyWhole,
+  loadModel,
+  logProbabilityOf,
+  type SegmentHook,
+  wholeWeights,
+} from '../../src/lm/index.ts'
 import {
   add,
   compile,
@@ -9,6 +15,7 @@ import {
   linear,
   mean,
   mul,
+  spec,
   type Tensor,
   tensor,
 } from '../../src/tensor/index.ts'
@@ -120,7 +127,16 @@ describe('tiny models', () => {
       const s = 8
       const text = ids.slice(0, s)
       const lower = await model.segment({ to: 1 })
-      const upper = await model.segment({ from: 1, memory: 1, feature: 1 })
+      const hook: SegmentHook = {
+        inputs: () => ({ mask: spec([hidden]), matrix: spec([hidden, width]) }),
+        begin: (own) => ({
+          down: (layer) =>
+            layer === 1
+              ? (a, plain) => add(plain(a), linear(mul(a, own['mask']!), own['matrix']!))
+              : undefined,
+        }),
+      }
+      const upper = await model.segment({ from: 1, hook, feature: 1 })
       const call = { tokens: s, last: Int32Array.of(s - 1), total: s }
       const { x } = await lower.run({
         ...call,
@@ -139,7 +155,7 @@ describe('tiny models', () => {
         x: x!,
         cache: upper.cache(1, 16),
         rows: [5, 7],
-        memory: { matrix, mask },
+        hook: { inputs: [mask, matrix] },
       })
       expect(cached.feature!.length).toBe(s * hidden)
       const weights = wholeWeights(model.config, model.weights, 1)
@@ -174,7 +190,7 @@ describe('tiny models', () => {
         x: x!,
         cache: upper.cache(1, 16),
         rows: [7],
-        memory: { matrix: new Float32Array(hidden * width), mask },
+        hook: { inputs: [mask, new Float32Array(hidden * width)] },
       })
       const bare = await plain.run({ ...call, x: x!, cache: plain.cache(1, 16), rows: [7] })
       expect([...none.logits!]).toEqual([...bare.logits!])

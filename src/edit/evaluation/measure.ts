@@ -29,8 +29,13 @@ export interface Measured {
   readonly isIdentical: boolean
   /** The edit that answered, 0 for all together, null for none. */
   readonly edit: number | null
+  /** Its greedy continuation, as long as the answer, where texts were asked for. */
+  readonly text?: string
 }
 export type Result = { readonly [K in Kind]?: Measured }
+
+/** What can be asked. */
+type Answers = Pick<EditedModel, 'score' | 'generate'>
 
 /** Tokens of the continuation that stands in where a question has no answer. */
 const continued = 5
@@ -44,7 +49,7 @@ function lossOf(logProbabilities: readonly number[]): number | null {
   return Number.isFinite(loss) ? loss : null
 }
 
-async function before(model: EditedModel, { prompt, answer }: Question, mustStay: boolean): Promise<Before> {
+async function before(model: Answers, { prompt, answer }: Question, mustStay: boolean): Promise<Before> {
   let own = answer
   if (own === undefined) {
     const { text } = await model.generate(prompt, { maxTokens: continued, stopAtEos: false })
@@ -57,7 +62,7 @@ async function before(model: EditedModel, { prompt, answer }: Question, mustStay
 }
 
 /** Ask the unedited model, once for all methods. */
-export async function referenceOf(model: EditedModel, questions: Questions): Promise<Reference> {
+export async function referenceOf(model: Answers, questions: Questions): Promise<Reference> {
   const found: { [K in Kind]?: Before } = {}
   for (const kind of [...learned, ...unchanged]) {
     const question = questions[kind]
@@ -85,8 +90,12 @@ export function resultBefore(reference: Reference): Result {
   return found
 }
 
-/** Ask an edited model the same. */
-export async function resultOf(model: EditedModel, reference: Reference): Promise<Result> {
+/** Ask an edited model the same. `texts`: generate every answer and keep it. */
+export async function resultOf(
+  model: Answers,
+  reference: Reference,
+  { texts = false }: { readonly texts?: boolean } = {},
+): Promise<Result> {
   const found: { [K in Kind]?: Measured } = {}
   for (const kind of [...learned, ...unchanged]) {
     const own = reference[kind]
@@ -95,12 +104,15 @@ export async function resultOf(model: EditedModel, reference: Reference): Promis
     const isIdentical = logProbabilities.every((value, i) => value === own.logProbabilities[i])
     const forced = agreement(own.generated ? own.best : own.targetIds, best)
     // a text is generated token by token from what is most probable: it is the answer when every forced place is right
-    let exact = Number(forced === 1)
-    if (own.generated && edit !== null) {
-      const options = { maxTokens: own.targetIds.length, stopAtEos: false }
-      exact = Number(agreement(own.generated, (await model.generate(own.prompt, options)).ids) === 1)
-    } else if (own.generated) exact = 1
-    found[kind] = { forced, exact, loss: lossOf(logProbabilities), isIdentical, edit }
+    let exact = Number(own.generated ? edit === null : forced === 1)
+    let text: string | undefined
+    if (texts || (own.generated && edit !== null)) {
+      const made = await model.generate(own.prompt, { maxTokens: own.targetIds.length, stopAtEos: false })
+      exact = Number(agreement(own.generated ?? own.targetIds, made.ids) === 1)
+      text = made.text
+    }
+    const loss = lossOf(logProbabilities)
+    found[kind] = { forced, exact, loss, isIdentical, edit, ...(texts && { text: text! }) }
   }
   return found
 }

@@ -32,7 +32,8 @@ export interface Summary {
   readonly silentIsIdentical: boolean
 }
 
-const kindOf = {
+/** Which question each score is about. */
+export const kindOf = {
   reliability: 'edit',
   generalization: 'rephrase',
   locality: 'locality',

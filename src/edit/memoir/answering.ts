@@ -7,8 +7,8 @@ import {
   generateWith,
   logProbabilityOf,
 } from '../../lm/index.ts'
-import { numbersOf } from './masks.ts'
-import type { Opened, Prompt, Seen } from './opened.ts'
+import type { Passage } from './engine.ts'
+import type { Beginning, Opened, Prompt } from './opened.ts'
 import type { Match } from './router.ts'
 import { statuses } from './store/index.ts'
 
@@ -53,63 +53,95 @@ export interface TargetScore {
   readonly edit: number | null
   /** log p of each token of the target, in nats. */
   readonly logProbabilities: readonly number[]
-  /** The most probable token in the place of each, edited and unedited. */
+  /** The most probable token in the place of each. */
   readonly best: readonly number[]
   readonly targetIds: readonly number[]
-  readonly unedited: readonly number[]
 }
 
-export interface Answering {
-  why(prompt: string, count?: number): Promise<Why>
-  /** What follows a prompt, routed on it. */
+export interface Asked {
+  /** What follows a prompt. */
   generate(prompt: Prompt, options: AnswerOptions): Promise<Answered>
-  /** The same with the memory silent. */
-  unedited(prompt: Prompt, options: AnswerOptions): Promise<Answered>
-  /** A target after a prompt, teacher-forced, routed on the prompt. */
+  /** A target after a prompt, teacher-forced. */
   score(prompt: string, target: string): Promise<TargetScore>
+}
+
+/** Texts that grow, as in a conversation: what one shares with the one before is kept while the same edit answers, or none. */
+export interface Thread {
+  /** Continue a text, routed on `about`, which may be a part of it. */
+  continue(
+    ids: readonly number[],
+    about: Prompt,
+    options: Omit<GenerateOptions, 'ids'>,
+  ): Promise<Generated & { readonly edit: number | null }>
+}
+
+export interface Answering extends Asked {
+  why(prompt: string, count?: number): Promise<Why>
+  /** The same questions with the memory silent. */
+  readonly unedited: Asked
+  thread(): Thread
   /** How probable a text is, routed on its first `promptTokens` tokens (default all of them). */
   scoreText(text: Prompt, promptTokens?: number): Promise<TextScore>
   /** Logits after the last token of a prompt, [vocabulary], routed. */
-  logits(prompt: string): Promise<{ edit: number | null; logits: Float32Array }>
+  logits(prompt: Prompt): Promise<{ edit: number | null; logits: Float32Array }>
 }
+
+/** Tokens that a thread takes in at once: what a long text needs beside its cache. */
+const chunk = 512
 
 /** Answers of an opened store. */
 export function answeringOf(opened: Opened): Answering {
   const { model, words, store } = opened
-  const { hidden, vocabulary } = model.config
-  const silent = new Float32Array(hidden)
+  const { vocabulary } = model.config
+  const rowOf = (logits: Float32Array, t: number): Float32Array =>
+    logits.subarray(t * vocabulary, (t + 1) * vocabulary)
 
-  /** The prompt under the mask that routing found: logits of the last row, and the mask for what follows. */
-  async function answer(
+  /** Take a prompt in and do something with it. */
+  async function after<R>(
     prompt: Prompt,
-    room: number,
-  ): Promise<Seen & { logits: Float32Array; under: Float32Array; edit: number | null }> {
-    const seen = await opened.look(prompt, room)
-    const { match, passage, ids } = seen
-    if (!match) return { ...seen, logits: passage.logits, under: silent, edit: null }
-    const under = numbersOf(opened.active().find(({ number }) => number === match.number)!.mask, hidden)
-    const logits = await (await opened.engine()).edited(passage, under, [ids.length - 1])
-    return { ...seen, logits, under, edit: match.number }
-  }
-  async function continued(
-    { ids: promptIds, passage }: Seen,
-    { logits, under, edit }: { logits: Float32Array; under: Float32Array; edit: number | null },
-    { stopAtEos = true, ...options }: AnswerOptions,
-  ): Promise<Answered> {
-    const engine = await opened.engine()
-    const session = {
-      ids: passage.ids,
-      prefill: async () => logits,
-      decode: (id: number) => engine.extend(passage, [id], under, [0]),
+    own: Beginning,
+    work: (passage: Passage) => Promise<R>,
+  ): Promise<R> {
+    const passage = await opened.begin(prompt, own)
+    try {
+      return await work(passage)
+    } finally {
+      ;(await opened.engine()).release(passage)
     }
-    const stopIds = stopAtEos ? words.eosIds : []
-    const { ids, finish } = await generateWith(session, model.context, {
-      ...options,
-      ids: promptIds,
-      stopIds,
-    })
-    return { edit, promptIds, ids, text: words.decode(ids, { continues: true }), finish }
   }
+
+  const asked = (own: Beginning): Asked => ({
+    generate: (prompt, { stopAtEos = true, ...options }) =>
+      after(prompt, own, async (passage) => {
+        const engine = await opened.engine()
+        const promptIds = [...passage.ids]
+        const session = {
+          ids: passage.ids,
+          prefill: async () => passage.logits,
+          decode: (id: number) => engine.extend(passage, [id], [0]),
+        }
+        const stopIds = stopAtEos ? words.eosIds : []
+        const all = { ...options, ids: promptIds, stopIds }
+        const { ids, finish } = await generateWith(session, model.context, all)
+        const text = words.decode(ids, { continues: true })
+        return { edit: passage.edit, promptIds, ids, text, finish }
+      }),
+    score(prompt, target) {
+      const targetIds = opened.targetIds(target, opened.promptIds(prompt).length)
+      return after(prompt, own, async (passage) => {
+        const rest = targetIds.slice(0, -1)
+        const rows = rest.map((_, i) => i)
+        const more = rest.length > 0 ? await (await opened.engine()).extend(passage, rest, rows) : undefined
+        const logits = targetIds.map((_, i) => (i === 0 ? passage.logits : rowOf(more!, i - 1)))
+        return {
+          edit: passage.edit,
+          logProbabilities: targetIds.map((id, i) => logProbabilityOf(logits[i]!, id)),
+          best: logits.map(argmaxOf),
+          targetIds,
+        }
+      })
+    },
+  })
 
   return {
     async why(prompt, count = 5) {
@@ -129,43 +161,40 @@ export function answeringOf(opened: Opened): Answering {
       })
       return { answer: match?.number ?? null, threshold, nearest }
     },
-    generate: async (prompt, own) => {
-      const answered = await answer(prompt, own.maxTokens)
-      return continued(answered, answered, own)
-    },
-    unedited: async (prompt, own) => {
-      const seen = await opened.look(prompt, own.maxTokens)
-      return continued(seen, { logits: seen.passage.logits, under: silent, edit: null }, own)
-    },
-    async score(prompt, target) {
-      const targets = opened.targetIds(target, opened.promptIds(prompt).length)
-      const rest = targets.slice(0, -1)
-      const rows = rest.map((_, i) => i)
-      const { passage, under, edit, logits } = await answer(prompt, rest.length)
-      const best: number[] = []
-      const logProbabilities: number[] = []
-      const take = (own: Float32Array, i: number): void => {
-        best.push(argmaxOf(own))
-        logProbabilities.push(logProbabilityOf(own, targets[i]!))
+    ...asked({}),
+    unedited: asked({ edit: null }),
+    thread() {
+      let passage: Passage | undefined
+      return {
+        async continue(given, about, options) {
+          const engine = await opened.engine()
+          const found = await after(about, {}, async ({ edit }) => edit)
+          const before = passage?.edit === found ? passage : undefined
+          if (passage && !before) engine.release(passage)
+          passage = undefined
+          let at = before ? engine.shorten(before, given) : 0
+          let own = before
+          let logits: Float32Array | undefined
+          for (; at < given.length; at += chunk) {
+            const part = given.slice(at, at + chunk)
+            if (own) logits = await engine.extend(own, part, [part.length - 1])
+            else {
+              own = await opened.begin(part, { edit: found })
+              logits = own.logits
+            }
+          }
+          const now = own!
+          const session = {
+            ids: now.ids,
+            prefill: async () => logits!,
+            decode: (id: number) => engine.extend(now, [id], [0]),
+          }
+          const made = await generateWith(session, model.context, { ...options, ids: given })
+          // kept only when nothing went wrong
+          passage = now
+          return { ...made, edit: found }
+        },
       }
-      take(logits, 0)
-      const start = [...passage.ids]
-      const engine = await opened.engine()
-      if (rest.length > 0) {
-        const after = await engine.extend(passage, rest, under, rows)
-        for (const i of rows) take(after.subarray(i * vocabulary, (i + 1) * vocabulary), i + 1)
-      }
-      let unedited: readonly number[] = best
-      if (edit !== null) {
-        const plain = await engine.read(start, [start.length - 1], rest.length)
-        const own = [argmaxOf(plain.logits)]
-        if (rest.length > 0) {
-          const after = await engine.extend(plain, rest, silent, rows)
-          for (const i of rows) own.push(argmaxOf(after.subarray(i * vocabulary, (i + 1) * vocabulary)))
-        }
-        unedited = own
-      }
-      return { edit, logProbabilities, best, targetIds: targets, unedited }
     },
     async scoreText(text, promptTokens) {
       const ids = opened.promptIds(text)
@@ -174,22 +203,18 @@ export function answeringOf(opened: Opened): Answering {
         fail('TL_BAD_ARGUMENT', `promptTokens: expected 1 to ${ids.length}, got ${count}`)
       const rest = ids.slice(count)
       const isWhole = typeof text === 'string' && rest.length === 0
-      const { passage, under, edit } = await answer(isWhole ? text : ids.slice(0, count), rest.length)
-      const engine = await opened.engine()
       const rows = Array.from({ length: count }, (_, t) => t)
-      const parts = [await engine.edited(passage, under, rows)]
-      if (rest.length > 0) parts.push(await engine.extend(passage, rest, under, [...rest.keys()]))
-      const all = parts.flatMap((part) =>
-        Array.from({ length: part.length / vocabulary }, (_, t) =>
-          part.subarray(t * vocabulary, (t + 1) * vocabulary),
-        ),
-      )
-      const logProbabilities = ids.slice(1).map((id, t) => logProbabilityOf(all[t]!, id))
-      return { edit, ids, logProbabilities, next: all.at(-1)! }
+      return after(isWhole ? text : ids.slice(0, count), { rows }, async (passage) => {
+        const more =
+          rest.length > 0
+            ? await (await opened.engine()).extend(passage, rest, [...rest.keys()])
+            : new Float32Array()
+        const at = (t: number): Float32Array =>
+          t < count ? rowOf(passage.logits, t) : rowOf(more, t - count)
+        const logProbabilities = ids.slice(1).map((id, t) => logProbabilityOf(at(t), id))
+        return { edit: passage.edit, ids, logProbabilities, next: at(ids.length - 1) }
+      })
     },
-    logits: async (prompt) => {
-      const { edit, logits } = await answer(prompt, 0)
-      return { edit, logits }
-    },
+    logits: (prompt) => after(prompt, {}, async ({ edit, logits }) => ({ edit, logits })),
   }
 }

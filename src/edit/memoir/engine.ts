@@ -1,86 +1,233 @@
-/** @file The model in two pieces, below the edited block and from it on, with the memory in between. */
-import type { Cache, LanguageModel } from '../../lm/index.ts'
+/** @file The model with the memory in it: one program that routes a prompt, answers it, and goes on token by token. */
+import { fail } from '../../base/index.ts'
+import {
+  type Cache,
+  type LanguageModel,
+  resizeCache,
+  type Segment,
+  type SegmentHook,
+  sharedLength,
+} from '../../lm/index.ts'
+import { abs, spec, sum, type Tensor, where } from '../../tensor/index.ts'
+import { type Candidates, type Choice, centred, choose, meanFeature, remembered } from './routed.ts'
 
-/** A text that the model has taken in, unedited, and can go on with. */
+export interface EngineSettings {
+  readonly layer: number
+  /** The block whose activations the router looks at, at most `layer`. */
+  readonly routerLayer: number
+  /** k */
+  readonly ones: number
+  /** Mean feature of background prompts [hidden], or zeros. */
+  readonly background: Float64Array
+  /** Hand activations back with each passage, for routers that need more than a weighted mean of them. */
+  readonly traces?: boolean
+}
+
+/** Who may answer a text. */
+export interface Routing {
+  readonly candidates: Candidates
+  /** Least number of shared ones: 0 forces the nearest, more than k silences the memory. */
+  readonly need: number
+  /** Weights of the tokens in the feature, [tokens]; default 1 each. */
+  readonly weights?: Float64Array
+}
+
+/** A text that the model has taken in and can go on with. */
 export interface Passage {
   readonly ids: number[]
-  /** The stream that enters the edited block: [tokens, width] of the first call. */
-  readonly stream: Float32Array
-  /** Inputs of the router's block's down projection, [tokens, hidden]. */
-  readonly activations: Float32Array
-  /** Logits of the rows asked for, unedited. */
+  /** The edit that answers, and stays the one for what follows. */
+  readonly edit: number | null
+  /** Logits of the rows asked for, [R, vocabulary]. */
   readonly logits: Float32Array
-  readonly lower: Cache | undefined
-  readonly upper: Cache
+  /** Inputs of the router's block's down projection [tokens, hidden], where the engine traces. */
+  readonly activations?: Float32Array
 }
 
 export interface Engine {
-  /** Take a text in with the memory silent; `room` is how many tokens may follow. */
-  read(ids: readonly number[], rows: readonly number[], room?: number): Promise<Passage>
-  /** The stream that enters the edited block, alone. */
+  /** Take a text in, routed. */
+  read(ids: readonly number[], rows: readonly number[], routing: Routing): Promise<Passage>
+  /** Take more tokens in as the same edit answers; logits of rows of them. */
+  extend(passage: Passage, ids: readonly number[], rows: readonly number[]): Promise<Float32Array>
+  /** Keep only what a passage shares with a text, at most all but the text's last token; how many tokens that is. */
+  shorten(passage: Passage, ids: readonly number[]): number
+  /** The passage is not used any more: another may have its cache. */
+  release(passage: Passage): void
+  /** Inputs of the router's block's down projection for a text, [tokens, hidden]: blocks above take no part. */
+  activations(ids: readonly number[]): Promise<Float32Array>
+  /** The stream that enters the edited block for a text, [tokens, width]. */
   stream(ids: readonly number[]): Promise<Float32Array>
-  /** Logits of rows of the whole passage again, under a mask; what follows stays under it. */
-  edited(passage: Passage, mask: Float32Array, rows: readonly number[]): Promise<Float32Array>
-  /** Take more tokens in under a mask (zeros: silent). */
-  extend(
-    passage: Passage,
-    ids: readonly number[],
-    mask: Float32Array,
-    rows: readonly number[],
-  ): Promise<Float32Array>
   dispose(): void
 }
 
-/** The engine of a model; `matrix` is the residual memory [hidden, width], read at each call. */
-export async function openEngine(
-  model: LanguageModel,
-  layer: number,
-  routerLayer: number,
-  matrix: Float32Array,
-): Promise<Engine> {
-  const below =
-    layer > 0
-      ? await model.segment({ to: layer, head: false, ...(routerLayer < layer && { feature: routerLayer }) })
-      : undefined
-  const above = await model.segment({ from: layer, memory: layer, feature: layer })
-  const silent = new Float32Array(model.config.hidden)
-  const call = (tokens: number, total: number) => ({ tokens, total, last: Int32Array.of(total - 1) })
+/** Routing at one block, the memory at another or the same. */
+function hookOf(
+  { hidden, width }: LanguageModel['config'],
+  { layer, routerLayer, ones }: EngineSettings,
+): SegmentHook {
+  return {
+    axes: ['E'],
+    inputs: ({ B, S, E }) => ({
+      weights: spec([B!, 1, S!], 'f64'),
+      background: spec([hidden], 'f64'),
+      table: spec([hidden, E!]),
+      places: spec([E!, ones], 'i32'),
+      need: spec([1]),
+      memory: spec([hidden, width]),
+    }),
+    begin: (given) => {
+      const inputs = given as Record<
+        'weights' | 'background' | 'table' | 'places' | 'need' | 'memory',
+        Tensor
+      >
+      let found: { readonly feature: Tensor; readonly choice: Choice } | undefined
+      const look = (a: Tensor): Choice => {
+        const feature = centred(meanFeature(a, inputs.weights), inputs.background)
+        found = { feature, choice: choose(feature, ones, inputs, inputs.need) }
+        return found.choice
+      }
+      return {
+        down: (block) => {
+          if (block === layer)
+            return (a, plain) => remembered(a, plain, found?.choice ?? look(a), inputs.memory)
+          if (block !== routerLayer) return undefined
+          return (a, plain) => {
+            look(a)
+            return plain(a)
+          }
+        },
+        results: () => {
+          const { feature, choice } = found!
+          return [where(choice.answers, choice.nearest, -1).cast('i32'), sum(abs(feature))]
+        },
+      }
+    },
+  }
+}
 
-  async function lowerOf(ids: readonly number[], before: number, cache: Cache | undefined) {
-    const x = model.weights.embed(
+const firstCapacity = 32
+
+interface Inside extends Passage {
+  cache: Cache
+  readonly routing: Routing
+}
+
+/** The engine of a model; `memory` is the residual memory [hidden, width], read at each call. Programs are made when needed. */
+export function openEngine(model: LanguageModel, memory: Float32Array, settings: EngineSettings): Engine {
+  const { layer, routerLayer, ones, background, traces = false } = settings
+  const { config, context } = model
+  const { hidden } = config
+  let whole: Promise<Segment> | undefined
+  let lower: Promise<Segment> | undefined
+  const wholeOf = (): Promise<Segment> => {
+    whole ??= model.segment({ hook: hookOf(config, settings), ...(traces && { feature: routerLayer }) })
+    return whole
+  }
+  const lowerOf = (): Promise<Segment> => {
+    lower ??= model.segment({
+      ...{ to: layer + 1, head: false, feature: routerLayer },
+      ...(layer > 0 && { stream: layer }),
+    })
+    return lower
+  }
+  const noTable = new Float32Array(hidden)
+  const passages = new WeakMap<Passage, Inside>()
+  /** Of the last text that ended: its arrays are there already, and what is in them is not looked at. */
+  let idle: Cache | undefined
+
+  const embed = (ids: readonly number[], before: number): Float32Array =>
+    model.weights.embed(
       ids,
       ids.map((_, i) => before + i),
     )
-    if (!below || !cache) return { x }
-    const out = await below.run({ ...call(ids.length, before + ids.length), x, cache })
-    return { x: out.x!, feature: out.feature }
+  const roomFor = (total: number, least: number): number => {
+    let capacity = least
+    while (capacity < total) capacity *= 2
+    return Math.max(total, Math.min(capacity, context))
   }
+
+  async function run(
+    ids: readonly number[],
+    before: number,
+    cache: Cache,
+    rows: readonly number[],
+    { candidates, need, weights = new Float64Array(ids.length).fill(1) }: Routing,
+  ) {
+    const total = before + ids.length
+    const chosen = new Int32Array(1)
+    const size = new Float64Array(1)
+    const { table, places } = candidates
+    const out = await (await wholeOf()).run({
+      ...{ tokens: ids.length, total, last: Int32Array.of(total - 1), x: embed(ids, before), cache, rows },
+      hook: {
+        sizes: { E: places.length / ones },
+        inputs: [weights, background, table, places, Float32Array.of(need), memory],
+        results: [chosen, size],
+      },
+    })
+    if (!Number.isFinite(size[0])) fail('TL_NOT_FINITE', 'the activations of the text are not finite')
+    return { ...out, chosen: chosen[0]! }
+  }
+
+  const inside = (passage: Passage): Inside =>
+    passages.get(passage) ?? fail('TL_BAD_ARGUMENT', 'the passage is not there any more')
+
+  async function below(ids: readonly number[]) {
+    const segment = await lowerOf()
+    const cache = segment.cache(1, ids.length)
+    const x = embed(ids, 0)
+    const total = ids.length
+    const out = await segment.run({ x, tokens: total, total, last: Int32Array.of(total - 1), cache })
+    return { stream: out.stream ?? x, activations: out.feature! }
+  }
+
   return {
-    async read(given, rows, room = 0) {
-      const capacity = given.length + room
-      const lower = below?.cache(1, capacity)
-      const upper = above.cache(1, capacity)
-      const { x, feature } = await lowerOf(given, 0, lower)
-      const memory = { matrix, mask: silent }
-      const out = await above.run({ ...call(given.length, given.length), x, cache: upper, rows, memory })
-      const activations = routerLayer < layer ? feature! : out.feature!
-      return { ids: [...given], stream: x, activations, logits: out.logits!, lower, upper }
+    async read(given, rows, routing) {
+      const segment = await wholeOf()
+      const has = idle && idle.capacity >= given.length ? idle : undefined
+      if (has) idle = undefined
+      const cache = has ?? segment.cache(1, roomFor(given.length, firstCapacity))
+      const { chosen, logits, feature } = await run(given, 0, cache, rows, routing)
+      const { numbers, places } = routing.candidates
+      const own = Math.max(0, chosen)
+      const passage: Inside = {
+        ...{ ids: [...given], edit: chosen < 0 ? null : numbers[chosen]!, logits: logits!, cache },
+        ...(feature && { activations: feature }),
+        // what follows is not routed again
+        routing: {
+          candidates: {
+            numbers: [],
+            table: noTable,
+            places: places.subarray(own * ones, (own + 1) * ones),
+          },
+          need: chosen < 0 ? ones + 1 : 0,
+        },
+      }
+      passages.set(passage, passage)
+      return passage
     },
-    stream: async (ids) => (await lowerOf(ids, 0, below?.cache(1, ids.length))).x,
-    async edited({ ids, stream, upper }, mask, rows) {
-      const memory = { matrix, mask }
-      return (await above.run({ ...call(ids.length, ids.length), x: stream, cache: upper, rows, memory }))
-        .logits!
+    async extend(passage, given, rows) {
+      const own = inside(passage)
+      const before = own.ids.length
+      const total = before + given.length
+      if (own.cache.capacity < total)
+        own.cache = resizeCache(own.cache, config, roomFor(total, own.cache.capacity), before)
+      own.ids.push(...given)
+      return (await run(given, before, own.cache, rows, own.routing)).logits!
     },
-    async extend({ ids, lower, upper }, given, mask, rows) {
-      const { x } = await lowerOf(given, ids.length, lower)
-      ids.push(...given)
-      const memory = { matrix, mask }
-      return (await above.run({ ...call(given.length, ids.length), x, cache: upper, rows, memory })).logits!
+    shorten(passage, ids) {
+      const own = inside(passage)
+      own.ids.length = sharedLength(own.ids, ids)
+      return own.ids.length
     },
+    release(passage) {
+      const own = passages.get(passage)
+      if (own && !(idle && idle.capacity >= own.cache.capacity)) idle = own.cache
+      passages.delete(passage)
+    },
+    activations: async (ids) => (await below(ids)).activations,
+    stream: async (ids) => (layer > 0 ? (await below(ids)).stream : embed(ids, 0)),
     dispose: () => {
-      below?.dispose()
-      above.dispose()
+      for (const segment of [whole, lower]) void segment?.then((own) => own.dispose()).catch(() => undefined)
     },
   }
 }

@@ -1,9 +1,16 @@
 /** @file MEMOIR: lifelong editing with a masked residual memory (Wang et al. 2025, arXiv 2506.07899). */
-export type { Answered, AnswerOptions, TargetScore, TextScore, Why } from './answering.ts'
+export type {
+  Answered,
+  AnswerOptions,
+  Asked,
+  TargetScore,
+  TextScore,
+  Thread,
+  Why,
+} from './answering.ts'
 export { backgroundPrompts, heldOutPrompts } from './background.ts'
 export { contextBeginnings, contextLengths, contextSampling, contextsOf } from './contexts.ts'
 export type { Editor, Listed } from './editor.ts'
-export { type EvaluatedItem, type Evaluation, evaluateEdits, type Interval } from './evaluate.ts'
 export { exportEdits } from './export.ts'
 export { modelFingerprint } from './fingerprint.ts'
 export type { Prompt } from './opened.ts'

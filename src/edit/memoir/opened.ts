@@ -3,9 +3,10 @@ import { fail } from '../../base/index.ts'
 import { type LanguageModel, logProbabilityOf, type Tokenizer } from '../../lm/index.ts'
 import { type Engine, openEngine, type Passage } from './engine.ts'
 import { type Mask, parseMask, topHash } from './masks.ts'
+import { type Candidates, candidatesOf, neededOnes } from './routed.ts'
 import { type Match, matches, type Routable, route, routerOf } from './router.ts'
 import { type EditRecord, type Store, type StoreConfig, statuses } from './store/index.ts'
-import { guessSubject } from './subject.ts'
+import { gateOf, guessSubject } from './subject.ts'
 
 /** What editing needs of a tokenizer. */
 export type Words = Pick<Tokenizer, 'encode' | 'decode' | 'eosIds' | 'addsBos' | 'fingerprint'>
@@ -13,7 +14,7 @@ export type Words = Pick<Tokenizer, 'encode' | 'decode' | 'eosIds' | 'addsBos' |
 /** A text, or the token ids of one. */
 export type Prompt = string | readonly number[]
 
-/** A prompt, taken in with the memory silent, and what the router makes of it. */
+/** What the router makes of a prompt. */
 export interface Seen {
   readonly ids: readonly number[]
   readonly mask: Mask
@@ -21,8 +22,6 @@ export interface Seen {
   readonly list: readonly Match[]
   /** The one that answers. */
   readonly match: Match | undefined
-  /** Logits of it are of the last row. */
-  readonly passage: Passage
 }
 
 export interface Opened {
@@ -31,7 +30,6 @@ export interface Opened {
   readonly store: Store
   /** The residual memory [hidden, width] that the engine reads; equal to the store's between edits. */
   readonly memory: Float32Array
-  /** Compiled when it is first asked something: a list needs no model. */
   engine(): Promise<Engine>
   /** Token ids of a prompt. Throws `TL_BAD_ARGUMENT` for an empty one or one that does not fit the context. */
   promptIds(prompt: Prompt): number[]
@@ -40,30 +38,40 @@ export interface Opened {
   /** Edits that may answer. */
   active(): readonly Routable[]
   maskOfRecord(record: EditRecord): Mask
-  /** Take a prompt in, with `room` for tokens to follow. */
-  look(prompt: Prompt, room?: number): Promise<Seen>
+  /** Only route a prompt. */
+  look(prompt: Prompt): Promise<Seen>
+  /** Take a prompt in; whoever began it releases the passage. */
+  begin(prompt: Prompt, options?: Beginning): Promise<Passage>
   dispose(): void
 }
 
-/** The feature [hidden] of a prompt, not centred, and its passage, whose logits are of the last row. */
-export async function featureOf(
+export interface Beginning {
+  /** Tokens after which logits are wanted; default the last. */
+  readonly rows?: readonly number[]
+  /** The active edit that answers, null for none; default what routing finds. */
+  readonly edit?: number | null
+}
+
+const nobody: readonly Routable[] = []
+
+/** Feature [hidden] of a text by a router that looks at probabilities, not centred: with the memory silent. */
+async function bySurprisals(
   engine: Engine,
   ids: readonly number[],
-  model: LanguageModel,
+  { config: { vocabulary, hidden } }: LanguageModel,
   router: string,
-  room = 0,
-): Promise<{ feature: Float64Array; passage: Passage }> {
-  const { vocabulary, hidden } = model.config
-  const { needsSurprisals, feature } = routerOf(router)
-  const passage = await engine.read(ids, needsSurprisals ? ids.map((_, t) => t) : [ids.length - 1], room)
-  const { activations, logits } = passage
-  if (!needsSurprisals) return { feature: feature({ activations, hidden }), passage }
+  silent: { candidates: Candidates; need: number },
+): Promise<Float64Array> {
+  const passage = await engine.read(
+    ids,
+    ids.map((_, t) => t),
+    silent,
+  )
+  const { logits, activations } = passage
   const row = (t: number): Float32Array => logits.subarray(t * vocabulary, (t + 1) * vocabulary)
   const surprisals = ids.map((id, t) => (t === 0 ? 0 : -logProbabilityOf(row(t - 1), id)))
-  return {
-    feature: feature({ activations, hidden, surprisals }),
-    passage: { ...passage, logits: row(ids.length - 1) },
-  }
+  engine.release(passage)
+  return routerOf(router).feature({ activations: activations!, hidden, surprisals })
 }
 
 /** Tokens (with padding) of one batch. */
@@ -72,7 +80,7 @@ const budget = 256
 /** Features of many prompts, not centred: several at once where their activations are all that is needed. */
 export async function featuresOf(
   model: LanguageModel,
-  { layer, router, routerLayer }: StoreConfig,
+  { layer, ones, router, routerLayer }: StoreConfig,
   prompts: readonly (readonly number[])[],
   onPrompt: (done: number, total: number) => void,
 ): Promise<Float64Array[]> {
@@ -81,10 +89,13 @@ export async function featuresOf(
   let done = 0
   onPrompt(0, prompts.length)
   if (routerOf(router).needsSurprisals) {
-    const engine = await openEngine(model, layer, routerLayer, new Float32Array(hidden * width))
+    const background = new Float64Array(hidden)
+    const settings = { layer, routerLayer, ones, background, traces: true }
+    const engine = openEngine(model, new Float32Array(hidden * width), settings)
+    const silent = { candidates: candidatesOf(nobody, ones, new Uint32Array(hidden)), need: ones + 1 }
     try {
       for (const [i, ids] of prompts.entries()) {
-        features[i] = (await featureOf(engine, ids, model, router)).feature
+        features[i] = await bySurprisals(engine, ids, model, router, silent)
         onPrompt(++done, prompts.length)
       }
     } finally {
@@ -126,25 +137,35 @@ export async function featuresOf(
 /** Put a model and a store that belongs to it together. */
 export function openTogether(model: LanguageModel, words: Words, store: Store): Opened {
   const { hidden } = model.config
-  const { layer, ones: k, router: routerName, routerLayer } = store.config
+  const { layer, ones, router: routerName, routerLayer } = store.config
+  const { permutation } = store
   const router = routerOf(routerName)
   const memory = store.memory.slice()
-  let engine: Promise<Engine> | undefined
   let routable: { count: number; edits: Routable[] } | undefined
+  let candidates: { edits: readonly Routable[]; all: Candidates } | undefined
+  const background = router.isCentred ? store.background : new Float64Array(hidden)
+  const engine = openEngine(model, memory, {
+    ...{ layer, routerLayer, ones, background },
+    traces: router.weights === undefined,
+  })
+  const silent = { candidates: candidatesOf(nobody, ones, permutation), need: ones + 1 }
 
-  const maskOf = (feature: Float64Array): Mask =>
-    topHash(
-      router.isCentred ? feature.map((x, j) => x - store.background[j]!) : feature,
-      k,
-      store.permutation,
-    )
+  /** Those of a prompt; kept, since they are often the same as before. */
+  function candidatesAmong(edits: readonly Routable[]): Candidates {
+    const { edits: before } = candidates ?? {}
+    if (!before || before.length !== edits.length || before.some((edit, i) => edit !== edits[i]))
+      candidates = { edits, all: candidatesOf(edits, ones, permutation) }
+    return candidates!.all
+  }
+  const textOf = (prompt: Prompt): string => (typeof prompt === 'string' ? prompt : words.decode(prompt))
+  async function featureOf(ids: readonly number[]): Promise<Float64Array> {
+    if (router.needsSurprisals) return bySurprisals(engine, ids, model, routerName, silent)
+    return router.feature({ activations: await engine.activations(ids), hidden })
+  }
 
   const opened: Opened = {
     ...{ model, words, store, memory },
-    engine() {
-      engine ??= openEngine(model, layer, routerLayer, memory)
-      return engine
-    },
+    engine: async () => engine,
     promptIds(prompt) {
       const ids = typeof prompt === 'string' ? words.encode(prompt, { bos: words.addsBos }) : [...prompt]
       if (ids.length === 0) fail('TL_BAD_ARGUMENT', 'the prompt is empty')
@@ -164,7 +185,7 @@ export function openTogether(model: LanguageModel, words: Words, store: Store): 
       return ids
     },
     maskOfRecord: (record) =>
-      parseMask(record.mask, hidden, k) ??
+      parseMask(record.mask, hidden, ones) ??
       fail('TL_BAD_FILE', `${store.path}: the mask of edit ${record.number} is none; the store is damaged`),
     active() {
       if (routable?.count !== store.records.length)
@@ -180,16 +201,38 @@ export function openTogether(model: LanguageModel, words: Words, store: Store): 
         }
       return routable.edits
     },
-    async look(prompt, room = 0) {
-      const { gate, threshold } = store.config
+    async look(prompt) {
       const ids = opened.promptIds(prompt)
-      const { feature, passage } = await featureOf(await opened.engine(), ids, model, routerName, room)
-      const mask = maskOf(feature)
-      const text = typeof prompt === 'string' ? prompt : words.decode(prompt)
-      const list = matches(mask, opened.active(), k, gate === 'subject' ? { text } : undefined)
-      return { ids, mask, list, match: route(list, threshold), passage }
+      const feature = await featureOf(ids)
+      const mask = topHash(
+        feature.map((x, j) => x - background[j]!),
+        ones,
+        permutation,
+      )
+      const text = store.config.gate === 'subject' ? { text: textOf(prompt) } : undefined
+      const list = matches(mask, opened.active(), ones, text)
+      return { ids, mask, list, match: route(list, store.config.threshold) }
     },
-    dispose: () => void engine?.then((own) => own.dispose()).catch(() => undefined),
+    async begin(prompt, { rows, edit } = {}) {
+      const ids = opened.promptIds(prompt)
+      const wanted = rows ?? [ids.length - 1]
+      const all = opened.active()
+      const forced = (number: number | null) => {
+        const own = all.filter((one) => one.number === number)
+        return own.length === 0 ? silent : { candidates: candidatesAmong(own), need: 0 }
+      }
+      if (edit !== undefined) return engine.read(ids, wanted, forced(edit))
+      if (!router.weights) {
+        const { match } = await opened.look(prompt)
+        return engine.read(ids, wanted, forced(match?.number ?? null))
+      }
+      const passing = store.config.gate === 'subject' ? all.filter(gateOf(textOf(prompt))) : all
+      if (passing.length === 0) return engine.read(ids, wanted, silent)
+      const need = neededOnes(store.config.threshold, ones)
+      const weights = router.weights(ids.length)
+      return engine.read(ids, wanted, { candidates: candidatesAmong(passing), need, weights })
+    },
+    dispose: engine.dispose,
   }
   return opened
 }

@@ -11,89 +11,33 @@ import {
   type Stream,
 } from '../../lm/index.ts'
 import {
-  abs,
   add,
-  argmax,
   cast,
   cumsum,
-  div,
+  equal,
   exportDynamicOnnx,
   gather,
-  greater,
-  greaterEqual,
   less,
-  linear,
-  matmul,
-  max,
   mul,
-  oneHot,
   reshape,
   spec,
   sub,
-  sum,
   type Tensor,
   tensor,
-  topK,
   where,
 } from '../../tensor/index.ts'
-import { numbersOf, parseMask } from './masks.ts'
+import { parseMask } from './masks.ts'
 import type { Words } from './opened.ts'
 import { openOwnStore } from './opening.ts'
+import { type Choice, candidatesOf, centred, choose, meanFeature, neededOnes, remembered } from './routed.ts'
 import { routerOf } from './router.ts'
-import { type Store, statuses } from './store/index.ts'
+import { statuses } from './store/index.ts'
 
-/** The features of `routers` as tensors: activations f64 [S, hidden], 1 for tokens of the prompt f64 [S, 1], their number f64 [1]. */
-const features: Readonly<Record<string, (a: Tensor, inPrompt: Tensor, count: Tensor) => Tensor>> = {
-  'mean-centred': (a, inPrompt, count) => div(sum(mul(a, inPrompt), 0), count),
-  mean: (a, inPrompt, count) => div(sum(mul(a, inPrompt), 0), count),
-  last: (a, _, count) => reshape(gather(a, cast(sub(count, 1), 'i32'), 0), [a.shape[1]!]),
-}
-
-interface Routed {
-  /** m [hidden]: that of the edit that answers, or zeros. */
-  readonly mask: Tensor
-  /** Its number i32 [1], or 0. */
-  readonly edit: Tensor
-  /** R of the nearest edit f32 [1]. */
-  readonly overlap: Tensor
-}
-
-/** Routing as the store does it: TopHash, shared ones, the nearest of those allowed, threshold. */
-function routing({
-  config,
-  permutation,
-  background,
-  records,
-}: Store): (feature: Tensor, allowed: Tensor | undefined) => Routed {
-  const { hidden, ones, router, threshold } = config
-  // of edits equally near the later answers: argmax takes the first
-  const edits = statuses(records)
-    .filter(({ status }) => status.state === 'active')
-    .map(({ record }) => record)
-    .reverse()
-  const bits = new Float32Array(edits.length * hidden)
-  for (const [i, { mask }] of edits.entries())
-    bits.set(numbersOf(parseMask(mask, hidden, ones)!, hidden), i * hidden)
-  const masks = tensor(bits, { shape: [edits.length, hidden] })
-  const numbers = tensor(Int32Array.from(edits, ({ number }) => number))
-  const places = tensor(Int32Array.from(permutation))
-  // the least count of shared ones that is at or above τ, exactly as numbers are compared elsewhere
-  let need = 0
-  while (need / ones < threshold) need++
-  return (feature, allowed) => {
-    const centred = routerOf(router).isCentred ? sub(feature, tensor(background)) : feature
-    const { indices } = topK(abs(centred), ones)
-    const hash = sum(oneHot(gather(places, indices, 0), hidden), 0)
-    const shared = reshape(matmul(masks, reshape(hash, [hidden, 1])), [edits.length])
-    const counts = allowed ? where(greater(allowed, 0), shared, -1).cast('f32') : shared
-    const [best, top] = [reshape(argmax(counts), [1]).cast('i32'), reshape(max(counts), [1])]
-    const answers = greaterEqual(top, need)
-    return {
-      mask: mul(reshape(gather(masks, best, 0), [hidden]), cast(answers, 'f32')),
-      edit: where(answers, gather(numbers, best, 0), 0).cast('i32'),
-      overlap: mul(top, 1 / ones),
-    }
-  }
+/** Weights of tokens at positions 0, 1, … of which the first `count` are the prompt, f64, as those of `routers`. */
+const weightsOf: Readonly<Record<string, (positions: Tensor, count: Tensor) => Tensor>> = {
+  'mean-centred': (positions, count) => cast(less(positions, count), 'f64'),
+  mean: (positions, count) => cast(less(positions, count), 'f64'),
+  last: (positions, count) => cast(equal(positions, sub(count, 1)), 'f64'),
 }
 
 export interface Program {
@@ -118,16 +62,24 @@ export async function exportProgram(
   const store = openOwnStore(model, path, words)
   const { config } = model
   const { layers, width, hidden } = config
-  const { layer, routerLayer, router, gate } = store.config
+  const { layer, routerLayer, router, gate, ones, threshold } = store.config
   const edits = statuses(store.records).filter(({ status }) => status.state === 'active')
   if (edits.length === 0) fail('TL_BAD_ARGUMENT', `${path}: no active edit, so nothing to export`)
-  const feature =
-    (Object.hasOwn(features, router) ? features[router] : undefined) ??
+  const weights =
+    (Object.hasOwn(weightsOf, router) ? weightsOf[router] : undefined) ??
     fail(
       'TL_UNSUPPORTED',
-      `export: the router "${router}" cannot be part of a program (these can: ${Object.keys(features).join(', ')})`,
+      `export: the router "${router}" cannot be part of a program (these can: ${Object.keys(weightsOf).join(', ')})`,
     )
-  const route = routing(store)
+  const known = edits.map(({ record: { number, mask } }) => ({
+    number,
+    mask: parseMask(mask, hidden, ones)!,
+  }))
+  const candidates = candidatesOf(known, ones, store.permutation)
+  const table = tensor(candidates.table, { shape: [hidden, edits.length] })
+  const places = tensor(candidates.places, { shape: [edits.length, ones] })
+  const numbers = tensor(Int32Array.from(candidates.numbers))
+  const need = neededOnes(threshold, ones)
   const memory = tensor(store.memory, { shape: [hidden, width] })
   const tables = model.weights.tables()
   const rotary = rotaryTables(config, model.context, model.weights.frequencyFactors)
@@ -137,26 +89,30 @@ export async function exportProgram(
   const program = ({ ids, prompt, allowed }: { ids: Tensor; prompt: Tensor; allowed?: Tensor }) => {
     const [tokens] = ids.shape as [number]
     const positions = sub(cumsum(add(mul(cast(ids, 'f32'), 0), 1), 0), 1)
-    const count = cast(prompt, 'f64')
-    const inPrompt = cast(reshape(less(positions, cast(prompt, 'f32')), [tokens, 1]), 'f64')
+    const own = reshape(weights(positions, cast(prompt, 'f32')), [1, 1, tokens])
     const embedded = gather(tables.tokens, ids, 0)
     const x = tables.positions ? add(embedded, gather(tables.positions, cast(positions, 'i32'), 0)) : embedded
     const attention = anyLengthAttention(config, positions, rotary)
     let stream: Stream = { x: reshape(x, [1, tokens, width]) }
-    let routed: Routed | undefined
-    const look = (a: Tensor): Routed =>
-      route(feature(cast(reshape(a, [tokens, hidden]), 'f64'), inPrompt, count), allowed)
-    for (const [i, own] of blocks.entries()) {
+    let choice: Choice | undefined
+    const look = (a: Tensor): Choice => {
+      const mean = meanFeature(a, own)
+      const feature = routerOf(router).isCentred ? centred(mean, tensor(store.background)) : mean
+      return choose(feature, ones, { table, places, ...(allowed && { allowed }) }, need)
+    }
+    for (const [i, blockWeights] of blocks.entries()) {
       const edited = (a: Tensor, plain: (a: Tensor) => Tensor): Tensor => {
-        routed ??= look(a)
-        return add(plain(a), linear(mul(a, routed.mask), memory))
+        choice ??= look(a)
+        return remembered(a, plain, choice, memory)
       }
-      const result = block(config, own, stream, i, attention, i === layer ? edited : undefined)
+      const result = block(config, blockWeights, stream, i, attention, i === layer ? edited : undefined)
       stream = result.stream
-      if (i === routerLayer) routed ??= look(result.a)
+      if (i === routerLayer) choice ??= look(result.a)
     }
     const logits = applyHead(config, head, reshape(collapse(stream), [tokens, width]))
-    return { logits, edit: routed!.edit, overlap: routed!.overlap }
+    const { nearest, shared, answers } = choice!
+    const edit = where(answers, gather(numbers, nearest, 0), 0).cast('i32')
+    return { logits, edit, overlap: mul(shared, 1 / ones) }
   }
   const { chunks, length } = exportDynamicOnnx(
     program as never,

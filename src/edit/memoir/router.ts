@@ -2,7 +2,7 @@
 import { fail } from '../../base/index.ts'
 import { random } from '../../tensor/index.ts'
 import { type Mask, sharedOnes } from './masks.ts'
-import { namesSubject } from './subject.ts'
+import { gateOf } from './subject.ts'
 
 /** What a router may look at: inputs of one block's down projection over a prompt. */
 export interface PromptTrace {
@@ -18,6 +18,8 @@ export interface Router {
   /** Subtract the mean feature of background prompts. */
   readonly isCentred: boolean
   readonly needsSurprisals: boolean
+  /** For a weighted mean over tokens whose weights depend on their number alone: these weights. Such routers fit into a program. */
+  readonly weights?: (tokens: number) => Float64Array
   /** Feature [hidden] of a prompt, not centred. */
   readonly feature: (trace: PromptTrace) => Float64Array
 }
@@ -34,8 +36,12 @@ function weighted({ activations, hidden }: PromptTrace, weights: ArrayLike<numbe
   return out.map((x) => x / total)
 }
 
-const tokensOf = ({ activations, hidden }: PromptTrace): number => activations.length / hidden
-const mean = (trace: PromptTrace): Float64Array => weighted(trace, new Array(tokensOf(trace)).fill(1))
+/** The two members of a router that takes a mean with such weights. */
+const byWeights = (weights: (tokens: number) => Float64Array): Pick<Router, 'weights' | 'feature'> => ({
+  weights,
+  feature: (trace) => weighted(trace, weights(trace.activations.length / trace.hidden)),
+})
+const mean = byWeights((tokens) => new Float64Array(tokens).fill(1))
 
 /** Smoothed over a token and the next two: a name counts to its end. */
 function bySurprisal(trace: PromptTrace): Float64Array {
@@ -61,17 +67,14 @@ export const routers: Readonly<Record<string, Router>> = {
     about: "the paper's: mean over the prompt's tokens less the mean of background prompts",
     isCentred: true,
     needsSurprisals: false,
-    feature: mean,
+    ...mean,
   },
-  mean: { about: 'mean over the tokens', isCentred: false, needsSurprisals: false, feature: mean },
+  mean: { about: 'mean over the tokens', isCentred: false, needsSurprisals: false, ...mean },
   last: {
     about: 'the last token',
     isCentred: false,
     needsSurprisals: false,
-    feature: (trace) => {
-      const at = (tokensOf(trace) - 1) * trace.hidden
-      return Float64Array.from(trace.activations.subarray(at, at + trace.hidden))
-    },
+    ...byWeights((tokens) => Float64Array.from({ length: tokens }, (_, t) => Number(t === tokens - 1))),
   },
   surprisal: {
     about: 'tokens weighted by their surprisal, smoothed over the next two, centred',
@@ -96,6 +99,7 @@ export const routerOf = (name: string): Router =>
 export interface Routable {
   readonly number: number
   readonly mask: Mask
+  /** What it is about; an edit without a subject is never held back. */
   readonly subject?: string
 }
 
@@ -108,19 +112,21 @@ export interface Match {
 }
 
 /** All edits by overlap with a mask, the nearest first; of equal ones the later. */
-export const matches = (
+export function matches(
   mask: Mask,
   edits: readonly Routable[],
   k: number,
   gate?: { readonly text: string },
-): Match[] =>
-  edits
-    .map(({ number, mask: own, subject }) => ({
-      number,
-      overlap: sharedOnes(mask, own) / k,
-      passes: !gate || namesSubject(gate.text, subject),
+): Match[] {
+  const passes = gate ? gateOf(gate.text) : () => true
+  return edits
+    .map((edit) => ({
+      number: edit.number,
+      overlap: sharedOnes(mask, edit.mask) / k,
+      passes: passes(edit),
     }))
     .sort((a, b) => b.overlap - a.overlap || b.number - a.number)
+}
 
 /** The edit that answers, or undefined: the nearest that passes the gate, if R ≥ τ. */
 export function route(list: readonly Match[], threshold: number): Match | undefined {

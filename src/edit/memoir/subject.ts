@@ -8,9 +8,27 @@ export const plainText = (text: string): string =>
     .replace(/[\p{P}\s]+/gu, ' ')
     .trim()} `
 
-/** Does a text name a subject, as whole words? An edit without a subject is never held back. */
-export const namesSubject = (text: string, subject: string | undefined): boolean =>
-  subject === undefined || plainText(subject).trim() === '' || plainText(text).includes(plainText(subject))
+/** Anything with a subject, as given or guessed. */
+export interface About {
+  readonly subject?: string
+}
+
+/** Subjects in plain text: hundreds are looked for in every prompt. */
+const known = new WeakMap<About, string>()
+
+/** What a text names the subject of, as whole words. What has no subject is never held back. */
+export function gateOf(text: string): (about: About) => boolean {
+  const plain = plainText(text)
+  return (about) => {
+    if (about.subject === undefined) return true
+    let subject = known.get(about)
+    if (subject === undefined) {
+      subject = plainText(about.subject)
+      known.set(about, subject)
+    }
+    return subject.trim() === '' || plain.includes(subject)
+  }
+}
 
 /** Words that begin a question or a sentence and are no name, though they have a capital. */
 const openers = new Set(

@@ -1,22 +1,22 @@
 /** @file `treeline edit … evaluate | export`. */
 import { bytes, fail } from '../../../base/index.ts'
-import type * as memoir from '../../../edit/memoir/index.ts'
+import type { MeanInterval } from '../../../edit/evaluation/index.ts'
 import { makeDisplay } from '../../progress.ts'
 import { type Call, factsOf } from './flags.ts'
 import { withEditor } from './open.ts'
 import { json } from './texts.ts'
 
-const shown = (i: memoir.Interval | null): string =>
+const shown = (i: MeanInterval | null): string =>
   i ? `${i.mean.toFixed(3)} [${i.low.toFixed(3)}, ${i.high.toFixed(3)}]` : '–'
 
 export async function evaluate(call: Call): Promise<void> {
   const { io, flags } = call
   const facts = await factsOf(call)
-  const { evaluateEdits } = await import('../../../edit/memoir/index.ts')
+  const { evaluateFacts } = await import('../../../edit/evaluation/index.ts')
   const display = makeDisplay('evaluate', io, flags.quiet)
   try {
     const result = await withEditor(call, { readOnly: true }, (editor) =>
-      evaluateEdits(editor, facts, {
+      evaluateFacts(editor, editor.unedited, facts, {
         seed: flags.seed ?? 0,
         onItem: (done, total) => display.update({ done, total }),
       }),

@@ -1,0 +1,90 @@
+/** @file All facts asked of one edited model: means with intervals, and what was found for each fact. */
+import { fail } from '../../base/index.ts'
+import type { EditedModel } from '../baselines/index.ts'
+import type { Fact } from '../facts/index.ts'
+import type { Interval } from './bootstrap.ts'
+import { type Measured, type Result, referenceOf, resultOf } from './measure.ts'
+import { questionsOf } from './questions.ts'
+import { kindOf, type Scores, summarize } from './summary.ts'
+
+/** The three numbers of the field, for means or for one fact. */
+interface Three<T> {
+  readonly reliability: T
+  readonly generalization: T
+  readonly locality: T
+}
+type Name = keyof Three<unknown>
+const names: readonly Name[] = ['reliability', 'generalization', 'locality']
+
+/** A mean over facts with its 95 % bootstrap interval. */
+export type MeanInterval = Pick<Interval, 'mean' | 'low' | 'high'>
+
+/** Null where the fact has no such question. */
+export interface EvaluatedFact extends Three<number | null> {
+  readonly prompt: string
+  readonly target: string
+  /** The edits that answered the prompt, the rephrase and the locality prompt. */
+  readonly edits: Three<number | null>
+  readonly generated: Three<number | null>
+  /** What was generated, as many tokens as the answer has. */
+  readonly texts: Three<string | null>
+}
+
+/** Teacher-forced; the same by greedy generation. */
+export interface Evaluation extends Three<MeanInterval | null> {
+  readonly generated: Three<MeanInterval | null>
+  readonly perItem: readonly EvaluatedFact[]
+}
+
+const three = <T>(of: (name: Name) => T): Three<T> => ({
+  reliability: of('reliability'),
+  generalization: of('generalization'),
+  locality: of('locality'),
+})
+
+/**
+ * Evaluate facts after all edits (the metrics of `measure.ts`): the edited model and the same one unedited. Throws
+ * `TL_BAD_ARGUMENT` without a fact.
+ */
+export async function evaluateFacts(
+  edited: Pick<EditedModel, 'score' | 'generate'>,
+  unedited: Pick<EditedModel, 'score' | 'generate'>,
+  facts: readonly Fact[],
+  options: { readonly seed?: number; readonly onItem?: (done: number, total: number) => void } = {},
+): Promise<Evaluation> {
+  if (facts.length === 0) fail('TL_BAD_ARGUMENT', 'evaluate: expected at least one fact')
+  const results: Result[] = []
+  for (const [done, fact] of facts.entries()) {
+    options.onItem?.(done, facts.length)
+    const all = questionsOf(fact, done)
+    const asked = Object.fromEntries(names.flatMap((name) => [[kindOf[name], all[kindOf[name]]]]))
+    const reference = await referenceOf(unedited, { ...asked, edit: all.edit })
+    results.push(await resultOf(edited, reference, { texts: true }))
+  }
+  options.onItem?.(facts.length, facts.length)
+  const { forced, generated } = summarize(results, options.seed ?? 0)
+  const means = (scores: Scores): Three<MeanInterval | null> =>
+    three((name) => {
+      const own = scores[name]
+      return own && { mean: own.mean, low: own.low, high: own.high }
+    })
+  return {
+    ...means(forced),
+    generated: means(generated),
+    perItem: results.map((result, i) => {
+      const of = <T>(pick: (measured: Measured) => T) =>
+        three((name) => {
+          const measured = result[kindOf[name]]
+          return measured ? pick(measured) : null
+        })
+      return {
+        prompt: facts[i]!.prompt,
+        target: facts[i]!.target,
+        ...of(({ forced: share }) => share),
+        edits: of(({ edit }) => edit),
+        generated: of(({ exact }) => exact),
+        texts: of(({ text }) => text!),
+      }
+    }),
+  }
+}
