@@ -7,7 +7,8 @@ import { fineTuningRows } from '../../src/edit/baselines/fineTuning.ts'
 import { type Entry, enterEdit, nearestEntry } from '../../src/edit/baselines/grace.ts'
 import { openHalves } from '../../src/edit/baselines/halves.ts'
 import { editingMethods, methodOf, scaledLayer } from '../../src/edit/baselines/index.ts'
-import { projectToBall, rankOne, subjectToken } from '../../src/edit/baselines/rome.ts'
+import { rankOne } from '../../src/edit/baselines/rome.ts'
+import { projectToBall, subjectToken } from '../../src/edit/baselines/value.ts'
 import {
   activation,
   activationNorms,
