@@ -1,11 +1,14 @@
 /** @file Rules of the editing methods against their formulas, on numbers and on a tiny model. */
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { openSafetensorsCheckpoint, writeSafetensors } from '../../src/checkpoint/index.ts'
 import { adam } from '../../src/edit/baselines/adam.ts'
 import { batchOf, plus } from '../../src/edit/baselines/edited.ts'
 import { fineTuningRows } from '../../src/edit/baselines/fineTuning.ts'
 import { type Entry, enterEdit, nearestEntry } from '../../src/edit/baselines/grace.ts'
-import { openHalves } from '../../src/edit/baselines/halves.ts'
+import { type Between, openHalves } from '../../src/edit/baselines/halves.ts'
 import { editingMethods, methodOf, scaledLayer } from '../../src/edit/baselines/index.ts'
 import { rankOne } from '../../src/edit/baselines/rome.ts'
 import { projectToBall, subjectToken } from '../../src/edit/baselines/value.ts'
@@ -20,16 +23,37 @@ import {
 import { type LanguageModel, loadModel } from '../../src/lm/index.ts'
 import { furthest, readFixture, type Tiny, tinyModels } from '../lm/fixtures.ts'
 
-let all: { models: Tiny[]; clean: () => void }
+let all: { models: Tiny[]; deep: LanguageModel; clean: () => void }
 let model: LanguageModel
 beforeAll(async () => {
-  all = await tinyModels()
-  model = loadModel(all.models.find(({ name }) => name === 'llama')!.path)
+  const tiny = await tinyModels()
+  const { path } = tiny.models.find(({ name }) => name === 'llama')!
+  model = loadModel(path)
+  all = { ...tiny, deep: loadModel(await twiceAsDeep(path)) }
 })
 afterAll(() => {
   model.dispose()
+  all.deep.dispose()
   all.clean()
 })
+
+/** The tiny Llama with its two blocks one after another twice, in a folder beside it. */
+async function twiceAsDeep(path: string): Promise<string> {
+  const folder = join(path, '..', 'llama-deep')
+  mkdirSync(folder)
+  const config = JSON.parse(readFileSync(join(path, 'config.json'), 'utf8')) as object
+  writeFileSync(join(folder, 'config.json'), JSON.stringify({ ...config, num_hidden_layers: 4 }))
+  const tiny = openSafetensorsCheckpoint(join(path, 'model.safetensors'))
+  const tensors: Record<string, { dtype: 'F32'; shape: readonly number[]; data: Float32Array }> = {}
+  for (const [name, t] of tiny.tensors) {
+    tensors[name] = { dtype: 'F32', shape: t.shape, data: t.f32() }
+    const again = name.replace(/layers\.(\d)\./, (_, i: string) => `layers.${Number(i) + 2}.`)
+    tensors[again] = tensors[name]
+  }
+  tiny.close()
+  await writeSafetensors(join(folder, 'model.safetensors'), tensors as never)
+  return folder
+}
 
 /** A token for each character. */
 const words = {
@@ -240,6 +264,32 @@ describe('on a tiny model', () => {
     // padding has no say
     expect([...gradient.subarray(14 * width, 16 * width)].every((g) => g === 0)).toBe(true)
     halves.dispose()
+  })
+
+  it('a model cut behind several blocks, and two texts side by side, is the same model', async () => {
+    const deep = await openHalves(all.deep, 2, [0, 1])
+    const one = await openHalves(all.deep, 2)
+    const ids = words.encode('who is abc')
+    const seen: number[] = []
+    const inside = await deep.below(deep.text(ids.length), ids, (_, layer) => {
+      seen.push(layer)
+    })
+    expect(seen).toEqual([0, 1])
+    expect(inside).toEqual(await one.below(one.text(ids.length), ids))
+    // a change below reaches what is above
+    const moved = await deep.below(deep.text(ids.length), ids, ({ x }, layer) => {
+      if (layer === 1) x[0]! += 1
+    })
+    expect(furthest(moved.x, inside.x)).toBeGreaterThan(0.01)
+    // tokens of two texts one after another
+    const { width } = deep
+    const pair = deep.text(ids.length, 2)
+    const other = words.encode('zz top 123')
+    let last: Between = { a: new Float32Array(), x: new Float32Array() }
+    for (const [i, id] of ids.entries()) last = await deep.below(pair, [other[i]!, id])
+    expect(furthest(last.x.subarray(width), inside.x.subarray((ids.length - 1) * width))).toBeLessThan(1e-5)
+    deep.dispose()
+    one.dispose()
   })
 
   it.each(
