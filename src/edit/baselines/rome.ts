@@ -7,7 +7,7 @@ import { fail } from '../../base/index.ts'
 import { addTo, askable } from './edited.ts'
 import { openHalves } from './halves.ts'
 import { type EditingMethod, scaledLayer } from './method.ts'
-import { askedOf, normOf, findValue } from './value.ts'
+import { askedOf, findValue, normOf } from './value.ts'
 
 export const romeConstants = {
   layer: 5,
