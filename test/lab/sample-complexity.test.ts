@@ -3,6 +3,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, expect, test } from 'vitest'
+import { cholesky } from '../../src/base/index.ts'
 import {
   exactTupleClassSignal,
   makeGrammar,
@@ -19,7 +20,6 @@ import {
 } from '../../src/lab/experiments/sample-complexity/correlations.ts'
 import {
   agreementKernel,
-  cholesky,
   kernelError,
   kernelMatrix,
 } from '../../src/lab/experiments/sample-complexity/kernel.ts'

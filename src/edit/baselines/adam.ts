@@ -1,4 +1,4 @@
-/** @file Adam on a flat array of numbers, in place (Kingma & Ba 2015, as PyTorch computes it). */
+/** @file Adam on a flat array of numbers, in place (Kingma & Ba 2015, as PyTorch computes it), and descent by it. */
 
 export interface Adam {
   /** One step of `w` against `gradient`. */
@@ -23,4 +23,26 @@ export function adam(size: number, beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8): 
       }
     },
   }
+}
+
+export interface Descent {
+  readonly rate: number
+  /** Most steps. */
+  readonly most: number
+  /** The gradient where `w` is now; undefined when it is good enough. */
+  readonly slope: (step: number) => Promise<ArrayLike<number> | undefined>
+  /** After each step: put `w` back to where it may be. */
+  readonly project?: () => void
+}
+
+/** Move `w` by Adam until its slope is undefined or `most` steps are made. Returns the steps. */
+export async function descend(w: Float32Array, { rate, most, slope, project }: Descent): Promise<number> {
+  const optimizer = adam(w.length)
+  for (let step = 0; step < most; step++) {
+    const gradient = await slope(step)
+    if (!gradient) return step
+    optimizer.step(w, gradient, rate)
+    project?.()
+  }
+  return most
 }

@@ -2,7 +2,7 @@
  * @file Fine-tuning of one down projection on each fact in turn (EasyEdit, hparams/FT): FT-L predicts every token of the target
  * from the last token of the prompt (Meng et al. 2022), FT-M each from what precedes it.
  */
-import { adam } from './adam.ts'
+import { descend } from './adam.ts'
 import { addTo, askable, batchOf, plus } from './edited.ts'
 import { lengthStep, openHalves, type Wanted } from './halves.ts'
 import { type EditingMethod, scaledLayer } from './method.ts'
@@ -50,14 +50,17 @@ const fineTuning = (title: string, objective: 'prompt-last' | 'target', about: s
         const { a, x } = await batchOf(halves, [sequence], lengthStep)
         const wanted = fineTuningRows(objective, before.length, wantedIds)
         change ??= new Float32Array(halves.hidden * halves.width)
-        const optimizer = adam(change.length)
-        let [steps, loss] = [0, Number.POSITIVE_INFINITY]
-        for (; steps < most; steps++) {
-          const { losses, gradient } = await halves.slope(plus(x, await halves.apply(a, change)), 1, wanted)
-          loss = losses.reduce((s, l) => s + l, 0) / losses.length
-          if (loss < stop) break
-          optimizer.step(change, await halves.outer(a, gradient), rate)
-        }
+        const own = change
+        let loss = Number.POSITIVE_INFINITY
+        const steps = await descend(own, {
+          rate,
+          most,
+          async slope() {
+            const { losses, gradient } = await halves.slope(plus(x, await halves.apply(a, own)), 1, wanted)
+            loss = losses.reduce((s, l) => s + l, 0) / losses.length
+            return loss < stop ? undefined : halves.outer(a, gradient)
+          },
+        })
         return { steps, loss }
       },
       reset: async () => {

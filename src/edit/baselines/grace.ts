@@ -3,7 +3,7 @@
  * a radius and a trained output that replaces the projection's own there.
  */
 import { type Key, random } from '../../tensor/index.ts'
-import { adam } from './adam.ts'
+import { descend } from './adam.ts'
 import { askable, batchOf } from './edited.ts'
 import { lengthStep, openHalves, type Wanted } from './halves.ts'
 import { type EditingMethod, scaledLayer } from './method.ts'
@@ -118,16 +118,19 @@ export const grace: EditingMethod = {
         const wanted = wantedIds.map(
           (label, j): Wanted => ({ at: last + j, label, weight: 1 / wantedIds.length }),
         )
-        const optimizer = adam(width)
         let loss = 0
-        for (let step = 0; step < most; step++) {
-          const stream = x.slice()
-          await replace(stream, a, last, value)
-          const { losses, gradient } = await halves.slope(stream, 1, wanted)
-          loss = losses.reduce((s, l) => s + l, 0) / losses.length
-          optimizer.step(value, gradient.subarray(last * width, (last + 1) * width), rate)
-        }
-        return { steps: most, loss }
+        const steps = await descend(value, {
+          rate,
+          most,
+          async slope() {
+            const stream = x.slice()
+            await replace(stream, a, last, value)
+            const { losses, gradient } = await halves.slope(stream, 1, wanted)
+            loss = losses.reduce((s, l) => s + l, 0) / losses.length
+            return gradient.subarray(last * width, (last + 1) * width)
+          },
+        })
+        return { steps, loss }
       },
       reset: async () => {
         book.length = 0

@@ -1,10 +1,10 @@
 /**
  * @file The model in two pieces, cut behind the block whose down projection is edited. Every edit of that projection is a
  * change of the stream between the pieces, so the lower piece never depends on edits, and training needs derivatives of the
- * upper piece alone.
+ * upper piece alone. Where several projections are edited the lower piece is cut behind each of them.
  */
 import { fail } from '../../base/index.ts'
-import { applyWhole, type Cache, type LanguageModel, wholeWeights } from '../../lm/index.ts'
+import { applyWhole, type Cache, type LanguageModel, type Segment, wholeWeights } from '../../lm/index.ts'
 import {
   add,
   type Compiled,
@@ -23,15 +23,15 @@ import {
   valueAndGradWithAux,
 } from '../../tensor/index.ts'
 
-/** A text on its way through both pieces. */
+/** A text on its way through both pieces, or several of one length. */
 export interface Text {
-  /** Tokens taken in so far. */
+  /** Tokens of each taken in so far. */
   length: number
-  readonly lower: Cache
+  readonly lower: readonly Cache[]
   readonly upper: Cache
 }
 
-/** Some tokens between the pieces. */
+/** Some tokens behind a block whose down projection is edited. */
 export interface Between {
   /** Inputs of the down projection, [tokens, hidden]. */
   readonly a: Float32Array
@@ -62,6 +62,9 @@ export interface Slope {
   readonly gradient: Float32Array
 }
 
+/** Change the stream behind block `layer` in place, below the cut. */
+export type Inner = (tokens: Between, layer: number) => Promise<void> | void
+
 export interface Halves {
   readonly model: LanguageModel
   readonly layer: number
@@ -70,10 +73,14 @@ export interface Halves {
   /** The down projection, [hidden, width], row-major, and its bias. */
   readonly weight: Float32Array
   readonly bias: Float32Array | undefined
-  text(capacity: number): Text
-  /** Take tokens in: the lower piece. */
-  below(text: Text, ids: readonly number[]): Promise<Between>
-  /** The upper piece on the same tokens: logits of rows, [R, vocabulary]. */
+  /** An empty text, or several side by side (default 1). */
+  text(capacity: number, batch?: number): Text
+  /**
+   * Take tokens in, as many of each text, one text after the other (several of several texts only at their beginning): the
+   * lower piece. `inner` is called behind each inner block, in order.
+   */
+  below(text: Text, ids: readonly number[], inner?: Inner): Promise<Between>
+  /** The upper piece on the same tokens: logits of rows (text · tokens + place), [R, vocabulary]. */
   above(text: Text, x: Float32Array, rows: readonly number[]): Promise<Float32Array>
   /** Losses of sequences from their streams [batch, length, width] and the gradient; sequences are padded on the right. */
   slope(x: Float32Array, batch: number, wanted: readonly Wanted[], stay?: Stay): Promise<Slope>
@@ -93,8 +100,15 @@ const most = 4
 
 type SlopeProgram = Compiled<Tensor[], { losses: Tensor; divergence: Tensor; gradient: Tensor }>
 
-/** The model in two pieces behind block `layer`. Throws `TL_BAD_ARGUMENT` for the last block or none. */
-export async function openHalves(model: LanguageModel, layer: number): Promise<Halves> {
+/**
+ * The model in two pieces behind block `layer`; `inner` are blocks below it, ascending, whose down projections are edited
+ * too. Throws `TL_BAD_ARGUMENT` for the last block or none.
+ */
+export async function openHalves(
+  model: LanguageModel,
+  layer: number,
+  inner: readonly number[] = [],
+): Promise<Halves> {
   const { config, threads } = model
   const { layers, hidden, width, vocabulary } = config
   if (model.precision !== 'f32')
@@ -105,7 +119,12 @@ export async function openHalves(model: LanguageModel, layer: number): Promise<H
   if (!(Number.isInteger(layer) && layer >= 0 && layer < layers - 1))
     fail('TL_BAD_ARGUMENT', `layer: expected 0 to ${layers - 2} (the last block but one), got ${layer}`)
   const { weight, bias } = model.weights.block(layer).down
-  const lower = await model.segment({ to: layer + 1, head: false, feature: layer })
+  const cuts = [...inner, layer]
+  const lower: Segment[] = []
+  for (const [i, cut] of cuts.entries())
+    lower.push(
+      await model.segment({ from: i ? cuts[i - 1]! + 1 : 0, to: cut + 1, head: false, feature: cut }),
+    )
   const upper = await model.segment({ from: layer + 1 })
   let top: ReturnType<typeof wholeWeights> | undefined
   const programs = new Map<string, SlopeProgram>()
@@ -170,27 +189,36 @@ export async function openHalves(model: LanguageModel, layer: number): Promise<H
     width,
     weight: (weight as Tensor).data as Float32Array,
     bias: bias?.data as Float32Array | undefined,
-    text: (capacity) => ({ length: 0, lower: lower.cache(1, capacity), upper: upper.cache(1, capacity) }),
-    async below(text, ids) {
-      const total = text.length + ids.length
-      const x = model.weights.embed(
-        ids,
-        ids.map((_, i) => text.length + i),
-      )
-      const out = await lower.run({
-        x,
-        tokens: ids.length,
-        total,
-        last: Int32Array.of(total - 1),
-        cache: text.lower,
-      })
+    text: (capacity, batch = 1) => ({
+      length: 0,
+      lower: lower.map((piece) => piece.cache(batch, capacity)),
+      upper: upper.cache(batch, capacity),
+    }),
+    async below(text, ids, change) {
+      const { batch } = text.upper
+      const tokens = ids.length / batch
+      const total = text.length + tokens
+      const last = new Int32Array(batch).fill(total - 1)
+      const positions = ids.map((_, i) => text.length + (i % tokens))
       text.length = total
-      return { a: out.feature!, x: out.x! }
+      const through = async (place: number, x: Float32Array): Promise<Between> => {
+        const out = await lower[place]!.run({ x, tokens, total, last, cache: text.lower[place]! })
+        return { a: out.feature!, x: out.x! }
+      }
+      let x = model.weights.embed(ids, positions)
+      for (const [place, cut] of inner.entries()) {
+        const between = await through(place, x)
+        await change?.(between, cut)
+        x = between.x
+      }
+      return through(inner.length, x)
     },
     async above(text, x, rows) {
+      const { batch } = text.upper
       const total = text.length
-      const inputs = { x, tokens: x.length / width, total, last: Int32Array.of(total - 1) }
-      return (await upper.run({ ...inputs, cache: text.upper, rows })).logits!
+      const last = new Int32Array(batch).fill(total - 1)
+      const tokens = x.length / width / batch
+      return (await upper.run({ x, tokens, total, last, cache: text.upper, rows })).logits!
     },
     async slope(x, batch, wanted, stay) {
       const length = x.length / width / batch
@@ -232,7 +260,7 @@ export async function openHalves(model: LanguageModel, layer: number): Promise<H
       return out.data as Float32Array
     },
     dispose: () => {
-      lower.dispose()
+      for (const piece of lower) piece.dispose()
       upper.dispose()
       product.dispose()
       transposed.dispose()

@@ -52,10 +52,12 @@ export interface MethodOptions {
   readonly seed?: number
   /** Texts put in front of the prompt while it is taught (the field draws ten from the model). Default none. */
   readonly contexts?: readonly string[]
-  /** The edited block; default the published one, by its share of the depth. */
+  /** The edited block, of MEMIT and AlphaEdit the last of theirs; default the published one, by its share of the depth. */
   readonly layer?: number
   /** Most steps of an edit; default the published number. */
   readonly steps?: number
+  /** MEMIT, AlphaEdit: the text whose keys are to be left alone; default what the model writes by itself. */
+  readonly text?: string
   /** MEMOIR: least overlap τ at which an edit answers, and ones k of a mask; default those of the row. */
   readonly threshold?: number
   readonly ones?: number

@@ -1,7 +1,8 @@
 /** @file Lifelong editing: facts taught to a language model one after another, by MEMOIR and by the field's other methods. */
-import { rmSync } from 'node:fs'
+import { readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { z } from 'zod'
+import { explainSystemError } from '../../base/files.ts'
 import { fail } from '../../base/index.ts'
 import { editingMethods, type MethodOptions } from '../../edit/baselines/index.ts'
 import {
@@ -36,7 +37,9 @@ import {
 } from './lifelong-editing/work.ts'
 
 const names = editingMethods.map(({ name }) => name) as [string, ...string[]]
-const baselines = ['none', 'ft-l', 'ft-m', 'rome', 'grace', 'wise', 'memoir']
+const baselines = ['none', 'ft-l', 'ft-m', 'rome', 'memit', 'alphaedit', 'grace', 'wise', 'memoir']
+/** Methods that look at ordinary text before they edit. */
+const reading: readonly string[] = ['memit', 'alphaedit']
 
 /** A number in the place of the published one: for sweeps. */
 const published = (number: z.ZodNumber) => z.union([z.literal('published'), number]).default('published')
@@ -71,7 +74,15 @@ const config = z.strictObject({
     .describe(
       'texts drawn from the model that are put in front of a prompt while it is taught (the field: 10)',
     ),
-  layer: published(z.int().min(0).max(1000)).describe('the edited block, for all methods'),
+  text: z
+    .string()
+    .default('')
+    .describe(
+      'a text file whose keys MEMIT and AlphaEdit are to leave alone; default: text that the model writes',
+    ),
+  layer: published(z.int().min(0).max(1000)).describe(
+    'the edited block, of MEMIT and AlphaEdit the last, for all methods',
+  ),
   steps: published(z.int().min(1).max(10_000)).describe('most steps of an edit, for all methods'),
   threshold: published(z.number().min(-1).max(2)).describe('τ of MEMOIR'),
   ones: published(z.int().min(1).max(1_000_000)).describe('k of MEMOIR: ones of a mask'),
@@ -119,7 +130,10 @@ export function groupsOf(edits: number, items: number, facts: number): number[][
 }
 
 /** Relative time of an edit. */
-const weights: Readonly<Record<string, number>> = { rome: 8, grace: 2, wise: 2, 'ft-m': 2, 'ft-l': 2 }
+const weights: Readonly<Record<string, number>> = {
+  ...{ rome: 8, memit: 8, alphaedit: 8 },
+  ...{ grace: 2, wise: 2, 'ft-m': 2, 'ft-l': 2 },
+}
 const asking = 1
 
 /** Options of the methods where the config has other than the published numbers. */
@@ -128,6 +142,14 @@ function optionsOf(c: EditingConfig): Omit<MethodOptions, 'seed' | 'contexts' | 
   return Object.fromEntries(
     Object.entries({ layer, steps, threshold, ones }).filter(([, value]) => value !== 'published'),
   )
+}
+
+function readText(path: string): string {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (error) {
+    return explainSystemError(error, `cannot read ${path}`)
+  }
 }
 
 async function prepare({ config: c, threads, log }: RunContext<EditingConfig>) {
@@ -148,14 +170,15 @@ async function prepare({ config: c, threads, log }: RunContext<EditingConfig>) {
     )
   const contexts = c.contexts > 0 ? await drawContexts(c.model, c.contexts, c.seed, threads) : []
   if (contexts.length) log(`contexts: ${contexts.map((text) => JSON.stringify(text)).join(' ')}`)
-  return { inputs, facts, contexts }
+  const text = c.text === '' ? undefined : readText(c.text)
+  return { inputs, facts, contexts, text }
 }
 
 export const lifelongEditing = defineExperiment<EditingConfig, EditingResult>({
   name: 'lifelong-editing',
   title: 'Editing a language model for life',
   description:
-    'Facts taught to a language model one after another, by MEMOIR, its ablations, fine-tuning, ROME, GRACE and WISE: what is learned, and what else changes.',
+    'Facts taught to a language model one after another, by MEMOIR, its ablations, fine-tuning, ROME, MEMIT, AlphaEdit, GRACE and WISE: what is learned, and what else changes.',
   config,
   requires: ['model', 'facts'],
   presets: {
@@ -168,7 +191,7 @@ export const lifelongEditing = defineExperiment<EditingConfig, EditingResult>({
 
   async run(context) {
     const { config: c, folder, log, write } = context
-    const { inputs, facts, contexts } = await prepare(context)
+    const { inputs, facts, contexts, text } = await prepare(context)
     const sizes = [...new Set(c.edits)].sort((a, b) => a - b)
     const parts = sizes.map((edits) => ({ edits, groups: groupsOf(edits, c.items, facts.length) }))
     const taught = Math.max(...parts.flatMap(({ groups }) => groups.flat())) + 1
@@ -203,7 +226,11 @@ export const lifelongEditing = defineExperiment<EditingConfig, EditingResult>({
               method,
               facts: list,
               edits,
-              options: { ...optionsOf(c), contexts },
+              options: {
+                ...optionsOf(c),
+                contexts,
+                ...(text !== undefined && reading.includes(method) && { text }),
+              },
               before: join(folder, 'before.json'),
               beforeContents: contentHash(toJson(before)),
               examples: g === 0 ? c.examples : 0,

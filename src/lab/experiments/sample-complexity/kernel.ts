@@ -2,7 +2,7 @@
  * @file The neural tangent kernel of the hierarchical CNN, and regression with it: the lazy limit, in which features do not
  * move. Windows do not overlap and weights are independent, so two inputs matter only through where they agree.
  */
-import { fail } from '../../../base/index.ts'
+import { cholesky, fail, solveCholesky } from '../../../base/index.ts'
 
 /** Agreement patterns are tabulated: 2^d of them. */
 const maxLeaves = 20
@@ -76,55 +76,6 @@ export function kernelMatrix(
   return out
 }
 
-/** Rows of the factor that are kept in the processor's cache while a column of blocks is worked on. */
-const block = 64
-
-/** Inner product of `length` entries from two places of one array. */
-function dot(m: Float64Array, a: number, b: number, length: number): number {
-  let [s0, s1, s2, s3] = [0, 0, 0, 0]
-  let k = 0
-  for (; k + 3 < length; k += 4) {
-    s0 += m[a + k]! * m[b + k]!
-    s1 += m[a + k + 1]! * m[b + k + 1]!
-    s2 += m[a + k + 2]! * m[b + k + 2]!
-    s3 += m[a + k + 3]! * m[b + k + 3]!
-  }
-  for (; k < length; k++) s0 += m[a + k]! * m[b + k]!
-  return s0 + s1 + s2 + s3
-}
-
-/** Cholesky factor of a symmetric positive matrix [n, n], in place in its lower triangle. */
-export function cholesky(matrix: Float64Array, n: number): void {
-  for (let from = 0; from < n; from += block) {
-    const to = Math.min(n, from + block)
-    for (let i = from; i < n; i++)
-      for (let j = from; j < Math.min(to, i + 1); j++) {
-        const rest = matrix[i * n + j]! - dot(matrix, i * n, j * n, j)
-        if (i > j) matrix[i * n + j] = rest / matrix[j * n + j]!
-        else if (rest > 0) matrix[i * n + i] = Math.sqrt(rest)
-        else fail('TL_NOT_FINITE', `kernel: not positive at row ${i} (equal strings? raise the ridge)`)
-      }
-  }
-}
-
-/** Solve L Lᵀ x = y for each column of y [n, columns], in place. */
-function solve(factor: Float64Array, n: number, y: Float64Array, columns: number): void {
-  for (let i = 0; i < n; i++) {
-    for (let j = 0; j < i; j++) {
-      const weight = factor[i * n + j]!
-      for (let c = 0; c < columns; c++) y[i * columns + c]! -= weight * y[j * columns + c]!
-    }
-    for (let c = 0; c < columns; c++) y[i * columns + c]! /= factor[i * n + i]!
-  }
-  for (let i = n - 1; i >= 0; i--) {
-    for (let c = 0; c < columns; c++) y[i * columns + c]! /= factor[i * n + i]!
-    for (let j = 0; j < i; j++) {
-      const weight = factor[i * n + j]!
-      for (let c = 0; c < columns; c++) y[j * columns + c]! -= weight * y[i * columns + c]!
-    }
-  }
-}
-
 /** Relative to the diagonal: only against rounding. */
 const ridge = 1e-8
 
@@ -148,10 +99,11 @@ export function kernelError(
   const matrix = kernelMatrix(table, train.leaves, train.leaves, d)
   const diagonal = table.at(-1)!
   for (let i = 0; i < n; i++) matrix[i * n + i]! += ridge * diagonal
-  cholesky(matrix, n)
+  const row = cholesky(matrix, n)
+  if (row >= 0) fail('TL_NOT_FINITE', `kernel: not positive at row ${row} (equal strings? raise the ridge)`)
   const weights = new Float64Array(n * classes).fill(-1 / classes)
   for (let i = 0; i < n; i++) weights[i * classes + train.classes[i]!]! += 1
-  solve(matrix, n, weights, classes)
+  solveCholesky(matrix, n, weights, classes)
   const across = kernelMatrix(table, test.leaves, train.leaves, d)
   let wrong = 0
   const outputs = new Float64Array(classes)

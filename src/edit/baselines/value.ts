@@ -1,0 +1,130 @@
+/**
+ * @file The new value of a fact, for ROME, MEMIT and AlphaEdit: a vector δ added to the stream at the subject's last token,
+ * found by descent, with which the model says the target.
+ */
+import { logProbabilities } from '../../lm/index.ts'
+import { descend } from './adam.ts'
+import { addTo, type Batch, batchOf, type Ids } from './edited.ts'
+import { type Halves, lengthStep, type Wanted } from './halves.ts'
+import type { Lesson, Words } from './method.ts'
+
+export interface ValueConstants {
+  readonly rate: number
+  /** Adam makes at most one step less: after the last one there is only a look at the loss. */
+  readonly steps: number
+  /** The loss below which δ is good enough. */
+  readonly stop: number
+  /** Weight of KL(p ‖ before) at the subject's last token of “{subject} is a”. */
+  readonly divergence: number
+  /** Weight of ‖δ‖ / ‖v₀‖². */
+  readonly decay: number
+  /** Largest ‖δ‖ over ‖v₀‖. */
+  readonly clamp: number
+}
+
+export const normOf = (x: ArrayLike<number>): number => {
+  let total = 0
+  for (let i = 0; i < x.length; i++) total += x[i]! ** 2
+  return Math.sqrt(total)
+}
+
+/** Where the subject ends in a text, as the place of a token; the last token when it is not named. */
+export function subjectToken(words: Words, text: string, subject: string | undefined): number {
+  const ids = words.encode(text, { bos: words.addsBos })
+  const at = subject ? text.toLowerCase().indexOf(subject.toLowerCase()) : -1
+  if (!subject || at < 0) return ids.length - 1
+  const upTo = words.encode(text.slice(0, at + subject.length), { bos: words.addsBos })
+  return Math.min(ids.length, upTo.length) - 1
+}
+
+/** Put δ back on the ball of radius `most`. */
+export function projectToBall(delta: Float32Array, most: number): void {
+  const norm = normOf(delta)
+  if (norm > most) for (let i = 0; i < delta.length; i++) delta[i]! *= most / norm
+}
+
+/** The texts of a lesson side by side: its prompt, the prompt after each context, and “{subject} is a”. */
+export interface Asked {
+  readonly batch: Batch
+  /** Tokens of the last of the texts. */
+  readonly essence: number
+  /** The subject's last token of each text, as a row of the batch. */
+  readonly rows: readonly number[]
+  readonly wanted: readonly Wanted[]
+}
+
+export async function askedOf(
+  halves: Halves,
+  words: Words,
+  ids: Ids,
+  { prompt, target, subject }: Lesson,
+  contexts: readonly string[],
+): Promise<Asked> {
+  const texts = [prompt, ...contexts.map((context) => `${context} ${prompt}`)]
+  const essence = `${subject ?? prompt} is a`
+  const prompts = texts.map((text) => ids.prompt(text))
+  const targetIds = ids.target(target, Math.max(...prompts.map((p) => p.length)))
+  const last = ids.prompt(essence)
+  const sequences = [...prompts.map((p) => [...p, ...targetIds.slice(0, -1)]), last]
+  const batch = await batchOf(halves, sequences, lengthStep)
+  return {
+    batch,
+    essence: last.length,
+    rows: [...texts, essence].map((text, b) => b * batch.length + subjectToken(words, text, subject)),
+    wanted: prompts.flatMap((p, b) =>
+      targetIds.map(
+        (label, j): Wanted => ({
+          at: b * batch.length + p.length - 1 + j,
+          label,
+          weight: 1 / targetIds.length / prompts.length,
+        }),
+      ),
+    ),
+  }
+}
+
+/**
+ * δ of least mean NLL of the target + `divergence` · KL on the essence prompt + `decay` · ‖δ‖ / `scale`², by Adam from 0.
+ * `current` is the stream of the batch with all edits so far, `scale` is ‖v₀‖.
+ */
+export async function findValue(
+  halves: Halves,
+  { batch, essence, rows, wanted }: Asked,
+  current: Float32Array,
+  scale: number,
+  { rate, steps: most, stop, divergence: klWeight, decay, clamp }: ValueConstants,
+): Promise<{ delta: Float32Array; steps: number; nll: number }> {
+  const { width } = halves
+  // what the essence prompt says before this edit, at the subject's last token
+  const at = rows.at(-1)!
+  const from = (batch.size - 1) * batch.length
+  const text = halves.text(essence)
+  text.length = essence
+  const initial = Float32Array.from(
+    logProbabilities(
+      await halves.above(text, current.slice(from * width, (from + essence) * width), [at - from]),
+    ),
+  )
+  const delta = new Float32Array(width)
+  let nll = 0
+  const steps = await descend(delta, {
+    rate,
+    most,
+    async slope(step) {
+      const stream = current.slice()
+      for (const row of rows) for (let j = 0; j < width; j++) stream[row * width + j]! += delta[j]!
+      const stay = { at, initial, weight: klWeight }
+      const { losses, divergence, gradient } = await halves.slope(stream, batch.size, wanted, stay)
+      const size = normOf(delta)
+      nll = losses.reduce((s, l, i) => s + l * wanted[i]!.weight, 0)
+      const loss = nll + klWeight * divergence + (decay * size) / scale ** 2
+      if (loss < stop || step === most - 1) return undefined
+      const slope = new Float32Array(width)
+      for (const row of rows) addTo(slope, gradient.subarray(row * width, (row + 1) * width))
+      if (size > 0) for (let j = 0; j < width; j++) slope[j]! += (decay * delta[j]!) / size / scale ** 2
+      return slope
+    },
+    project: () => projectToBall(delta, clamp * scale),
+  })
+  return { delta, steps, nll }
+}
