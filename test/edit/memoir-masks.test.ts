@@ -9,6 +9,7 @@ import {
   numbersOf,
   parseMask,
   placesOf,
+  publishedOnes,
   sharedOnes,
   topHash,
 } from '../../src/edit/memoir/masks.ts'
@@ -48,7 +49,8 @@ describe('masks', () => {
     )
   })
   it('are scaled as in the paper', () => {
-    expect([defaultOnes(14336), defaultOnes(1536)]).toEqual([4096, 439])
+    expect([publishedOnes(14336), publishedOnes(1536)]).toEqual([4096, 439])
+    expect([defaultOnes(14336), defaultOnes(1536)]).toEqual([2048, 219])
     expect([defaultLayer(32), defaultLayer(30)]).toEqual([27, 25])
   })
   it('of features that are no numbers are refused', () =>

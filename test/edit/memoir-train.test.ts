@@ -293,6 +293,23 @@ describe('training', () => {
 
   const one = [texts[2]!]
 
+  it('momentum adds its share of the last step to the next', async () => {
+    const endless = { ...defaultTraining, stop: { rule: 'loss', loss: 0 } } as const
+    const wholeOf = ({ places, values }: { places: Int32Array; values: Float32Array }): Float32Array => {
+      const whole = new Float32Array(hidden * width)
+      for (const [i, p] of places.entries()) whole.set(values.subarray(i * width, (i + 1) * width), p * width)
+      return whole
+    }
+    const start = new Float32Array(hidden * width)
+    const first = await teach({ ...endless, maxSteps: 1, momentum: 0 }, start, one)
+    const onward = await teach({ ...endless, maxSteps: 1, momentum: 0 }, wholeOf(first), one)
+    const both = await teach({ ...endless, maxSteps: 2, momentum: 0.5 }, start, one)
+    // rows began at 0, so that the first step is what they are after it
+    const expected = onward.values.map((v, i) => v + 0.5 * first.values[i]!)
+    expect(apart(both.values, expected)).toBeLessThan(1e-6)
+    expect(apart(both.values, onward.values)).toBeGreaterThan(1e-3)
+  })
+
   it('stops when every token is learned, or at the last step', async () => {
     const memory = new Float32Array(hidden * width)
     const learned = await teach(defaultTraining, memory, one)

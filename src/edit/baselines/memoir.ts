@@ -110,8 +110,11 @@ const row = (
   },
 })
 
-/** The paper's routing, whatever a new store does by default. */
-const paper: NewStore = { router: 'mean-centred', gate: 'none', threshold: 0.45 }
+/** The paper's routing, masks and descent, whatever a new store does by default, but until it is learned. */
+const paper: NewStore = {
+  ...{ router: 'mean-centred', gate: 'none', threshold: 0.45, ones: 'published' },
+  training: { ...defaultTraining, rate: publishedTraining.rate, momentum: publishedTraining.momentum },
+}
 
 /** Every variant: the method as we run it, as published, and what each of its parts is worth. */
 export const memoirMethods: readonly EditingMethod[] = [
@@ -132,7 +135,7 @@ export const memoirMethods: readonly EditingMethod[] = [
     'memoir-gated',
     'MEMOIR, subject named',
     'an edit answers only prompts that name its subject; τ = 0.3 (not in the paper)',
-    { gate: 'subject', threshold: 0.3 },
+    { ...paper, gate: 'subject', threshold: 0.3 },
   ),
   row(
     'memoir-surprisal',

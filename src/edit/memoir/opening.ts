@@ -8,7 +8,15 @@ import { backgroundPrompts, heldOutPrompts } from './background.ts'
 import { contextBeginnings, contextLengths, contextsOf } from './contexts.ts'
 import { type Editor, makeEditor } from './editor.ts'
 import { modelFingerprint } from './fingerprint.ts'
-import { defaultLayer, defaultOnes, drawPermutation, type Mask, sharedOnes, topHash } from './masks.ts'
+import {
+  defaultLayer,
+  defaultOnes,
+  drawPermutation,
+  type Mask,
+  publishedOnes,
+  sharedOnes,
+  topHash,
+} from './masks.ts'
 import { featuresOf, openTogether, type Words } from './opened.ts'
 import { calibrate, routerOf } from './router.ts'
 import {
@@ -24,11 +32,10 @@ import {
 /** Settings of a new store; the rest is derived from the model. */
 export interface NewStore
   extends Partial<
-    Pick<
-      StoreConfig,
-      'layer' | 'ones' | 'router' | 'routerLayer' | 'gate' | 'threshold' | 'seed' | 'training'
-    >
+    Pick<StoreConfig, 'layer' | 'router' | 'routerLayer' | 'gate' | 'threshold' | 'seed' | 'training'>
   > {
+  /** k. 'published': in the ratio of the paper. Default: half as many. */
+  readonly ones?: number | 'published'
   /** Prompts that no edit is about, whose mean feature is taken off. Default: about a hundred of our own. */
   readonly background?: readonly string[]
   /**
@@ -132,7 +139,7 @@ async function makeStore(
   onPrompt: NonNullable<OpenOptions['onPrompt']>,
 ): Promise<void> {
   const { hidden, width, layers } = model.config
-  const { background: prompts = backgroundPrompts, heldOut = heldOutPrompts, ...rest } = given
+  const { background: prompts = backgroundPrompts, heldOut = heldOutPrompts, ones: k, ...rest } = given
   const { falsePositives = 0.01, threshold, contexts = 0, ...settings } = rest
   const layer = settings.layer ?? defaultLayer(layers)
   const unset: StoreConfig = {
@@ -141,7 +148,7 @@ async function makeStore(
     hidden,
     width,
     layer,
-    ones: defaultOnes(hidden),
+    ones: k === 'published' ? publishedOnes(hidden) : (k ?? defaultOnes(hidden)),
     router: 'mean-centred',
     routerLayer: layer,
     gate: 'subject',

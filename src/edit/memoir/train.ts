@@ -20,13 +20,24 @@ export interface Trainer {
   dispose(): void
 }
 
-/** One step of SGD on rows, in place: the gradient clipped to a norm, weight decay as PyTorch adds it. */
-function descend(rows: Float32Array, gradient: Float32Array, { rate, clip, decay }: Training): void {
+/**
+ * One step of SGD on rows, in place: the gradient clipped to a norm, weight decay as PyTorch adds it, but not to the momentum.
+ * `velocity` is the last step, and becomes this one.
+ */
+function descend(
+  rows: Float32Array,
+  gradient: Float32Array,
+  velocity: Float32Array,
+  { rate, momentum, clip, decay }: Training,
+): void {
   let squares = 0
   for (let i = 0; i < gradient.length; i++) squares += gradient[i]! * gradient[i]!
   const factor = rate * Math.min(1, clip / (Math.sqrt(squares) + 1e-6))
   const kept = 1 - (decay.of === 'none' ? 0 : rate * decay.rate)
-  for (let i = 0; i < rows.length; i++) rows[i] = kept * rows[i]! - factor * gradient[i]!
+  for (let i = 0; i < rows.length; i++) {
+    velocity[i] = momentum * velocity[i]! + factor * gradient[i]!
+    rows[i] = kept * rows[i]! - velocity[i]!
+  }
 }
 
 /** Weight decay alone, in place: what an optimizer of the whole memory does to rows without a gradient. */
@@ -51,6 +62,7 @@ export function makeTrainer(model: LanguageModel, layer: number): Trainer {
       for (const [i, place] of places.entries())
         rows.set(memory.subarray(place * width, (place + 1) * width), i * width)
       let [first, steps, before] = [0, 0, 0]
+      const velocity = new Float32Array(rows.length)
       let stopped: Taught['stopped'] = 'steps'
       for (;;) {
         await batch.evaluate(rows)
@@ -60,7 +72,7 @@ export function makeTrainer(model: LanguageModel, layer: number): Trainer {
           stopped = 'loss'
           break
         }
-        descend(rows, gradient, training)
+        descend(rows, gradient, velocity, training)
         steps++
         if (stop.rule !== 'published') continue
         // published: looks after the step, at the loss before it

@@ -86,6 +86,12 @@ const config = z.strictObject({
   steps: published(z.int().min(1).max(10_000)).describe('most steps of an edit, for all methods'),
   threshold: published(z.number().min(-1).max(2)).describe('τ of MEMOIR'),
   ones: published(z.int().min(1).max(1_000_000)).describe('k of MEMOIR: ones of a mask'),
+  hardLocality: z
+    .union([z.literal('all'), z.int().min(0).max(100_000)])
+    .default('all')
+    .describe(
+      'how many facts, evenly spread, are also asked for hard locality, which takes most of the asking',
+    ),
   examples: z
     .int()
     .min(0)
@@ -153,7 +159,7 @@ function readText(path: string): string {
 }
 
 async function prepare({ config: c, threads, log }: RunContext<EditingConfig>) {
-  const inputs: Inputs = {
+  const base: Omit<Inputs, 'hardEvery'> = {
     model: c.model,
     fingerprint: modelFingerprint(c.model),
     facts: c.facts,
@@ -161,17 +167,19 @@ async function prepare({ config: c, threads, log }: RunContext<EditingConfig>) {
     onePerSubject: c.onePerSubject,
     seed: c.seed,
   }
-  const facts = factsOf(inputs)
+  const facts = factsOf({ ...base, hardEvery: 1 })
   const most = Math.max(...c.edits)
   if (most > facts.length)
     fail(
       'TL_BAD_CONFIG',
       `config.edits: ${most} edits, but ${c.facts} has ${facts.length} facts${c.onePerSubject ? ' with one for each subject; see onePerSubject' : ''}`,
     )
+  const taught = Math.max(...c.edits.flatMap((edits) => groupsOf(edits, c.items, facts.length).flat())) + 1
+  const hardEvery = c.hardLocality === 'all' ? 1 : c.hardLocality && Math.ceil(taught / c.hardLocality)
   const contexts = c.contexts > 0 ? await drawContexts(c.model, c.contexts, c.seed, threads) : []
   if (contexts.length) log(`contexts: ${contexts.map((text) => JSON.stringify(text)).join(' ')}`)
   const text = c.text === '' ? undefined : readText(c.text)
-  return { inputs, facts, contexts, text }
+  return { inputs: { ...base, hardEvery }, facts, contexts, text }
 }
 
 export const lifelongEditing = defineExperiment<EditingConfig, EditingResult>({

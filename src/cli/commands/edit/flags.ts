@@ -84,6 +84,7 @@ export async function newStoreOf(flags: Flags): Promise<memoir.NewStore> {
   const τ = threshold === undefined ? undefined : numberOf(threshold, '--threshold', 0, 2)
   return {
     ...(layer !== undefined && { layer }),
+    ...(published && { ones: 'published' as const }),
     ...(k !== undefined && { ones: k }),
     ...(router !== undefined && { router }),
     ...(routerLayer !== undefined && { routerLayer }),

@@ -9,6 +9,7 @@ import { type EditedModel, type MethodOptions, methodOf } from '../../../edit/ba
 import {
   type Overlaps,
   overlapsOf,
+  type Questions,
   questionsOf,
   type Reference,
   type Result,
@@ -29,6 +30,8 @@ export interface Inputs {
   /** SHA-256 of the file of facts. */
   readonly contents: string
   readonly onePerSubject: boolean
+  /** Every how manieth fact is asked for hard locality; 0 for none. */
+  readonly hardEvery: number
   readonly seed: number
 }
 
@@ -90,6 +93,14 @@ export function factsOf({ facts, contents, onePerSubject: one }: Inputs): Fact[]
     fail('TL_BAD_FILE', `${facts}: changed while the run was at work; run again with --fresh`)
   const all = parseFacts(new TextDecoder().decode(bytes), facts)
   return one ? onePerSubject(all) : all
+}
+
+/** What is asked about a fact of the run. */
+function asked({ hardEvery }: Inputs, facts: readonly Fact[], index: number): Questions {
+  const all = questionsOf(facts[index]!, index)
+  if (hardEvery > 0 && index % hardEvery === 0) return all
+  const { sameSubject, sameRelation, ...rest } = all
+  return rest
 }
 
 /** Where methods keep their stores: threads that are ended leave them behind, so the run clears them away. */
@@ -155,7 +166,7 @@ export async function work(job: Job, signal?: AbortSignal): Promise<Found> {
     const before: Reference[] = []
     for (const index of job.facts) {
       leave(signal)
-      before.push(await referenceOf(edited, questionsOf(own.facts[index]!, index)))
+      before.push(await referenceOf(edited, asked(job.inputs, own.facts, index)))
     }
     return { before }
   }
