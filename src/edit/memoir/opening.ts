@@ -9,7 +9,8 @@ import { contextBeginnings, contextLengths, contextsOf } from './contexts.ts'
 import { type Editor, makeEditor } from './editor.ts'
 import { modelFingerprint } from './fingerprint.ts'
 import { defaultLayer, defaultOnes, drawPermutation, type Mask, sharedOnes, topHash } from './masks.ts'
-import { featuresOf, openTogether, type Words } from './opened.ts'
+import { featuresOf, openTogether } from './opened.ts'
+import type { Words } from './requests.ts'
 import { calibrate, routerOf } from './router.ts'
 import {
   createStore,
