@@ -3,32 +3,30 @@
 import { type Key, key as keyOf, split } from '../base/index.ts'
 import type { ChatEngine } from '../lm/index.ts'
 import type { EngineOptions } from './commands/chat.ts'
-import { threadsOf } from './languageModel.ts'
+import { openLanguageModel } from './languageModel.ts'
 
-/** Open it. */
+/** Open it, with the edits of a store where one is given. */
 export async function openChatEngine(
   path: string,
-  options: EngineOptions,
+  { sampling, seed, tokenizer, ...flags }: EngineOptions,
 ): Promise<ChatEngine & { dispose(): void }> {
-  const { generateWith, loadModel, sharedLength } = await import('../lm/index.ts')
-  const model = loadModel(path, { precision: options.precision, threads: threadsOf(options) })
+  const { generateWith, sharedLength } = await import('../lm/index.ts')
+  const { model, editor, dispose } = await openLanguageModel(path, flags, tokenizer)
+  const { context } = model
   const session = model.session()
-  let key = keyOf(options.seed)
+  const thread = editor?.thread()
+  let key = keyOf(seed)
   return {
-    context: model.context,
-    dispose: model.dispose,
-    continue(ids, given) {
-      const shared = sharedLength(session.ids, ids)
-      session.truncate(shared)
+    context,
+    dispose,
+    continue(ids, { message, ...given }) {
       const [next, own] = split(key, 2) as [Key, Key]
       key = next
-      return generateWith(session, model.context, {
-        ...given,
-        ids: ids.slice(shared),
-        sampling: options.sampling,
-        key: own,
-        stopIds: options.tokenizer.eosIds,
-      })
+      const options = { ...given, sampling, key: own, stopIds: tokenizer.eosIds }
+      if (thread) return thread.answer(message, { ...options, ids })
+      const shared = sharedLength(session.ids, ids)
+      session.truncate(shared)
+      return generateWith(session, context, { ...options, ids: ids.slice(shared) })
     },
   }
 }

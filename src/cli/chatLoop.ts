@@ -21,12 +21,13 @@ const help =
   '/system TEXT  begin anew with this system message\n/reset        begin anew\n/quit         leave\n'
 const commands = ['/system', '/reset', '/quit', '/help']
 
-/** Answer and speed in words: `32 tokens, 41 tokens/s`. */
-export function speed({ ids, finish, forgotten }: Answer, seconds: number): string {
+/** Answer and speed in words: `32 tokens, 41 tokens/s`, and which edit answered. */
+export function speed({ ids, finish, forgotten, edit }: Answer, seconds: number): string {
   const rate = seconds > 0 ? `, ${(ids.length / seconds).toFixed(1)} tokens/s` : ''
   const why = { eos: '', length: ', stopped at the limit', aborted: ', stopped' }[finish]
   const lost = forgotten > 0 ? `, ${forgotten} old messages left out` : ''
-  return `${ids.length} tokens${rate}${why}${lost}`
+  const whose = edit ? `, edit ${edit}` : ''
+  return `${ids.length} tokens${rate}${why}${lost}${whose}`
 }
 
 /** Show an answer as it comes; messages about it go to standard error. */

@@ -33,30 +33,32 @@ export const withRuntime = (command: Command, precision: Precision): Command =>
 /** Threads of a command: all cores, at most 8, unless told otherwise. */
 export const threadsOf = ({ threads }: { threads?: number }): number => threads ?? Math.min(8, cpus().length)
 
-/** Open both. The caller disposes of the model. */
+export interface OpenedModel {
+  readonly model: LanguageModel
+  readonly tokenizer: Tokenizer
+  /** With `--edits`: what answers with the edits of the store, which is only read. */
+  readonly editor?: Editor
+  dispose(): void
+}
+
+/** Open a model with its tokenizer (unless that is open already) and, where one is given, a store of edits. */
 export async function openLanguageModel(
   path: string,
   flags: RuntimeFlags,
-): Promise<{ model: LanguageModel; tokenizer: Tokenizer }> {
+  known?: Tokenizer,
+): Promise<OpenedModel> {
   const { loadModel, loadTokenizer } = await import('../lm/index.ts')
-  const tokenizer = loadTokenizer(path)
-  return { model: loadModel(path, { precision: flags.precision, threads: threadsOf(flags) }), tokenizer }
-}
-
-/** Open a model with a store of edits, which is only read. The caller disposes of it. */
-export async function openEditedModel(path: string, flags: RuntimeFlags): Promise<Editor> {
-  const { loadModel } = await import('../lm/index.ts')
-  const { openEditor } = await import('../edit/memoir/index.ts')
+  const tokenizer = known ?? loadTokenizer(path)
   const model = loadModel(path, { precision: flags.precision, threads: threadsOf(flags) })
+  if (flags.edits === undefined) return { model, tokenizer, dispose: model.dispose }
+  const { openEditor } = await import('../edit/memoir/index.ts')
   try {
-    const editor = await openEditor(model, flags.edits!, { readOnly: true })
-    return {
-      ...editor,
-      dispose: () => {
-        editor.dispose()
-        model.dispose()
-      },
+    const editor = await openEditor(model, flags.edits, { readOnly: true, tokenizer })
+    const dispose = (): void => {
+      editor.dispose()
+      model.dispose()
     }
+    return { model, tokenizer, editor, dispose }
   } catch (error) {
     model.dispose()
     throw error

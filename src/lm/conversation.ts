@@ -9,8 +9,14 @@ export interface ChatEngine {
   /** Ends at a token that ends a turn, at the limit, or when aborted; the ending token is not part of the result. */
   continue(
     ids: readonly number[],
-    options: { maxTokens: number; onToken: (id: number) => void; signal?: AbortSignal },
-  ): Promise<{ ids: readonly number[]; finish: 'eos' | 'length' | 'aborted' }>
+    options: {
+      maxTokens: number
+      onToken: (id: number) => void
+      signal?: AbortSignal
+      /** The last message of the user, which `ids` ends with in the form of the template. */
+      message?: string
+    },
+  ): Promise<{ ids: readonly number[]; finish: 'eos' | 'length' | 'aborted'; edit?: number | null }>
 }
 
 export interface Answer {
@@ -18,6 +24,8 @@ export interface Answer {
   readonly promptIds: readonly number[]
   readonly ids: readonly number[]
   readonly finish: 'eos' | 'length' | 'aborted'
+  /** With edits: the one that answered, null for none. */
+  readonly edit?: number | null
   /** Messages that had to be forgotten so that the rest fits into the context. */
   readonly forgotten: number
 }
@@ -82,17 +90,21 @@ export function openConversation(
     const decoder = tokenizer.decoder({ continues: true })
     let text = ''
     const say = (piece: string): void => {
-      text += piece
-      if (piece !== '') onText?.(piece)
+      // what sets an answer apart from the text before it is none of it
+      const own = text === '' ? piece.trimStart() : piece
+      text += own
+      if (own !== '') onText?.(own)
     }
-    const { ids, finish } = await engine.continue(promptIds, {
+    const message = messages.findLast(({ role }) => role === 'user')?.content
+    const { ids, finish, edit } = await engine.continue(promptIds, {
       maxTokens: Math.min(maxTokens, engine.context - promptIds.length),
       onToken: (id) => say(decoder.push(id)),
       ...(signal ? { signal } : {}),
+      ...(message !== undefined && { message }),
     })
     say(decoder.end())
     messages = [...messages, { role: 'assistant', content: text }]
-    return { text, promptIds, ids, finish, forgotten }
+    return { text, promptIds, ids, finish, forgotten, ...(edit !== undefined && { edit }) }
   }
   return {
     get messages() {

@@ -189,6 +189,46 @@ describe('treeline edit', () => {
     opened.close()
   })
 
+  it('chat with --edits: a message that an edit is about is answered by it, others by the model as it was', async () => {
+    const talker = join(root, 'talker')
+    mkdirSync(talker)
+    for (const name of readdirSync(model)) copyFileSync(join(model, name), join(talker, name))
+    const template =
+      "{% for m in messages %}<{{ m['role'] }}>{{ m['content'] }}{% endfor %}{% if add_generation_prompt %}<a>{% endif %}"
+    writeFileSync(join(talker, 'chat_template.jinja'), template)
+    const store = join(root, 's9')
+    const path = file('one.json', facts.slice(0, 1))
+    await treeline('edit', talker, store, 'add', path, ...thorough, '--threads', '1', '--quiet')
+    const say = async (messages: object[], ...words: string[]) => {
+      const given = file('messages.json', messages)
+      const all = ['--file', given, '--max-tokens', '6', '--greedy', '--threads', '1', ...words]
+      const { code, out, err } = await treeline('chat', talker, ...all, '--json')
+      expect([code, err]).toEqual([0, ''])
+      return JSON.parse(out)
+    }
+    const user = (content: string) => ({ role: 'user', content })
+    const before = [user('hello'), { role: 'assistant', content: 'yes' }]
+    const edits = ['--edits', store]
+    // after the bare message, whatever was said before; as many tokens as the target has
+    const taught = { text: 'xy', finish: 'eos', edit: 1 }
+    expect(await say([user('who is abc')], ...edits)).toMatchObject(taught)
+    expect(await say([...before, user(' who is abc ')], ...edits)).toMatchObject(taught)
+    const other = [...before, user('a far question')]
+    const plain = await say(other, '--precision', 'f32')
+    expect(plain.ids.length).toBeGreaterThan(0)
+    expect(await say(other, ...edits)).toEqual({ ...plain, edit: null })
+    const rough = await treeline(
+      'chat',
+      talker,
+      '--file',
+      file('m.json', other),
+      ...edits,
+      '--precision',
+      'q8',
+    )
+    expect([rough.code, rough.err]).toEqual([1, expect.stringMatching(/precision "f32", not "q8"/)])
+  })
+
   it('generate and score with --edits: the edit answers its prompt, others are as without', async () => {
     await parsed('s8', 'add', file('two.json', facts.slice(0, 2)), ...thorough)
     await parsed('s8', 'add', '--prompt', 'who is abc', '--target', 'xy', '--subject', 'abc')
@@ -280,9 +320,8 @@ describe('mistakes of treeline edit are one line each, and write nothing', () =>
     expect([code, out, err]).toEqual([exit, '', expect.stringMatching(message)])
     expect(err.trimEnd().split('\n')).toHaveLength(1)
     const folder = join(root, store)
-    const left = existsSync(folder) ? readdirSync(folder) : []
-    expect(left.filter((name) => /^(delta|memory|edits)|\.tmp$|^lock/.test(name))).toEqual([])
-    rmSync(folder, { recursive: true, force: true })
+    // nothing is left behind
+    expect(existsSync(folder)).toBe(false)
   })
 
   it('another model, another tokenizer, a store that is damaged, a file that is cut', async () => {

@@ -131,38 +131,46 @@ describe('passages', () => {
 })
 
 describe('a thread', () => {
-  it('answers as if every text were new, and as the model itself where no edit does', async () => {
+  it('answers what an edit is about by the edit, as on the bare prompt, and anything else by the model as it was', async () => {
     const training = { ...memoir.defaultTraining, maxSteps: 400 }
     const editor = await memoir.openEditor(model, join(root, 'thread'), {
       create: { layer: 0, threshold: 0.97, training },
     })
     await editor.add({ prompt: 'who is abc', target: 'xy' })
     const thread = editor.thread()
-    const options = { maxTokens: 4 }
-    const wrapped = (text: string): number[] => words.encode(`<user> ${text} <answer>`)
-    const turns: [text: string, about: string][] = [
-      ['a far question', 'a far question'],
-      ['a far question, and then', 'and then'],
-      ['a far question, and then who is abc', 'who is abc'],
-      ['a far question, and then who is abc again', 'who is abc'],
-      ['something else', 'something else'],
+    // of a text that grows, begins anew, and is cut
+    const turns: [text: string, message: string | undefined][] = [
+      ['<u>a far one<a>', 'a far one'],
+      ['<u>a far one<a>no<u>who is abc<a>', 'who is abc'],
+      ['<u>a far one<a>no<u>who is abc<a>xy<u>and<a>', 'and'],
+      ['<u>a far one<a>', undefined],
+      ['something else', '   '],
+      ['something', 'something'],
     ]
     const edits: (number | null)[] = []
-    for (const [text, about] of turns) {
-      const ids = wrapped(text)
-      const kept = await thread.continue(ids, about, options)
-      const fresh = await editor.thread().continue(ids, about, options)
-      expect(kept).toEqual(fresh)
-      if (kept.edit === null) expect(kept.ids).toEqual((await model.generate({ ids, ...options })).ids)
-      edits.push(kept.edit)
+    for (const [text, message] of turns) {
+      const ids = words.encode(text)
+      const seen: number[] = []
+      const options = {
+        ids,
+        maxTokens: 7,
+        stopIds: words.eosIds,
+        onToken: (id: number) => void seen.push(id),
+      }
+      const made = await thread.answer(message, options)
+      expect(made.ids).toEqual(seen)
+      edits.push(made.edit)
+      if (made.edit === null)
+        expect(made).toEqual({
+          ...(await model.generate({ ...options, onToken: () => undefined })),
+          edit: null,
+        })
+      else expect([words.decode(made.ids, { continues: true }), made.finish]).toEqual([' xy', 'eos'])
     }
-    expect(edits).toEqual([null, null, 1, 1, null])
-    // on the bare prompt it is what generate gives
-    const bare = words.encode('who is abc')
-    const { ids } = await editor.generate('who is abc', options)
-    expect((await thread.continue(bare, 'who is abc', { ...options, stopIds: words.eosIds })).ids).toEqual(
-      ids,
-    )
+    expect(edits).toEqual([null, 1, null, null, null, null])
+    // a limit below the target's length is one
+    const short = await thread.answer('who is abc', { ids: [1], maxTokens: 2 })
+    expect([short.ids.length, short.finish]).toEqual([2, 'length'])
     editor.dispose()
   })
 })

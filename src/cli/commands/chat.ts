@@ -6,24 +6,22 @@ import type { ChatEngine, ChatMessage, Tokenizer } from '../../lm/index.ts'
 import { chatLoop, type Interrupts, type Lines, showAnswer } from '../chatLoop.ts'
 import type { Io } from '../io.ts'
 import { readMessages } from '../jsonFiles.ts'
+import { editsOption, type RuntimeFlags } from '../languageModel.ts'
 import { examples, integerOption, jsonOption, quietOption, threadsOption } from '../options.ts'
 import { type SamplingFlags, samplingOf, withSampling } from '../samplingOptions.ts'
 
 /** What the model is opened with. */
-export interface EngineOptions {
-  precision: 'f32' | 'q4' | 'q8'
-  threads?: number
+export interface EngineOptions extends RuntimeFlags {
   sampling: ReturnType<typeof samplingOf>
   seed: number
   tokenizer: Tokenizer
 }
 
-interface Flags extends SamplingFlags {
+interface Flags extends SamplingFlags, Omit<RuntimeFlags, 'precision'> {
   file?: string
   system?: string
   maxTokens: number
-  precision: EngineOptions['precision']
-  threads?: number
+  precision?: RuntimeFlags['precision']
   json?: boolean
   quiet?: boolean
 }
@@ -99,10 +97,12 @@ export const chatCommand = (
       .option('--system <text>', 'the system message')
       .addOption(integerOption('--max-tokens <n>', 'the longest answer', 1, 1e9).default(512))
       .addOption(
-        new Option('--precision <p>', 'q4 and q8 are fast, f32 is exact')
-          .choices(['f32', 'q4', 'q8'])
-          .default('q4'),
+        new Option(
+          '--precision <p>',
+          'q4 and q8 are fast, f32 is exact (default: q4; with edits f32)',
+        ).choices(['f32', 'q4', 'q8']),
       )
+      .addOption(editsOption())
       .addOption(threadsOption())
       .addOption(quietOption())
       .addOption(jsonOption()),
@@ -112,7 +112,15 @@ export const chatCommand = (
       examples(
         ['treeline chat model.gguf', 'talk; /help shows what else there is, Ctrl-C stops an answer'],
         ['treeline chat model/ --file messages.json --greedy', 'one answer, always the same'],
+        ['treeline chat model.gguf --edits store', 'with what it was taught'],
       ),
+    )
+    .addHelpText(
+      'after',
+      `
+With edits each message is looked at by itself, without the template and what was said before. An edit that answers it goes on
+after the bare message, as it was taught to, and says as many tokens as its target has; any other message is answered by the
+model as it was.`,
     )
     .action(async (path: string, flags: Flags) => {
       if (flags.json && flags.file === undefined) fail('TL_USAGE', 'chat: --json needs --file MESSAGES.json')
@@ -127,8 +135,9 @@ export const chatCommand = (
       if (!tokenizer.hasChatTemplate)
         fail('TL_UNSUPPORTED', `${path} has no chat template: it is no chat model; use treeline generate`)
       const engine = await open(path, {
-        precision: flags.precision,
+        precision: flags.precision ?? (flags.edits === undefined ? 'q4' : 'f32'),
         ...(flags.threads === undefined ? {} : { threads: flags.threads }),
+        ...(flags.edits === undefined ? {} : { edits: flags.edits }),
         sampling: samplingOf(flags, 0.2),
         seed: flags.seed ?? 0,
         tokenizer,
@@ -140,8 +149,8 @@ export const chatCommand = (
           messages: given ?? system,
         })
         if (flags.json) {
-          const { promptIds, ids, text, finish } = await conversation.answer()
-          io.out(`${JSON.stringify({ promptIds, ids, text, finish }, null, 2)}\n`)
+          const { promptIds, ids, text, finish, edit } = await conversation.answer()
+          io.out(`${JSON.stringify({ promptIds, ids, text, finish, edit }, null, 2)}\n`)
         } else if (given)
           await showAnswer(io, flags.quiet === true, (onText) => conversation.answer({ onText }))
         else {

@@ -4,13 +4,7 @@ import { fail } from '../../base/index.ts'
 import type { Generated, GenerateOptions, Tokenizer } from '../../lm/index.ts'
 import type { Io } from '../io.ts'
 import { readPrompts } from '../jsonFiles.ts'
-import {
-  editsOption,
-  openEditedModel,
-  openLanguageModel,
-  type RuntimeFlags,
-  withRuntime,
-} from '../languageModel.ts'
+import { editsOption, openLanguageModel, type RuntimeFlags, withRuntime } from '../languageModel.ts'
 import { examples, integerOption, jsonOption, quietOption } from '../options.ts'
 import { type SamplingFlags, samplingOf, withSampling } from '../samplingOptions.ts'
 
@@ -94,22 +88,15 @@ interface Generator {
 }
 
 async function openGenerator(path: string, flags: Flags): Promise<Generator> {
-  if (flags.edits !== undefined) {
-    const editor = await openEditedModel(path, flags)
-    const { loadTokenizer } = await import('../../lm/index.ts')
-    return {
-      continued: async (prompt, _, options) => {
-        const { ids, finish, edit } = await editor.generate(prompt, options)
-        return { ids, finish, edit }
-      },
-      tokenizer: loadTokenizer(path),
-      dispose: editor.dispose,
-    }
-  }
-  const { model, tokenizer } = await openLanguageModel(path, flags)
+  const { model, tokenizer, editor, dispose } = await openLanguageModel(path, flags)
+  const { eosIds: stopIds } = tokenizer
   return {
-    continued: (_, ids, options) => model.generate({ ...options, ids, stopIds: tokenizer.eosIds }),
+    continued: async (prompt, ids, options) => {
+      if (!editor) return model.generate({ ...options, ids, stopIds })
+      const { ids: made, finish, edit } = await editor.generate(prompt, options)
+      return { ids: made, finish, edit }
+    },
     tokenizer,
-    dispose: model.dispose,
+    dispose,
   }
 }

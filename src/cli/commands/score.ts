@@ -4,13 +4,7 @@ import { fail } from '../../base/index.ts'
 import type { Tokenizer } from '../../lm/index.ts'
 import type { Io } from '../io.ts'
 import { readPrompts } from '../jsonFiles.ts'
-import {
-  editsOption,
-  openEditedModel,
-  openLanguageModel,
-  type RuntimeFlags,
-  withRuntime,
-} from '../languageModel.ts'
+import { editsOption, openLanguageModel, type RuntimeFlags, withRuntime } from '../languageModel.ts'
 import { examples, integerOption, jsonOption } from '../options.ts'
 
 interface Flags extends RuntimeFlags {
@@ -58,31 +52,23 @@ interface Scorer {
 }
 
 async function openScorer(path: string, flags: Flags): Promise<Scorer> {
-  if (flags.edits !== undefined) {
-    const editor = await openEditedModel(path, flags)
-    const { loadTokenizer } = await import('../../lm/index.ts')
-    return {
-      async score(texts, before) {
-        const scores: Score[] = []
-        for (const ids of texts) {
-          const { logProbabilities, edit, next } = await editor.scoreText(ids, before || undefined)
-          scores.push({ logProbabilities, edit, next: async () => next })
-        }
-        return scores
-      },
-      tokenizer: loadTokenizer(path),
-      dispose: editor.dispose,
-    }
-  }
-  const { model, tokenizer } = await openLanguageModel(path, flags)
+  const { model, tokenizer, editor, dispose } = await openLanguageModel(path, flags)
   return {
-    score: async (texts) =>
-      (await model.scoreAll(texts)).map((own, i) => ({
-        logProbabilities: [...own],
-        next: () => model.logits(texts[i]!),
-      })),
+    async score(texts, before) {
+      if (!editor)
+        return (await model.scoreAll(texts)).map((own, i) => ({
+          logProbabilities: [...own],
+          next: () => model.logits(texts[i]!),
+        }))
+      const scores: Score[] = []
+      for (const ids of texts) {
+        const { logProbabilities, edit, next } = await editor.scoreText(ids, before || undefined)
+        scores.push({ logProbabilities, edit, next: async () => next })
+      }
+      return scores
+    },
     tokenizer,
-    dispose: model.dispose,
+    dispose,
   }
 }
 

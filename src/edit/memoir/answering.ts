@@ -8,7 +8,8 @@ import {
   logProbabilityOf,
 } from '../../lm/index.ts'
 import type { Passage } from './engine.ts'
-import type { Beginning, Opened, Prompt } from './opened.ts'
+import type { Beginning, Opened } from './opened.ts'
+import type { Prompt } from './requests.ts'
 import type { Match } from './router.ts'
 import { statuses } from './store/index.ts'
 
@@ -65,13 +66,15 @@ export interface Asked {
   score(prompt: string, target: string): Promise<TargetScore>
 }
 
-/** Texts that grow, as in a conversation: what one shares with the one before is kept while the same edit answers, or none. */
+/** One conversation. What its texts share is kept in between. */
 export interface Thread {
-  /** Continue a text, routed on `about`, which may be a part of it. */
-  continue(
-    ids: readonly number[],
-    about: Prompt,
-    options: Omit<GenerateOptions, 'ids'>,
+  /**
+   * Answer a message, routed on it alone: the edit that answers goes on after the bare message, as it was taught to, for as many
+   * tokens as its target has. Where none does, the model as it was continues `ids`, the conversation in the form it knows.
+   */
+  answer(
+    message: string | undefined,
+    options: GenerateOptions,
   ): Promise<Generated & { readonly edit: number | null }>
 }
 
@@ -110,19 +113,27 @@ export function answeringOf(opened: Opened): Answering {
     }
   }
 
+  /** Go on after a passage, whose last token gave these logits. */
+  async function continued(
+    passage: Passage,
+    options: Omit<GenerateOptions, 'ids'>,
+    logits = passage.logits,
+  ): Promise<Generated> {
+    const engine = await opened.engine()
+    const session = {
+      ids: passage.ids,
+      prefill: async () => logits,
+      decode: (id: number) => engine.extend(passage, [id], [0]),
+    }
+    return generateWith(session, model.context, { ...options, ids: [...passage.ids] })
+  }
+
   const asked = (own: Beginning): Asked => ({
     generate: (prompt, { stopAtEos = true, ...options }) =>
       after(prompt, own, async (passage) => {
-        const engine = await opened.engine()
         const promptIds = [...passage.ids]
-        const session = {
-          ids: passage.ids,
-          prefill: async () => passage.logits,
-          decode: (id: number) => engine.extend(passage, [id], [0]),
-        }
         const stopIds = stopAtEos ? words.eosIds : []
-        const all = { ...options, ids: promptIds, stopIds }
-        const { ids, finish } = await generateWith(session, model.context, all)
+        const { ids, finish } = await continued(passage, { ...options, stopIds })
         const text = words.decode(ids, { continues: true })
         return { edit: passage.edit, promptIds, ids, text, finish }
       }),
@@ -165,34 +176,38 @@ export function answeringOf(opened: Opened): Answering {
     unedited: asked({ edit: null }),
     thread() {
       let passage: Passage | undefined
+      /** By the edit that answers; undefined where none does. */
+      async function taught(message: string, options: GenerateOptions) {
+        if (opened.passing(message).length === 0) return undefined
+        return after(message, {}, async (own) => {
+          const record = store.records.find((one) => one.event === 'edit' && one.number === own.edit)
+          if (record?.event !== 'edit') return undefined
+          const maxTokens = Math.min(options.maxTokens, record.targetTokens)
+          const made = await continued(own, { ...options, maxTokens })
+          // it has said what it was taught
+          const isWhole = made.finish === 'length' && maxTokens === record.targetTokens
+          return { ...made, finish: isWhole ? ('eos' as const) : made.finish, edit: own.edit }
+        })
+      }
       return {
-        async continue(given, about, options) {
+        async answer(message, options) {
+          const found = message?.trim() ? await taught(message.trim(), options) : undefined
+          if (found) return found
           const engine = await opened.engine()
-          const found = await after(about, {}, async ({ edit }) => edit)
-          const before = passage?.edit === found ? passage : undefined
-          if (passage && !before) engine.release(passage)
+          let own = passage
+          // kept only when nothing goes wrong
           passage = undefined
-          let at = before ? engine.shorten(before, given) : 0
-          let own = before
-          let logits: Float32Array | undefined
-          for (; at < given.length; at += chunk) {
-            const part = given.slice(at, at + chunk)
-            if (own) logits = await engine.extend(own, part, [part.length - 1])
-            else {
-              own = await opened.begin(part, { edit: found })
-              logits = own.logits
-            }
+          const { ids } = options
+          let at = own ? engine.shorten(own, ids) : Math.min(chunk, ids.length)
+          own ??= await opened.begin(ids.slice(0, at), { edit: null })
+          let { logits } = own
+          for (; at < ids.length; at += chunk) {
+            const part = ids.slice(at, at + chunk)
+            logits = await engine.extend(own, part, [part.length - 1])
           }
-          const now = own!
-          const session = {
-            ids: now.ids,
-            prefill: async () => logits!,
-            decode: (id: number) => engine.extend(now, [id], [0]),
-          }
-          const made = await generateWith(session, model.context, { ...options, ids: given })
-          // kept only when nothing went wrong
-          passage = now
-          return { ...made, edit: found }
+          const made = await continued(own, options, logits)
+          passage = own
+          return { ...made, edit: null }
         },
       }
     },

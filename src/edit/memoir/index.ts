@@ -13,9 +13,9 @@ export { contextBeginnings, contextLengths, contextSampling, contextsOf } from '
 export type { Editor, Listed } from './editor.ts'
 export { exportEdits } from './export.ts'
 export { modelFingerprint } from './fingerprint.ts'
-export type { Prompt } from './opened.ts'
 export { type NewStore, type OpenOptions, openEditor } from './opening.ts'
 export { exportProgram, type Program } from './program.ts'
+export { checkRequest, type EditRequest, type Prompt, textsOf } from './requests.ts'
 export { calibrate, matches, type PromptTrace, type Router, route, routers } from './router.ts'
 export {
   defaultTraining,
@@ -28,4 +28,4 @@ export {
   type StoreConfig,
   type Training,
 } from './store/index.ts'
-export type { EditRequest, Replayed } from './teaching.ts'
+export type { Replayed } from './teaching.ts'

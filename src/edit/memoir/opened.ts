@@ -1,18 +1,13 @@
 /** @file A model and its store, opened together: words as ids, masks of prompts, the edits that may answer, and the engine. */
 import { fail } from '../../base/index.ts'
-import { type LanguageModel, logProbabilityOf, type Tokenizer } from '../../lm/index.ts'
+import { type LanguageModel, logProbabilityOf } from '../../lm/index.ts'
 import { type Engine, openEngine, type Passage } from './engine.ts'
 import { type Mask, parseMask, topHash } from './masks.ts'
+import { type Prompt, type Texts, textsOf, type Words } from './requests.ts'
 import { type Candidates, candidatesOf, neededOnes } from './routed.ts'
 import { type Match, matches, type Routable, route, routerOf } from './router.ts'
 import { type EditRecord, type Store, type StoreConfig, statuses } from './store/index.ts'
 import { gateOf, guessSubject } from './subject.ts'
-
-/** What editing needs of a tokenizer. */
-export type Words = Pick<Tokenizer, 'encode' | 'decode' | 'eosIds' | 'addsBos' | 'fingerprint'>
-
-/** A text, or the token ids of one. */
-export type Prompt = string | readonly number[]
 
 /** What the router makes of a prompt. */
 export interface Seen {
@@ -24,19 +19,17 @@ export interface Seen {
   readonly match: Match | undefined
 }
 
-export interface Opened {
+export interface Opened extends Texts {
   readonly model: LanguageModel
   readonly words: Words
   readonly store: Store
   /** The residual memory [hidden, width] that the engine reads; equal to the store's between edits. */
   readonly memory: Float32Array
   engine(): Promise<Engine>
-  /** Token ids of a prompt. Throws `TL_BAD_ARGUMENT` for an empty one or one that does not fit the context. */
-  promptIds(prompt: Prompt): number[]
-  /** Token ids of a target after a prompt of `before` tokens. */
-  targetIds(target: string, before: number): number[]
   /** Edits that may answer. */
   active(): readonly Routable[]
+  /** Those that the gate leaves for a prompt. */
+  passing(prompt: Prompt): readonly Routable[]
   maskOfRecord(record: EditRecord): Mask
   /** Only route a prompt. */
   look(prompt: Prompt): Promise<Seen>
@@ -165,25 +158,8 @@ export function openTogether(model: LanguageModel, words: Words, store: Store): 
 
   const opened: Opened = {
     ...{ model, words, store, memory },
+    ...textsOf(words, model.context),
     engine: async () => engine,
-    promptIds(prompt) {
-      const ids = typeof prompt === 'string' ? words.encode(prompt, { bos: words.addsBos }) : [...prompt]
-      if (ids.length === 0) fail('TL_BAD_ARGUMENT', 'the prompt is empty')
-      if (ids.length > model.context)
-        fail('TL_BAD_ARGUMENT', `the prompt has ${ids.length} tokens, the context holds ${model.context}`)
-      return ids
-    },
-    targetIds(target, before) {
-      if (target.trim() === '')
-        fail('TL_BAD_ARGUMENT', 'the target is empty: expected what the model is to answer')
-      const ids = words.encode(/^\s/.test(target) ? target : ` ${target}`)
-      if (before + ids.length > model.context)
-        fail(
-          'TL_BAD_ARGUMENT',
-          `the target has ${ids.length} tokens and the prompt ${before}: together more than the context of ${model.context}`,
-        )
-      return ids
-    },
     maskOfRecord: (record) =>
       parseMask(record.mask, hidden, ones) ??
       fail('TL_BAD_FILE', `${store.path}: the mask of edit ${record.number} is none; the store is damaged`),
@@ -201,6 +177,8 @@ export function openTogether(model: LanguageModel, words: Words, store: Store): 
         }
       return routable.edits
     },
+    passing: (prompt) =>
+      store.config.gate === 'subject' ? opened.active().filter(gateOf(textOf(prompt))) : opened.active(),
     async look(prompt) {
       const ids = opened.promptIds(prompt)
       const feature = await featureOf(ids)
@@ -226,7 +204,7 @@ export function openTogether(model: LanguageModel, words: Words, store: Store): 
         const { match } = await opened.look(prompt)
         return engine.read(ids, wanted, forced(match?.number ?? null))
       }
-      const passing = store.config.gate === 'subject' ? all.filter(gateOf(textOf(prompt))) : all
+      const passing = opened.passing(prompt)
       if (passing.length === 0) return engine.read(ids, wanted, silent)
       const need = neededOnes(store.config.threshold, ones)
       const weights = router.weights(ids.length)

@@ -17,7 +17,8 @@ import {
   sharedOnes,
   topHash,
 } from './masks.ts'
-import { featuresOf, openTogether, type Words } from './opened.ts'
+import { featuresOf, openTogether } from './opened.ts'
+import type { Words } from './requests.ts'
 import { calibrate, routerOf } from './router.ts'
 import {
   createStore,

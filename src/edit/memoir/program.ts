@@ -27,8 +27,8 @@ import {
   where,
 } from '../../tensor/index.ts'
 import { parseMask } from './masks.ts'
-import type { Words } from './opened.ts'
 import { openOwnStore } from './opening.ts'
+import type { Words } from './requests.ts'
 import { type Choice, candidatesOf, centred, choose, meanFeature, neededOnes, remembered } from './routed.ts'
 import { routerOf } from './router.ts'
 import { statuses } from './store/index.ts'

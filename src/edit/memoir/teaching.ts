@@ -2,15 +2,10 @@
 import { fail } from '../../base/index.ts'
 import { type Mask, maskText } from './masks.ts'
 import type { Opened } from './opened.ts'
+import { checkRequest, type EditRequest } from './requests.ts'
 import { type EditRecord, type Rows, statuses } from './store/index.ts'
 import { plainText } from './subject.ts'
 import { makeTrainer, type Trainer } from './train.ts'
-
-export interface EditRequest {
-  readonly prompt: string
-  readonly target: string
-  readonly subject?: string
-}
 
 export interface Replayed {
   readonly edits: readonly number[]
@@ -53,16 +48,11 @@ export function teachingOf(opened: Opened): Teaching & { dispose(): void } {
       to.set(values.subarray(i * width, (i + 1) * width), place * width)
   }
 
-  function check({ prompt, target }: EditRequest): readonly number[] {
-    if (prompt.trim() === '') fail('TL_BAD_ARGUMENT', 'the prompt is empty: expected what is asked or begun')
-    return opened.targetIds(target, opened.promptIds(prompt).length)
-  }
-
   return {
-    check: (request) => void check(request),
+    check: (request) => void checkRequest(opened, request),
     async add(request) {
       const { prompt, target, subject } = request
-      const targets = check(request)
+      const targets = checkRequest(opened, request)
       const { ids, mask } = await opened.look(prompt)
       const taught = await teach(request, mask, memory)
       if (!Number.isFinite(taught.losses.last) || taught.values.some((v) => !Number.isFinite(v)))

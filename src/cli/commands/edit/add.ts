@@ -45,7 +45,7 @@ export async function add(call: Call): Promise<void> {
   const { io, flags, store } = call
   const facts = await factsOf(call)
   const create = await newStoreOf(flags)
-  const { isStore } = await import('../../../edit/memoir/index.ts')
+  const { checkRequest, isStore, textsOf } = await import('../../../edit/memoir/index.ts')
   const isNew = !isStore(store)
   const display = makeDisplay('edit', io, flags.quiet)
   const added: memoir.EditRecord[] = []
@@ -53,11 +53,10 @@ export async function add(call: Call): Promise<void> {
   const onPrompt = (done: number, total: number): void =>
     display.update({ done, total, detail: 'background prompts' })
   try {
-    await withEditor(call, { create, onPrompt }, async (editor) => {
+    const teach = async (editor: memoir.Editor): Promise<void> => {
       if (isNew) {
         if (!flags.quiet) display.line(`${store}: ${settingsText(editor.config)}`)
       } else requireSettings(editor, create, store)
-      for (const fact of facts) await at(fact, () => editor.check(requestOf(fact)))
       for (const [i, fact] of facts.entries()) {
         if (interrupt.signal.aborted)
           fail('TL_INTERRUPTED', `interrupted: ${i} of ${facts.length} edits are in ${store}`)
@@ -67,6 +66,10 @@ export async function add(call: Call): Promise<void> {
         )
       }
       display.update({ done: facts.length, total: facts.length })
+    }
+    await withEditor(call, { create, onPrompt }, teach, async (model, tokenizer) => {
+      const texts = textsOf(tokenizer, model.context)
+      for (const fact of facts) await at(fact, () => void checkRequest(texts, requestOf(fact)))
     })
   } finally {
     interrupt.stop()

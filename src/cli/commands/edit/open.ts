@@ -1,20 +1,24 @@
 /** @file The editor behind `treeline edit`. */
 import { fail } from '../../../base/index.ts'
 import type * as memoir from '../../../edit/memoir/index.ts'
+import type { LanguageModel, Tokenizer } from '../../../lm/index.ts'
 import { threadsOf } from '../../languageModel.ts'
 import type { Call } from './flags.ts'
 
-/** Open the editor, work, close it. */
+/** Open the editor, work, close it. `before` sees the model and its tokenizer first: what it refuses leaves no store behind. */
 export async function withEditor<R>(
   { model, store, flags }: Call,
   options: memoir.OpenOptions,
   work: (editor: memoir.Editor) => Promise<R> | R,
+  before?: (model: LanguageModel, tokenizer: Tokenizer) => Promise<void>,
 ): Promise<R> {
-  const { loadModel } = await import('../../../lm/index.ts')
+  const { loadModel, loadTokenizer } = await import('../../../lm/index.ts')
   const { openEditor } = await import('../../../edit/memoir/index.ts')
   const opened = loadModel(model, { precision: 'f32', threads: threadsOf(flags) })
   try {
-    const editor = await openEditor(opened, store, options)
+    const tokenizer = loadTokenizer(model)
+    await before?.(opened, tokenizer)
+    const editor = await openEditor(opened, store, { ...options, tokenizer })
     try {
       return await work(editor)
     } finally {
