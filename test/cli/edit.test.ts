@@ -63,7 +63,7 @@ describe('treeline edit', () => {
         /^3 edits added to .*s1, 0 learned to the end\nedit 1 is not learned to the end \(loss \d+\.\d\d after 8 steps\): "who is abc"\n/,
       ),
     ])
-    expect(added.err).toMatch(/block 0, 7 of 48 features, threshold 0.970/)
+    expect(added.err).toMatch(/block 0, 14 of 48 features, threshold 0.970/)
     expect(added.err).toMatch(/edit: 100 %/)
     const again = await parsed('s1', 'add', '--prompt', 'WHO is  abc?', '--target', 'zz', '--subject', 'abc')
     expect(again).toMatchObject([{ number: 4, supersedes: 1, promptTokens: 12, targetTokens: 3 }])

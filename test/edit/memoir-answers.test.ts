@@ -83,7 +83,7 @@ describe('calibration', () => {
   it.each(['none', 'subject'] as const)(
     'keeps the false positives it is asked for: gate %s',
     async (gate) => {
-      const editor = await open({ layer: 0, gate, ones: 'published' })
+      const editor = await open({ layer: 0, gate })
       for (const fact of facts) await editor.add(fact)
       const prompts = [...others, 'Zebra 77 is', 'the Zebra 77']
       const { threshold, overlaps } = await editor.calibrate(prompts, 0.2)

@@ -9,7 +9,6 @@ import {
   numbersOf,
   parseMask,
   placesOf,
-  publishedOnes,
   sharedOnes,
   topHash,
 } from '../../src/edit/memoir/masks.ts'
@@ -49,8 +48,7 @@ describe('masks', () => {
     )
   })
   it('are scaled as in the paper', () => {
-    expect([publishedOnes(14336), publishedOnes(1536)]).toEqual([4096, 439])
-    expect([defaultOnes(14336), defaultOnes(1536)]).toEqual([2048, 219])
+    expect([defaultOnes(14336), defaultOnes(1536)]).toEqual([4096, 439])
     expect([defaultLayer(32), defaultLayer(30)]).toEqual([27, 25])
   })
   it('of features that are no numbers are refused', () =>

@@ -110,10 +110,10 @@ const row = (
   },
 })
 
-/** The paper's routing, masks and descent, whatever a new store does by default, but until it is learned. */
+/** The paper's routing and descent, whatever a new store does by default, but until it is learned, and nothing fades. */
 const paper: NewStore = {
-  ...{ router: 'mean-centred', gate: 'none', threshold: 0.45, ones: 'published' },
-  training: { ...defaultTraining, rate: publishedTraining.rate, momentum: publishedTraining.momentum },
+  ...{ router: 'mean-centred', gate: 'none', threshold: 0.45 },
+  training: { ...publishedTraining, maxSteps: 100, stop: defaultTraining.stop, decay: defaultTraining.decay },
 }
 
 /** Every variant: the method as we run it, as published, and what each of its parts is worth. */
@@ -129,6 +129,12 @@ export const memoirMethods: readonly EditingMethod[] = [
     'MEMOIR, as published',
     '30 steps with the published stop rule and decay; τ = 0.4',
     { ...paper, training: publishedTraining, threshold: 0.4 },
+  ),
+  row(
+    'memoir-unprotected',
+    'MEMOIR, our defaults without protection',
+    'what a new store does, but earlier edits are not spared',
+    { training: { ...defaultTraining, protection: 0 } },
   ),
   row('memoir-default', 'MEMOIR, our defaults', 'what a new store of `treeline edit` does by itself', {}),
   row(

@@ -54,6 +54,8 @@ export interface Batch {
   readonly weights: Float32Array
   /** ∂ Σ weights · losses / ∂ rows, [places, width]: written by `evaluate`. */
   readonly gradient: Float32Array
+  /** What every token reads the memory with, [tokens, places], lesson after lesson. */
+  readonly activations: Float32Array
   /** Losses and gradient at rows [places, width] of the memory. */
   evaluate(rows: Float32Array): Promise<void>
 }
@@ -174,12 +176,15 @@ export function makeDifferentiator(model: LanguageModel, layer: number): Differe
       const losses = new Float32Array(wanted)
       const gradient = new Float32Array(places.length * width)
       const parts: { sizes: Sizes; inputs: TypedArray[]; outputs: Float32Array[] }[] = []
-      let row = 0
+      const tokens = lessons.reduce((n, lesson) => n + lesson.tokens, 0)
+      const all = new Float32Array(tokens * places.length)
+      let [row, token] = [0, 0]
       for (const group of groupsOf(lessons)) {
         const T = group.reduce((n, { tokens }) => n + tokens, 0)
         const R = group.reduce((n, { target }) => n + target.length, 0)
         const base = new Float32Array(T * width)
-        const activations = new Float32Array(T * places.length)
+        const activations = all.subarray(token * places.length, (token + T) * places.length)
+        token += T
         const pick = new Float32Array(R * T)
         const labels = new Int32Array(R)
         const own = shares.subarray(row, row + R)
@@ -214,6 +219,7 @@ export function makeDifferentiator(model: LanguageModel, layer: number): Differe
         losses,
         weights: shares,
         gradient,
+        activations: all,
         async evaluate(rows) {
           for (const { sizes, inputs, outputs } of parts) {
             await program.run(sizes, [rows, ...inputs], outputs)

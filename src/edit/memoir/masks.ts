@@ -6,10 +6,7 @@ import { type Key, random } from '../../tensor/index.ts'
 export type Mask = Uint32Array
 
 /** k ones of the D bits, in the ratio in which the paper has them: 4096 of 14336 (439 of 1536). */
-export const publishedOnes = (hidden: number): number => Math.max(1, Math.round((hidden * 4096) / 14336))
-
-/** Half as many (219 of 1536): edits share fewer rows, so that later ones harm earlier ones less. */
-export const defaultOnes = (hidden: number): number => Math.max(1, Math.round(hidden / 7))
+export const defaultOnes = (hidden: number): number => Math.max(1, Math.round((hidden * 4096) / 14336))
 
 /** The edited block, in the ratio of the paper: 27 of 0 … 31 (25 of 0 … 29). */
 export const defaultLayer = (layers: number): number => Math.round(((layers - 1) * 27) / 31)

@@ -8,15 +8,7 @@ import { backgroundPrompts, heldOutPrompts } from './background.ts'
 import { contextBeginnings, contextLengths, contextsOf } from './contexts.ts'
 import { type Editor, makeEditor } from './editor.ts'
 import { modelFingerprint } from './fingerprint.ts'
-import {
-  defaultLayer,
-  defaultOnes,
-  drawPermutation,
-  type Mask,
-  publishedOnes,
-  sharedOnes,
-  topHash,
-} from './masks.ts'
+import { defaultLayer, defaultOnes, drawPermutation, type Mask, sharedOnes, topHash } from './masks.ts'
 import { featuresOf, openTogether } from './opened.ts'
 import type { Words } from './requests.ts'
 import { calibrate, routerOf } from './router.ts'
@@ -33,10 +25,11 @@ import {
 /** Settings of a new store; the rest is derived from the model. */
 export interface NewStore
   extends Partial<
-    Pick<StoreConfig, 'layer' | 'router' | 'routerLayer' | 'gate' | 'threshold' | 'seed' | 'training'>
+    Pick<
+      StoreConfig,
+      'layer' | 'ones' | 'router' | 'routerLayer' | 'gate' | 'threshold' | 'seed' | 'training'
+    >
   > {
-  /** k. 'published': in the ratio of the paper. Default: half as many. */
-  readonly ones?: number | 'published'
   /** Prompts that no edit is about, whose mean feature is taken off. Default: about a hundred of our own. */
   readonly background?: readonly string[]
   /**
@@ -140,7 +133,7 @@ async function makeStore(
   onPrompt: NonNullable<OpenOptions['onPrompt']>,
 ): Promise<void> {
   const { hidden, width, layers } = model.config
-  const { background: prompts = backgroundPrompts, heldOut = heldOutPrompts, ones: k, ...rest } = given
+  const { background: prompts = backgroundPrompts, heldOut = heldOutPrompts, ...rest } = given
   const { falsePositives = 0.01, threshold, contexts = 0, ...settings } = rest
   const layer = settings.layer ?? defaultLayer(layers)
   const unset: StoreConfig = {
@@ -149,7 +142,7 @@ async function makeStore(
     hidden,
     width,
     layer,
-    ones: k === 'published' ? publishedOnes(hidden) : (k ?? defaultOnes(hidden)),
+    ones: defaultOnes(hidden),
     router: 'mean-centred',
     routerLayer: layer,
     gate: 'subject',

@@ -3,7 +3,7 @@ import { fail } from '../../base/index.ts'
 import { type Mask, maskText } from './masks.ts'
 import type { Opened } from './opened.ts'
 import { checkRequest, type EditRequest } from './requests.ts'
-import { type EditRecord, type Rows, statuses } from './store/index.ts'
+import { type EditRecord, type Keys, type Rows, statuses } from './store/index.ts'
 import { plainText } from './subject.ts'
 import { makeTrainer, type Trainer } from './train.ts'
 
@@ -31,7 +31,10 @@ export function teachingOf(opened: Opened): Teaching & { dispose(): void } {
   const { layer, width, training } = store.config
   let trainer: Trainer | undefined
 
-  async function teach({ prompt: bare, target: text }: EditRequest, mask: Mask, current: Float32Array) {
+  /** Keys of edits by their numbers: read, or found anew, when first needed. */
+  const known = new Map<number, Keys>()
+
+  async function lessonsOf({ prompt: bare, target: text }: EditRequest) {
     const prompts = [bare, ...training.contexts.map((context) => `${context} ${bare}`)]
     const lessons = []
     for (const prompt of prompts) {
@@ -40,8 +43,30 @@ export function teachingOf(opened: Opened): Teaching & { dispose(): void } {
       const ids = [...before, ...target.slice(0, -1)]
       lessons.push({ stream: await (await opened.engine()).stream(ids), tokens: ids.length, target })
     }
+    return lessons
+  }
+  function opener(): Trainer {
     trainer ??= makeTrainer(model, layer)
-    return trainer.teach(current, mask, lessons, training)
+    return trainer
+  }
+  const teach = async (request: EditRequest, mask: Mask, current: Float32Array, others: readonly Keys[]) =>
+    opener().teach(current, mask, await lessonsOf(request), training, others)
+
+  async function keysOf(record: EditRecord): Promise<Keys> {
+    const keys =
+      known.get(record.number) ??
+      store.keysAt(store.records.indexOf(record)) ??
+      (await opener().keysOf(opened.maskOfRecord(record), await lessonsOf(record)))
+    known.set(record.number, keys)
+    return keys
+  }
+  /** Keys of the edits that are to be spared when another is taught: those that answer, but for the one it replaces. */
+  async function spared(replaced: EditRecord | undefined): Promise<Keys[]> {
+    if (training.protection === 0) return []
+    const list: Keys[] = []
+    for (const { record, status } of statuses(store.records))
+      if (status.state === 'active' && record !== replaced) list.push(await keysOf(record))
+    return list
   }
   const apply = (to: Float32Array, { places, values }: Rows): void => {
     for (const [i, place] of places.entries())
@@ -54,18 +79,18 @@ export function teachingOf(opened: Opened): Teaching & { dispose(): void } {
       const { prompt, target, subject } = request
       const targets = checkRequest(opened, request)
       const { ids, mask } = await opened.look(prompt)
-      const taught = await teach(request, mask, memory)
-      if (!Number.isFinite(taught.losses.last) || taught.values.some((v) => !Number.isFinite(v)))
-        fail(
-          'TL_NOT_FINITE',
-          `the edit did not converge (loss ${taught.losses.last}): nothing was stored; try a smaller rate`,
-        )
       const same = statuses(store.records).findLast(
         ({ record, status }) =>
           status.state === 'active' &&
           plainText(record.prompt) === plainText(prompt) &&
           plainText(record.subject ?? '') === plainText(subject ?? ''),
       )?.record
+      const taught = await teach(request, mask, memory, await spared(same))
+      if (!Number.isFinite(taught.losses.last) || taught.values.some((v) => !Number.isFinite(v)))
+        fail(
+          'TL_NOT_FINITE',
+          `the edit did not converge (loss ${taught.losses.last}): nothing was stored; try a smaller rate`,
+        )
       const record: EditRecord = {
         event: 'edit',
         number: 1 + store.records.filter(({ event }) => event === 'edit').length,
@@ -81,7 +106,9 @@ export function teachingOf(opened: Opened): Teaching & { dispose(): void } {
         ...(same && { supersedes: same.number }),
         at: now(),
       }
-      await store.append(record, { rows: taught })
+      const { keys } = taught
+      await store.append(record, { rows: taught, ...(training.protection > 0 && { keys }) })
+      if (training.protection > 0) known.set(record.number, keys)
       memory.set(store.memory)
       return record
     },
@@ -110,6 +137,7 @@ export function teachingOf(opened: Opened): Teaching & { dispose(): void } {
     async replay(onEdit) {
       const edits = statuses(store.records).filter(({ status }) => status.state !== 'undone')
       const fresh = new Float32Array(memory.length)
+      const before = new Map<number, Keys>()
       for (const [done, { record }] of edits.entries()) {
         onEdit?.(done, edits.length)
         const { mask } = await opened.look(record.prompt)
@@ -118,7 +146,10 @@ export function teachingOf(opened: Opened): Teaching & { dispose(): void } {
             'TL_BAD_FILE',
             `edit ${record.number}: its mask is another one on this machine; nothing was changed`,
           )
-        apply(fresh, await teach(record, mask, fresh))
+        if (record.supersedes !== undefined) before.delete(record.supersedes)
+        const taught = await teach(record, mask, fresh, [...before.values()])
+        before.set(record.number, taught.keys)
+        apply(fresh, taught)
       }
       onEdit?.(edits.length, edits.length)
       const bits = (x: Float32Array): Uint8Array => new Uint8Array(x.buffer, x.byteOffset, x.byteLength)

@@ -1,8 +1,9 @@
 /** @file One edit: gradient descent on the active rows of the residual memory (arXiv 2506.07899). */
 import type { LanguageModel } from '../../lm/index.ts'
-import { type Lesson, makeDifferentiator } from './gradient.ts'
+import { type Batch, type Lesson, makeDifferentiator } from './gradient.ts'
 import { type Mask, placesOf } from './masks.ts'
-import type { Training } from './store/index.ts'
+import { makeProtector, preconditionerOf } from './protection.ts'
+import type { Keys, Training } from './store/index.ts'
 
 export type { Lesson } from './gradient.ts'
 
@@ -10,13 +11,24 @@ export interface Taught {
   /** Rows [places, width] after the edit. */
   readonly values: Float32Array
   readonly places: Int32Array
+  /** What the edit reads the memory with. */
+  readonly keys: Keys
   readonly steps: number
   readonly losses: { readonly first: number; readonly last: number; readonly worst: number }
   readonly stopped: 'loss' | 'steps'
 }
 
 export interface Trainer {
-  teach(memory: Float32Array, mask: Mask, lessons: readonly Lesson[], training: Training): Promise<Taught>
+  /** `others`: what edits that are not to be harmed read the memory with. */
+  /** What an edit reads the memory with. */
+  keysOf(mask: Mask, lessons: readonly Lesson[]): Promise<Keys>
+  teach(
+    memory: Float32Array,
+    mask: Mask,
+    lessons: readonly Lesson[],
+    training: Training,
+    others?: readonly Keys[],
+  ): Promise<Taught>
   dispose(): void
 }
 
@@ -48,16 +60,29 @@ function fade(rows: Float32Array, { rate, decay }: Training, steps: number): voi
 
 const mean = (values: Float32Array): number => values.reduce((a, b) => a + b, 0) / values.length
 
+/** Of the first lesson, the prompt as it will be asked. */
+const keysIn = (places: Int32Array, { activations }: Batch, [first]: readonly Lesson[]): Keys => ({
+  places,
+  activations: activations.slice(0, first!.tokens * places.length),
+})
+
 /** The trainer of a model's block. Its programs are compiled at the first edit, and kept. */
 export function makeTrainer(model: LanguageModel, layer: number): Trainer {
   const { width, hidden } = model.config
   const differentiator = makeDifferentiator(model, layer)
+  const protector = makeProtector(width, model.threads)
   return {
-    async teach(memory, mask, lessons, training) {
+    async keysOf(mask, lessons) {
+      const places = placesOf(mask)
+      return keysIn(places, await differentiator.prepare(lessons.slice(0, 1), places, 'n'), lessons)
+    },
+    async teach(memory, mask, lessons, training, others = []) {
       const places = placesOf(mask)
       const { maxSteps, stop, denominator, decay } = training
       const batch = await differentiator.prepare(lessons, places, denominator)
       const { losses, weights, gradient } = batch
+      const keys = keysIn(places, batch, lessons)
+      const preconditioner = preconditionerOf(keys, others, training.protection)
       const rows = new Float32Array(places.length * width)
       for (const [i, place] of places.entries())
         rows.set(memory.subarray(place * width, (place + 1) * width), i * width)
@@ -72,6 +97,7 @@ export function makeTrainer(model: LanguageModel, layer: number): Trainer {
           stopped = 'loss'
           break
         }
+        if (preconditioner) await protector.apply(preconditioner, gradient)
         descend(rows, gradient, velocity, training)
         steps++
         if (stop.rule !== 'published') continue
@@ -84,15 +110,18 @@ export function makeTrainer(model: LanguageModel, layer: number): Trainer {
         before = value
       }
       const about = { first, last: mean(losses), worst: Math.max(...losses) }
-      if (decay.of !== 'dense') return { places, values: rows, steps, losses: about, stopped }
+      if (decay.of !== 'dense') return { places, values: rows, keys, steps, losses: about, stopped }
       // decay reaches every row, also those of other edits
       const whole = memory.slice()
       fade(whole, training, steps)
       for (const [i, place] of places.entries())
         whole.set(rows.subarray(i * width, (i + 1) * width), place * width)
       const all = Int32Array.from({ length: hidden }, (_, i) => i)
-      return { places: all, values: whole, steps, losses: about, stopped }
+      return { places: all, values: whole, keys, steps, losses: about, stopped }
     },
-    dispose: differentiator.dispose,
+    dispose() {
+      differentiator.dispose()
+      protector.dispose()
+    },
   }
 }

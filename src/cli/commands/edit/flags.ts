@@ -24,6 +24,8 @@ export interface Flags {
   threshold?: string
   steps?: number
   rate?: string
+  momentum?: string
+  protection?: string
   contexts?: string
   decay?: memoir.Training['decay']['of']
   denominator?: memoir.Training['denominator']
@@ -73,10 +75,12 @@ export async function newStoreOf(flags: Flags): Promise<memoir.NewStore> {
   )
   const { layer, k, router, routerLayer, gate, threshold, seed, falsePositives, published } = flags
   const base = published ? publishedTraining : defaultTraining
-  const { steps, rate, contexts, decay, denominator } = flags
+  const { steps, rate, momentum, protection, contexts, decay, denominator } = flags
   const training: Partial<memoir.Training> = {
     ...(steps !== undefined && { maxSteps: steps }),
     ...(rate !== undefined && { rate: numberOf(rate, '--rate', 1e-9, 1e6) }),
+    ...(momentum !== undefined && { momentum: numberOf(momentum, '--momentum', 0, 0.999) }),
+    ...(protection !== undefined && { protection: numberOf(protection, '--protection', 0, 1e9) }),
     ...(contexts !== undefined && !isCount(contexts) && { contexts: readTexts(contexts) }),
     ...(decay !== undefined && { decay: { of: decay, rate: decay === 'none' ? 0 : 1e-5 } }),
     ...(denominator !== undefined && { denominator }),
@@ -84,7 +88,6 @@ export async function newStoreOf(flags: Flags): Promise<memoir.NewStore> {
   const τ = threshold === undefined ? undefined : numberOf(threshold, '--threshold', 0, 2)
   return {
     ...(layer !== undefined && { layer }),
-    ...(published && { ones: 'published' as const }),
     ...(k !== undefined && { ones: k }),
     ...(router !== undefined && { router }),
     ...(routerLayer !== undefined && { routerLayer }),

@@ -63,6 +63,10 @@ export const editCommand = (io: Io): Command =>
     )
     .addOption(integerOption('--steps <n>', 'a new store: steps of an edit at most', 1, 1e6))
     .addOption(new Option('--rate <number>', 'a new store: learning rate'))
+    .addOption(new Option('--momentum <share>', 'a new store: of the last step in the next'))
+    .addOption(
+      new Option('--protection <number>', 'a new store: how much earlier edits are spared, 0 not at all'),
+    )
     .addOption(
       new Option(
         '--contexts <n>',

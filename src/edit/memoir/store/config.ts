@@ -8,6 +8,8 @@ export interface Training {
   readonly rate: number
   /** Share of the last step that the next one adds to its own, in [0, 1); 0 as published. */
   readonly momentum: number
+  /** How much earlier edits are spared (`protection.ts`); 0, not at all, as published. */
+  readonly protection: number
   /** Largest norm of the gradient. */
   readonly clip: number
   readonly maxSteps: number
@@ -48,6 +50,7 @@ export const publishedThreshold = 0.4
 export const publishedTraining: Training = {
   rate: 1,
   momentum: 0,
+  protection: 0,
   clip: 1,
   maxSteps: 30,
   stop: { rule: 'published' },
@@ -58,12 +61,13 @@ export const publishedTraining: Training = {
 
 /**
  * What we train with unless told otherwise: until it is learned, and nothing fades; larger steps with momentum get there in
- * less than half as many.
+ * less than half as many, and earlier edits are spared.
  */
 export const defaultTraining: Training = {
   ...publishedTraining,
   rate: 2,
   momentum: 0.8,
+  protection: 1,
   maxSteps: 100,
   stop: { rule: 'loss', loss: 0.1 },
   decay: { of: 'none', rate: 0 },
@@ -97,9 +101,11 @@ export function checkConfig(text: string, path: string): StoreConfig {
     !Array.isArray(config.training.contexts)
   )
     fail('TL_BAD_FILE', `${path}: "training" is missing`)
-  // stores of earlier versions have no momentum
-  const { momentum = 0 } = config.training
+  // stores of earlier versions have neither
+  const { momentum = 0, protection = 0 } = config.training
+  if (!(protection >= 0 && protection <= 1e9))
+    fail('TL_BAD_FILE', `${path}: "protection" should be from 0 on, got ${JSON.stringify(protection)}`)
   if (!(momentum >= 0 && momentum < 1))
     fail('TL_BAD_FILE', `${path}: "momentum" should be in [0, 1), got ${JSON.stringify(momentum)}`)
-  return { ...config, training: { ...config.training, momentum } }
+  return { ...config, training: { ...config.training, momentum, protection } }
 }

@@ -30,6 +30,14 @@ export interface Rows {
   readonly values: Float32Array
 }
 
+/** What an edit reads the memory with. */
+export interface Keys {
+  /** The ones of its mask, ascending. */
+  readonly places: Int32Array
+  /** Inputs of the edited projection there while it was taught, token after token, [tokens, places]. */
+  readonly activations: Float32Array
+}
+
 export interface Store {
   readonly path: string
   readonly config: StoreConfig
@@ -42,10 +50,12 @@ export interface Store {
   /** Append a record, with the rows that it changed or the whole memory after it. */
   append(
     record: StoreRecord,
-    change?: { readonly rows: Rows } | { readonly memory: Float32Array },
+    change?: { readonly rows: Rows; readonly keys?: Keys } | { readonly memory: Float32Array },
   ): Promise<void>
   /** The memory after the first `count` records, where it can still be had. */
   memoryAfter(count: number): Float32Array | undefined
+  /** The keys that came with the record at this place; undefined where there were none. */
+  keysAt(index: number): Keys | undefined
   /** Other settings that do not touch the memory. */
   configure(changes: Partial<Pick<StoreConfig, 'threshold' | 'calibration' | 'gate'>>): void
 }
@@ -60,6 +70,7 @@ const [configName, baseName, recordsName] = ['config.json', 'base.safetensors', 
 const every = 32
 
 const memoryFile = (path: string, count: number): string => join(path, `memory-${count}.safetensors`)
+const keysFile = (path: string, count: number): string => join(path, `keys-${count}.safetensors`)
 const deltaFile = (path: string, count: number): string => join(path, `delta-${count}.safetensors`)
 
 export const isStore = (path: string): boolean => existsSync(join(path, configName))
@@ -123,6 +134,7 @@ export function openStore(path: string): Store {
   function clear(): void {
     for (const n of counts('memory')) if (n > records.length) rmSync(memoryFile(path, n), { force: true })
     for (const n of counts('delta')) if (n > records.length) rmSync(deltaFile(path, n), { force: true })
+    for (const n of counts('keys')) if (n > records.length) rmSync(keysFile(path, n), { force: true })
   }
 
   function memoryAfter(count: number): Float32Array | undefined {
@@ -188,6 +200,15 @@ export function openStore(path: string): Store {
     records,
     memory,
     memoryAfter,
+    keysAt(index) {
+      const file = keysFile(path, index + 1)
+      if (!existsSync(file)) return undefined
+      const places = array<Int32Array>(file, 'places')
+      const activations = array<Float32Array>(file, 'activations')
+      if (activations.length === 0 || activations.length % places.length !== 0)
+        fail('TL_BAD_FILE', `${file}: ${activations.length} numbers for ${places.length} places`)
+      return { places, activations }
+    },
     async append(record, change) {
       const count = records.length + 1
       const next = memory.slice()
@@ -202,6 +223,14 @@ export function openStore(path: string): Store {
             places: { dtype: 'I32', shape: [change.rows.places.length], data: change.rows.places },
             values: { dtype: 'F32', shape: [change.rows.places.length, width], data: change.rows.values },
           })
+        if (change && 'rows' in change && change.keys) {
+          const { places, activations } = change.keys
+          const k = places.length
+          await writeAtomicallyTensors(keysFile(path, count), {
+            places: { dtype: 'I32', shape: [k], data: places },
+            activations: { dtype: 'F32', shape: [activations.length / k, k], data: activations },
+          })
+        }
         if ((change && 'memory' in change) || count % every === 0)
           await writeAtomicallyTensors(memoryFile(path, count), {
             memory: { dtype: 'F32', shape: [hidden, width], data: next },
