@@ -196,9 +196,10 @@ describe('treeline edit', () => {
     const template =
       "{% for m in messages %}<{{ m['role'] }}>{{ m['content'] }}{% endfor %}{% if add_generation_prompt %}<a>{% endif %}"
     writeFileSync(join(talker, 'chat_template.jinja'), template)
-    const store = join(root, 's9')
+    const store = join(root, 'talk')
     const path = file('one.json', facts.slice(0, 1))
-    await treeline('edit', talker, store, 'add', path, ...thorough, '--threads', '1', '--quiet')
+    const done = await treeline('edit', talker, store, 'add', path, ...thorough, '--threads', '1', '--quiet')
+    expect([done.code, done.err]).toEqual([0, ''])
     const say = async (messages: object[], ...words: string[]) => {
       const given = file('messages.json', messages)
       const all = ['--file', given, '--max-tokens', '6', '--greedy', '--threads', '1', ...words]

@@ -115,7 +115,7 @@ describe('training options', () => {
   }
   const trained = async (training: Partial<memoir.Training>) => {
     const path = join(root, `training-${stores++}`)
-    const base = { ...memoir.defaultTraining, maxSteps: 4, stop: { rule: 'loss', loss: 0 } as const }
+    const base = { ...memoir.publishedTraining, maxSteps: 4, stop: { rule: 'loss', loss: 0 } as const }
     const editor = await open({ layer: 0, training: { ...base, ...training } }, path)
     const records = []
     for (const fact of facts) records.push(await editor.add(fact))

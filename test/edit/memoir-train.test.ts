@@ -329,7 +329,7 @@ describe('training', () => {
     expect(idle.steps).toBe(0)
     expect([...idle.values]).toEqual([...learned.values])
     expect(defaultTraining).toMatchObject({
-      rate: 1,
+      ...{ rate: 2, momentum: 0.8, protection: 1 },
       clip: 1,
       maxSteps: 100,
       stop: { rule: 'loss', loss: 0.1 },
