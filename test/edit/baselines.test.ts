@@ -11,7 +11,7 @@ import { fineTuningRows } from '../../src/edit/baselines/fineTuning.ts'
 import { type Entry, enterEdit, nearestEntry } from '../../src/edit/baselines/grace.ts'
 import { type Between, openHalves } from '../../src/edit/baselines/halves.ts'
 import { editingMethods, methodOf, scaledLayer } from '../../src/edit/baselines/index.ts'
-import { memitWith } from '../../src/edit/baselines/memit.ts'
+import { memit } from '../../src/edit/baselines/memit.ts'
 import { rankOne } from '../../src/edit/baselines/rome.ts'
 import { projectToBall, subjectToken } from '../../src/edit/baselines/value.ts'
 import {
@@ -19,8 +19,10 @@ import {
   activationNorms,
   gate,
   marginLoss,
+  mergeSides,
   wiseConstants,
   wiseStep,
+  wiseWith,
 } from '../../src/edit/baselines/wise.ts'
 import { type LanguageModel, loadModel } from '../../src/lm/index.ts'
 import { furthest, readFixture, type Tiny, tinyModels } from '../lm/fixtures.ts'
@@ -202,6 +204,18 @@ describe('rules', () => {
     expect(of(6, 6.5)).toBe(old)
   })
 
+  it('WISE: side memories are merged by TIES', () => {
+    // five of ten stay of each, the largest; at place 3 the signs disagree
+    const one = Float32Array.of(1, 2, 3, 4, 5, 0.1, 0.2, 0.3, 0.4, 0.5)
+    const two = Float32Array.of(0.1, 0.1, 0.1, -6, 7, -8, -9, 0.1, 0.1, -10)
+    const { change, least } = mergeSides([
+      { change: one, least: 8 },
+      { change: two, least: 3 },
+    ])
+    expect(furthest(change, [1, 2, 3, -6, 6, -8, -9, 0, 0, -10])).toBeLessThan(1e-6)
+    expect(least).toBe(3)
+  })
+
   it('FT-L predicts every token from the last of the prompt, FT-M each from its own place', () => {
     expect(fineTuningRows('prompt-last', 4, [7, 8]).map(({ at }) => at)).toEqual([3, 3])
     expect(fineTuningRows('target', 4, [7, 8]).map(({ at, label }) => [at, label])).toEqual([
@@ -360,10 +374,14 @@ describe('on a tiny model', () => {
     async (name) => {
       const steps = oracle.steps[name]
       const { text, weight, ...rule } = oracle.spread
-      const spread = { memit: memitWith(weight), alphaedit: alphaEditWith(rule) }[name]
+      const merging = name === 'wise-merged' && wiseWith({ saveEvery: 1, mergeEvery: 2 })
+      const spread = { memit, alphaedit: alphaEditWith(rule) }[name]
       const edited = spread
-        ? await spread.open(all.deep, words, { layer: 2, text })
-        : await methodOf(name).open(model, words, { layer: 0, ...(steps !== undefined && { steps }) })
+        ? await spread.open(all.deep, words, { layer: 2, text, weight })
+        : await (merging || methodOf(name)).open(model, words, {
+            layer: 0,
+            ...(steps !== undefined && { steps }),
+          })
       for (const [i, one] of oracle.facts.entries()) {
         await edited.teach(one)
         const expected = oracle.methods[name]![i]!

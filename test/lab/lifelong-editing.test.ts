@@ -128,9 +128,36 @@ describe('runs', () => {
     await expect(run({ ...values, edits: [9] })).rejects.toThrow(
       /9 edits, but .* has 4 facts with one for each subject/,
     )
+    await expect(run({ ...values, edits: [1], text: join(root, 'none.txt') })).rejects.toThrow(
+      /cannot read .*none\.txt/,
+    )
     expect(() => composeConfig(editing, { set: ['methods=grace,romeo'] })).toThrow(/romeo/)
     const [stop] = await tour([editing], { root, threads: 1 })
     expect(stop!.error).toMatch(/needs it/)
+  })
+
+  test('MEMIT: the text that is given and λ decide what is written', { timeout: 60_000 }, async () => {
+    const text = join(root, 'text.txt')
+    writeFileSync(
+      text,
+      'It was a bright cold day in April, and the clocks were striking 13. Call me Zoe! '.repeat(2),
+    )
+    const learned = async (set: string[]) => {
+      const config = composeConfig(editing, {
+        set: ['methods=none,memit', 'edits=1', 'items=1', ...set],
+        values,
+      })
+      const { summary } = await executeRun(editing, config, { root: join(root, 'memit'), threads: 1 })
+      const { rows } = summary.result as unknown as EditingResult
+      return rows.map((row) => row.summary.perplexity.edit!.mean)
+    }
+    const [before, own] = await learned([`text=${text}`, 'weight=1'])
+    const [, written] = await learned(['weight=1'])
+    const [same, heavy] = await learned([`text=${text}`, 'weight=1e9'])
+    expect(same).toBe(before)
+    expect(Math.abs(own! / before! - 1)).toBeGreaterThan(0.1)
+    expect(written).not.toBe(own)
+    expect(Math.abs(heavy! / before! - 1)).toBeLessThan(1e-3)
   })
 
   test('small, end to end, cut and gone on with', { timeout: 60_000 }, async () => {

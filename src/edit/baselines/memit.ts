@@ -6,8 +6,8 @@ import { cholesky, fail, solveCholesky } from '../../base/index.ts'
 import { spreading, type Writer } from './spread.ts'
 
 /**
- * EasyEdit has no file for Llama 3; its constants of the search for z for Llama 2 are those that it gives ROME for both. (The
- * authors of AlphaEdit run MEMIT on Llama 3 with their own: rate 0.1, decay 0.5, clamp 0.75.)
+ * EasyEdit's constants for Llama 2; it has none for Llama 3, where the authors of AlphaEdit run MEMIT with their own search for
+ * z: rate 0.1, decay 0.5, clamp 0.75.
  */
 export const memitConstants = {
   rate: 0.5,
@@ -41,19 +41,16 @@ export function memitWriter(weight: number, moment: Float64Array, n: number, lay
   }
 }
 
-/** MEMIT with λ = `weight`. */
-export const memitWith = (weight: number) =>
-  spreading(
-    {
-      name: 'memit',
-      title: 'MEMIT',
-      about: `five down projections (blocks 4 to 8 of 32), R Kᵀ (λC + KKᵀ)⁻¹ with λ = ${weight}, C of text the model writes; z by Adam 0.5, 25 steps or loss < 0.05, KL 0.0625, decay 1e-3, ‖δ‖ ≤ 4 ‖z₀‖`,
-      source: 'Meng et al. 2023; EasyEdit hparams/MEMIT/llama-7b.yaml',
-    },
-    {
-      constants: memitConstants,
-      writer: (moment, n, layer) => memitWriter(weight, moment, n, layer),
-    },
-  )
-
-export const memit = memitWith(memitConstants.weight)
+export const memit = spreading(
+  {
+    name: 'memit',
+    title: 'MEMIT',
+    about:
+      'five down projections (blocks 4 to 8 of 32), R Kᵀ (λC + KKᵀ)⁻¹ with λ = 15000, C of text the model writes; z by Adam 0.5, 25 steps or loss < 0.05, KL 0.0625, decay 1e-3, ‖δ‖ ≤ 4 ‖z₀‖',
+    source: 'Meng et al. 2023; EasyEdit hparams/MEMIT/llama-7b.yaml',
+  },
+  {
+    constants: memitConstants,
+    writer: (moment, n, layer, { weight = memitConstants.weight }) => memitWriter(weight, moment, n, layer),
+  },
+)

@@ -58,6 +58,8 @@ export interface MethodOptions {
   readonly steps?: number
   /** MEMIT, AlphaEdit: the text whose keys are to be left alone; default what the model writes by itself. */
   readonly text?: string
+  /** MEMIT: λ, how many tokens of that text weigh against a fact; default the published number. */
+  readonly weight?: number
   /** MEMOIR: least overlap τ at which an edit answers, and ones k of a mask; default those of the row. */
   readonly threshold?: number
   readonly ones?: number

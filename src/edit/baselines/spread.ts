@@ -5,7 +5,7 @@
 import { addTo, askable } from './edited.ts'
 import { openHalves } from './halves.ts'
 import { momentsOfKeys } from './keys.ts'
-import { type EditingMethod, type Lesson, scaledLayer } from './method.ts'
+import { type EditingMethod, type Lesson, type MethodOptions, scaledLayer } from './method.ts'
 import { askedOf, findValue, normOf, subjectToken, type ValueConstants } from './value.ts'
 
 /** How one projection is written to: ΔW = x ⊗ r for a key k and what is to be added to k W. */
@@ -20,7 +20,7 @@ export interface Writer {
 export interface SpreadRule {
   readonly constants: ValueConstants
   /** From the second moment of the keys of block `layer`, float64 [n, n], which is not to be written to. */
-  readonly writer: (moment: Float64Array, n: number, layer: number) => Writer
+  readonly writer: (moment: Float64Array, n: number, layer: number, options: MethodOptions) => Writer
 }
 
 /** Published blocks 4 to 8 of 32: as many about the middle one, block 6. */
@@ -55,7 +55,7 @@ export const spreading = (
       below: (own, ids) => plain.below(own, ids, (tokens, block) => edit(tokens, blocks.indexOf(block))),
     }
     const writers = (await momentsOfKeys(plain, blocks, words, text)).map((moment, i) =>
-      writer(moment, hidden, blocks[i]!),
+      writer(moment, hidden, blocks[i]!, options),
     )
     const { ids, ...questions } = askable(halves, words, () =>
       changes ? { edit: 0, change: (tokens) => edit(tokens, blocks.length - 1) } : null,

@@ -1,9 +1,11 @@
 /**
  * @file WISE (Wang et al. 2024), with retrieval: edits go into a side copy W′ of a down projection, on a random part of its
- * weights; a prompt is answered by W′ when W′ moves the projection's output far enough on it.
+ * weights; a prompt is answered by W′ when W′ moves the projection's output far enough on it. Side copies are put by from time
+ * to time, and those put by are merged by TIES.
  */
 import { fail } from '../../base/index.ts'
 import { random } from '../../tensor/index.ts'
+import { mergeMethods } from '../merge/methods/index.ts'
 import { addTo, askable, batchOf } from './edited.ts'
 import { lengthStep, openHalves, type Wanted } from './halves.ts'
 import { type EditingMethod, scaledLayer } from './method.ts'
@@ -24,6 +26,8 @@ export const wiseConstants = {
   /** Edits after which W′ is put by and a new one begun, and after which those are merged. */
   saveEvery: 500,
   mergeEvery: 1000,
+  /** Share of a side memory's entries that a merge keeps, the largest. */
+  density: 0.53,
 } as const
 
 const sigmoid = (x: number): number => 1 / (1 + Math.exp(-x))
@@ -102,7 +106,7 @@ export function wiseStep(
   }
 }
 
-interface Side {
+export interface Side {
   /** W′ − W, [hidden, width] */
   readonly change: Float32Array
   /** The least activation of its own edits. */
@@ -128,13 +132,32 @@ export function gate<S extends { readonly least: number }>(
   return chosen
 }
 
+/** Several side memories in one, by TIES with equal weights; it answers where the first of them would have. */
+export function mergeSides(sides: readonly Side[]): Side {
+  const size = sides[0]!.change.length
+  const parameters = { weight: 1 / sides.length, density: wiseConstants.density }
+  const change = mergeMethods['ties']!.merge({
+    name: 'side memory',
+    shape: [size],
+    base: new Float32Array(size),
+    models: sides.map((side) => ({ values: side.change, parameters })),
+    parameters: { normalize: true },
+    key: random.key(0),
+  })
+  return { change, least: Math.min(...sides.map(({ least }) => least)) }
+}
+
 const emptyText = 'The weather was fine and the streets were full of people.'
 
-export const wise: EditingMethod = {
+/** WISE with other numbers of edits until a side copy is put by, and until those are merged: a multiple of the first. */
+export const wiseWith = ({
+  saveEvery,
+  mergeEvery,
+}: Readonly<Record<'saveEvery' | 'mergeEvery', number>>): EditingMethod => ({
   name: 'wise',
   title: 'WISE',
   about:
-    'side copy of the down projection of block 29 of 32, a fifth of its weights; SGD 0.9, 30 steps, |W′ − W| ≤ 1, margins 2, 20, 10, answers at half the least activation; retrieval, no merging',
+    'side copy of the down projection of block 29 of 32, a fifth of its weights; SGD 0.9, 30 steps, |W′ − W| ≤ 1, margins 2, 20, 10, answers at half the least activation; retrieval; put by after 500 edits, TIES 0.53 after 1000',
   source: 'Wang et al. 2024; EasyEdit hparams/WISE/llama3-8b.yaml',
   async open(
     model,
@@ -146,7 +169,7 @@ export const wise: EditingMethod = {
       steps: most = wiseConstants.steps,
     } = {},
   ) {
-    const { share, saveEvery, mergeEvery } = wiseConstants
+    const { share } = wiseConstants
     if (model.config.architecture.feedForward !== 'swiglu')
       fail('TL_UNSUPPORTED', `WISE: written for models with SiLU, not ${model.config.architecture.name}`)
     const halves = await openHalves(model, layer)
@@ -182,8 +205,6 @@ export const wise: EditingMethod = {
       layer,
       ...questions,
       async teach({ prompt, target, unrelated = emptyText }) {
-        if (edits + 1 >= mergeEvery)
-          fail('TL_UNSUPPORTED', `WISE: merging, from ${mergeEvery} edits on, is not implemented`)
         if (edits % saveEvery === 0) {
           const key = random.foldIn(random.key(seed), edits)
           mask = Uint8Array.from(random.sampleUniform(key, size), (u) => (u < share ? 1 : 0))
@@ -240,6 +261,7 @@ export const wise: EditingMethod = {
           kept.push(current)
           current = fresh()
         }
+        if (edits % mergeEvery === 0) kept.push(mergeSides(kept.splice(-mergeEvery / saveEvery)))
         return { steps, loss: mean }
       },
       reset: async () => {
@@ -250,4 +272,6 @@ export const wise: EditingMethod = {
       dispose: halves.dispose,
     }
   },
-}
+})
+
+export const wise = wiseWith(wiseConstants)

@@ -84,6 +84,9 @@ const config = z.strictObject({
     'the edited block, of MEMIT and AlphaEdit the last, for all methods',
   ),
   steps: published(z.int().min(1).max(10_000)).describe('most steps of an edit, for all methods'),
+  weight: published(z.number().positive().max(1e12)).describe(
+    'λ of MEMIT: how many tokens of ordinary text weigh against a fact',
+  ),
   threshold: published(z.number().min(-1).max(2)).describe('τ of MEMOIR'),
   ones: published(z.int().min(1).max(1_000_000)).describe('k of MEMOIR: ones of a mask'),
   hardLocality: z
@@ -144,9 +147,9 @@ const asking = 1
 
 /** Options of the methods where the config has other than the published numbers. */
 function optionsOf(c: EditingConfig): Omit<MethodOptions, 'seed' | 'contexts' | 'folder'> {
-  const { layer, steps, threshold, ones } = c
+  const { layer, steps, weight, threshold, ones } = c
   return Object.fromEntries(
-    Object.entries({ layer, steps, threshold, ones }).filter(([, value]) => value !== 'published'),
+    Object.entries({ layer, steps, weight, threshold, ones }).filter(([, value]) => value !== 'published'),
   )
 }
 
