@@ -56,8 +56,8 @@ export interface Batch {
   readonly gradient: Float32Array
   /** What every token reads the memory with, [tokens, places], lesson after lesson. */
   readonly activations: Float32Array
-  /** Losses and gradient at rows [places, width] of the memory. */
-  evaluate(rows: Float32Array): Promise<void>
+  /** Losses and gradient at rows [places, width] of the memory; with a preconditioner [places, places] its product with it. */
+  evaluate(rows: Float32Array, preconditioner?: Float32Array): Promise<void>
 }
 
 export interface Differentiator {
@@ -73,7 +73,11 @@ interface Inputs {
 }
 
 /** The program: rows and what was computed once ↦ gradient and losses. */
-function compileGradient(model: LanguageModel, layer: number): Promise<DynamicProgram> {
+function compileGradient(
+  model: LanguageModel,
+  layer: number,
+  isPreconditioned: boolean,
+): Promise<DynamicProgram> {
   const { config, weights } = model
   const { layers, width, headSlots } = config
   const after = layers - layer - 1
@@ -102,7 +106,10 @@ function compileGradient(model: LanguageModel, layer: number): Promise<DynamicPr
     const slope = scatterAlong(softmax(logits), at, sub(mul(each, 0), 1))
     const back = matmul(slope, head.weight as Tensor, { transposeB: true })
     const [gradient] = pullback(mul(back, each))
-    return { gradient, losses: reshape(neg(takeAlong(logSoftmax(logits), at)), [r]) }
+    const { preconditioner } = inputs
+    // within the program: another one would wake threads of its own at every step
+    const moved = preconditioner ? matmul(preconditioner, gradient!) : gradient!
+    return { gradient: moved, losses: reshape(neg(takeAlong(logSoftmax(logits), at)), [r]) }
   }
   const specsAt = ({ T, R, P }: Sizes): Record<string, Spec>[] => [
     {
@@ -114,6 +121,7 @@ function compileGradient(model: LanguageModel, layer: number): Promise<DynamicPr
       share: spec([R!]),
       mask: spec([T!, T!]),
       ...(config.rotary && { cos: spec([T!, headSlots / 2]), sin: spec([T!, headSlots / 2]) }),
+      ...(isPreconditioned && { preconditioner: spec([P!, P!]) }),
     },
   ]
   return compileDynamic(program as never, specsAt as never, {
@@ -146,13 +154,17 @@ function groupsOf(lessons: readonly Lesson[]): Lesson[][] {
 export function makeDifferentiator(model: LanguageModel, layer: number): Differentiator {
   const { config, weights } = model
   const { width, hidden } = config
-  let opened: Promise<[Segment, DynamicProgram]> | undefined
-  const open = (): Promise<[Segment, DynamicProgram]> => {
-    opened ??= Promise.all([
-      model.segment({ from: layer, to: layer + 1, head: false, feature: layer }),
-      compileGradient(model, layer),
-    ])
-    return opened
+  let below: Promise<Segment> | undefined
+  const programs: [Promise<DynamicProgram>?, Promise<DynamicProgram>?] = []
+  const openSegment = (): Promise<Segment> => {
+    below ??= model.segment({ from: layer, to: layer + 1, head: false, feature: layer })
+    return below
+  }
+  const openProgram = (isPreconditioned: boolean): Promise<DynamicProgram> => {
+    const which = isPreconditioned ? 1 : 0
+    const program = programs[which] ?? compileGradient(model, layer, isPreconditioned)
+    programs[which] = program
+    return program
   }
 
   /** The edited block's output with the memory silent, and the active inputs of its down projection. */
@@ -170,7 +182,7 @@ export function makeDifferentiator(model: LanguageModel, layer: number): Differe
 
   return {
     async prepare(lessons, places, denominator) {
-      const [segment, program] = await open()
+      const segment = await openSegment()
       const wanted = lessons.reduce((n, { target }) => n + target.length, 0)
       const shares = new Float32Array(wanted)
       const losses = new Float32Array(wanted)
@@ -220,9 +232,11 @@ export function makeDifferentiator(model: LanguageModel, layer: number): Differe
         weights: shares,
         gradient,
         activations: all,
-        async evaluate(rows) {
+        async evaluate(rows, preconditioner) {
+          const program = await openProgram(preconditioner !== undefined)
+          const more = preconditioner ? [preconditioner] : []
           for (const { sizes, inputs, outputs } of parts) {
-            await program.run(sizes, [rows, ...inputs], outputs)
+            await program.run(sizes, [rows, ...inputs, ...more], outputs)
             const [part] = outputs
             if (part !== gradient) for (let i = 0; i < gradient.length; i++) gradient[i]! += part![i]!
           }
@@ -230,13 +244,9 @@ export function makeDifferentiator(model: LanguageModel, layer: number): Differe
       }
     },
     dispose: () => {
-      void opened
-        ?.then(([segment, program]) => {
-          segment.dispose()
-          program.dispose()
-        })
-        .catch(() => undefined)
-      opened = undefined
+      for (const one of [below, ...programs]) void one?.then((own) => own.dispose()).catch(() => undefined)
+      below = undefined
+      programs.length = 0
     },
   }
 }

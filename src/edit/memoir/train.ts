@@ -2,7 +2,7 @@
 import type { LanguageModel } from '../../lm/index.ts'
 import { type Batch, type Lesson, makeDifferentiator } from './gradient.ts'
 import { type Mask, placesOf } from './masks.ts'
-import { makeProtector, preconditionerOf } from './protection.ts'
+import { preconditionerOf } from './protection.ts'
 import type { Keys, Training } from './store/index.ts'
 
 export type { Lesson } from './gradient.ts'
@@ -70,7 +70,6 @@ const keysIn = (places: Int32Array, { activations }: Batch, [first]: readonly Le
 export function makeTrainer(model: LanguageModel, layer: number): Trainer {
   const { width, hidden } = model.config
   const differentiator = makeDifferentiator(model, layer)
-  const protector = makeProtector(width, model.threads)
   return {
     async keysOf(mask, lessons) {
       const places = placesOf(mask)
@@ -90,14 +89,13 @@ export function makeTrainer(model: LanguageModel, layer: number): Trainer {
       const velocity = new Float32Array(rows.length)
       let stopped: Taught['stopped'] = 'steps'
       for (;;) {
-        await batch.evaluate(rows)
+        await batch.evaluate(rows, preconditioner)
         if (steps === 0) first = mean(losses)
         if (steps === maxSteps) break
         if (stop.rule === 'loss' && Math.max(...losses) < stop.loss) {
           stopped = 'loss'
           break
         }
-        if (preconditioner) await protector.apply(preconditioner, gradient)
         descend(rows, gradient, velocity, training)
         steps++
         if (stop.rule !== 'published') continue
@@ -119,9 +117,6 @@ export function makeTrainer(model: LanguageModel, layer: number): Trainer {
       const all = Int32Array.from({ length: hidden }, (_, i) => i)
       return { places: all, values: whole, keys, steps, losses: about, stopped }
     },
-    dispose() {
-      differentiator.dispose()
-      protector.dispose()
-    },
+    dispose: differentiator.dispose,
   }
 }
