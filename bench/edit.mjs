@@ -2,14 +2,13 @@
  * @file `npm run bench -- edit`: one edit of thirty steps without and with ten contexts, ours beside PyTorch, and what an editor
  * with 700 edits adds to a prompt of 64 tokens. Every side is a child process that waits; rounds take turns.
  */
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join, relative } from 'node:path'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { parseArgs } from 'node:util'
-import { busyCores, machineFacts, processSeconds, sleep } from './lib/machine.mjs'
+import { machineFacts } from './lib/machine.mjs'
 import { start } from './lib/protocol.mjs'
-import { median, milliseconds, summarize } from './lib/report.mjs'
+import { measureSides, optionsOf, quietOrSay, say, sidesTable, writeResults } from './lib/sides.mjs'
 
 const here = fileURLToPath(new URL('.', import.meta.url))
 const shared = (path) => fileURLToPath(new URL(`../../shared/${path}`, import.meta.url))
@@ -22,8 +21,6 @@ export const usage = `npm run bench -- edit [options]
   --rounds N        rounds of every side (7)
   --out DIR         where the results go (bench/results)
   --force           measure although other programs are at work`
-
-const say = (text) => process.stderr.write(`${text}\n`)
 
 /** Texts to put in front, so that both sides have the same. */
 const contexts = [
@@ -50,100 +47,51 @@ function lessonsOf(facts, own, tokenizer) {
   })
 }
 
-/** Milliseconds a step of every side, wall and processor time, over rounds that take turns. */
-async function measure(sides, { rounds, threads }) {
-  const env = { OMP_NUM_THREADS: String(threads), MKL_NUM_THREADS: String(threads) }
-  const running = []
-  for (const { label, command, args, count } of sides) {
-    try {
-      const server = await start(command, args, env, 600)
-      running.push({ label, server, count, wall: [], processor: [] })
-    } catch (error) {
-      say(`  ${label}: not compared (${error.message})`)
-    }
-  }
-  for (let round = 0; round < rounds; round++)
-    for (const side of running) {
-      const before = processSeconds(side.server.pid)
-      const { seconds, steps } = await side.server.run(side.count)
-      side.wall.push((1000 * seconds) / steps)
-      if (before !== undefined)
-        side.processor.push((1000 * (processSeconds(side.server.pid) - before)) / steps)
-      await sleep(0.05)
-    }
-  return running.map(({ label, server, wall, processor }) => {
-    server.stop()
-    const { setupSeconds, megabytes } = server.ready
-    const own = processor.length ? { processor: median(processor) } : {}
-    return { label, setupSeconds, megabytes, ...summarize(wall), ...own }
-  })
-}
-
 /** Per cent that a store adds to a prompt, measured in pairs within one process. */
-async function addedBy({ command, args, count }, { threads }) {
-  const env = { OMP_NUM_THREADS: String(threads) }
-  const server = await start(command, args, env, 600)
+async function addedBy({ command, args, count }, { env, timeout }) {
+  const server = await start(command, args, env, timeout)
   const { loss } = await server.run(count)
   server.stop()
   return { ...loss, pairs: count }
 }
 
-function table(rows) {
-  const line = ({ label, median: m, least, most, processor, setupSeconds, megabytes }) =>
-    `| ${label} | ${milliseconds(m)} (${milliseconds(least)}–${milliseconds(most)}) | ${processor === undefined ? '' : milliseconds(processor)} | ${setupSeconds.toFixed(2)} | ${megabytes.toFixed(0)} |`
-  return [
-    '| | ms | processor ms | ready in s | resident MB |',
-    '|---|---|---|---|---|',
-    ...rows.map(line),
-  ].join('\n')
-}
-
 /** Returns the exit code. */
 export async function edit(args) {
-  let values
-  try {
-    ;({ values } = parseArgs({
-      args,
-      options: {
-        model: {
-          type: 'string',
-          default: shared('models/smollm2-135m-instruct/SmolLM2-135M-Instruct.Q4_1.gguf'),
-        },
-        facts: { type: 'string', default: shared('data/edits/zsre.json') },
-        threads: { type: 'string', default: '2' },
-        python: { type: 'string', default: process.env.TREELINE_PYTHON || 'python3' },
-        rounds: { type: 'string', default: '7' },
-        out: { type: 'string', default: join(here, 'results') },
-        force: { type: 'boolean', default: false },
-        help: { type: 'boolean', default: false },
+  const { values, code } = optionsOf(
+    'edit',
+    usage,
+    {
+      model: {
+        type: 'string',
+        default: shared('models/smollm2-135m-instruct/SmolLM2-135M-Instruct.Q4_1.gguf'),
       },
-    }))
-  } catch (error) {
-    say(`${error.message}\n(npm run bench -- edit --help lists the options)`)
-    return 2
-  }
-  if (values.help) {
-    process.stdout.write(`${usage}\n`)
-    return 0
-  }
+      facts: { type: 'string', default: shared('data/edits/zsre.json') },
+      out: { type: 'string', default: join(here, 'results') },
+    },
+    args,
+  )
+  if (!values) return code
   for (const name of ['model', 'facts'])
     if (!existsSync(values[name])) {
       say(`--${name} ${values[name]}: no such file`)
       return 2
     }
-  const busy = await busyCores()
-  if (busy > 0.25 && !values.force) {
-    say(`other programs keep ${busy.toFixed(2)} cores at work: end them, or say --force`)
-    return 1
+  const busy = await quietOrSay(values.force)
+  if (busy === undefined) return 1
+  const { rounds, threads } = values
+  const settings = {
+    rounds,
+    threads,
+    timeout: 600,
+    env: { OMP_NUM_THREADS: String(threads), MKL_NUM_THREADS: String(threads) },
   }
-  const settings = { rounds: Number(values.rounds), threads: Number(values.threads) }
   const { onePerSubject, readFacts } = await import('../dist/edit/index.js')
   const { loadTokenizer } = await import('../dist/lm/index.js')
   const facts = onePerSubject(readFacts(values.facts))
     .slice(0, 40)
     .map(({ prompt, target }) => ({ prompt, target }))
   const folder = mkdtempSync(join(tmpdir(), 'treeline-bench-'))
-  const common = ['--model', values.model, '--threads', values.threads]
+  const common = ['--model', values.model, '--threads', String(threads)]
   const ours = (label, task, count, more = []) => ({
     label,
     ...{ command: process.execPath, count },
@@ -167,7 +115,7 @@ export async function edit(args) {
         args: [join(here, 'peers', 'edit_torch.py'), ...common, '--lessons', lessons],
       }
       const sides = [ours('treeline', 'edits', 1, ['--facts', file]), torch]
-      parts.push({ name, rows: await measure(sides, settings) })
+      parts.push({ name, rows: await measureSides(sides, settings) })
     }
     say('a prompt with 700 edits …')
     const sides = [
@@ -175,24 +123,17 @@ export async function edit(args) {
       ours('700 edits, none of which answers', 'silent', 5),
       ours('700 edits, one of which answers', 'answering', 5),
     ]
-    parts.push({ name: 'A prompt of 64 tokens', rows: await measure(sides, settings) })
-    added = await addedBy(ours('', 'added', 10 * settings.rounds), settings)
+    parts.push({ name: 'A prompt of 64 tokens', rows: await measureSides(sides, settings) })
+    added = await addedBy(ours('', 'added', 10 * rounds), settings)
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }
-  const text = `# Edits of SmolLM2-135M, ${settings.threads} threads
+  const text = `# Edits of SmolLM2-135M, ${threads} threads
 
-${machine.cpu}, ${machine.date}, commit ${machine.commit}, ONNX Runtime ${machine.onnxruntime}; ${busy.toFixed(2)} cores busy before. Medians (range) of ${settings.rounds} rounds that take turns; ours from texts to a store on disk, PyTorch's from token ids to a matrix in memory.
-${parts.map(({ name, rows }) => `\n## ${name}\n\n${table(rows)}\n`).join('')}
+${machine.cpu}, ${machine.date}, commit ${machine.commit}, ONNX Runtime ${machine.onnxruntime}; ${busy.toFixed(2)} cores busy before. Medians (range) of ${rounds} rounds that take turns; ours from texts to a store on disk, PyTorch's from token ids to a matrix in memory.
+${parts.map(({ name, rows }) => `\n## ${name}\n\n${sidesTable(rows)}\n`).join('')}
 With 700 edits of which none answers, the same prompt takes ${added.wall.toFixed(1)} % longer and ${added.processor.toFixed(1)} % more processor time than the model alone (medians of ${added.pairs} pairs in one process).
 `
-  mkdirSync(values.out, { recursive: true })
-  const stem = join(values.out, `edit-${machine.date.slice(0, 19).replaceAll(':', '')}`)
-  writeFileSync(
-    `${stem}.json`,
-    `${JSON.stringify({ format: 'treeline-bench-edit/1', machine, parts, added }, null, 1)}\n`,
-  )
-  writeFileSync(`${stem}.md`, text)
-  process.stdout.write(`${text}\n${relative(process.cwd(), stem)}.md and .json\n`)
+  writeResults(values.out, 'edit', { machine, parts, added }, text)
   return 0
 }

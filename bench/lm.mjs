@@ -4,13 +4,12 @@
  * whole command: from its start to the first piece of an answer.
  */
 import { execFileSync, spawn } from 'node:child_process'
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
-import { join, relative } from 'node:path'
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { parseArgs } from 'node:util'
-import { busyCores, machineFacts, processSeconds, sleep } from './lib/machine.mjs'
-import { start } from './lib/protocol.mjs'
-import { median, milliseconds, summarize } from './lib/report.mjs'
+import { machineFacts } from './lib/machine.mjs'
+import { summarize } from './lib/report.mjs'
+import { measureSides, optionsOf, quietOrSay, say, sidesTable, writeResults } from './lib/sides.mjs'
 
 const here = fileURLToPath(new URL('.', import.meta.url))
 const standard = fileURLToPath(
@@ -25,8 +24,6 @@ export const usage = `npm run bench -- lm [options]
   --seconds S       length of a round (1)
   --out DIR         where the results go (bench/results)
   --force           measure although other programs are at work`
-
-const say = (text) => process.stderr.write(`${text}\n`)
 
 function has(python, module) {
   try {
@@ -59,37 +56,6 @@ function sidesOf({ model, threads, python }) {
     ...peer('Transformers f32', 'transformers, gguf'),
     ...peer('llama.cpp', 'llama_cpp'),
   ]
-}
-
-/** Milliseconds a step of every side, wall and processor time, over rounds that take turns. */
-async function measure(task, settings) {
-  const env = { OMP_NUM_THREADS: String(settings.threads), HF_HUB_OFFLINE: '1' }
-  const running = []
-  for (const side of sidesOf(settings)) {
-    try {
-      const server = await start(side.command, [...side.args, ...task.args], env, 300)
-      const { seconds, steps } = await server.run(3)
-      const count = Math.max(1, Math.round((settings.seconds * steps) / seconds))
-      running.push({ ...side, server, count, wall: [], processor: [] })
-    } catch (error) {
-      say(`  ${side.label}: not compared (${error.message})`)
-    }
-  }
-  for (let round = 0; round < settings.rounds; round++)
-    for (const side of running) {
-      const before = processSeconds(side.server.pid)
-      const { seconds, steps } = await side.server.run(side.count)
-      side.wall.push((1000 * seconds) / steps)
-      if (before !== undefined)
-        side.processor.push((1000 * (processSeconds(side.server.pid) - before)) / steps)
-      await sleep(0.05)
-    }
-  return running.map(({ label, server, wall, processor }) => {
-    server.stop()
-    const { version, setupSeconds, megabytes } = server.ready
-    const own = processor.length ? { processor: median(processor) } : {}
-    return { task: task.name, label, version, setupSeconds, megabytes, ...summarize(wall), ...own }
-  })
 }
 
 /** Steps that are timed on every side. */
@@ -140,65 +106,41 @@ async function measureChat(settings) {
   }))
 }
 
-function table(rows) {
-  const line = ({ label, median: m, least, most, processor, setupSeconds, megabytes }) =>
-    `| ${label} | ${milliseconds(m)} (${milliseconds(least)}–${milliseconds(most)}) | ${processor ? milliseconds(processor) : ''} | ${setupSeconds.toFixed(2)} | ${megabytes.toFixed(0)} |`
-  return [
-    '| | ms | processor ms | ready in s | resident MB |',
-    '|---|---|---|---|---|',
-    ...rows.map(line),
-  ].join('\n')
-}
-
 /** Returns the exit code. */
 export async function lm(args) {
-  let values
-  try {
-    ;({ values } = parseArgs({
-      args,
-      options: {
-        model: { type: 'string', default: standard },
-        threads: { type: 'string', default: '2' },
-        python: { type: 'string', default: process.env.TREELINE_PYTHON || 'python3' },
-        rounds: { type: 'string', default: '7' },
-        seconds: { type: 'string', default: '1' },
-        out: { type: 'string', default: join(here, 'results') },
-        force: { type: 'boolean', default: false },
-        help: { type: 'boolean', default: false },
-      },
-    }))
-  } catch (error) {
-    say(`${error.message}\n(npm run bench -- lm --help lists the options)`)
-    return 2
-  }
-  if (values.help) {
-    process.stdout.write(`${usage}\n`)
-    return 0
-  }
+  const { values, code } = optionsOf(
+    'lm',
+    usage,
+    {
+      model: { type: 'string', default: standard },
+      seconds: { type: 'string', default: '1' },
+      out: { type: 'string', default: join(here, 'results') },
+    },
+    args,
+  )
+  if (!values) return code
   const settings = {
     ...values,
-    threads: Number(values.threads),
-    rounds: Number(values.rounds),
     seconds: Number(values.seconds),
+    timeout: 300,
+    env: { OMP_NUM_THREADS: String(values.threads), HF_HUB_OFFLINE: '1' },
   }
   if (!existsSync(settings.model)) {
     say(`--model ${settings.model}: no such file (SmolLM2-135M-Instruct as GGUF)`)
     return 2
   }
-  const busy = await busyCores()
-  if (busy > 0.25 && !settings.force) {
-    say(`other programs keep ${busy.toFixed(2)} cores at work: end them, or say --force`)
-    return 1
-  }
+  const busy = await quietOrSay(settings.force)
+  if (busy === undefined) return 1
   const facts = { ...machineFacts(), busyCores: busy }
   const rows = []
   for (const task of tasks) {
     say(`${task.name} …`)
-    rows.push(...(await measure(task, settings)))
+    const sides = sidesOf(settings).map((side) => ({ ...side, args: [...side.args, ...task.args] }))
+    for (const row of await measureSides(sides, settings)) rows.push({ task: task.name, ...row })
   }
   say('chat …')
   const chat = await measureChat(settings)
-  const part = ({ name, title }) => `## ${title}\n\n${table(rows.filter((row) => row.task === name))}`
+  const part = ({ name, title }) => `## ${title}\n\n${sidesTable(rows.filter((row) => row.task === name))}`
   const seconds = ({ label, median: m, least, most }) =>
     `| ${label} | ${[m, least, most].map((ms) => (ms / 1000).toFixed(2)).join(' | ')} |`
   rows.push(...chat)
@@ -214,13 +156,6 @@ ${tasks.map(part).join('\n\n')}
 |---|---|---|---|
 ${chat.map(seconds).join('\n')}
 `
-  mkdirSync(settings.out, { recursive: true })
-  const stem = join(settings.out, `lm-${facts.date.slice(0, 19).replaceAll(':', '')}`)
-  writeFileSync(
-    `${stem}.json`,
-    `${JSON.stringify({ format: 'treeline-bench-lm/1', machine: facts, rows }, null, 1)}\n`,
-  )
-  writeFileSync(`${stem}.md`, text)
-  process.stdout.write(`${text}\n${relative(process.cwd(), stem)}.md and .json\n`)
+  writeResults(settings.out, 'lm', { machine: facts, rows }, text)
   return 0
 }

@@ -1,9 +1,21 @@
 /**
  * @file Blocks of 32 weights with a scale: as a GGUF file stores them, rounded from floats, and turned from one form into another.
  */
-import { decodeF32 } from '../checkpoint/index.ts'
+import { type CheckpointTensor, decodeF32 } from '../checkpoint/index.ts'
 import { quantizedBlock } from '../tensor/index.ts'
-import type { Part } from './matrix.ts'
+
+/** Where a matrix comes from: a tensor of a file, how it is stored, and an order of its rows. */
+export interface Part {
+  readonly source: CheckpointTensor
+  readonly inputs: number
+  readonly outputs: number
+  /** Stored [inputs, outputs]. */
+  readonly transposed: boolean
+  /** Row r of the result is row order[r] of the file; −1 is a row of zeros (dense matrices only). */
+  readonly order?: Int32Array
+  /** The same for inputs (dense matrices only). */
+  readonly slots?: Int32Array
+}
 
 /** Rows of integers with a scale for each block: w = scale · (q − zero) + offset, zero 8 or 128 unless blocks have their own. */
 export interface Blocks {

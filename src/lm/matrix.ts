@@ -3,7 +3,6 @@
  * them. Matrices that share their input are put side by side, so that one product serves them all.
  */
 import { fail } from '../base/index.ts'
-import type { CheckpointTensor } from '../checkpoint/index.ts'
 import {
   add,
   linear,
@@ -15,7 +14,7 @@ import {
   type Tensor,
   tensor,
 } from '../tensor/index.ts'
-import { absorbed, isFloatType, kept, roundedBlocks, storedBlocks, widened } from './blocks.ts'
+import { absorbed, isFloatType, kept, type Part, roundedBlocks, storedBlocks, widened } from './blocks.ts'
 
 /** A map of the last axis: dense [K, N] or quantized, and a bias [N]. */
 export interface Linear {
@@ -32,19 +31,6 @@ export function applyLinear({ weight, isTurned, bias }: Linear, x: Tensor): Tens
   const product = (w: Tensor): Tensor => (isTurned ? matmul(x, w, { transposeB: true }) : linear(x, w))
   const y = isDense(weight) ? product(weight) : quantizedMatmul(x, weight)
   return bias ? add(y, bias) : y
-}
-
-/** Where a matrix comes from: a tensor of a file, how it is stored, and an order of its rows. */
-export interface Part {
-  readonly source: CheckpointTensor
-  readonly inputs: number
-  readonly outputs: number
-  /** Stored [inputs, outputs]. */
-  readonly transposed: boolean
-  /** Row r of the result is row order[r] of the file; −1 is a row of zeros (dense matrices only). */
-  readonly order?: Int32Array
-  /** The same for inputs (dense matrices only). */
-  readonly slots?: Int32Array
 }
 
 /** Outputs of a part once its rows are in their order. */

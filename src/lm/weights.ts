@@ -3,8 +3,9 @@ import { fail } from '../base/index.ts'
 import type { Checkpoint, CheckpointTensor } from '../checkpoint/index.ts'
 import { type Tensor, tensor } from '../tensor/index.ts'
 import type { TensorNames } from './architectures.ts'
+import type { Part } from './blocks.ts'
 import type { ModelConfig } from './config.ts'
-import { areSmallBlocks, blockMatrix, denseMatrix, type Linear, type Part } from './matrix.ts'
+import { areSmallBlocks, blockMatrix, denseMatrix, type Linear } from './matrix.ts'
 
 /** `f32`: exact. `q4`, `q8`: blocks of 32 weights, kept as stored but for offsets, with 8-bit activations. */
 export type Precision = 'f32' | 'q4' | 'q8'

@@ -1,5 +1,5 @@
 /** @file Sparing earlier edits: the preconditioner against its definition, and what it keeps on a small model. */
-import { mkdtempSync, rmSync } from 'node:fs'
+import { copyFileSync, existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
@@ -158,6 +158,20 @@ describe('a store with protection', () => {
     const { supersedes, losses } = await editor.add({ ...facts[0]!, target: 'q' })
     expect(supersedes).toBe(1)
     expect(losses.last).toBeLessThan(0.5 * losses.first)
+    // nor does a replay, nor what comes after spare what was replaced
+    await editor.add(facts[1]!)
+    expect(await editor.replay()).toMatchObject({ identical: true })
+    editor.dispose()
+  })
+
+  it('clears away keys of an edit that was never finished', async () => {
+    const editor = await open('unfinished', 1)
+    await editor.add(facts[0]!)
+    const stale = join(root, 'unfinished', 'keys-3.safetensors')
+    copyFileSync(join(root, 'unfinished', 'keys-1.safetensors'), stale)
+    await editor.add(facts[1]!)
+    expect(existsSync(stale)).toBe(false)
+    expect(existsSync(join(root, 'unfinished', 'keys-2.safetensors'))).toBe(true)
     editor.dispose()
   })
 })

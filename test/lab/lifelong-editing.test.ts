@@ -3,6 +3,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSy
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import type { Summary } from '../../src/edit/evaluation/index.ts'
 import { noteIn, readNotes, showingNotes } from '../../src/lab/experiments/lifelong-editing/notes.ts'
 import { verdictsOf } from '../../src/lab/experiments/lifelong-editing/verdicts.ts'
 import { type EditingResult, groupsOf } from '../../src/lab/experiments/lifelong-editing.ts'
@@ -158,6 +159,23 @@ describe('runs', () => {
     expect(Math.abs(own! / before! - 1)).toBeGreaterThan(0.1)
     expect(written).not.toBe(own)
     expect(Math.abs(heavy! / before! - 1)).toBeLessThan(1e-3)
+  })
+
+  test('hard locality is asked of all facts, of some, or of none', async () => {
+    const counts: unknown[] = []
+    for (const hard of ['all', '2', '0']) {
+      const set = ['edits=3', 'items=3', 'methods=none', `hardLocality=${hard}`]
+      const config = composeConfig(editing, { set, values })
+      const { summary } = await executeRun(editing, config, { root: join(root, 'hard'), threads: 1 })
+      const [{ summary: own }] = (summary.result as unknown as EditingResult).rows as [{ summary: Summary }]
+      const { sameSubject, sameRelation, reliability } = own.forced
+      counts.push([reliability?.count, sameSubject?.count, sameRelation?.count])
+    }
+    expect(counts).toEqual([
+      [3, 3, 3],
+      [3, 2, 2],
+      [3, undefined, undefined],
+    ])
   })
 
   test('small, end to end, cut and gone on with', { timeout: 60_000 }, async () => {

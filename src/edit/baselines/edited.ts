@@ -1,6 +1,6 @@
 /** @file A model in two pieces with a rule for what stands between them: scores, continuations, logits. */
-import { fail } from '../../base/index.ts'
 import { argmaxOf, logProbabilityOf } from '../../lm/index.ts'
+import { type Texts, textsOf } from '../memoir/index.ts'
 import type { Between, Halves, Text } from './halves.ts'
 import type { EditedModel, Words } from './method.ts'
 
@@ -15,47 +15,18 @@ export interface Answer {
 /** Decide on the prompt; null: the model as it was. */
 export type Decide = (prompt: Between) => Promise<Answer | null> | Answer | null
 
-/** Ids of prompts and targets, with the checks that every method shares. */
-export interface Ids {
-  prompt(text: string): number[]
-  /** Ids of a target, with the space in front that sets it apart from the prompt. */
-  target(text: string, before: number): number[]
-}
-
-export function idsOf(words: Words, context: number): Ids {
-  return {
-    prompt(text) {
-      const ids = words.encode(text, { bos: words.addsBos })
-      if (text.trim() === '' || ids.length === 0) fail('TL_BAD_ARGUMENT', 'the prompt is empty')
-      if (ids.length > context)
-        fail('TL_BAD_ARGUMENT', `the prompt has ${ids.length} tokens, the context holds ${context}`)
-      return ids
-    },
-    target(text, before) {
-      if (text.trim() === '') fail('TL_BAD_ARGUMENT', 'the target is empty')
-      const ids = words.encode(/^\s/.test(text) ? text : ` ${text}`)
-      if (before + ids.length > context)
-        fail(
-          'TL_BAD_ARGUMENT',
-          `the target has ${ids.length} tokens and the prompt ${before}: together more than the context of ${context}`,
-        )
-      return ids
-    },
-  }
-}
-
 /** All that can be asked of an edited model; `decide` is called anew for every question. */
 export function askable(
   halves: Halves,
   words: Words,
   decide: Decide,
-): Pick<EditedModel, 'score' | 'generate' | 'logits'> & { readonly ids: Ids } {
+): Pick<EditedModel, 'score' | 'generate' | 'logits'> & { readonly ids: Texts } {
   const { model } = halves
   const { vocabulary } = model.config
-  const ids = idsOf(words, model.context)
+  const ids = textsOf(words, model.context)
 
   async function begin(prompt: string, room: number) {
-    const given = ids.prompt(prompt)
+    const given = ids.promptIds(prompt)
     const text = halves.text(given.length + room)
     const tokens = await halves.below(text, given)
     const answer = await decide(tokens)
@@ -77,7 +48,7 @@ export function askable(
   return {
     ids,
     async score(prompt, target) {
-      const targetIds = ids.target(target, ids.prompt(prompt).length)
+      const targetIds = ids.targetIds(target, ids.promptIds(prompt).length)
       const rest = targetIds.slice(0, -1)
       // the prompt first and then the target, as when it is generated: decisions see the prompt alone
       const { text, answer, logits } = await begin(prompt, rest.length)
@@ -104,6 +75,28 @@ export function askable(
       return { ids: made, text: words.decode(made) }
     },
     logits: async (prompt) => (await begin(prompt, 0)).logits,
+  }
+}
+
+/** A change of the one matrix behind which the model is cut, W − W₀, that answers every question once there is one. */
+export function heldChange(halves: Halves, words: Words) {
+  let change: Float32Array | undefined
+  const { ids, ...questions } = askable(halves, words, () => {
+    const own = change
+    if (!own) return null
+    return { edit: 0, change: async ({ a, x }) => addTo(x, await halves.apply(a, own)) }
+  })
+  return {
+    ids,
+    questions,
+    /** [hidden, width], zeros at first: written in place. */
+    change(): Float32Array {
+      change ??= new Float32Array(halves.hidden * halves.width)
+      return change
+    },
+    reset: async () => {
+      change = undefined
+    },
   }
 }
 

@@ -3,7 +3,7 @@
  * from the last token of the prompt (Meng et al. 2022), FT-M each from what precedes it.
  */
 import { descend } from './adam.ts'
-import { addTo, askable, batchOf, plus } from './edited.ts'
+import { batchOf, heldChange, plus } from './edited.ts'
 import { lengthStep, openHalves, type Wanted } from './halves.ts'
 import { type EditingMethod, scaledLayer } from './method.ts'
 
@@ -33,24 +33,18 @@ const fineTuning = (title: string, objective: 'prompt-last' | 'target', about: s
     const { layer = scaledLayer(fineTuningConstants.layer, model.config.layers) } = options
     const { steps: most = fineTuningConstants.steps } = options
     const halves = await openHalves(model, layer)
-    /** W − W₀ */
-    let change: Float32Array | undefined
-    const { ids, ...questions } = askable(halves, words, () => {
-      const own = change
-      if (!own) return null
-      return { edit: 0, change: async ({ a, x }) => addTo(x, await halves.apply(a, own)) }
-    })
+    const held = heldChange(halves, words)
+    const { ids } = held
     return {
       layer,
-      ...questions,
+      ...held.questions,
       async teach({ prompt, target }) {
-        const before = ids.prompt(prompt)
-        const wantedIds = ids.target(target, before.length)
+        const before = ids.promptIds(prompt)
+        const wantedIds = ids.targetIds(target, before.length)
         const sequence = objective === 'target' ? [...before, ...wantedIds.slice(0, -1)] : before
         const { a, x } = await batchOf(halves, [sequence], lengthStep)
         const wanted = fineTuningRows(objective, before.length, wantedIds)
-        change ??= new Float32Array(halves.hidden * halves.width)
-        const own = change
+        const own = held.change()
         let loss = Number.POSITIVE_INFINITY
         const steps = await descend(own, {
           rate,
@@ -63,9 +57,7 @@ const fineTuning = (title: string, objective: 'prompt-last' | 'target', about: s
         })
         return { steps, loss }
       },
-      reset: async () => {
-        change = undefined
-      },
+      reset: held.reset,
       dispose: halves.dispose,
     }
   },

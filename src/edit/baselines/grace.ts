@@ -107,8 +107,8 @@ export const grace: EditingMethod = {
       ...questions,
       async teach({ prompt, target }) {
         const { rate } = graceConstants
-        const before = ids.prompt(prompt)
-        const wantedIds = ids.target(target, before.length)
+        const before = ids.promptIds(prompt)
+        const wantedIds = ids.targetIds(target, before.length)
         const last = before.length - 1
         const { a, x } = await batchOf(halves, [[...before, ...wantedIds.slice(0, -1)]], lengthStep)
         const key: Key = random.foldIn(random.key(seed), ++edits)

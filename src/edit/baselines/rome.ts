@@ -4,7 +4,7 @@
  * (`mom2_adjustment: false`, as EasyEdit has it for Llama).
  */
 import { fail } from '../../base/index.ts'
-import { addTo, askable } from './edited.ts'
+import { addTo, heldChange } from './edited.ts'
 import { openHalves } from './halves.ts'
 import { type EditingMethod, scaledLayer } from './method.ts'
 import { askedOf, findValue, normOf } from './value.ts'
@@ -46,21 +46,16 @@ export const rome: EditingMethod = {
     } = {},
   ) {
     const halves = await openHalves(model, layer)
-    const { hidden, width } = halves
-    /** W − W₀ */
-    let change: Float32Array | undefined
-    const { ids, ...questions } = askable(halves, words, () => {
-      const own = change
-      if (!own) return null
-      return { edit: 0, change: async ({ a, x }) => addTo(x, await halves.apply(a, own)) }
-    })
+    const { hidden } = halves
+    const held = heldChange(halves, words)
+    const { ids } = held
     return {
       layer,
-      ...questions,
+      ...held.questions,
       async teach(lesson) {
         const asked = await askedOf(halves, words, ids, lesson, contexts)
         const { batch, rows } = asked
-        change ??= new Float32Array(hidden * width)
+        const change = held.change()
         const current = batch.x.slice()
         addTo(current, await halves.apply(batch.a, change))
         const keyOf = (row: number): Float32Array => batch.a.slice(row * hidden, (row + 1) * hidden)
@@ -82,9 +77,7 @@ export const rome: EditingMethod = {
         )
         return { steps: taken, loss: nll }
       },
-      reset: async () => {
-        change = undefined
-      },
+      reset: held.reset,
       dispose: halves.dispose,
     }
   },

@@ -70,7 +70,7 @@ export const spreading = (
       const values: Float32Array[] = []
       for (const [i, own] of [prompt, ...contexts.map((context) => `${context} ${prompt}`)].entries()) {
         const share = contexts.length === 0 ? 1 : i === 0 ? 1 / 2 : 1 / 2 / contexts.length
-        const given = ids.prompt(own).slice(0, subjectToken(words, own, subject) + 1)
+        const given = ids.promptIds(own).slice(0, subjectToken(words, own, subject) + 1)
         const last = given.length - 1
         const take = (at: number, a: Float32Array): void => {
           for (let j = 0; j < hidden; j++) keys[at]![j]! += share * a[last * hidden + j]!

@@ -3,8 +3,9 @@
  * found by descent, with which the model says the target.
  */
 import { logProbabilities } from '../../lm/index.ts'
+import type { Texts } from '../memoir/index.ts'
 import { descend } from './adam.ts'
-import { addTo, type Batch, batchOf, type Ids } from './edited.ts'
+import { addTo, type Batch, batchOf } from './edited.ts'
 import { type Halves, lengthStep, type Wanted } from './halves.ts'
 import type { Lesson, Words } from './method.ts'
 
@@ -56,15 +57,15 @@ export interface Asked {
 export async function askedOf(
   halves: Halves,
   words: Words,
-  ids: Ids,
+  ids: Texts,
   { prompt, target, subject }: Lesson,
   contexts: readonly string[],
 ): Promise<Asked> {
   const texts = [prompt, ...contexts.map((context) => `${context} ${prompt}`)]
   const essence = `${subject ?? prompt} is a`
-  const prompts = texts.map((text) => ids.prompt(text))
-  const targetIds = ids.target(target, Math.max(...prompts.map((p) => p.length)))
-  const last = ids.prompt(essence)
+  const prompts = texts.map((text) => ids.promptIds(text))
+  const targetIds = ids.targetIds(target, Math.max(...prompts.map((p) => p.length)))
+  const last = ids.promptIds(essence)
   const sequences = [...prompts.map((p) => [...p, ...targetIds.slice(0, -1)]), last]
   const batch = await batchOf(halves, sequences, lengthStep)
   return {

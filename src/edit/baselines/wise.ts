@@ -210,10 +210,10 @@ export const wiseWith = ({
           mask = Uint8Array.from(random.sampleUniform(key, size), (u) => (u < share ? 1 : 0))
         }
         const prompts = [prompt, ...contexts.map((context) => `${context} ${prompt}`)].map((text) =>
-          ids.prompt(text),
+          ids.promptIds(text),
         )
-        const targetIds = ids.target(target, Math.max(...prompts.map((p) => p.length)))
-        const sequences = [...prompts.map((p) => [...p, ...targetIds]), ids.prompt(unrelated)]
+        const targetIds = ids.targetIds(target, Math.max(...prompts.map((p) => p.length)))
+        const sequences = [...prompts.map((p) => [...p, ...targetIds]), ids.promptIds(unrelated)]
         const batch = await batchOf(halves, sequences, lengthStep)
         const y = await project(batch.a)
         // one more in the denominator than the target has tokens, as the published code has it

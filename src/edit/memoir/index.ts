@@ -15,7 +15,7 @@ export { exportEdits } from './export.ts'
 export { modelFingerprint } from './fingerprint.ts'
 export { type NewStore, type OpenOptions, openEditor } from './opening.ts'
 export { exportProgram, type Program } from './program.ts'
-export { checkRequest, type EditRequest, type Prompt, textsOf } from './requests.ts'
+export { checkRequest, type EditRequest, type Prompt, type Texts, textsOf } from './requests.ts'
 export { calibrate, matches, type PromptTrace, type Router, route, routers } from './router.ts'
 export {
   defaultTraining,

@@ -66,7 +66,7 @@ function inverseOf(factor: Float64Array, n: number): Float32Array {
 }
 
 /**
- * (I + C/λ)⁻¹ [places, places] for an edit after others; undefined when there are none. Both kinds of places ascend. Throws
+ * (I + C/λ)⁻¹ [places, places] for an edit after others; undefined when there are none, or nothing is read. Both kinds of places ascend. Throws
  * `TL_NOT_FINITE` for activations that are no numbers.
  */
 export function preconditionerOf(
@@ -77,6 +77,8 @@ export function preconditionerOf(
   if (strength === 0 || others.length === 0) return undefined
   const count = own.places.length
   const lambda = energyOf(own) / strength
+  // an edit that reads nothing has no gradient either
+  if (lambda === 0) return undefined
   const matrix = covarianceOf(own.places, others)
   for (let i = 0; i < matrix.length; i++) matrix[i]! /= lambda
   for (let i = 0; i < count; i++) matrix[i * count + i]! += 1

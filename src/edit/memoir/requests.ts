@@ -24,7 +24,8 @@ export interface Texts {
 export const textsOf = (words: Words, context: number): Texts => ({
   promptIds(prompt) {
     const ids = typeof prompt === 'string' ? words.encode(prompt, { bos: words.addsBos }) : [...prompt]
-    if (ids.length === 0) fail('TL_BAD_ARGUMENT', 'the prompt is empty')
+    if (ids.length === 0 || (typeof prompt === 'string' && prompt.trim() === ''))
+      fail('TL_BAD_ARGUMENT', 'the prompt is empty')
     if (ids.length > context)
       fail('TL_BAD_ARGUMENT', `the prompt has ${ids.length} tokens, the context holds ${context}`)
     return ids

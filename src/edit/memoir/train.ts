@@ -19,9 +19,9 @@ export interface Taught {
 }
 
 export interface Trainer {
-  /** `others`: what edits that are not to be harmed read the memory with. */
   /** What an edit reads the memory with. */
   keysOf(mask: Mask, lessons: readonly Lesson[]): Promise<Keys>
+  /** `others`: what edits that are not to be harmed read the memory with. */
   teach(
     memory: Float32Array,
     mask: Mask,

@@ -1,0 +1,106 @@
+/** @file What benches of waiting child processes share: their options, rounds that take turns, the table, the files. */
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join, relative } from 'node:path'
+import { parseArgs } from 'node:util'
+import { busyCores, processSeconds, sleep } from './machine.mjs'
+import { start } from './protocol.mjs'
+import { median, milliseconds, summarize } from './report.mjs'
+
+export const say = (text) => process.stderr.write(`${text}\n`)
+
+/** The options' values, or the code to exit with once what there is to say has been said. */
+export function optionsOf(name, usage, options, args) {
+  let values
+  try {
+    ;({ values } = parseArgs({
+      args,
+      options: {
+        ...options,
+        threads: { type: 'string', default: '2' },
+        python: { type: 'string', default: process.env.TREELINE_PYTHON || 'python3' },
+        rounds: { type: 'string', default: '7' },
+        force: { type: 'boolean', default: false },
+        help: { type: 'boolean', default: false },
+      },
+    }))
+  } catch (error) {
+    say(`${error.message}\n(npm run bench -- ${name} --help lists the options)`)
+    return { code: 2 }
+  }
+  if (values.help) {
+    process.stdout.write(`${usage}\n`)
+    return { code: 0 }
+  }
+  for (const key of ['threads', 'rounds']) {
+    if (/^[1-9]\d*$/.test(values[key])) continue
+    say(`--${key} ${values[key]}: expected a whole number from 1 on`)
+    return { code: 2 }
+  }
+  return { values: { ...values, threads: Number(values.threads), rounds: Number(values.rounds) } }
+}
+
+/** Cores that other programs keep at work; undefined, once it has been said, where that forbids to measure. */
+export async function quietOrSay(force) {
+  const busy = await busyCores()
+  if (busy <= 0.25 || force) return busy
+  say(`other programs keep ${busy.toFixed(2)} cores at work: end them, or say --force`)
+  return undefined
+}
+
+/**
+ * Milliseconds a step of every side { label, command, args }, wall and processor time, over rounds that take turns. A round has
+ * as many steps as the side's `count` says, or as fit into `seconds`. A side that does not start is left out, and it is said.
+ */
+export async function measureSides(sides, { rounds, env, timeout, seconds: wanted }) {
+  const running = []
+  for (const { label, command, args, count } of sides) {
+    try {
+      const server = await start(command, args, env, timeout)
+      const own = { label, server, count, wall: [], processor: [] }
+      if (count === undefined) {
+        const { seconds, steps } = await server.run(3)
+        own.count = Math.max(1, Math.round((wanted * steps) / seconds))
+      }
+      running.push(own)
+    } catch (error) {
+      say(`  ${label}: not compared (${error.message})`)
+    }
+  }
+  for (let round = 0; round < rounds; round++)
+    for (const side of running) {
+      const before = processSeconds(side.server.pid)
+      const { seconds, steps } = await side.server.run(side.count)
+      side.wall.push((1000 * seconds) / steps)
+      if (before !== undefined)
+        side.processor.push((1000 * (processSeconds(side.server.pid) - before)) / steps)
+      await sleep(0.05)
+    }
+  return running.map(({ label, server, wall, processor }) => {
+    server.stop()
+    const { version, setupSeconds, megabytes } = server.ready
+    return {
+      ...{ label, ...(version && { version }), setupSeconds, megabytes, ...summarize(wall) },
+      ...(processor.length && { processor: median(processor) }),
+    }
+  })
+}
+
+export function sidesTable(rows) {
+  const line = ({ label, median: m, least, most, processor, setupSeconds, megabytes }) =>
+    `| ${label} | ${milliseconds(m)} (${milliseconds(least)}–${milliseconds(most)}) | ${processor === undefined ? '' : milliseconds(processor)} | ${setupSeconds.toFixed(2)} | ${megabytes.toFixed(0)} |`
+  return [
+    '| | ms | processor ms | ready in s | resident MB |',
+    '|---|---|---|---|---|',
+    ...rows.map(line),
+  ].join('\n')
+}
+
+/** Write NAME-TIME.json and .md into a folder, and say the text. */
+export function writeResults(out, name, { machine, ...results }, text) {
+  mkdirSync(out, { recursive: true })
+  const stem = join(out, `${name}-${machine.date.slice(0, 19).replaceAll(':', '')}`)
+  const all = { format: `treeline-bench-${name}/1`, machine, ...results }
+  writeFileSync(`${stem}.json`, `${JSON.stringify(all, null, 1)}\n`)
+  writeFileSync(`${stem}.md`, text)
+  process.stdout.write(`${text}\n${relative(process.cwd(), stem)}.md and .json\n`)
+}
