@@ -3,7 +3,6 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSy
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import type { Summary } from '../../src/edit/evaluation/index.ts'
 import { noteIn, readNotes, showingNotes } from '../../src/lab/experiments/lifelong-editing/notes.ts'
 import { verdictsOf } from '../../src/lab/experiments/lifelong-editing/verdicts.ts'
 import { type EditingResult, groupsOf } from '../../src/lab/experiments/lifelong-editing.ts'
@@ -167,8 +166,8 @@ describe('runs', () => {
       const set = ['edits=3', 'items=3', 'methods=none', `hardLocality=${hard}`]
       const config = composeConfig(editing, { set, values })
       const { summary } = await executeRun(editing, config, { root: join(root, 'hard'), threads: 1 })
-      const [{ summary: own }] = (summary.result as unknown as EditingResult).rows as [{ summary: Summary }]
-      const { sameSubject, sameRelation, reliability } = own.forced
+      const { rows } = summary.result as unknown as EditingResult
+      const { sameSubject, sameRelation, reliability } = rows[0]!.summary.forced
       counts.push([reliability?.count, sameSubject?.count, sameRelation?.count])
     }
     expect(counts).toEqual([
