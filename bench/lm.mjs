@@ -9,7 +9,15 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { machineFacts } from './lib/machine.mjs'
 import { summarize } from './lib/report.mjs'
-import { measureSides, optionsOf, quietOrSay, say, sidesTable, writeResults } from './lib/sides.mjs'
+import {
+  measureSides,
+  optionsOf,
+  pairedRatio,
+  quietOrSay,
+  say,
+  sidesTable,
+  writeResults,
+} from './lib/sides.mjs'
 
 const here = fileURLToPath(new URL('.', import.meta.url))
 const standard = fileURLToPath(
@@ -37,11 +45,14 @@ function has(python, module) {
 /** The sides that there are: label, command, arguments without the task. */
 function sidesOf({ model, threads, python }) {
   const common = ['--model', model, '--threads', String(threads)]
-  const ours = (precision) => ({
+  const ours = (precision, more = {}) => ({
     label: `treeline ${precision}`,
     command: process.execPath,
     args: [join(here, 'lmOurs.mjs'), ...common, '--precision', precision],
+    ...more,
   })
+  /** glibc asks the kernel for pages of 2 MB, where it gives them on request only. */
+  const largePages = { GLIBC_TUNABLES: 'glibc.malloc.hugetlb=1' }
   const peer = (label, module) => {
     if (has(python, module))
       return [
@@ -53,6 +64,9 @@ function sidesOf({ model, threads, python }) {
   return [
     ours('f32'),
     ours('q4'),
+    ...(process.platform === 'linux'
+      ? [ours('q4', { label: 'treeline q4, large pages', env: largePages })]
+      : []),
     ...peer('Transformers f32', 'transformers, gguf'),
     ...peer('llama.cpp', 'llama_cpp'),
   ]
@@ -132,23 +146,41 @@ export async function lm(args) {
   const busy = await quietOrSay(settings.force)
   if (busy === undefined) return 1
   const facts = { ...machineFacts(), busyCores: busy }
-  const rows = []
-  for (const task of tasks) {
-    say(`${task.name} …`)
-    const sides = sidesOf(settings).map((side) => ({ ...side, args: [...side.args, ...task.args] }))
-    for (const row of await measureSides(sides, settings)) rows.push({ task: task.name, ...row })
-  }
+  say('tokens and prompts …')
+  const sides = sidesOf(settings)
+  // all steps take turns, not only all sides: near and far are compared too
+  const all = tasks.flatMap((task) =>
+    sides.map((side) => ({ ...side, task: task.name, args: [...side.args, ...task.args] })),
+  )
+  const rows = await measureSides(all, settings)
+  const of = (task, label) => rows.find((row) => row.task === task && row.label === label)
+  const farther = sides.flatMap(({ label }) => {
+    const [near, far] = [of('decode', label), of('decode far', label)]
+    return near && far
+      ? [`| ${label} | ${pairedRatio(far, near).toFixed(2)} | ${(far.median - near.median).toFixed(1)} |`]
+      : []
+  })
   say('chat …')
   const chat = await measureChat(settings)
-  const part = ({ name, title }) => `## ${title}\n\n${sidesTable(rows.filter((row) => row.task === name))}`
+  const part = ({ name, title }) =>
+    `## ${title}\n\n${sidesTable(
+      rows.filter((row) => row.task === name),
+      'llama.cpp',
+    )}`
   const seconds = ({ label, median: m, least, most }) =>
     `| ${label} | ${[m, least, most].map((ms) => (ms / 1000).toFixed(2)).join(' | ')} |`
   rows.push(...chat)
   const text = `# SmolLM2-135M, ${settings.threads} threads
 
-${facts.cpu}, ${facts.date}, commit ${facts.commit}, ONNX Runtime ${facts.onnxruntime}; ${busy.toFixed(2)} cores busy before. Medians (range) of ${settings.rounds} rounds that take turns.
+${facts.cpu}, ${facts.date}, commit ${facts.commit}, ONNX Runtime ${facts.onnxruntime}; ${busy.toFixed(2)} cores busy before. Medians (range) of ${settings.rounds} rounds that take turns; ratios are medians over rounds.
 
 ${tasks.map(part).join('\n\n')}
+
+## What 384 tokens more of context cost
+
+| | times as long | ms more |
+|---|---|---|
+${farther.join('\n')}
 
 ## From the command to the first piece of an answer
 

@@ -48,26 +48,27 @@ export async function quietOrSay(force) {
 }
 
 /**
- * Milliseconds a step of every side { label, command, args }, wall and processor time, over rounds that take turns. A round has
+ * Milliseconds a step of every side { label, task, command, args, env }, wall and processor time, over rounds that take turns. A round has
  * as many steps as the side's `count` says, or as fit into `seconds`. A side that does not start is left out, and it is said.
  */
 export async function measureSides(sides, { rounds, env, timeout, seconds: wanted }) {
   const running = []
-  for (const { label, command, args, count } of sides) {
+  for (const { label, task, command, args, count, env: own } of sides) {
     try {
-      const server = await start(command, args, env, timeout)
-      const own = { label, server, count, wall: [], processor: [] }
+      const server = await start(command, args, { ...env, ...own }, timeout)
+      const side = { label, task, server, count, wall: [], processor: [] }
       if (count === undefined) {
         const { seconds, steps } = await server.run(3)
-        own.count = Math.max(1, Math.round((wanted * steps) / seconds))
+        side.count = Math.max(1, Math.round((wanted * steps) / seconds))
       }
-      running.push(own)
+      running.push(side)
     } catch (error) {
       say(`  ${label}: not compared (${error.message})`)
     }
   }
   for (let round = 0; round < rounds; round++)
-    for (const side of running) {
+    // there and back: whoever follows a busy neighbour does not always follow the same one
+    for (const side of round % 2 ? running.toReversed() : running) {
       const before = processSeconds(side.server.pid)
       const { seconds, steps } = await side.server.run(side.count)
       side.wall.push((1000 * seconds) / steps)
@@ -75,22 +76,38 @@ export async function measureSides(sides, { rounds, env, timeout, seconds: wante
         side.processor.push((1000 * (processSeconds(side.server.pid) - before)) / steps)
       await sleep(0.05)
     }
-  return running.map(({ label, server, wall, processor }) => {
+  return running.map(({ label, task, server, wall, processor }) => {
     server.stop()
     const { version, setupSeconds, megabytes } = server.ready
     return {
-      ...{ label, ...(version && { version }), setupSeconds, megabytes, ...summarize(wall) },
+      ...{
+        label,
+        ...(task && { task }),
+        ...(version && { version }),
+        setupSeconds,
+        megabytes,
+        ...summarize(wall),
+      },
       ...(processor.length && { processor: median(processor) }),
     }
   })
 }
 
-export function sidesTable(rows) {
-  const line = ({ label, median: m, least, most, processor, setupSeconds, megabytes }) =>
-    `| ${label} | ${milliseconds(m)} (${milliseconds(least)}–${milliseconds(most)}) | ${processor === undefined ? '' : milliseconds(processor)} | ${setupSeconds.toFixed(2)} | ${megabytes.toFixed(0)} |`
+/** The median over rounds of a row's time over another's in the same round: what a machine whose speed drifts still tells. */
+export const pairedRatio = (row, other) => median(row.rounds.map((t, i) => t / other.rounds[i]))
+
+/** A table of rows; with the label of a peer, their times over its. */
+export function sidesTable(rows, peer) {
+  const other = rows.find(({ label }) => label === peer)
+  const line = (row) => {
+    const { label, median: m, least, most, processor, setupSeconds, megabytes } = row
+    const ratio = other ? ` ${pairedRatio(row, other).toFixed(2)} |` : ''
+    return `| ${label} | ${milliseconds(m)} (${milliseconds(least)}–${milliseconds(most)}) |${ratio} ${processor === undefined ? '' : milliseconds(processor)} | ${setupSeconds.toFixed(2)} | ${megabytes.toFixed(0)} |`
+  }
+  const ratio = other ? [` to ${peer} |`, '---|'] : ['', '']
   return [
-    '| | ms | processor ms | ready in s | resident MB |',
-    '|---|---|---|---|---|',
+    `| | ms |${ratio[0]} processor ms | ready in s | resident MB |`,
+    `|---|---|${ratio[1]}---|---|---|`,
     ...rows.map(line),
   ].join('\n')
 }

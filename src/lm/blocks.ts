@@ -23,6 +23,8 @@ export interface Blocks {
   /** As programs take them (`QuantizedMatrix`). */
   readonly packed: Uint8Array
   readonly scales: Float32Array
+  /** Weights in a block, where not 32. */
+  readonly block?: number
   readonly zeros?: Uint8Array
   /** Absent where all are 0. */
   readonly offsets?: Float32Array
@@ -86,7 +88,7 @@ export function storedBlocks(part: Part, { bytes, bits, hasOffset }: (typeof kep
   return { bits, packed: new Uint8Array(packed.buffer), scales, ...(offsets && { offsets }) }
 }
 
-/** Rounded here: 8 bits about 0, or 4 bits between the least and the greatest weight of a block. */
+/** Rounded here: 8 bits about 0, or 4 bits between the least and the greatest weight of a block, with 0 among the 16 numbers. */
 export function roundedBlocks({ source, inputs, outputs, transposed, order }: Part, bits: 4 | 8): Blocks {
   const values = source.f32()
   let rows = values
@@ -101,25 +103,26 @@ export function roundedBlocks({ source, inputs, outputs, transposed, order }: Pa
   const count = rows.length / quantizedBlock
   const packed = new Uint8Array((rows.length * bits) / 8)
   const scales = new Float32Array(count)
-  const offsets = bits === 4 ? new Float32Array(count) : undefined
+  const zeros = bits === 4 ? new Uint8Array(count) : undefined
   for (let b = 0; b < count; b++) {
     const from = b * quantizedBlock
-    let [low, high] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY]
+    let [low, high] = [0, 0]
     for (let j = from; j < from + quantizedBlock; j++) {
       low = Math.min(low, rows[j]!)
       high = Math.max(high, rows[j]!)
     }
-    const scale = bits === 8 ? Math.max(-low, high, 0) / 127 : (high - low) / 15
+    const scale = bits === 8 ? Math.max(-low, high) / 127 : (high - low) / 15
+    const zero = bits === 8 ? 128 : scale > 0 ? Math.round(-low / scale) : 8
     scales[b] = scale
-    if (offsets) offsets[b] = low + 8 * scale
-    const levels = (j: number): number =>
-      scale > 0 ? Math.round((rows[j]! - (offsets ? low : 0)) / scale) : 0
-    if (bits === 8) for (let j = 0; j < quantizedBlock; j++) packed[from + j] = levels(from + j) + 128
+    if (zeros) zeros[b] = zero
+    const level = (j: number): number =>
+      scale > 0 ? Math.min(2 ** bits - 1, Math.max(0, Math.round(rows[j]! / scale) + zero)) : zero
+    if (bits === 8) for (let j = 0; j < quantizedBlock; j++) packed[from + j] = level(from + j)
     else
       for (let j = 0; j < quantizedBlock / 2; j++)
-        packed[from / 2 + j] = levels(from + 2 * j) | (levels(from + 2 * j + 1) << 4)
+        packed[from / 2 + j] = level(from + 2 * j) | (level(from + 2 * j + 1) << 4)
   }
-  return { bits, packed, scales, ...(offsets && { offsets }) }
+  return { bits, packed, scales, ...(zeros && { zeros }) }
 }
 
 /** Four bits among eight: the same numbers about the other zero. */
@@ -129,49 +132,55 @@ export function widened(blocks: Blocks): Blocks {
     packed[2 * i] = (byte & 15) + 120
     packed[2 * i + 1] = (byte >> 4) + 120
   }
-  return { ...blocks, bits: 8, packed }
+  return {
+    ...blocks,
+    bits: 8,
+    packed,
+    ...(blocks.zeros && { zeros: blocks.zeros.map((zero) => zero + 120) }),
+  }
 }
 
-/** Two bytes of 4-bit weights as four bytes, each weight 16 times as large: 65,536 words. */
-let sixteenths: Uint32Array | undefined
-function sixteenthTable(): Uint32Array {
-  sixteenths ??= Uint32Array.from(
-    { length: 65536 },
-    (_, i) => (((i & 0xf) << 4) | ((i & 0xf0) << 8) | ((i & 0xf00) << 12) | ((i & 0xf000) << 16)) >>> 0,
-  )
-  return sixteenths
-}
+/** Blocks that become one: as many as divide a row, at most 4. */
+export const mergedBlocks = (perRow: number): number => [4, 2].find((n) => perRow % n === 0) ?? 1
 
 /**
- * 4 bits with offsets as 8 bits with zeros: w = d · (q − 8) + o = d/16 · (16 q − (128 − 16 o/d)), the bracket rounded, so that
- * a weight is off by at most 1/32 of a step. A product takes half as long as one that adds the offsets. Blocks whose offset
- * is out of reach (0 is far outside their range) are rounded to 8 bits anew.
+ * 4 bits with offsets as 8 bits with zeros, where a product takes half as long as one that adds the offsets; `merge` blocks
+ * that follow each other become one, for a product of one row is bound by the bytes it reads. The range of the block, 0 in
+ * it, has 255 steps; weights and zero are rounded to them, so a weight is off by at most one.
  */
-export function absorbed({ packed, scales, offsets }: Blocks & { offsets: Float32Array }): Blocks {
-  const wide = new Uint32Array(packed.length / 2)
-  const table = sixteenthTable()
-  const pairs = new Uint16Array(packed.buffer, packed.byteOffset, packed.length / 2)
-  for (let i = 0; i < pairs.length; i++) wide[i] = table[pairs[i]!]!
-  const bytes = new Uint8Array(wide.buffer)
-  const zeros = new Uint8Array(scales.length)
-  const steps = new Float32Array(scales.length)
-  for (let b = 0; b < scales.length; b++) {
-    const [scale, offset] = [scales[b]!, offsets[b]!]
-    const zero = Math.round(128 - (16 * offset) / scale)
-    if (zero >= 0 && zero <= 255) {
-      zeros[b] = zero
-      steps[b] = scale / 16
-      continue
+export function absorbed(
+  { packed, scales, offsets }: Blocks & { offsets: Float32Array },
+  merge: number,
+): Blocks {
+  const wide = new Uint16Array(packed.length)
+  const count = scales.length / merge
+  const [zeros, steps] = [new Uint8Array(count), new Float32Array(count)]
+  /** What each of the 16 numbers of a block becomes. */
+  const level = new Uint8Array(16)
+  for (let b = 0; b < count; b++) {
+    const [from, to] = [b * merge, (b + 1) * merge]
+    let [low, high] = [0, 0]
+    for (let i = from; i < to; i++) {
+      const [a, z] = [offsets[i]! - 8 * scales[i]!, offsets[i]! + 7 * scales[i]!]
+      low = Math.min(low, a, z)
+      high = Math.max(high, a, z)
     }
-    const at = b * quantizedBlock
-    const weight = (j: number): number => scale * ((bytes[at + j]! >> 4) - 8) + offset
-    const ends = [0, offset - 8 * scale, offset + 7 * scale]
-    const [low, high] = [Math.min(...ends), Math.max(...ends)]
-    const step = (high - low) / 255
+    const step = Math.fround((high - low) / 255)
+    const perStep = step > 0 ? 1 / step : 0
+    const zero = Math.round(-low * perStep)
     steps[b] = step
-    zeros[b] = step > 0 ? Math.round(-low / step) : 0
-    for (let j = 0; j < quantizedBlock; j++)
-      bytes[at + j] = step > 0 ? Math.min(255, Math.max(0, Math.round(weight(j) / step) + zeros[b]!)) : 0
+    zeros[b] = zero
+    for (let i = from; i < to; i++) {
+      const [slope, start] = [scales[i]! * perStep, (offsets[i]! - 8 * scales[i]!) * perStep + zero + 0.5]
+      for (let q = 0; q < 16; q++) {
+        const at = start + q * slope
+        level[q] = at < 0 ? 0 : at > 255 ? 255 : at
+      }
+      for (let j = i * 16, end = j + 16; j < end; j++) {
+        const byte = packed[j]!
+        wide[j] = level[byte & 15]! | (level[byte >> 4]! << 8)
+      }
+    }
   }
-  return { bits: 8, packed: bytes, scales: steps, zeros }
+  return { bits: 8, block: merge * quantizedBlock, packed: new Uint8Array(wide.buffer), scales: steps, zeros }
 }

@@ -14,7 +14,16 @@ import {
   type Tensor,
   tensor,
 } from '../tensor/index.ts'
-import { absorbed, isFloatType, kept, type Part, roundedBlocks, storedBlocks, widened } from './blocks.ts'
+import {
+  absorbed,
+  isFloatType,
+  kept,
+  mergedBlocks,
+  type Part,
+  roundedBlocks,
+  storedBlocks,
+  widened,
+} from './blocks.ts'
 
 /** A map of the last axis: dense [K, N] or quantized, and a bias [N]. */
 export interface Linear {
@@ -84,8 +93,8 @@ export const areSmallBlocks = (parts: readonly Part[]): boolean =>
   )
 
 /**
- * Matrices side by side in blocks: Q4_0 and Q8_0 exactly as stored; weights in floats rounded to `bits` (4: with an offset for
- * each block, as Q4_1); other block formats rounded to 8 bits. Offsets are absorbed into zeros of 8-bit blocks. `exact`:
+ * Matrices side by side in blocks: Q4_0 and Q8_0 exactly as stored; weights in floats rounded to `bits` (4: with a zero for each
+ * block); other block formats rounded to 8 bits, and so is Q4_1, whose offsets become zeros of longer blocks. `exact`:
  * activations stay f32, and offsets are kept.
  */
 export function blockMatrix(parts: readonly Part[], bits: 4 | 8, exact = false): QuantizedMatrix {
@@ -96,29 +105,33 @@ export function blockMatrix(parts: readonly Part[], bits: 4 | 8, exact = false):
       `tensor "${parts[0]!.source.name}": ${inputs} inputs are no multiple of ${quantizedBlock}, so its weights cannot be quantized in blocks: load with precision "f32"`,
     )
   const perRow = inputs / quantizedBlock
+  // matrices side by side have blocks of one length
+  const isMerged = parts.every((part) => kept[part.source.dtype]?.hasOffset)
   const found = parts.map((part) => {
     const format = kept[part.source.dtype]
     const blocks = format
       ? storedBlocks(part, format)
       : roundedBlocks(part, isFloatType(part.source.dtype) ? bits : 8)
     const { offsets } = blocks
-    return offsets && !exact ? absorbed({ ...blocks, offsets }) : blocks
+    return offsets && !exact ? absorbed({ ...blocks, offsets }, isMerged ? mergedBlocks(perRow) : 1) : blocks
   })
   const wide = found.some((blocks) => blocks.bits === 8) ? 8 : 4
   const all = found.map((blocks) => (blocks.bits < wide ? widened(blocks) : blocks))
   const hasOffsets = all.some(({ offsets }) => offsets !== undefined)
   const hasZeros = all.some(({ zeros }) => zeros !== undefined)
   const outputs = parts.reduce((n, part) => n + part.outputs, 0)
+  const { block = quantizedBlock } = found[0]!
   const rowBytes = (inputs * wide) / 8
+  const rowBlocks = inputs / block
   const packed = new Uint8Array(outputs * rowBytes)
-  const scales = new Float32Array(outputs * perRow)
+  const scales = new Float32Array(outputs * rowBlocks)
   const offsets = hasOffsets ? new Float32Array(perRow * outputs) : undefined
-  const zeros = hasZeros ? new Uint8Array(outputs * perRow).fill(128) : undefined
+  const zeros = hasZeros ? new Uint8Array(outputs * rowBlocks).fill(2 ** (wide - 1)) : undefined
   let row = 0
   for (const [p, blocks] of all.entries()) {
-    if (blocks.zeros) zeros?.set(blocks.zeros, row * perRow)
+    if (blocks.zeros) zeros?.set(blocks.zeros, row * rowBlocks)
     packed.set(blocks.packed, row * rowBytes)
-    scales.set(blocks.scales, row * perRow)
+    scales.set(blocks.scales, row * rowBlocks)
     const own = blocks.offsets
     const count = parts[p]!.outputs
     if (offsets && own)
@@ -127,8 +140,22 @@ export function blockMatrix(parts: readonly Part[], bits: 4 | 8, exact = false):
     row += count
   }
   return quantizedMatrix({
-    ...{ bits: wide, inputs, outputs, packed, scales, exact },
+    ...{ bits: wide, inputs, outputs, block, packed, scales, exact },
     ...(zeros && { zeros }),
     ...(offsets && { offsets }),
   })
+}
+
+/**
+ * The head of a model that is run exactly. Blocks of 8 bits stay packed (Q8_0): a token reads a third of the bytes. Anything
+ * else is dense, as the file stores it, [N, K].
+ */
+export function exactHead(part: Part): Linear {
+  const { source, inputs, outputs } = part
+  const dense = source.f32()
+  const format = kept[source.dtype]
+  if (format?.bits !== 8 || inputs % quantizedBlock !== 0)
+    return { weight: tensor(dense, { shape: [outputs, inputs] }), isTurned: true }
+  const { packed, scales } = storedBlocks(part, format)
+  return { weight: quantizedMatrix({ bits: 8, inputs, outputs, packed, scales, exact: true, dense }) }
 }

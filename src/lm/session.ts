@@ -70,6 +70,8 @@ export function openSession(
     for (const row of rows)
       if (!(Number.isInteger(row) && row >= 0 && row < given.length))
         fail('TL_BAD_ARGUMENT', `session: row ${row} of ${given.length} tokens`)
+    // the common case, without a copy
+    if (given.length <= chunk && rows.length > 0) return (await take(given, rows)).logits!
     const out = new Float32Array(rows.length * config.vocabulary)
     for (let at = 0; at < given.length; at += chunk) {
       const part = given.slice(at, at + chunk)

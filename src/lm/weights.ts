@@ -5,7 +5,7 @@ import { type Tensor, tensor } from '../tensor/index.ts'
 import type { TensorNames } from './architectures.ts'
 import type { Part } from './blocks.ts'
 import type { ModelConfig } from './config.ts'
-import { areSmallBlocks, blockMatrix, denseMatrix, type Linear } from './matrix.ts'
+import { areSmallBlocks, blockMatrix, denseMatrix, exactHead, type Linear } from './matrix.ts'
 
 /** `f32`: exact. `q4`, `q8`: blocks of 32 weights, kept as stored but for offsets, with 8-bit activations. */
 export type Precision = 'f32' | 'q4' | 'q8'
@@ -44,7 +44,7 @@ export interface ModelWeights {
   tables(): { readonly tokens: Tensor; readonly positions?: Tensor }
   /**
    * The same numbers as a program wants them that is only run: in f32, 4-bit blocks of the file stay packed (a token then
-   * reads a sixth of the bytes), and the head is not transposed.
+   * reads a sixth of the bytes), so do 8-bit blocks of the head, and a dense head is not transposed.
    */
   forRunning(): { block(layer: number): BlockWeights; head(): HeadWeights }
   /** Factors that divide the rotary frequencies (`rope_freqs` of GGUF). */
@@ -241,8 +241,7 @@ export function openWeights(
       block: (layer) => blockOf(layer, holdForRunning),
       head: () => {
         if (precision !== 'f32') return weights.head()
-        const turned = tensor(headPart().source.f32(), { shape: [vocabulary, width] })
-        return { norm: norm(names.finalNorm), head: { weight: turned, isTurned: true } }
+        return { norm: norm(names.finalNorm), head: exactHead(headPart()) }
       },
     }),
     tables: () => ({

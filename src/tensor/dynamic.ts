@@ -86,14 +86,17 @@ function guarded(
     inputNames,
     outputNames,
     run: (sizes, inputs, outputs) => {
-      for (const [o, target] of (outputs ?? []).entries())
-        if (target)
-          for (const [i, given] of inputs.entries())
-            if (given === target && inPlace.get(o) !== i)
-              fail(
-                'TL_BAD_ARGUMENT',
-                `${name}: output ${outputNames[o]} may not be written over input ${inputNames[i]}`,
-              )
+      // by place; -1 where an array is given twice, which no output may be written over
+      const places = new Map<TypedArray, number>()
+      for (const [i, given] of inputs.entries()) places.set(given, places.has(given) ? -1 : i)
+      for (const [o, target] of (outputs ?? []).entries()) {
+        const place = target && places.get(target)
+        if (place !== undefined && inPlace.get(o) !== place)
+          fail(
+            'TL_BAD_ARGUMENT',
+            `${name}: output ${outputNames[o]} may not be written over input ${inputNames[inputs.indexOf(target!)]}`,
+          )
+      }
       return executable.run(sizes, inputs, outputs)
     },
     dispose: executable.dispose,

@@ -3,7 +3,7 @@
  * two models differ only in what follows from the sizes, the differences are left open. Everything else is refused by name.
  */
 import { fail } from '../../base/index.ts'
-import type { OnnxModel, OnnxNode, OnnxTensor, OnnxValue } from './proto.ts'
+import { type OnnxModel, type OnnxNode, type OnnxTensor, type OnnxValue, readBy } from './proto.ts'
 
 /** Sizes of named axes. */
 export type Sizes = Readonly<Record<string, number>>
@@ -55,7 +55,7 @@ export function openModel(a: OnnxModel, b: OnnxModel, samples: readonly [Sizes, 
       refuse(
         `${node.op} ${JSON.stringify(node.attributes)} becomes ${b.nodes[i]!.op} ${JSON.stringify(b.nodes[i]!.attributes)}`,
       )
-  const readers = (name: string): OnnxNode[] => a.nodes.filter(({ inputs }) => inputs.includes(name))
+  const readers = (name: string): OnnxNode[] => a.nodes.filter((node) => readBy(node).includes(name))
   const initializers = a.initializers.map((own, i) => {
     const other = b.initializers[i]!
     if (own.name === other.name && sameData(own, other)) return own
@@ -94,7 +94,7 @@ export function openModel(a: OnnxModel, b: OnnxModel, samples: readonly [Sizes, 
  */
 export function requireInPlace(model: OnnxModel, output: string, input: string): void {
   const producer = model.nodes.find(({ outputs }) => outputs.includes(output))
-  const readers = model.nodes.filter(({ inputs }) => inputs.includes(input))
+  const readers = model.nodes.filter((node) => readBy(node).includes(input))
   const place = producer?.op === 'GroupQueryAttention' ? producer.outputs.indexOf(output) : -1
   if (place < 1 || producer!.inputs[place + 2] !== input || readers.length !== 1)
     fail(

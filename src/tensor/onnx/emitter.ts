@@ -4,7 +4,25 @@ import type { Dtype, TypedArray } from '../dtype.ts'
 /** `portable` emits only standard operators (for files); `cpu` may use the runtime's own fused and blocked kernels. */
 export type Target = 'portable' | 'cpu'
 
-export type OnnxAttribute = number | bigint | string | readonly number[] | { readonly float: number }
+/** Nodes of their own with one result, which read what is around them by name: what a condition chooses. */
+export interface Branch {
+  readonly nodes: readonly {
+    readonly op: string
+    readonly domain: string
+    readonly inputs: readonly string[]
+    readonly outputs: readonly string[]
+    readonly attributes: Readonly<Record<string, OnnxAttribute>>
+  }[]
+  readonly result: string
+}
+
+export type OnnxAttribute =
+  | number
+  | bigint
+  | string
+  | readonly number[]
+  | { readonly float: number }
+  | { readonly branch: Branch }
 
 export interface NodeOptions {
   readonly domain?: string
@@ -30,6 +48,8 @@ export interface Emitter {
     attributes?: Readonly<Record<string, OnnxAttribute>>,
     domain?: string,
   ) => string
+  /** One of two results by a boolean: only the nodes of the chosen one are computed. */
+  readonly choose: (condition: string, then: () => string, otherwise: () => string) => string
   readonly constant: (data: TypedArray, shape: readonly number[]) => string
   /** A constant of unsigned bytes, which the engine has no element type for: packed weights. */
   readonly bytes: (data: Uint8Array, shape: readonly number[]) => string

@@ -9,6 +9,7 @@ import type { Node, Tensor } from '../tensor.ts'
 import { lowerInBlocks } from './blocked-neighbours.ts'
 import { emitConv } from './convolution.ts'
 import {
+  type Branch,
   type Emitter,
   microsoft,
   type NodeOptions,
@@ -17,7 +18,7 @@ import {
   onnxType,
   type Target,
 } from './emitter.ts'
-import type { OnnxModel, OnnxNode, OnnxTensor } from './proto.ts'
+import { mapBranches, type OnnxModel, type OnnxNode, type OnnxTensor, readBy } from './proto.ts'
 
 export const opset = 20
 
@@ -26,7 +27,7 @@ export const opset = 20
  * the processor's (`Emitter.block`).
  */
 export function lower(graph: Graph, target: Target, block = 0): OnnxModel {
-  const nodes: OnnxNode[] = []
+  let nodes: OnnxNode[] = []
   const initializers: OnnxTensor[] = []
   const constants = new Map<string, string>()
   const names = new Map<Tensor, string>()
@@ -55,11 +56,25 @@ export function lower(graph: Graph, target: Target, block = 0): OnnxModel {
     nodes.push({ op, domain, inputs, outputs: results, attributes })
     return results
   }
+  /** What `build` adds, beside the model instead of in it. */
+  const aside = (build: () => string): Branch => {
+    const around = nodes
+    nodes = []
+    const result = build()
+    const branch = { nodes, result }
+    nodes = around
+    return branch
+  }
   const emitter: Emitter = {
     target,
     block,
     nodes: emit,
     node: (op, inputs, attributes, domain = '') => emit(op, inputs, attributes, { domain })[0]!,
+    choose: (condition, then, otherwise) =>
+      emit('If', [condition], {
+        then_branch: { branch: aside(then) },
+        else_branch: { branch: aside(otherwise) },
+      })[0]!,
     constant: (data, shape) => constant(data, shape, dtypeOfArray(data)),
     bytes: (data, shape) => {
       const name = fresh()
@@ -118,7 +133,7 @@ export function lower(graph: Graph, target: Target, block = 0): OnnxModel {
     withDirectOutputs(nodes),
     outputs.map((o) => o.name),
   )
-  const needed = new Set(used.flatMap((n) => n.inputs))
+  const needed = new Set(used.flatMap(readBy))
   return {
     name: graph.name,
     nodes: used,
@@ -234,9 +249,13 @@ function withDirectOutputs(nodes: readonly OnnxNode[]): OnnxNode[] {
     dropped.add(node)
   }
   const name = (s: string): string => renamed.get(s) ?? s
-  return nodes
-    .filter((n) => !dropped.has(n))
-    .map((n) => ({ ...n, inputs: n.inputs.map(name), outputs: n.outputs.map(name) }))
+  const withNames = (node: OnnxNode): OnnxNode => ({
+    ...node,
+    inputs: node.inputs.map(name),
+    outputs: node.outputs.map(name),
+    attributes: mapBranches(node, (nodes) => nodes.map(withNames)),
+  })
+  return nodes.filter((n) => !dropped.has(n)).map(withNames)
 }
 
 /** Operators whose outputs after the first may be left out. */
@@ -253,7 +272,7 @@ function prune(nodes: readonly OnnxNode[], outputs: readonly string[]): OnnxNode
   const kept: OnnxNode[] = []
   for (const node of nodes.toReversed()) {
     if (!node.outputs.some((o) => needed.has(o))) continue
-    for (const x of node.inputs) needed.add(x)
+    for (const x of readBy(node)) needed.add(x)
     kept.push(optionalOutputs.has(node.op) ? { ...node, outputs: trimOutputs(node.outputs, needed) } : node)
   }
   return kept.reverse()

@@ -3,7 +3,7 @@
  * copied. Field numbers are those of the public onnx.proto (ONNX 1.16, IR version 10).
  */
 import type { TypedArray } from '../dtype.ts'
-import type { OnnxAttribute } from './emitter.ts'
+import type { Branch, OnnxAttribute } from './emitter.ts'
 
 /** A message in pieces with its total length. */
 interface Message {
@@ -69,13 +69,7 @@ const packed = (m: Message, field: number, values: readonly number[]): void => {
   nested(m, field, body)
 }
 
-export interface OnnxNode {
-  readonly op: string
-  readonly domain: string
-  readonly inputs: readonly string[]
-  readonly outputs: readonly string[]
-  readonly attributes: Readonly<Record<string, OnnxAttribute>>
-}
+export type OnnxNode = Branch['nodes'][number]
 export interface OnnxTensor {
   readonly name: string
   readonly type: number
@@ -101,6 +95,27 @@ export interface OnnxModel {
   readonly metadata?: Readonly<Record<string, string>>
 }
 
+/** Every name that a node reads, also in its branches. */
+export function readBy({ inputs, attributes }: OnnxNode): readonly string[] {
+  const inner = Object.values(attributes).flatMap((value) =>
+    typeof value === 'object' && 'branch' in value ? value.branch.nodes.flatMap(readBy) : [],
+  )
+  return inner.length ? [...inputs, ...inner] : inputs
+}
+
+/** A node's attributes with other nodes in its branches. */
+export function mapBranches(
+  { attributes }: OnnxNode,
+  change: (nodes: readonly OnnxNode[]) => readonly OnnxNode[],
+): OnnxNode['attributes'] {
+  const entries = Object.entries(attributes).map(([name, value]) =>
+    typeof value === 'object' && 'branch' in value
+      ? [name, { branch: { ...value.branch, nodes: change(value.branch.nodes) } }]
+      : [name, value],
+  )
+  return Object.fromEntries(entries) as OnnxNode['attributes']
+}
+
 function attributeMessage(name: string, value: OnnxAttribute): Message {
   const m = message()
   string(m, 1, name)
@@ -113,6 +128,16 @@ function attributeMessage(name: string, value: OnnxAttribute): Message {
   } else if ('float' in value) {
     float(m, 2, value.float)
     int(m, 20, 1)
+  } else if ('branch' in value) {
+    const graph = message()
+    for (const node of value.branch.nodes) nested(graph, 1, nodeMessage(node))
+    string(graph, 2, name)
+    // a value without a type: the runtime infers it
+    const result = message()
+    string(result, 1, value.branch.result)
+    nested(graph, 12, result)
+    nested(m, 6, graph)
+    int(m, 20, 5)
   } else {
     packed(m, 8, value)
     int(m, 20, 7)

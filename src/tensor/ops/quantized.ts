@@ -10,29 +10,34 @@ import { type Attributes, apply, type Tensor, tensor } from '../tensor.ts'
 import { add } from './elementwise.ts'
 import { linear } from './linear.ts'
 import { matmul } from './matmul.ts'
+import { exactProduct } from './quantizedExact.ts'
 import { defineOp, type Row } from './table.ts'
 
-/** Weights in a block. */
+/** Weights in a block, unless a matrix says otherwise. */
 export const quantizedBlock = 32
 
 /**
- * A matrix of N outputs and K inputs (a multiple of 32): w = scale · (q − zero) + offset, where zero is 8 (4 bits) or 128 (8
- * bits) unless blocks have their own. Make it with `quantizedMatrix`.
+ * A matrix of N outputs and K inputs (a multiple of its block b): w = scale · (q − zero) + offset, where zero is 8 (4 bits) or
+ * 128 (8 bits) unless blocks have their own. Make it with `quantizedMatrix`.
  */
 export interface QuantizedMatrix {
   readonly bits: 4 | 8
   readonly inputs: number
   readonly outputs: number
-  /** [N, K/32, 16 or 32]; with 4 bits, the low half of byte j is weight 2j of its block. */
+  /** Weights in a block: 32 (default), 64, 128 or 256. Longer blocks are fewer bytes of scales to read. */
+  readonly block?: number
+  /** [N, K/b, b/2 or b]; with 4 bits, the low half of byte j is weight 2j of its block. */
   readonly packed: Uint8Array
-  /** [N, K/32] */
+  /** [N, K/b] */
   readonly scales: Float32Array
-  /** [N, K/32], where blocks have their own zero: 8 bits only. They cost nothing, offsets are a product of their own. */
+  /** [N, K/b], where blocks have their own zero. They cost nothing, offsets are a product of their own. */
   readonly zeros?: Uint8Array
-  /** [K/32, N], where there are offsets. */
+  /** [K/b, N], where there are offsets: blocks of 32. */
   readonly offsets?: Float32Array
-  /** Activations are not rounded: weights become f32 inside the product. 4 bits only. */
+  /** Activations are not rounded to 8 bits. */
   readonly exact?: boolean
+  /** The same weights as numbers [N, K]: an exact matrix of 8 bits multiplies many rows with them. */
+  readonly dense?: Float32Array
   /** Its name in the text of graphs. */
   toJSON(): string
 }
@@ -41,37 +46,49 @@ let made = 0
 
 /** A quantized matrix from its parts; sizes are checked. */
 export function quantizedMatrix(parts: Omit<QuantizedMatrix, 'toJSON'>): QuantizedMatrix {
-  const { bits, inputs, outputs, packed, scales, zeros, offsets, exact } = parts
-  const blocks = (inputs / quantizedBlock) * outputs
+  const { bits, inputs, outputs, packed, scales, zeros, offsets, exact, dense } = parts
+  const block = blockOf(parts)
+  const blocks = (inputs / block) * outputs
+  if (![32, 64, 128, 256].includes(block))
+    fail('TL_BAD_ARGUMENT', `quantizedMatrix: block: expected 32, 64, 128 or 256, got ${block}`)
   if (
-    !Number.isInteger(inputs / quantizedBlock) ||
-    packed.length !== blocks * quantizedBlock * (bits / 8) ||
+    !Number.isInteger(inputs / block) ||
+    packed.length !== blocks * block * (bits / 8) ||
     scales.length !== blocks ||
     (zeros && zeros.length !== blocks) ||
     (offsets && offsets.length !== blocks)
   )
     fail(
       'TL_SHAPE_MISMATCH',
-      `quantizedMatrix: expected ${outputs} × ${inputs} weights (inputs a multiple of ${quantizedBlock}) as ${blocks} blocks of ${bits} bits, got ${packed.length} bytes, ${scales.length} scales${zeros ? `, ${zeros.length} zeros` : ''}${offsets ? `, ${offsets.length} offsets` : ''}`,
+      `quantizedMatrix: expected ${outputs} × ${inputs} weights (inputs a multiple of ${block}) as ${blocks} blocks of ${bits} bits, got ${packed.length} bytes, ${scales.length} scales${zeros ? `, ${zeros.length} zeros` : ''}${offsets ? `, ${offsets.length} offsets` : ''}`,
     )
-  if (exact && bits !== 4)
-    fail('TL_BAD_ARGUMENT', 'quantizedMatrix: an exact matrix has 4 bits: with 8 the runtime has no kernel')
-  if (zeros && bits !== 8) fail('TL_BAD_ARGUMENT', 'quantizedMatrix: zeros of blocks with 8 bits only')
+  if (exact && bits === 8 && (dense?.length !== inputs * outputs || zeros || offsets))
+    fail(
+      'TL_BAD_ARGUMENT',
+      `quantizedMatrix: an exact matrix of 8 bits needs its ${outputs} × ${inputs} numbers as dense, and has no zeros or offsets`,
+    )
+  if (offsets && block !== quantizedBlock)
+    fail('TL_BAD_ARGUMENT', `quantizedMatrix: offsets of blocks of ${quantizedBlock} only, got ${block}`)
+  if (zeros && exact) fail('TL_BAD_ARGUMENT', 'quantizedMatrix: an exact matrix has no zeros')
   const name = `quantized ${outputs}×${inputs}, ${bits} bits, #${made++}`
   return { ...parts, toJSON: () => name }
 }
 
+const blockOf = ({ block = quantizedBlock }: Pick<QuantizedMatrix, 'block'>): number => block
+
 const matrixOf = (attributes: Attributes): QuantizedMatrix => attributes['matrix'] as QuantizedMatrix
 
 /** The scaled integers as numbers, without offsets: [N, K]. */
-function scaled({ bits, packed, scales, zeros }: QuantizedMatrix): Float64Array {
-  const out = new Float64Array(scales.length * quantizedBlock)
-  const perBlock = quantizedBlock * (bits / 8)
+function scaled(matrix: QuantizedMatrix): Float64Array {
+  const { bits, packed, scales, zeros } = matrix
+  const block = blockOf(matrix)
+  const out = new Float64Array(scales.length * block)
+  const perBlock = block * (bits / 8)
   for (let b = 0; b < scales.length; b++)
-    for (let j = 0; j < quantizedBlock; j++) {
+    for (let j = 0; j < block; j++) {
       const byte = packed[b * perBlock + (bits === 8 ? j : j >> 1)]!
-      const q = bits === 8 ? byte - (zeros?.[b] ?? 128) : (j % 2 ? byte >> 4 : byte & 15) - 8
-      out[b * quantizedBlock + j] = scales[b]! * q
+      const q = bits === 8 ? byte : j % 2 ? byte >> 4 : byte & 15
+      out[b * block + j] = scales[b]! * (q - (zeros?.[b] ?? 2 ** (bits - 1)))
     }
   return out
 }
@@ -104,25 +121,46 @@ defineOp('quantizedMatmul', {
     return [out]
   },
   // with the weights as numbers: tangents are not rounded to 8 bits
-  jvp: (node, [t]) => [t && matmul(t, dense(node.attributes, t.dtype), { transposeB: true })],
-  vjp: (node, [g]) => [g && matmul(g, dense(node.attributes, g.dtype))],
+  jvp: (node, [t]) => [t && matmul(t, asNumbers(node.attributes, t.dtype), { transposeB: true })],
+  vjp: (node, [g]) => [g && matmul(g, asNumbers(node.attributes, g.dtype))],
   vmap: (node, inputs) => [apply('quantizedMatmul', inputs, node.attributes)],
   onnx: (e, [x], node) => {
     const matrix = matrixOf(node.attributes)
-    const { bits, inputs: K, outputs: N, packed, scales, zeros, exact } = matrix
+    const { bits, inputs: K, outputs: N, packed, scales, zeros, exact, dense } = matrix
     const [input] = node.inputs
-    if (e.target !== 'cpu' || input!.dtype !== 'f32')
+    const split = exact && bits === 8 ? dense : undefined
+    if (e.target !== 'cpu' || input!.dtype !== 'f32' || (split && input!.rank !== 2))
       return [e.node('MatMul', [x!, e.constant(fromFloat64(transposed(matrix), input!.dtype), [K, N])])]
-    const weights = e.bytes(packed, [N, K / quantizedBlock, quantizedBlock * (bits / 8)])
-    const attributes = { K, N, bits, block_size: quantizedBlock, accuracy_level: exact ? 1 : 4 }
-    const inputs = [x!, weights, e.constant(scales, [scales.length])]
-    if (zeros) inputs.push(e.bytes(zeros, [N, K / quantizedBlock]))
-    return [e.node('MatMulNBits', inputs, attributes, microsoft)]
+    const block = blockOf(matrix)
+    const constants = [
+      e.bytes(packed, [N, K / block, block * (bits / 8)]),
+      e.constant(scales, [scales.length]),
+    ]
+    if (zeros)
+      constants.push(
+        e.bytes(...(bits === 8 ? ([zeros, [N, K / block]] as const) : inPairs(zeros, N, K / block))),
+      )
+    const attributes = { K, N, bits, block_size: block, accuracy_level: exact && !split ? 1 : 4 }
+    const product = (rows: string): string =>
+      e.node('MatMulNBits', [rows, ...constants], attributes, microsoft)
+    return [
+      split ? exactProduct(e, x!, { inputs: K, outputs: N, block, dense: split, product }) : product(x!),
+    ]
   },
 })
 
+/** Numbers of 4 bits, two in a byte, each row beginning with a byte of its own. */
+function inPairs(values: Uint8Array, rows: number, columns: number): [Uint8Array, [number, number]] {
+  const width = Math.ceil(columns / 2)
+  const out = new Uint8Array(rows * width)
+  for (let r = 0; r < rows; r++)
+    for (let c = 0; c < columns; c++)
+      out[r * width + (c >> 1)]! |= values[r * columns + c]! << (c % 2 ? 4 : 0)
+  return [out, [rows, width]]
+}
+
 /** [N, K], as a constant. */
-const dense = (attributes: Attributes, dtype: Tensor['dtype']): Tensor => {
+const asNumbers = (attributes: Attributes, dtype: Tensor['dtype']): Tensor => {
   const matrix = matrixOf(attributes)
   return tensor(fromFloat64(scaled(matrix), dtype), { shape: [matrix.outputs, matrix.inputs] })
 }
