@@ -46,6 +46,12 @@ function halfTable(): Float32Array {
   return halves
 }
 
+/** Bytes of a file two by two, wherever they begin. */
+function inPairs(bytes: Uint8Array): Uint16Array {
+  const own = bytes.byteOffset % 2 ? bytes.slice() : bytes
+  return new Uint16Array(own.buffer, own.byteOffset, own.byteLength / 2)
+}
+
 /** Bits of two bytes side by side, weights j and j + 16 in each: the lower halves as one byte. */
 const lower = (pair: number): number => (pair & 15) | ((pair >> 4) & 240)
 const upper = (pair: number): number => ((pair >> 4) & 15) | ((pair >> 8) & 240)
@@ -53,12 +59,7 @@ const upper = (pair: number): number => ((pair >> 4) & 15) | ((pair >> 8) & 240)
 /** A part's rows in their order. Everything is read and written in pairs of bytes. */
 export function storedBlocks(part: Part, { bytes, bits, hasOffset }: (typeof kept)[string]): Blocks {
   const { source, inputs, outputs, order } = part
-  const stored = source.bytes()
-  const raw = new Uint16Array(
-    stored.byteOffset % 2 ? stored.slice().buffer : stored.buffer,
-    stored.byteOffset % 2 ? 0 : stored.byteOffset,
-    stored.byteLength / 2,
-  )
+  const raw = inPairs(source.bytes())
   const numbers = halfTable()
   const perRow = inputs / quantizedBlock
   const count = outputs * perRow
@@ -141,46 +142,57 @@ export function widened(blocks: Blocks): Blocks {
 }
 
 /** Blocks that become one: as many as divide a row, at most 4. */
-export const mergedBlocks = (perRow: number): number => [4, 2].find((n) => perRow % n === 0) ?? 1
+export const mergedCount = (perRow: number): number => [4, 2].find((n) => perRow % n === 0) ?? 1
 
 /**
- * 4 bits with offsets as 8 bits with zeros, where a product takes half as long as one that adds the offsets; `merge` blocks
- * that follow each other become one, for a product of one row is bound by the bytes it reads. The range of the block, 0 in
- * it, has 255 steps; weights and zero are rounded to them, so a weight is off by at most one.
+ * Q4_1 as 8 bits with zeros, where a product takes half as long as one that adds offsets; `merge` blocks that follow each other
+ * become one, for a product of one row is bound by the bytes it reads. The range of the block, 0 in it, has 255 steps;
+ * weights and zero are rounded to them, so a weight is off by at most one.
  */
-export function absorbed(
-  { packed, scales, offsets }: Blocks & { offsets: Float32Array },
-  merge: number,
-): Blocks {
-  const wide = new Uint16Array(packed.length)
-  const count = scales.length / merge
-  const [zeros, steps] = [new Uint8Array(count), new Float32Array(count)]
-  /** What each of the 16 numbers of a block becomes. */
-  const level = new Uint8Array(16)
-  for (let b = 0; b < count; b++) {
-    const [from, to] = [b * merge, (b + 1) * merge]
-    let [low, high] = [0, 0]
-    for (let i = from; i < to; i++) {
-      const [a, z] = [offsets[i]! - 8 * scales[i]!, offsets[i]! + 7 * scales[i]!]
-      low = Math.min(low, a, z)
-      high = Math.max(high, a, z)
-    }
-    const step = Math.fround((high - low) / 255)
-    const perStep = step > 0 ? 1 / step : 0
-    const zero = Math.round(-low * perStep)
-    steps[b] = step
-    zeros[b] = zero
-    for (let i = from; i < to; i++) {
-      const [slope, start] = [scales[i]! * perStep, (offsets[i]! - 8 * scales[i]!) * perStep + zero + 0.5]
-      for (let q = 0; q < 16; q++) {
-        const at = start + q * slope
-        level[q] = at < 0 ? 0 : at > 255 ? 255 : at
+export function mergedBlocks({ source, inputs, outputs, order }: Part, merge: number): Blocks {
+  const raw = inPairs(source.bytes())
+  const numbers = halfTable()
+  const [step, perRow] = [10, inputs / quantizedBlock]
+  const count = (outputs * perRow) / merge
+  const [zeros, scales] = [new Uint8Array(count), new Float32Array(count)]
+  const words = new Uint32Array(count * merge * 8)
+  for (let r = 0, b = 0, to = 0; r < outputs; r++) {
+    let at = (order ? order[r]! : r) * perRow * step
+    for (let k = 0; k < perRow; k += merge, b++) {
+      let [low, high] = [0, 0]
+      for (let i = 0; i < merge; i++) {
+        const start = numbers[raw[at + i * step + 1]!]!
+        const end = start + 15 * numbers[raw[at + i * step]!]!
+        low = Math.min(low, start, end)
+        high = Math.max(high, start, end)
       }
-      for (let j = i * 16, end = j + 16; j < end; j++) {
-        const byte = packed[j]!
-        wide[j] = level[byte & 15]! | (level[byte >> 4]! << 8)
+      const scale = Math.fround((high - low) / 255)
+      const perStep = scale > 0 ? 1 / scale : 0
+      const zero = Math.round(-low * perStep)
+      scales[b] = scale
+      zeros[b] = zero
+      for (let i = 0; i < merge; i++, at += step) {
+        // in 65,536ths of a step; a half is added for rounding, and what rounding puts below 0 or above 255 comes back
+        const slope = Math.round(numbers[raw[at]!]! * perStep * 65536)
+        const wanted = Math.round((numbers[raw[at + 1]!]! * perStep + zero + 0.5) * 65536)
+        const most = 0xffffff - Math.max(0, 15 * slope)
+        const start = Math.min(Math.max(wanted, -Math.min(0, 15 * slope)), most)
+        for (let j = 0; j < 4; j++, to++) {
+          const word = raw[at + 2 + 2 * j]! | (raw[at + 3 + 2 * j]! << 16)
+          // the file pairs weights j and j + 16
+          words[to] = levels(word, start, slope)
+          words[to + 4] = levels(word >>> 4, start, slope)
+        }
+        to += 4
       }
     }
   }
-  return { bits: 8, block: merge * quantizedBlock, packed: new Uint8Array(wide.buffer), scales: steps, zeros }
+  return { bits: 8, block: merge * quantizedBlock, packed: new Uint8Array(words.buffer), scales, zeros }
 }
+
+/** The lower halves of four bytes as four bytes: ⌊start + q · slope⌋ in 65,536ths. */
+const levels = (word: number, start: number, slope: number): number =>
+  ((start + Math.imul(word & 15, slope)) >>> 16) |
+  (((start + Math.imul((word >>> 8) & 15, slope)) >>> 16) << 8) |
+  (((start + Math.imul((word >>> 16) & 15, slope)) >>> 16) << 16) |
+  (((start + Math.imul((word >>> 24) & 15, slope)) >>> 16) << 24)

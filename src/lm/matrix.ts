@@ -15,10 +15,10 @@ import {
   tensor,
 } from '../tensor/index.ts'
 import {
-  absorbed,
   isFloatType,
   kept,
   mergedBlocks,
+  mergedCount,
   type Part,
   roundedBlocks,
   storedBlocks,
@@ -109,11 +109,10 @@ export function blockMatrix(parts: readonly Part[], bits: 4 | 8, exact = false):
   const isMerged = parts.every((part) => kept[part.source.dtype]?.hasOffset)
   const found = parts.map((part) => {
     const format = kept[part.source.dtype]
-    const blocks = format
+    if (format?.hasOffset && !exact) return mergedBlocks(part, isMerged ? mergedCount(perRow) : 1)
+    return format
       ? storedBlocks(part, format)
       : roundedBlocks(part, isFloatType(part.source.dtype) ? bits : 8)
-    const { offsets } = blocks
-    return offsets && !exact ? absorbed({ ...blocks, offsets }, isMerged ? mergedBlocks(perRow) : 1) : blocks
   })
   const wide = found.some((blocks) => blocks.bits === 8) ? 8 : 4
   const all = found.map((blocks) => (blocks.bits < wide ? widened(blocks) : blocks))

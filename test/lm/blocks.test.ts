@@ -2,7 +2,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { CheckpointTensor } from '../../src/checkpoint/index.ts'
-import { absorbed, mergedBlocks, type Part, roundedBlocks, widened } from '../../src/lm/blocks.ts'
+import { mergedBlocks, mergedCount, type Part, roundedBlocks, widened } from '../../src/lm/blocks.ts'
 import {
   compileDynamic,
   mul,
@@ -15,55 +15,64 @@ import {
 
 const block = 32
 
-/** w = scale · (q − zero) + offset of 4-bit blocks, written out. */
-const weightsOf = (packed: Uint8Array, scales: Float32Array, offsets: Float32Array): number[] =>
-  Array.from({ length: scales.length * block }, (_, i) => {
-    const byte = packed[i >> 1]!
-    const b = Math.floor(i / block)
-    return scales[b]! * ((i % 2 ? byte >> 4 : byte & 15) - 8) + offsets[b]!
-  })
-
-const number = fc.float({ min: -4, max: 4, noNaN: true })
-
-/** Blocks of a row: scale, offset in scales, bytes. Most offsets leave 0 within the block, some do not; scales may be 0. */
-const offsetBlock = fc.tuple(
-  fc.oneof(number, fc.constant(0)),
-  fc.oneof(
-    fc.float({ min: -8, max: 8, noNaN: true }),
-    number.map((x) => x * 100),
-  ),
+/** The bits of a finite f16 number, and its value. */
+const half = fc
+  .tuple(fc.integer({ min: 0, max: 0x7bff }), fc.boolean())
+  .map(([bits, isNegative]) => bits | (isNegative ? 0x8000 : 0))
+const numberOf = (bits: number): number => {
+  const [sign, exponent, fraction] = [bits >> 15 ? -1 : 1, (bits >> 10) & 31, bits & 1023]
+  return sign * (exponent ? (1 + fraction / 1024) * 2 ** (exponent - 15) : fraction * 2 ** -24)
+}
+/** Blocks of Q4_1: step, least weight, and what they hold. Usually of one size, sometimes of very different ones. */
+const smallStep = fc.integer({ min: 0x2000, max: 0x2c00 })
+const stored = fc.tuple(
+  fc.oneof({ weight: 3, arbitrary: smallStep }, { weight: 1, arbitrary: half }),
+  fc.oneof({ weight: 3, arbitrary: smallStep.map((bits) => bits | 0x8000) }, { weight: 1, arbitrary: half }),
   fc.uint8Array({ minLength: 16, maxLength: 16 }),
 )
 
-describe('4-bit blocks with offsets as 8-bit blocks with zeros', () => {
+describe('Q4_1 as 8-bit blocks with zeros', () => {
   it.each([1, 2, 4])('%i merged into one: weights are off by at most a step', (merge) => {
     fc.assert(
-      fc.property(fc.array(offsetBlock, { minLength: merge, maxLength: 3 * merge }), (drawn) => {
-        const blocks = drawn.slice(0, drawn.length - (drawn.length % merge))
-        const packed = Uint8Array.from(blocks.flatMap(([, , bytes]) => [...bytes]))
-        const scales = Float32Array.from(blocks, ([scale]) => scale)
-        const offsets = Float32Array.from(blocks, ([scale, ratio]) => (scale === 0 ? ratio : scale * ratio))
-        const wanted = weightsOf(packed, scales, offsets)
-        const own = absorbed({ bits: 4, packed, scales, offsets }, merge)
-        expect(own).toMatchObject({ bits: 8, block: merge * block })
-        expect(own.scales.length).toBe(blocks.length / merge)
-        for (const [i, w] of wanted.entries()) {
-          const b = Math.floor(i / (merge * block))
-          const got = own.scales[b]! * (own.packed[i]! - own.zeros![b]!)
-          const ends = [...scales.subarray(b * merge, (b + 1) * merge)].flatMap((scale, k) => {
-            const offset = offsets[b * merge + k]!
-            return [offset - 8 * scale, offset + 7 * scale]
-          })
-          // the zero and the level are rounded: half a step each
-          const step = (Math.max(0, ...ends) - Math.min(0, ...ends)) / 255
-          expect(Math.abs(got - w)).toBeLessThanOrEqual(step * (1 + 1e-4) + 1e-30)
-        }
-      }),
+      fc.property(
+        fc.array(stored, { minLength: 2 * merge, maxLength: 2 * merge }),
+        fc.boolean(),
+        fc.boolean(),
+        (blocks, isTurned, isOdd) => {
+          const bytes = new Uint8Array(blocks.length * 20 + 1)
+          // a file may hold a tensor at an odd place
+          const file = bytes.subarray(isOdd ? 1 : 0, blocks.length * 20 + (isOdd ? 1 : 0))
+          for (const [b, [step, least, held]] of blocks.entries())
+            file.set([step & 255, step >> 8, least & 255, least >> 8, ...held], b * 20)
+          const order = isTurned ? Int32Array.of(1, 0) : undefined
+          const part = { inputs: merge * block, outputs: 2, transposed: false, ...(order && { order }) }
+          const source = { dtype: 'Q4_1', bytes: () => file } as unknown as CheckpointTensor
+          const own = mergedBlocks({ ...part, source }, merge)
+          expect(own).toMatchObject({ bits: 8, block: merge * block })
+          expect(own.scales.length).toBe(2)
+          for (let row = 0; row < 2; row++) {
+            const from = (order ? order[row]! : row) * merge
+            const mine = blocks
+              .slice(from, from + merge)
+              .map(([d, m, held]) => [numberOf(d), numberOf(m), held] as const)
+            const ends = mine.flatMap(([d, m]) => [m, m + 15 * d])
+            const step = (Math.max(0, ...ends) - Math.min(0, ...ends)) / 255
+            for (const [i, [d, m, held]] of mine.entries())
+              for (let j = 0; j < block; j++) {
+                const want = m + d * (j < 16 ? held[j]! & 15 : held[j - 16]! >> 4)
+                const at = row * merge * block + i * block + j
+                const got = own.scales[row]! * (own.packed[at]! - own.zeros![row]!)
+                // the zero and the level are rounded: half a step each
+                expect(Math.abs(got - want)).toBeLessThanOrEqual(step * (1 + 1e-3))
+              }
+          }
+        },
+      ),
     )
   })
 
   it('as many are merged as divide a row, at most 4', () => {
-    expect([48, 18, 9, 1, 4].map(mergedBlocks)).toEqual([4, 2, 1, 1, 4])
+    expect([48, 18, 9, 1, 4].map(mergedCount)).toEqual([4, 2, 1, 1, 4])
   })
 
   it.each([
