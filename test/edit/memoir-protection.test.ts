@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import * as memoir from '../../src/edit/memoir/index.ts'
-import { preconditionerOf } from '../../src/edit/memoir/protection.ts'
+import { sparing } from '../../src/edit/memoir/protection.ts'
 import { type Keys, openStore } from '../../src/edit/memoir/store/index.ts'
 import { loadModel } from '../../src/lm/index.ts'
 import { editableModels } from './editable.ts'
@@ -48,35 +48,41 @@ const keys = fc
   )
 
 describe('protection', () => {
-  it('is the inverse of I + C/λ', () => {
+  it('is the activations times the inverse of I + C/λ', () => {
     fc.assert(
       fc.property(
         keys,
         fc.array(keys, { minLength: 1, maxLength: 4 }),
         fc.constantFrom(0.1, 1, 10),
-        (own, others, strength) => {
+        fc.array(fc.float({ min: -2, max: 2, noNaN: true }), { minLength: 24, maxLength: 24 }),
+        (own, others, strength, values) => {
           fc.pre(own.activations.reduce((s, x) => s + x * x, 0) > 0.1)
-          const inverse = preconditionerOf(own, others, strength)!
-          const matrix = definition(own, others, strength)
           const n = own.places.length
-          for (let i = 0; i < n; i++)
+          // three tokens: those of the prompt and of what stands around it
+          const activations = Float32Array.from(values.slice(0, 3 * n))
+          const spared = sparing(activations, own, others, strength)
+          const matrix = definition(own, others, strength)
+          for (let t = 0; t < 3; t++)
             for (let j = 0; j < n; j++) {
-              let product = 0
-              for (let k = 0; k < n; k++) product += matrix[i]![k]! * inverse[k * n + j]!
-              const size = matrix[i]!.reduce((s, x) => s + Math.abs(x), 0)
-              expect(Math.abs(product - (i === j ? 1 : 0))).toBeLessThan(1e-6 * size)
+              let [product, size] = [0, 0]
+              for (let k = 0; k < n; k++) {
+                product += spared[t * n + k]! * matrix[k]![j]!
+                size += Math.abs(spared[t * n + k]! * matrix[k]![j]!)
+              }
+              expect(Math.abs(product - activations[t * n + j]!)).toBeLessThan(1e-6 * (1 + size))
             }
         },
       ),
     )
   })
 
-  it('moves nothing of what others read, where it is strong; everything, where there are no others', () => {
+  it('leaves nothing of what others read, where it is strong; everything, where there are no others', () => {
     const own = { places: Int32Array.of(1, 4, 5), activations: Float32Array.of(1, 2, 3) }
     const other = { places: Int32Array.of(0, 4, 5), activations: Float32Array.of(9, 1, -1) }
-    expect(preconditionerOf(own, [], 1)).toBeUndefined()
-    expect(preconditionerOf(own, [other], 0)).toBeUndefined()
-    const strong = preconditionerOf(own, [other], 1e6)!
+    const unit = Float32Array.of(1, 0, 0, 0, 1, 0, 0, 0, 1)
+    expect(sparing(unit, own, [], 1)).toBe(unit)
+    expect(sparing(unit, own, [other], 0)).toBe(unit)
+    const strong = sparing(unit, own, [other], 1e6)
     // row 0 is not shared; of the others only what the other edit reads, (1, −1), is taken away
     for (const [i, value] of [1, 0, 0, 0, 0.5, 0.5, 0, 0.5, 0.5].entries())
       expect(strong[i]).toBeCloseTo(value, 4)
@@ -85,7 +91,7 @@ describe('protection', () => {
   it('refuses activations that are no numbers', () => {
     const own = { places: Int32Array.of(1), activations: Float32Array.of(1) }
     const broken = { places: Int32Array.of(1), activations: Float32Array.of(Number.NaN) }
-    expect(() => preconditionerOf(own, [broken], 1)).toThrow(/not finite/)
+    expect(() => sparing(own.activations, own, [broken], 1)).toThrow(/not finite/)
   })
 })
 

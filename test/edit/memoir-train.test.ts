@@ -226,6 +226,38 @@ describe('the gradient', () => {
     differentiator.dispose()
   })
 
+  it('with directions M A instead of A is M times as it was, over groups too', async () => {
+    const model = models.get(true)!
+    const differentiator = makeDifferentiator(model, 1)
+    const rows = noise(places.length * width)
+    const long = (seed: number): Text => ({
+      prompt: Array.from({ length: 300 }, (_, i) => (i * seed + 1) % vocabulary),
+      target: [5, 6],
+    })
+    const lessons = await lessonsOf(model, 1, [...texts, long(3), long(5)])
+    const batch = await differentiator.prepare(lessons, Int32Array.from(places), 'n')
+    await batch.evaluate(rows)
+    const plain = batch.gradient.slice()
+    const n = places.length
+    const m = noise(n * n)
+    const { activations } = batch
+    const directions = activations.map((_, at) => {
+      const [t, j] = [Math.floor(at / n), at % n]
+      let sum = 0
+      for (let i = 0; i < n; i++) sum += activations[t * n + i]! * m[i * n + j]!
+      return sum
+    })
+    await batch.evaluate(rows, directions)
+    const wanted = plain.map((_, at) => {
+      const [j, c] = [Math.floor(at / width), at % width]
+      let sum = 0
+      for (let i = 0; i < n; i++) sum += m[i * n + j]! * plain[i * width + c]!
+      return sum
+    })
+    expect(apart(batch.gradient, wanted)).toBeLessThan(1e-5)
+    differentiator.dispose()
+  })
+
   it('n + 1 divides it by one more than the target has tokens', async () => {
     const model = models.get(false)!
     const differentiator = makeDifferentiator(model, 1)

@@ -56,13 +56,27 @@ export interface Batch {
   readonly gradient: Float32Array
   /** What every token reads the memory with, [tokens, places], lesson after lesson. */
   readonly activations: Float32Array
-  /** Losses and gradient at rows [places, width] of the memory; with a preconditioner [places, places] its product with it. */
-  evaluate(rows: Float32Array, preconditioner?: Float32Array): Promise<void>
+  /**
+   * Losses and gradient at rows [places, width] of the memory. With `directions` [tokens, places] these stand in the gradient
+   * where `activations` do.
+   */
+  evaluate(rows: Float32Array, directions?: Float32Array): Promise<void>
 }
 
 export interface Differentiator {
   prepare(lessons: readonly Lesson[], places: Int32Array, denominator: 'n' | 'n+1'): Promise<Batch>
   dispose(): void
+}
+
+/** Lessons that go through the program together: its inputs and outputs. */
+interface Part {
+  readonly sizes: Sizes
+  readonly base: Float32Array
+  readonly activations: Float32Array
+  /** Where they begin in the activations of all. */
+  readonly from: number
+  readonly rest: readonly TypedArray[]
+  readonly outputs: readonly Float32Array[]
 }
 
 /** Tokens that go through the blocks at once: attention is over all of them. */
@@ -73,11 +87,7 @@ interface Inputs {
 }
 
 /** The program: rows and what was computed once ↦ gradient and losses. */
-function compileGradient(
-  model: LanguageModel,
-  layer: number,
-  isPreconditioned: boolean,
-): Promise<DynamicProgram> {
+function compileGradient(model: LanguageModel, layer: number): Promise<DynamicProgram> {
   const { config, weights } = model
   const { layers, width, headSlots } = config
   const after = layers - layer - 1
@@ -88,16 +98,16 @@ function compileGradient(
   const { norm, head } = weights.head()
 
   const program = (inputs: Inputs): Inputs => {
-    const { base, activations, pick, labels, share, mask, cos, sin } = inputs as {
+    const { rows, base, activations, directions, pick, labels, share, mask, cos, sin } = inputs as {
       readonly [name: string]: Tensor
-    } & Record<'base' | 'activations' | 'pick' | 'labels' | 'share' | 'mask', Tensor>
+    } & Record<'rows' | 'base' | 'activations' | 'directions' | 'pick' | 'labels' | 'share' | 'mask', Tensor>
     const layout: Layout = { mask, ...(cos && sin && { cos, sin }) }
-    const top = (rows: Tensor): Tensor => {
-      let x = add(base, linear(activations, rows))
+    const top = (read: Tensor): Tensor => {
+      let x = add(base, read)
       for (const own of blocks) x = passageBlock(config, own, x, layout)
       return normalize(config, norm, last ? lastBlock(config, last, x, layout, pick) : picked(pick, x))
     }
-    const { value, pullback } = vjp(top, inputs['rows']!)
+    const { value, pullback } = vjp(top, linear(activations, rows))
     const logits = applyLinear(head, value)
     const r = labels.shape[0]!
     const at = reshape(labels, [r, 1])
@@ -105,23 +115,21 @@ function compileGradient(
     // the loss's own derivative: share · (softmax − one-hot); its factor is applied where rows are short
     const slope = scatterAlong(softmax(logits), at, sub(mul(each, 0), 1))
     const back = matmul(slope, head.weight as Tensor, { transposeB: true })
-    const [gradient] = pullback(mul(back, each))
-    const { preconditioner } = inputs
-    // within the program: another one would wake threads of its own at every step
-    const moved = preconditioner ? matmul(preconditioner, gradient!) : gradient!
-    return { gradient: moved, losses: reshape(neg(takeAlong(logSoftmax(logits), at)), [r]) }
+    const [moved] = pullback(mul(back, each))
+    const gradient = matmul(directions, moved!, { transposeA: true })
+    return { gradient, losses: reshape(neg(takeAlong(logSoftmax(logits), at)), [r]) }
   }
   const specsAt = ({ T, R, P }: Sizes): Record<string, Spec>[] => [
     {
       rows: spec([P!, width]),
       base: spec([T!, width]),
       activations: spec([T!, P!]),
+      directions: spec([T!, P!]),
       pick: spec([R!, T!]),
       labels: spec([R!], 'i32'),
       share: spec([R!]),
       mask: spec([T!, T!]),
       ...(config.rotary && { cos: spec([T!, headSlots / 2]), sin: spec([T!, headSlots / 2]) }),
-      ...(isPreconditioned && { preconditioner: spec([P!, P!]) }),
     },
   ]
   return compileDynamic(program as never, specsAt as never, {
@@ -155,16 +163,14 @@ export function makeDifferentiator(model: LanguageModel, layer: number): Differe
   const { config, weights } = model
   const { width, hidden } = config
   let below: Promise<Segment> | undefined
-  const programs: [Promise<DynamicProgram>?, Promise<DynamicProgram>?] = []
+  let gradients: Promise<DynamicProgram> | undefined
   const openSegment = (): Promise<Segment> => {
     below ??= model.segment({ from: layer, to: layer + 1, head: false, feature: layer })
     return below
   }
-  const openProgram = (isPreconditioned: boolean): Promise<DynamicProgram> => {
-    const which = isPreconditioned ? 1 : 0
-    const program = programs[which] ?? compileGradient(model, layer, isPreconditioned)
-    programs[which] = program
-    return program
+  const openProgram = (): Promise<DynamicProgram> => {
+    gradients ??= compileGradient(model, layer)
+    return gradients
   }
 
   /** The edited block's output with the memory silent, and the active inputs of its down projection. */
@@ -187,7 +193,7 @@ export function makeDifferentiator(model: LanguageModel, layer: number): Differe
       const shares = new Float32Array(wanted)
       const losses = new Float32Array(wanted)
       const gradient = new Float32Array(places.length * width)
-      const parts: { sizes: Sizes; inputs: TypedArray[]; outputs: Float32Array[] }[] = []
+      const parts: Part[] = []
       const tokens = lessons.reduce((n, lesson) => n + lesson.tokens, 0)
       const all = new Float32Array(tokens * places.length)
       let [row, token] = [0, 0]
@@ -195,7 +201,8 @@ export function makeDifferentiator(model: LanguageModel, layer: number): Differe
         const T = group.reduce((n, { tokens }) => n + tokens, 0)
         const R = group.reduce((n, { target }) => n + target.length, 0)
         const base = new Float32Array(T * width)
-        const activations = all.subarray(token * places.length, (token + T) * places.length)
+        const from = token * places.length
+        const activations = all.subarray(from, from + T * places.length)
         token += T
         const pick = new Float32Array(R * T)
         const labels = new Int32Array(R)
@@ -218,11 +225,12 @@ export function makeDifferentiator(model: LanguageModel, layer: number): Differe
           group.map(({ tokens }) => tokens),
           weights.frequencyFactors,
         )
-        const inputs = [base, activations, pick, labels, own, mask, ...(cos && sin ? [cos, sin] : [])]
         const whole = parts.length === 0 ? gradient : new Float32Array(gradient.length)
         parts.push({
+          from,
           sizes: { T, R, P: places.length },
-          inputs,
+          ...{ base, activations },
+          rest: [pick, labels, own, mask, ...(cos && sin ? [cos, sin] : [])],
           outputs: [whole, losses.subarray(row, row + R)],
         })
         row += R
@@ -232,11 +240,11 @@ export function makeDifferentiator(model: LanguageModel, layer: number): Differe
         weights: shares,
         gradient,
         activations: all,
-        async evaluate(rows, preconditioner) {
-          const program = await openProgram(preconditioner !== undefined)
-          const more = preconditioner ? [preconditioner] : []
-          for (const { sizes, inputs, outputs } of parts) {
-            await program.run(sizes, [rows, ...inputs, ...more], outputs)
+        async evaluate(rows, directions = all) {
+          const program = await openProgram()
+          for (const { from, sizes, base, activations, rest, outputs } of parts) {
+            const own = directions.subarray(from, from + activations.length)
+            await program.run(sizes, [rows, base, activations, own, ...rest], outputs)
             const [part] = outputs
             if (part !== gradient) for (let i = 0; i < gradient.length; i++) gradient[i]! += part![i]!
           }
@@ -244,9 +252,9 @@ export function makeDifferentiator(model: LanguageModel, layer: number): Differe
       }
     },
     dispose: () => {
-      for (const one of [below, ...programs]) void one?.then((own) => own.dispose()).catch(() => undefined)
+      for (const one of [below, gradients]) void one?.then((own) => own.dispose()).catch(() => undefined)
       below = undefined
-      programs.length = 0
+      gradients = undefined
     },
   }
 }

@@ -3,9 +3,10 @@
  * so that each one learned disturbs what is read for those before it. With C the sum of a aᵀ over every token that earlier
  * edits were taught with, a being what it reads the memory with, a gradient G in the rows is replaced by (I + C/λ)⁻¹ G: along
  * directions that many tokens read hardly anything moves, along the others all does. λ is the mean |a|² of the new edit's own
- * tokens, over the strength. AlphaEdit and recursive least squares treat whole matrices so; here it is one mask's rows.
+ * tokens, over the strength. AlphaEdit and recursive least squares treat whole matrices so; here it is one mask's rows. G is a
+ * product Aᵀ D, A being what the new edit's tokens read the memory with; so A (I + C/λ)⁻¹ in the place of A is all it takes.
  */
-import { cholesky, fail } from '../../base/index.ts'
+import { cholesky, fail, solveCholesky } from '../../base/index.ts'
 import type { Keys } from './store/index.ts'
 
 /** Mean over tokens of |a|². */
@@ -39,50 +40,33 @@ function covarianceOf(places: Int32Array, others: readonly Keys[]): Float64Array
   return sum
 }
 
-/** (L Lᵀ)⁻¹ [n, n] of a Cholesky factor: L⁻¹ is triangular too, which leaves a third of the work of solving for n columns. */
-function inverseOf(factor: Float64Array, n: number): Float32Array {
-  const lower = new Float64Array(n * n)
-  for (let i = 0; i < n; i++) {
-    const [row, diagonal] = [i * n, factor[i * n + i]!]
-    lower[row + i] = 1 / diagonal
-    for (let j = 0; j < i; j++) {
-      const weight = factor[row + j]! / diagonal
-      if (weight !== 0) for (let c = 0; c <= j; c++) lower[row + c]! -= weight * lower[j * n + c]!
-    }
-  }
-  const inverse = new Float32Array(n * n)
-  const sums = new Float64Array(n * n)
-  for (let k = 0; k < n; k++)
-    for (let i = 0; i <= k; i++) {
-      const value = lower[k * n + i]!
-      for (let j = 0; j <= i; j++) sums[i * n + j]! += value * lower[k * n + j]!
-    }
-  for (let i = 0; i < n; i++)
-    for (let j = 0; j <= i; j++) {
-      inverse[i * n + j] = sums[i * n + j]!
-      inverse[j * n + i] = sums[i * n + j]!
-    }
-  return inverse
-}
-
 /**
- * (I + C/λ)⁻¹ [places, places] for an edit after others; undefined when there are none, or nothing is read. Both kinds of places ascend. Throws
- * `TL_NOT_FINITE` for activations that are no numbers.
+ * A (I + C/λ)⁻¹ of activations A [tokens, places] for an edit after others; A itself when there are none, or nothing is read.
+ * `own` is the bare prompt of the edit. Both kinds of places ascend. Throws `TL_NOT_FINITE` for activations that are no numbers.
  */
-export function preconditionerOf(
+export function sparing(
+  activations: Float32Array,
   own: Keys,
   others: readonly Keys[],
   strength: number,
-): Float32Array | undefined {
-  if (strength === 0 || others.length === 0) return undefined
+): Float32Array {
+  if (strength === 0 || others.length === 0) return activations
   const count = own.places.length
   const lambda = energyOf(own) / strength
   // an edit that reads nothing has no gradient either
-  if (lambda === 0) return undefined
+  if (lambda === 0) return activations
   const matrix = covarianceOf(own.places, others)
   for (let i = 0; i < matrix.length; i++) matrix[i]! /= lambda
   for (let i = 0; i < count; i++) matrix[i * count + i]! += 1
   if (cholesky(matrix, count) >= 0)
     fail('TL_NOT_FINITE', 'protection: what earlier edits read is not finite; the store is damaged')
-  return inverseOf(matrix, count)
+  const tokens = activations.length / count
+  const columns = new Float64Array(activations.length)
+  for (let t = 0; t < tokens; t++)
+    for (let i = 0; i < count; i++) columns[i * tokens + t] = activations[t * count + i]!
+  solveCholesky(matrix, count, columns, tokens)
+  const out = new Float32Array(activations.length)
+  for (let t = 0; t < tokens; t++)
+    for (let i = 0; i < count; i++) out[t * count + i] = columns[i * tokens + t]!
+  return out
 }

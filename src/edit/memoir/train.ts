@@ -2,7 +2,7 @@
 import type { LanguageModel } from '../../lm/index.ts'
 import { type Batch, type Lesson, makeDifferentiator } from './gradient.ts'
 import { type Mask, placesOf } from './masks.ts'
-import { preconditionerOf } from './protection.ts'
+import { sparing } from './protection.ts'
 import type { Keys, Training } from './store/index.ts'
 
 export type { Lesson } from './gradient.ts'
@@ -81,7 +81,7 @@ export function makeTrainer(model: LanguageModel, layer: number): Trainer {
       const batch = await differentiator.prepare(lessons, places, denominator)
       const { losses, weights, gradient } = batch
       const keys = keysIn(places, batch, lessons)
-      const preconditioner = preconditionerOf(keys, others, training.protection)
+      const directions = sparing(batch.activations, keys, others, training.protection)
       const rows = new Float32Array(places.length * width)
       for (const [i, place] of places.entries())
         rows.set(memory.subarray(place * width, (place + 1) * width), i * width)
@@ -89,7 +89,7 @@ export function makeTrainer(model: LanguageModel, layer: number): Trainer {
       const velocity = new Float32Array(rows.length)
       let stopped: Taught['stopped'] = 'steps'
       for (;;) {
-        await batch.evaluate(rows, preconditioner)
+        await batch.evaluate(rows, directions)
         if (steps === 0) first = mean(losses)
         if (steps === maxSteps) break
         if (stop.rule === 'loss' && Math.max(...losses) < stop.loss) {
