@@ -131,7 +131,7 @@ export async function edit(args) {
   const text = `# Edits of SmolLM2-135M, ${threads} threads
 
 ${machine.cpu}, ${machine.date}, commit ${machine.commit}, ONNX Runtime ${machine.onnxruntime}; ${busy.toFixed(2)} cores busy before. Medians (range) of ${rounds} rounds that take turns; ours from texts to a store on disk, PyTorch's from token ids to a matrix in memory.
-${parts.map(({ name, rows }) => `\n## ${name}\n\n${sidesTable(rows)}\n`).join('')}
+${parts.map(({ name, rows }) => `\n## ${name}\n\n${sidesTable(rows, 'PyTorch')}\n`).join('')}
 With 700 edits of which none answers, the same prompt takes ${added.wall.toFixed(1)} % longer and ${added.processor.toFixed(1)} % more processor time than the model alone (medians of ${added.pairs} pairs in one process).
 `
   writeResults(values.out, 'edit', { machine, parts, added }, text)
