@@ -4,15 +4,17 @@ import type { Dtype, TypedArray } from '../dtype.ts'
 /** `portable` emits only standard operators (for files); `cpu` may use the runtime's own fused and blocked kernels. */
 export type Target = 'portable' | 'cpu'
 
+export interface OnnxNode {
+  readonly op: string
+  readonly domain: string
+  readonly inputs: readonly string[]
+  readonly outputs: readonly string[]
+  readonly attributes: Readonly<Record<string, OnnxAttribute>>
+}
+
 /** Nodes of their own with one result, which read what is around them by name: what a condition chooses. */
 export interface Branch {
-  readonly nodes: readonly {
-    readonly op: string
-    readonly domain: string
-    readonly inputs: readonly string[]
-    readonly outputs: readonly string[]
-    readonly attributes: Readonly<Record<string, OnnxAttribute>>
-  }[]
+  readonly nodes: readonly OnnxNode[]
   readonly result: string
 }
 

@@ -3,7 +3,9 @@
  * copied. Field numbers are those of the public onnx.proto (ONNX 1.16, IR version 10).
  */
 import type { TypedArray } from '../dtype.ts'
-import type { Branch, OnnxAttribute } from './emitter.ts'
+import type { OnnxAttribute, OnnxNode } from './emitter.ts'
+
+export type { OnnxNode } from './emitter.ts'
 
 /** A message in pieces with its total length. */
 interface Message {
@@ -69,7 +71,6 @@ const packed = (m: Message, field: number, values: readonly number[]): void => {
   nested(m, field, body)
 }
 
-export type OnnxNode = Branch['nodes'][number]
 export interface OnnxTensor {
   readonly name: string
   readonly type: number

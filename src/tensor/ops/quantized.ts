@@ -1,6 +1,6 @@
 /**
- * @file Products with block-quantized weights, kept as they are: 4 or 8 bits a weight, a scale (and an offset) for each block
- * of 32 along the inputs. The runtime's kernel rounds activations to 8 bits block by block, unless the matrix is exact; the
+ * @file Products with block-quantized weights, kept as they are: 4 or 8 bits a weight, a scale (a zero, an offset) for each block
+ * along the inputs. The runtime's kernel rounds activations to 8 bits block by block, unless the matrix is exact; the
  * definition does not.
  */
 import { fromFloat64, requireFloat, showSpec, sizeOf } from '../dtype.ts'
