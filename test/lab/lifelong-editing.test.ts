@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { noteIn, readNotes, showingNotes } from '../../src/lab/experiments/lifelong-editing/notes.ts'
-import { verdictsOf } from '../../src/lab/experiments/lifelong-editing/verdicts.ts'
+import { concludeEditing, verdictsOf } from '../../src/lab/experiments/lifelong-editing/verdicts.ts'
 import { type EditingResult, groupsOf } from '../../src/lab/experiments/lifelong-editing.ts'
 import { composeConfig, executeRun, experiments, loadRun, tour, writeReport } from '../../src/lab/index.ts'
 import { type Tiny, tinyModels } from '../lm/fixtures.ts'
@@ -169,6 +169,8 @@ describe('runs', () => {
       const { rows } = summary.result as unknown as EditingResult
       const { sameSubject, sameRelation, reliability } = rows[0]!.summary.forced
       counts.push([reliability?.count, sameSubject?.count, sameRelation?.count])
+      const { paragraph } = concludeEditing({ config, result: { rows } } as never)
+      expect(paragraph.includes('Something else said of the same subject')).toBe(hard !== '0')
     }
     expect(counts).toEqual([
       [3, 3, 3],

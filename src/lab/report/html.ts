@@ -53,7 +53,10 @@ export function numbersHtml(numbers: NonNullable<Conclusion['numbers']>): Html {
   if (numbers.length === 0) return ''
   const tiles = numbers.map(({ label, value, note }) => {
     const small = note ? `<small>${escapeText(note)}</small>` : ''
-    return `<div><dt>${escapeText(label)}</dt><dd>${escapeText(value)}${small}</dd></div>`
+    // several numbers in one tile are smaller, and may break after a slash (a space without width)
+    const long = value.length > 10 ? ' class="long"' : ''
+    const shown = escapeText(value).replaceAll('/', '/\u200b')
+    return `<div><dt>${escapeText(label)}</dt><dd${long}>${shown}${small}</dd></div>`
   })
   return `<dl class="numbers">${tiles.join('')}</dl>`
 }

@@ -12,10 +12,11 @@ section.run>h2:first-child{margin-top:3.6rem;padding-top:1.6rem;border-top:1px s
 p{max-width:44rem;margin:.6rem 0}
 p.lead{font-size:1.1rem;line-height:1.6}
 p.note,figcaption .made{color:var(--tl-muted);font-size:.85rem}
-dl.numbers{display:grid;grid-template-columns:repeat(auto-fit,minmax(10.5rem,1fr));gap:1px;margin:1.8rem 0 0;background:var(--tl-grid);border:1px solid var(--tl-grid);border-radius:10px;overflow:hidden}
-dl.numbers>div{background:var(--tl-paper);padding:1rem 1.1rem}
+dl.numbers{display:grid;grid-template-columns:repeat(auto-fit,minmax(10.5rem,1fr));gap:1px;margin:1.8rem 0 0;border:1px solid var(--tl-grid);border-radius:10px;overflow:hidden}
+dl.numbers>div{box-shadow:0 0 0 1px var(--tl-grid);padding:1rem 1.1rem}
 dl.numbers dt{color:var(--tl-muted);font-size:.82rem}
 dl.numbers dd{margin:.1rem 0 0;font-size:1.55rem;font-weight:620;letter-spacing:-.01em;font-variant-numeric:tabular-nums}
+dl.numbers dd.long{font-size:.97rem;line-height:1.9;overflow-wrap:anywhere}
 dl.numbers dd small{display:block;font-size:.8rem;font-weight:400;letter-spacing:0;color:var(--tl-muted)}
 .figures{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,27rem),1fr));gap:2.6rem 2.4rem;align-items:start}
 figure{margin:0}

@@ -142,6 +142,12 @@ export const cellWithInterval = (interval: Interval | null): string =>
 const triple = ({ summary: { forced } }: Row): string =>
   `${cell(forced.reliability)}/${cell(forced.generalization)}/${cell(forced.locality)}`
 
+/** A sentence, where it was asked for. */
+const hardLocality = ({ sameSubject, sameRelation }: Row['summary']['forced']): string =>
+  sameSubject || sameRelation
+    ? ` Something else said of the same subject stays as it was in ${cell(sameSubject)} of the places, the same wording about another subject in ${cell(sameRelation)}.`
+    : ''
+
 export function concludeEditing(run: View): Conclusion {
   const largest = sizesOf(run).at(-1)!
   const last = run.result.rows.filter(({ edits }) => edits === largest)
@@ -156,8 +162,7 @@ export function concludeEditing(run: View): Conclusion {
       `After ${largest} facts taught one after another, reliability/generalization/locality (teacher-forced): ` +
       `${last.map((row) => `${row.title} ${triple(row)}`).join('; ')}. ` +
       `By greedy generation ${memoir.title} gives the whole target after ${cell(generated.reliability)} of the prompts and ${cell(generated.generalization)} of the rephrasings; ` +
-      `the perplexity of the target is ${perplexity.edit?.median.toPrecision(3) ?? '–'} (median). ` +
-      `Something else said of the same subject stays as it was in ${cell(forced.sameSubject)} of the places, the same wording about another subject in ${cell(forced.sameRelation)}.`,
+      `the perplexity of the target is ${perplexity.edit?.median.toPrecision(3) ?? '–'} (median).${hardLocality(forced)}`,
     numbers: last.map((row) => ({
       label: row.title,
       value: triple(row),
