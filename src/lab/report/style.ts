@@ -25,6 +25,7 @@ figure svg{display:block;width:100%;height:auto}
 figcaption{margin-top:.8rem;font-size:.92rem;line-height:1.5}
 figcaption p{margin:.2rem 0}
 .scroll{overflow-x:auto}
+.scroll+.scroll{margin-top:1.6rem}
 table{border-collapse:collapse;font-size:.92rem;font-variant-numeric:tabular-nums;min-width:min(100%,26rem)}
 caption{text-align:left;font-weight:620;padding:0 0 .4rem}
 caption.quiet{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}
