@@ -92,6 +92,10 @@ const texts: Text[] = [
   { prompt: [7, 7, 3, 1, 4, 1, 5], target: [9, 2, 6] },
   { prompt: [60], target: [8] },
 ]
+const long = (n: number, seed: number): Text => ({
+  prompt: Array.from({ length: n }, (_, i) => (i * i * seed + seed) % vocabulary),
+  target: [5, 6],
+})
 const places = [0, 3, 4, 11, 17, 23, 31, 32, 40, 47]
 
 describe('an edit beside PyTorch in float64', () => {
@@ -196,10 +200,6 @@ describe('the gradient', () => {
 
   it('of several passages is the mean of theirs, in one group or in many', async () => {
     const model = models.get(true)!
-    const long = (n: number, seed: number): Text => ({
-      prompt: Array.from({ length: n }, (_, i) => (i * i * seed + seed) % vocabulary),
-      target: [5, 6],
-    })
     const differentiator = makeDifferentiator(model, 1)
     const rows = noise(places.length * width)
     for (const all of [texts, [long(200, 3), long(200, 5), long(200, 7), long(20, 9)]]) {
@@ -230,11 +230,7 @@ describe('the gradient', () => {
     const model = models.get(true)!
     const differentiator = makeDifferentiator(model, 1)
     const rows = noise(places.length * width)
-    const long = (seed: number): Text => ({
-      prompt: Array.from({ length: 300 }, (_, i) => (i * seed + 1) % vocabulary),
-      target: [5, 6],
-    })
-    const lessons = await lessonsOf(model, 1, [...texts, long(3), long(5)])
+    const lessons = await lessonsOf(model, 1, [...texts, long(300, 3), long(300, 5)])
     const batch = await differentiator.prepare(lessons, Int32Array.from(places), 'n')
     await batch.evaluate(rows)
     const plain = batch.gradient.slice()

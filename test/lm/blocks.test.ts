@@ -3,6 +3,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { CheckpointTensor } from '../../src/checkpoint/index.ts'
 import { mergedBlocks, mergedCount, type Part, roundedBlocks, widened } from '../../src/lm/blocks.ts'
+import { blockMatrix } from '../../src/lm/matrix.ts'
 import {
   compileDynamic,
   mul,
@@ -14,6 +15,7 @@ import {
 } from '../../src/tensor/index.ts'
 
 const block = 32
+const range = (n: number, f: (i: number) => number): number[] => Array.from({ length: n }, (_, i) => f(i))
 
 /** The bits of a finite f16 number, and its value. */
 const half = fc
@@ -215,5 +217,52 @@ describe('an exact product with 8-bit blocks', () => {
       for (const got of [flat, cube]) expect(Math.abs(Number(got![i]) - want)).toBeLessThan(1e-4)
     }
     program.dispose()
+  })
+})
+
+describe('matrices side by side', () => {
+  it('of different formats are the numbers of each, in blocks of one length', () => {
+    const K = 64
+    const small = floats(
+      Float32Array.from({ length: 2 * K }, (_, i) => Math.sin(i * 1.9)),
+      K,
+    )
+    // one row each: two blocks of Q4_1 (d = 0.25, m = −1.5), two of Q8_0 (d = 0.125)
+    const q41 = Uint8Array.from([0, 1].flatMap((b) => [0, 0x34, 0, 0xbe, ...range(16, (j) => j * 17 + b)]))
+    const q80 = Uint8Array.from([0, 1].flatMap((b) => [0, 0x30, ...range(32, (j) => (j * 9 + b) % 256)]))
+    const stored = (dtype: string, bytes: Uint8Array): Part => ({
+      source: { dtype, bytes: () => bytes } as unknown as CheckpointTensor,
+      ...{ inputs: K, outputs: 1, transposed: false },
+    })
+    const {
+      bits,
+      block: size,
+      scales,
+      packed,
+      zeros,
+    } = blockMatrix([stored('Q4_1', q41), small, stored('Q8_0', q80)], 4)
+    expect([bits, size]).toEqual([8, block])
+    const got = (n: number, k: number): number => {
+      const b = n * 2 + Math.floor(k / block)
+      return scales[b]! * (packed[n * K + k]! - zeros![b]!)
+    }
+    for (let k = 0; k < K; k++) {
+      const [b, j] = [Math.floor(k / block), k % block]
+      const byte = q41[b * 20 + 4 + (j % 16)]!
+      expect(Math.abs(got(0, k) - (0.25 * (j < 16 ? byte & 15 : byte >> 4) - 1.5))).toBeLessThan(3.75 / 255)
+      for (const row of [0, 1])
+        expect(Math.abs(got(1 + row, k) - Math.sin((row * K + k) * 1.9))).toBeLessThan(2 / 15)
+      expect(got(3, k)).toBe(0.125 * ((q80[b * 34 + 2 + j]! << 24) >> 24))
+    }
+  })
+
+  it('all of Q4_1 are in longer blocks', () => {
+    const bytes = Uint8Array.from(range(4 * 20, (i) => (i % 20 === 1 ? 0x34 : i % 20 === 3 ? 0xbe : i % 256)))
+    const part: Part = {
+      source: { dtype: 'Q4_1', bytes: () => bytes } as unknown as CheckpointTensor,
+      ...{ inputs: 128, outputs: 1, transposed: false },
+    }
+    expect(blockMatrix([part, part], 4)).toMatchObject({ bits: 8, block: 128, outputs: 2 })
+    expect(blockMatrix([part, part], 4, true)).toMatchObject({ bits: 4, block: 32, exact: true })
   })
 })

@@ -62,10 +62,10 @@ export function quantizedMatrix(parts: Omit<QuantizedMatrix, 'toJSON'>): Quantiz
       'TL_SHAPE_MISMATCH',
       `quantizedMatrix: expected ${outputs} × ${inputs} weights (inputs a multiple of ${block}) as ${blocks} blocks of ${bits} bits, got ${packed.length} bytes, ${scales.length} scales${zeros ? `, ${zeros.length} zeros` : ''}${offsets ? `, ${offsets.length} offsets` : ''}`,
     )
-  if (exact && bits === 8 && (dense?.length !== inputs * outputs || zeros || offsets))
+  if (exact && bits === 8 && (dense?.length !== inputs * outputs || offsets))
     fail(
       'TL_BAD_ARGUMENT',
-      `quantizedMatrix: an exact matrix of 8 bits needs its ${outputs} × ${inputs} numbers as dense, and has no zeros or offsets`,
+      `quantizedMatrix: an exact matrix of 8 bits needs its ${outputs} × ${inputs} numbers as dense, and has no offsets`,
     )
   if (offsets && block !== quantizedBlock)
     fail('TL_BAD_ARGUMENT', `quantizedMatrix: offsets of blocks of ${quantizedBlock} only, got ${block}`)
