@@ -234,5 +234,22 @@ describe('runs', () => {
       'who is abc?',
     ])
       expect(page.toLowerCase()).toContain(text.toLowerCase())
+    // the paper's averages, then ours at each number of edits, once
+    const table = page.slice(page.indexOf('The paper’s averages'))
+    const cells = (html: string): string[] =>
+      [...html.matchAll(/<t[hd][^>]*>(.*?)<\/t[hd]>/g)].map(([, text]) => text!)
+    const [head, ...body] = [...table.slice(0, table.indexOf('</table>')).matchAll(/<tr>(.*?)<\/tr>/g)]
+    expect(cells(head![1]!).slice(1, -1)).toEqual([
+      ...[1, 100, 1000].map((T) => `paper, T = ${T}`),
+      ...[1, 3].map((T) => `here, T = ${T}`),
+    ])
+    const grace = body.map(([, row]) => cells(row!)).find(([title]) => title === 'GRACE')!
+    expect(grace.slice(4, 6)).toEqual(
+      [1, 3].map((T) =>
+        rows
+          .find(({ method, edits }) => method === 'grace' && edits === T)!
+          .summary.forced.average!.mean.toFixed(2),
+      ),
+    )
   })
 })

@@ -199,6 +199,24 @@ describe('an exact product with 8-bit blocks', () => {
     program.dispose()
   })
 
+  it('takes another way for few rows than for many', async () => {
+    const program = await compileDynamic(
+      (x: Tensor) => quantizedMatmul(x, matrix),
+      ({ R }) => [spec([R!, K])],
+      { samples: [{ R: 101 }, { R: 103 }] },
+    )
+    const row = Float32Array.from({ length: K }, (_, i) => Math.sin(i * 2.3))
+    const many = new Float32Array(5 * K)
+    for (let r = 0; r < 5; r++) many.set(row, r * K)
+    const [alone, among] = [
+      (await program.run({ R: 1 }, [row]))[0]!,
+      (await program.run({ R: 5 }, [many]))[0]!,
+    ]
+    expect([...alone]).not.toEqual([...among.subarray(0, N)])
+    for (let n = 0; n < N; n++) expect(Number(alone[n])).toBeCloseTo(Number(among[n]), 5)
+    program.dispose()
+  })
+
   it('may be an output beside another reader of its input, and have more axes', async () => {
     const program = await compileDynamic(
       (x: Tensor) => {
