@@ -160,6 +160,17 @@ describe('runs', () => {
     expect(Math.abs(heavy! / before! - 1)).toBeLessThan(1e-3)
   })
 
+  test('a block or a mask that the model does not have is refused at once', async () => {
+    const refused = async (set: string): Promise<void> => {
+      const config = composeConfig(editing, { set: ['edits=3', 'items=3', 'methods=none', set], values })
+      await executeRun(editing, config, { root: join(root, 'refused'), threads: 1 })
+    }
+    await expect(refused('layer=99')).rejects.toThrow(
+      /config\.layer: expected a block from 0 to \d+ of .*, got 99/,
+    )
+    await expect(refused('ones=100000')).rejects.toThrow(/config\.ones: expected at most \d+, .*, got 100000/)
+  })
+
   test('hard locality is asked of all facts, of some, or of none', async () => {
     const counts: unknown[] = []
     for (const hard of ['all', '2', '0']) {

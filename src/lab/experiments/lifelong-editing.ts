@@ -14,6 +14,7 @@ import {
   summarize,
 } from '../../edit/evaluation/index.ts'
 import { modelFingerprint } from '../../edit/memoir/index.ts'
+import { loadModel } from '../../lm/index.ts'
 import { contentHash, toJson } from '../canonical.ts'
 import { seedField } from '../config.ts'
 import type { RunContext } from '../context.ts'
@@ -161,7 +162,22 @@ function readText(path: string): string {
   }
 }
 
+/** Refuse what the model does not have, before it is asked anything. */
+function checkModel({ model: path, layer, ones }: EditingConfig): void {
+  const model = loadModel(path)
+  const { layers, hidden } = model.config
+  model.dispose()
+  if (layer !== 'published' && layer >= layers)
+    fail('TL_BAD_CONFIG', `config.layer: expected a block from 0 to ${layers - 1} of ${path}, got ${layer}`)
+  if (ones !== 'published' && ones > hidden)
+    fail(
+      'TL_BAD_CONFIG',
+      `config.ones: expected at most ${hidden}, the features of a block of ${path}, got ${ones}`,
+    )
+}
+
 async function prepare({ config: c, threads, log }: RunContext<EditingConfig>) {
+  checkModel(c)
   const base: Omit<Inputs, 'hardEvery'> = {
     model: c.model,
     fingerprint: modelFingerprint(c.model),
