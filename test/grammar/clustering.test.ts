@@ -101,28 +101,48 @@ test('k-means finds separate blobs, whatever the weights, and the same key gives
   expect(found.inertia).toBeCloseTo(inertia, 8)
 })
 
-test('k-means is the best partition where all partitions can be tried', () => {
+/** Least inertia of any partition of rows [n, 2] into two clusters, all of them tried. */
+function leastOfTwo(points: Float64Array): number {
+  const n = points.length / 2
+  let least = Number.POSITIVE_INFINITY
+  for (let mask = 1; mask < 2 ** (n - 1); mask++) {
+    let sum = 0
+    for (const side of [0, 1])
+      for (const j of [0, 1]) {
+        const own = [...points].filter((_, i) => i % 2 === j && ((mask >> Math.floor(i / 2)) & 1) === side)
+        const mean = own.reduce((a, b) => a + b, 0) / own.length
+        sum += own.reduce((total, x) => total + (x - mean) ** 2, 0)
+      }
+    least = Math.min(least, sum)
+  }
+  return least
+}
+
+test('k-means ends where no row is nearer to another centre, and never below the best of all partitions', () => {
   fc.assert(
     fc.property(fc.integer({ min: 0, max: 1e6 }), (seed) => {
       const points = Float64Array.from(random.sampleNormal(random.key(seed), 14))
-      const n = 7
-      let least = Number.POSITIVE_INFINITY
-      for (let mask = 1; mask < 2 ** (n - 1); mask++) {
-        let sum = 0
-        for (const side of [0, 1])
-          for (const j of [0, 1]) {
-            const own = [...points].filter(
-              (_, i) => i % 2 === j && ((mask >> Math.floor(i / 2)) & 1) === side,
-            )
-            const mean = own.reduce((a, b) => a + b, 0) / own.length
-            sum += own.reduce((total, x) => total + (x - mean) ** 2, 0)
-          }
-        least = Math.min(least, sum)
+      const { labels, centres, inertia } = kMeans(points, 2, random.key(0), { k: 2 })
+      expect(inertia).toBeGreaterThanOrEqual(leastOfTwo(points) - 1e-10)
+      for (const [i, label] of labels.entries()) {
+        const away = [0, 1].map((c) =>
+          Math.hypot(points[2 * i]! - centres[2 * c]!, points[2 * i + 1]! - centres[2 * c + 1]!),
+        )
+        expect(away[label]!).toBeLessThanOrEqual(away[1 - label]! + 1e-12)
       }
-      expect(kMeans(points, 2, random.key(0), { k: 2, restarts: 30 }).inertia).toBeCloseTo(least, 10)
     }),
-    { numRuns: 20 },
+    { numRuns: 40 },
   )
+})
+
+// thirty beginnings are draws: the one that leads to the best partition may be missed, as for 3 of these 300 sets
+test('k-means with many restarts nearly always finds the best of all partitions', () => {
+  const best = Array.from({ length: 300 }, (_, seed) => {
+    const points = Float64Array.from(random.sampleNormal(random.key(seed), 14))
+    const { inertia } = kMeans(points, 2, random.key(0), { k: 2, restarts: 30 })
+    return inertia <= leastOfTwo(points) + 1e-10
+  }).filter(Boolean).length
+  expect(best).toBeGreaterThanOrEqual(290)
 })
 
 test('k-means with fewer different rows than clusters, and what it refuses', () => {
