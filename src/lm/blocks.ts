@@ -23,11 +23,11 @@ export interface Blocks {
   /** As programs take them (`QuantizedMatrix`). */
   readonly packed: Uint8Array
   readonly scales: Float32Array
-  /** Weights in a block, where not 32. */
-  readonly block?: number
   readonly zeros?: Uint8Array
   /** Absent where all are 0. */
   readonly offsets?: Float32Array
+  /** Weights of the sums of blocks, in rows of ⌈blocks of a row / 32⌉ blocks of their own. */
+  readonly sums?: Blocks
 }
 
 /** Block formats that are kept as they are: bytes of a block, and whether it has an offset of its own. */
@@ -101,14 +101,22 @@ export function roundedBlocks({ source, inputs, outputs, transposed, order }: Pa
       else rows.set(values.subarray(from * inputs, (from + 1) * inputs), r * inputs)
     }
   }
-  const count = rows.length / quantizedBlock
-  const packed = new Uint8Array((rows.length * bits) / 8)
+  return roundedRows(rows, inputs, bits)
+}
+
+/** Rows [rows, width] in blocks, the last of a row filled with zeros. */
+function roundedRows(rows: Float32Array, width: number, bits: 4 | 8): Blocks {
+  const perRow = Math.ceil(width / quantizedBlock)
+  const count = (rows.length / width) * perRow
+  const packed = new Uint8Array((count * quantizedBlock * bits) / 8)
   const scales = new Float32Array(count)
   const zeros = bits === 4 ? new Uint8Array(count) : undefined
   for (let b = 0; b < count; b++) {
-    const from = b * quantizedBlock
+    const first = (b % perRow) * quantizedBlock
+    const from = Math.floor(b / perRow) * width + first
+    const size = Math.min(quantizedBlock, width - first)
     let [low, high] = [0, 0]
-    for (let j = from; j < from + quantizedBlock; j++) {
+    for (let j = from; j < from + size; j++) {
       low = Math.min(low, rows[j]!)
       high = Math.max(high, rows[j]!)
     }
@@ -117,11 +125,13 @@ export function roundedBlocks({ source, inputs, outputs, transposed, order }: Pa
     scales[b] = scale
     if (zeros) zeros[b] = zero
     const level = (j: number): number =>
-      scale > 0 ? Math.min(2 ** bits - 1, Math.max(0, Math.round(rows[j]! / scale) + zero)) : zero
-    if (bits === 8) for (let j = 0; j < quantizedBlock; j++) packed[from + j] = level(from + j)
+      scale > 0 && j < size
+        ? Math.min(2 ** bits - 1, Math.max(0, Math.round(rows[from + j]! / scale) + zero))
+        : zero
+    const to = b * quantizedBlock
+    if (bits === 8) for (let j = 0; j < quantizedBlock; j++) packed[to + j] = level(j)
     else
-      for (let j = 0; j < quantizedBlock / 2; j++)
-        packed[from / 2 + j] = level(from + 2 * j) | (level(from + 2 * j + 1) << 4)
+      for (let j = 0; j < quantizedBlock / 2; j++) packed[to / 2 + j] = level(2 * j) | (level(2 * j + 1) << 4)
   }
   return { bits, packed, scales, ...(zeros && { zeros }) }
 }
@@ -138,61 +148,25 @@ export function widened(blocks: Blocks): Blocks {
     bits: 8,
     packed,
     ...(blocks.zeros && { zeros: blocks.zeros.map((zero) => zero + 120) }),
+    ...(blocks.sums && { sums: widened(blocks.sums) }),
   }
 }
-
-/** Blocks that become one: as many as divide a row, at most 4. */
-export const mergedCount = (perRow: number): number => [4, 2].find((n) => perRow % n === 0) ?? 1
 
 /**
- * Q4_1 as 8 bits with zeros, where a product takes half as long as one that adds offsets; `merge` blocks that follow each other
- * become one, for a product of one row is bound by the bytes it reads. The range of the block, 0 in it, has 255 steps;
- * weights and zero are rounded to them, so a weight is off by at most one.
+ * Offsets of 4-bit blocks without a product of their own: of each the nearest whole number of steps becomes the block's zero, and
+ * what is left, half a step at most where the zero is among 0 … 15, a weight of the block's sum. Those are rounded to 4 bits:
+ * an offset is then off by a 15th of the largest step among the row's 32 blocks at most, mostly by far less.
  */
-export function mergedBlocks({ source, inputs, outputs, order }: Part, merge: number): Blocks {
-  const raw = inPairs(source.bytes())
-  const numbers = halfTable()
-  const [step, perRow] = [10, inputs / quantizedBlock]
-  const count = (outputs * perRow) / merge
-  const [zeros, scales] = [new Uint8Array(count), new Float32Array(count)]
-  const words = new Uint32Array(count * merge * 8)
-  for (let r = 0, b = 0, to = 0; r < outputs; r++) {
-    let at = (order ? order[r]! : r) * perRow * step
-    for (let k = 0; k < perRow; k += merge, b++) {
-      let [low, high] = [0, 0]
-      for (let i = 0; i < merge; i++) {
-        const start = numbers[raw[at + i * step + 1]!]!
-        const end = start + 15 * numbers[raw[at + i * step]!]!
-        low = Math.min(low, start, end)
-        high = Math.max(high, start, end)
-      }
-      const scale = Math.fround((high - low) / 255)
-      const perStep = scale > 0 ? 1 / scale : 0
-      const zero = Math.round(-low * perStep)
-      scales[b] = scale
-      zeros[b] = zero
-      for (let i = 0; i < merge; i++, at += step) {
-        // in 65,536ths of a step; a half is added for rounding, and what rounding puts below 0 or above 255 comes back
-        const slope = Math.round(numbers[raw[at]!]! * perStep * 65536)
-        const wanted = Math.round((numbers[raw[at + 1]!]! * perStep + zero + 0.5) * 65536)
-        const most = 0xffffff - Math.max(0, 15 * slope)
-        const start = Math.min(Math.max(wanted, -Math.min(0, 15 * slope)), most)
-        for (let j = 0; j < 4; j++, to++) {
-          const word = raw[at + 2 + 2 * j]! | (raw[at + 3 + 2 * j]! << 16)
-          // the file pairs weights j and j + 16
-          words[to] = levels(word, start, slope)
-          words[to + 4] = levels(word >>> 4, start, slope)
-        }
-        to += 4
-      }
-    }
+export function splitOffsets(blocks: Blocks, perRow: number): Blocks {
+  const { packed, scales, offsets } = blocks
+  if (!offsets) return blocks
+  const zeros = new Uint8Array(scales.length)
+  const left = new Float32Array(scales.length)
+  for (let b = 0; b < scales.length; b++) {
+    const [scale, offset] = [scales[b]!, offsets[b]!]
+    const zero = scale === 0 ? 8 : Math.min(15, Math.max(0, Math.round(8 - offset / scale)))
+    zeros[b] = zero
+    left[b] = offset - scale * (8 - zero)
   }
-  return { bits: 8, block: merge * quantizedBlock, packed: new Uint8Array(words.buffer), scales, zeros }
+  return { bits: 4, packed, scales, zeros, sums: roundedRows(left, perRow, 4) }
 }
-
-/** The lower halves of four bytes as four bytes: ⌊start + q · slope⌋ in 65,536ths. */
-const levels = (word: number, start: number, slope: number): number =>
-  ((start + Math.imul(word & 15, slope)) >>> 16) |
-  (((start + Math.imul((word >>> 8) & 15, slope)) >>> 16) << 8) |
-  (((start + Math.imul((word >>> 16) & 15, slope)) >>> 16) << 16) |
-  (((start + Math.imul((word >>> 24) & 15, slope)) >>> 16) << 24)

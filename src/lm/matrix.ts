@@ -15,12 +15,12 @@ import {
   tensor,
 } from '../tensor/index.ts'
 import {
+  type Blocks,
   isFloatType,
   kept,
-  mergedBlocks,
-  mergedCount,
   type Part,
   roundedBlocks,
+  splitOffsets,
   storedBlocks,
   widened,
 } from './blocks.ts'
@@ -93,9 +93,9 @@ export const areSmallBlocks = (parts: readonly Part[]): boolean =>
   )
 
 /**
- * Matrices side by side in blocks: Q4_0 and Q8_0 exactly as stored; weights in floats rounded to `bits` (4: with a zero for each
- * block); other block formats rounded to 8 bits, and so is Q4_1, whose offsets become zeros of longer blocks. `exact`:
- * activations stay f32, and offsets are kept.
+ * Matrices side by side in blocks: Q4_0, Q4_1 and Q8_0 as stored (Q4_1 with its offsets rounded, `splitOffsets`); weights in
+ * floats rounded to `bits` (4: with a zero for each block); other block formats rounded to 8 bits. `exact`: activations stay
+ * f32, and so do offsets.
  */
 export function blockMatrix(parts: readonly Part[], bits: 4 | 8, exact = false): QuantizedMatrix {
   const { inputs } = parts[0]!
@@ -105,41 +105,46 @@ export function blockMatrix(parts: readonly Part[], bits: 4 | 8, exact = false):
       `tensor "${parts[0]!.source.name}": ${inputs} inputs are no multiple of ${quantizedBlock}, so its weights cannot be quantized in blocks: load with precision "f32"`,
     )
   const perRow = inputs / quantizedBlock
-  // matrices side by side have blocks of one length
-  const isMerged = parts.every((part) => kept[part.source.dtype]?.hasOffset)
   const found = parts.map((part) => {
     const format = kept[part.source.dtype]
-    if (format?.hasOffset && !exact) return mergedBlocks(part, isMerged ? mergedCount(perRow) : 1)
-    return format
-      ? storedBlocks(part, format)
-      : roundedBlocks(part, isFloatType(part.source.dtype) ? bits : 8)
+    if (!format) return roundedBlocks(part, isFloatType(part.source.dtype) ? bits : 8)
+    const stored = storedBlocks(part, format)
+    return exact ? stored : splitOffsets(stored, perRow)
   })
   const wide = found.some((blocks) => blocks.bits === 8) ? 8 : 4
   const all = found.map((blocks) => (blocks.bits < wide ? widened(blocks) : blocks))
-  const hasOffsets = all.some(({ offsets }) => offsets !== undefined)
-  const hasZeros = all.some(({ zeros }) => zeros !== undefined)
   const outputs = parts.reduce((n, part) => n + part.outputs, 0)
-  const { block = quantizedBlock } = found[0]!
-  const rowBytes = (inputs * wide) / 8
-  const rowBlocks = inputs / block
-  const packed = new Uint8Array(outputs * rowBytes)
+  const withSums = all.some(({ sums }) => sums !== undefined)
+  const sumBlocks = withSums ? Math.ceil(perRow / quantizedBlock) : 0
+  const rowBlocks = perRow + sumBlocks
+  const blockBytes = (quantizedBlock * wide) / 8
+  const packed = new Uint8Array(outputs * rowBlocks * blockBytes)
   const scales = new Float32Array(outputs * rowBlocks)
-  const offsets = hasOffsets ? new Float32Array(perRow * outputs) : undefined
-  const zeros = hasZeros ? new Uint8Array(outputs * rowBlocks).fill(2 ** (wide - 1)) : undefined
+  const offsets = all.some((blocks) => blocks.offsets) ? new Float32Array(perRow * outputs) : undefined
+  const zeros = all.some((blocks) => blocks.zeros)
+    ? new Uint8Array(outputs * rowBlocks).fill(2 ** (wide - 1))
+    : undefined
+  /** Blocks of one row to their place among all. */
+  const place = (blocks: Blocks, from: number, to: number, count: number): void => {
+    packed.set(blocks.packed.subarray(from * blockBytes, (from + count) * blockBytes), to * blockBytes)
+    scales.set(blocks.scales.subarray(from, from + count), to)
+    if (blocks.zeros) zeros?.set(blocks.zeros.subarray(from, from + count), to)
+  }
   let row = 0
   for (const [p, blocks] of all.entries()) {
-    if (blocks.zeros) zeros?.set(blocks.zeros, row * rowBlocks)
-    packed.set(blocks.packed, row * rowBytes)
-    scales.set(blocks.scales, row * rowBlocks)
-    const own = blocks.offsets
     const count = parts[p]!.outputs
+    for (let r = 0; r < count; r++) {
+      place(blocks, r * perRow, (row + r) * rowBlocks, perRow)
+      if (blocks.sums) place(blocks.sums, r * sumBlocks, (row + r) * rowBlocks + perRow, sumBlocks)
+    }
+    const own = blocks.offsets
     if (offsets && own)
       for (let b = 0; b < perRow; b++)
         for (let r = 0, to = b * outputs + row; r < count; r++) offsets[to + r] = own[r * perRow + b]!
     row += count
   }
   return quantizedMatrix({
-    ...{ bits: wide, inputs, outputs, block, packed, scales, exact },
+    ...{ bits: wide, inputs, outputs, packed, scales, exact, withSums },
     ...(zeros && { zeros }),
     ...(offsets && { offsets }),
   })

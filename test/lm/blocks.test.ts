@@ -2,7 +2,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { CheckpointTensor } from '../../src/checkpoint/index.ts'
-import { mergedBlocks, mergedCount, type Part, roundedBlocks, widened } from '../../src/lm/blocks.ts'
+import { kept, type Part, roundedBlocks, splitOffsets, storedBlocks, widened } from '../../src/lm/blocks.ts'
 import { blockMatrix } from '../../src/lm/matrix.ts'
 import {
   compileDynamic,
@@ -33,83 +33,117 @@ const stored = fc.tuple(
   fc.uint8Array({ minLength: 16, maxLength: 16 }),
 )
 
-describe('Q4_1 as 8-bit blocks with zeros', () => {
-  it.each([1, 2, 4])('%i merged into one: weights are off by at most a step', (merge) => {
+describe('Q4_1 with its offsets as weights of sums', () => {
+  it('zero and weight of the sum are the offset, to a 15th of the largest step of 32 blocks', () => {
     fc.assert(
       fc.property(
-        fc.array(stored, { minLength: 2 * merge, maxLength: 2 * merge }),
+        fc
+          .integer({ min: 1, max: 40 })
+          .chain((perRow) =>
+            fc.tuple(fc.constant(perRow), fc.array(stored, { minLength: 2 * perRow, maxLength: 2 * perRow })),
+          ),
         fc.boolean(),
         fc.boolean(),
-        (blocks, isTurned, isOdd) => {
+        ([perRow, blocks], isTurned, isOdd) => {
           const bytes = new Uint8Array(blocks.length * 20 + 1)
           // a file may hold a tensor at an odd place
           const file = bytes.subarray(isOdd ? 1 : 0, blocks.length * 20 + (isOdd ? 1 : 0))
           for (const [b, [step, least, held]] of blocks.entries())
             file.set([step & 255, step >> 8, least & 255, least >> 8, ...held], b * 20)
           const order = isTurned ? Int32Array.of(1, 0) : undefined
-          const part = { inputs: merge * block, outputs: 2, transposed: false, ...(order && { order }) }
           const source = { dtype: 'Q4_1', bytes: () => file } as unknown as CheckpointTensor
-          const own = mergedBlocks({ ...part, source }, merge)
-          expect(own).toMatchObject({ bits: 8, block: merge * block })
-          expect(own.scales.length).toBe(2)
+          const part = {
+            source,
+            inputs: perRow * block,
+            outputs: 2,
+            transposed: false,
+            ...(order && { order }),
+          }
+          const { packed, scales, zeros, sums } = splitOffsets(storedBlocks(part, kept['Q4_1']!), perRow)
+          const perRowOfSums = Math.ceil(perRow / block)
+          expect(sums!.scales.length).toBe(2 * perRowOfSums)
           for (let row = 0; row < 2; row++) {
-            const from = (order ? order[row]! : row) * merge
-            const mine = blocks
-              .slice(from, from + merge)
-              .map(([d, m, held]) => [numberOf(d), numberOf(m), held] as const)
-            const ends = mine.flatMap(([d, m]) => [m, m + 15 * d])
-            const step = (Math.max(0, ...ends) - Math.min(0, ...ends)) / 255
-            for (const [i, [d, m, held]] of mine.entries())
+            const mine = blocks.slice((order ? order[row]! : row) * perRow).slice(0, perRow)
+            const left = mine.map(([step, least], b) => {
+              const at = row * perRow + b
+              expect(scales[at]).toBe(numberOf(step))
+              return numberOf(least) + zeros![at]! * numberOf(step)
+            })
+            for (const [b, [step, least, held]] of mine.entries()) {
+              const at = row * perRow + b
+              // the file pairs weights j and j + 16
               for (let j = 0; j < block; j++) {
-                const want = m + d * (j < 16 ? held[j]! & 15 : held[j - 16]! >> 4)
-                const at = row * merge * block + i * block + j
-                const got = own.scales[row]! * (own.packed[at]! - own.zeros![row]!)
-                // the zero and the level are rounded: half a step each
-                expect(Math.abs(got - want)).toBeLessThanOrEqual(step * (1 + 1e-3))
+                const byte = packed[at * 16 + (j >> 1)]!
+                expect(j % 2 ? byte >> 4 : byte & 15).toBe(j < 16 ? held[j]! & 15 : held[j - 16]! >> 4)
               }
+              // where the zero is not held back, less than half a step is left
+              if (zeros![at]! > 0 && zeros![at]! < 15 && numberOf(step) !== 0)
+                expect(Math.abs(left[b]!)).toBeLessThanOrEqual(Math.abs(numberOf(step)) * 0.5001)
+              const own = row * perRowOfSums + Math.floor(b / block)
+              const some = left.slice(b - (b % block)).slice(0, block)
+              const range = Math.max(0, ...some) - Math.min(0, ...some)
+              const byte = sums!.packed[own * 16 + ((b % block) >> 1)]!
+              const got = sums!.scales[own]! * ((b % 2 ? byte >> 4 : byte & 15) - sums!.zeros![own]!)
+              expect(Math.abs(got - left[b]!)).toBeLessThanOrEqual(
+                range / 15 + 1e-6 * (Math.abs(numberOf(least)) + 16 * Math.abs(numberOf(step))),
+              )
+            }
           }
         },
       ),
+      { numRuns: 200 },
     )
   })
 
-  it('as many are merged as divide a row, at most 4', () => {
-    expect([48, 18, 9, 1, 4].map(mergedCount)).toEqual([4, 2, 1, 1, 4])
-  })
-
-  it.each([
-    [8, 32],
-    [8, 64],
-    [8, 128],
-    [4, 32],
-    [4, 64],
-  ] as const)('%i bits in blocks of %i give the same product as their own numbers', async (bits, size) => {
-    const [K, N] = [size === 32 ? 96 : 256, 6]
-    const perRow = K / size
-    const packed = Uint8Array.from({ length: (K * N * bits) / 8 }, (_, i) => (i * 37 + 11) % 256)
-    const scales = Float32Array.from({ length: perRow * N }, (_, i) => 0.01 * (1 + i))
-    const zeros = Uint8Array.from({ length: perRow * N }, (_, i) => (i * 53) % 2 ** bits)
-    const matrix = quantizedMatrix({ bits, inputs: K, outputs: N, block: size, packed, scales, zeros })
-    const weight = (n: number, k: number): number => {
-      const at = n * K + k
-      const q = bits === 8 ? packed[at]! : (packed[at >> 1]! >> (at % 2 ? 4 : 0)) & 15
-      const b = n * perRow + Math.floor(k / size)
-      return scales[b]! * (q - zeros[b]!)
-    }
+  it('one product gives what weights and offsets give, whatever the length', async () => {
+    // rows of 40 blocks: two blocks of sums, the second not full
+    const [perRow, N] = [40, 5]
+    const K = perRow * block
+    const bytes = Uint8Array.from(
+      range(N * perRow * 20, (i) => {
+        const b = Math.floor(i / 20)
+        return [b % 200, 0x28 + (b % 5), (b * 7) % 256, 0xb0 + (b % 6)][i % 20] ?? (i * 37 + 11) % 256
+      }),
+    )
+    const source = { dtype: 'Q4_1', bytes: () => bytes } as unknown as CheckpointTensor
+    const part: Part = { source, inputs: K, outputs: N, transposed: false }
+    const matrix = blockMatrix([part, part], 4)
+    expect(matrix).toMatchObject({ bits: 4, withSums: true, outputs: 2 * N })
+    const number = (at: number): number => numberOf(bytes[at]! | (bytes[at + 1]! << 8))
     const program = await compileDynamic(
       (x: Tensor) => quantizedMatmul(x, matrix),
       ({ S }) => [spec([1, S!, K])],
       { samples: [{ S: 101 }, { S: 103 }] },
     )
     for (const S of [1, 5]) {
-      // whole numbers of which each block holds 127 pass the kernel's rounding to 8 bits unchanged
-      const x = Float32Array.from({ length: S * K }, (_, i) => (i % 32 === 3 ? 127 : ((i * 29) % 255) - 127))
+      // whole numbers of which each block holds 127 pass the kernel's rounding to 8 bits unchanged, and so do the sums of blocks
+      const x = new Float32Array(S * K)
+      for (let b = 0; b < S * perRow; b++) {
+        const values = [127, -127, ...range(14, (j) => ((b * 31 + j * 17) % 255) - 127)]
+        for (const [j, v] of values.entries())
+          x.set(j < 2 ? [v] : [v, -v], b * block + (j < 2 ? j : 2 * j - 2))
+        x[b * block + 30] = b % block === 5 ? 127 : ((b * 53) % 255) - 127
+      }
       const [got] = await program.run({ S }, [x])
       for (let s = 0; s < S; s++)
         for (let n = 0; n < N; n++) {
-          let want = 0
-          for (let k = 0; k < K; k++) want += x[s * K + k]! * weight(n, k)
-          expect(Math.abs(Number(got![s * N + n]) - want)).toBeLessThan(1e-5 * 127 * K)
+          let [want, slack] = [0, 0]
+          for (let b = 0; b < perRow; b++) {
+            const from = (n * perRow + b) * 20
+            const [d, m] = [number(from), number(from + 2)]
+            let sum = 0
+            for (let j = 0; j < block; j++) {
+              const v = x[(s * perRow + b) * block + j]!
+              const byte = bytes[from + 4 + (j % 16)]!
+              want += v * (d * (j < 16 ? byte & 15 : byte >> 4) + m)
+              sum += v
+            }
+            slack += Math.abs(sum)
+          }
+          // steps are below 0.33, offsets off by a 15th of that at most
+          const near = (slack * 0.33) / 15 + 1e-5 * 127 * K
+          for (const half of [0, N])
+            expect(Math.abs(Number(got![s * 2 * N + half + n]) - want)).toBeLessThan(near)
         }
     }
     program.dispose()
@@ -118,13 +152,14 @@ describe('Q4_1 as 8-bit blocks with zeros', () => {
   it('a matrix refuses what does not fit', () => {
     const parts = { inputs: 64, outputs: 1, scales: new Float32Array(2), packed: new Uint8Array(64) }
     expect(() => quantizedMatrix({ ...parts, bits: 8, zeros: new Uint8Array(3) })).toThrow(/3 zeros/)
-    expect(() => quantizedMatrix({ ...parts, bits: 8, block: 48 })).toThrow(/block: expected 32, 64/)
-    expect(() => quantizedMatrix({ ...parts, bits: 8, block: 64 })).toThrow(/2 scales/)
+    expect(() => quantizedMatrix({ ...parts, bits: 8, withSums: true })).toThrow(/then sums\) as 3 blocks/)
     expect(() => quantizedMatrix({ ...parts, bits: 8, exact: true })).toThrow(/1 × 64 numbers as dense/)
-    const small = { ...parts, packed: new Uint8Array(32), bits: 4 as const, zeros: new Uint8Array(2) }
-    expect(() => quantizedMatrix({ ...small, exact: true })).toThrow(/no zeros/)
-    const wide = { ...small, scales: new Float32Array(1), block: 64, offsets: new Float32Array(1) }
-    expect(() => quantizedMatrix({ ...wide, zeros: new Uint8Array(1) })).toThrow(/blocks of 32 only/)
+    const small = { ...parts, packed: new Uint8Array(32), bits: 4 as const }
+    const zeros = new Uint8Array(2)
+    expect(() => quantizedMatrix({ ...small, zeros, exact: true })).toThrow(/no zeros/)
+    const wide = { ...small, scales: new Float32Array(3), packed: new Uint8Array(48), withSums: true }
+    expect(() => quantizedMatrix({ ...wide, exact: true })).toThrow(/no sums/)
+    expect(() => quantizedMatrix({ ...wide, offsets: new Float32Array(2) })).toThrow(/got both/)
   })
 })
 
@@ -239,48 +274,52 @@ describe('an exact product with 8-bit blocks', () => {
 })
 
 describe('matrices side by side', () => {
-  it('of different formats are the numbers of each, in blocks of one length', () => {
+  it('of different formats are the numbers of each', () => {
     const K = 64
     const small = floats(
       Float32Array.from({ length: 2 * K }, (_, i) => Math.sin(i * 1.9)),
       K,
     )
-    // one row each: two blocks of Q4_1 (d = 0.25, m = −1.5), two of Q8_0 (d = 0.125)
-    const q41 = Uint8Array.from([0, 1].flatMap((b) => [0, 0x34, 0, 0xbe, ...range(16, (j) => j * 17 + b)]))
+    // one row each: two blocks of Q4_1 (d = 0.25, m = −1.5 and −1.4375), two of Q8_0 (d = 0.125)
+    const q41 = Uint8Array.from(
+      [0, 1].flatMap((b) => [0, 0x34, b ? 0xc0 : 0, b ? 0xbd : 0xbe, ...range(16, (j) => j * 17 + b)]),
+    )
     const q80 = Uint8Array.from([0, 1].flatMap((b) => [0, 0x30, ...range(32, (j) => (j * 9 + b) % 256)]))
     const stored = (dtype: string, bytes: Uint8Array): Part => ({
       source: { dtype, bytes: () => bytes } as unknown as CheckpointTensor,
       ...{ inputs: K, outputs: 1, transposed: false },
     })
-    const {
-      bits,
-      block: size,
-      scales,
-      packed,
-      zeros,
-    } = blockMatrix([stored('Q4_1', q41), small, stored('Q8_0', q80)], 4)
-    expect([bits, size]).toEqual([8, block])
+    const { bits, scales, packed, zeros, withSums } = blockMatrix(
+      [stored('Q4_1', q41), small, stored('Q8_0', q80)],
+      4,
+    )
+    expect([bits, withSums]).toEqual([8, true])
     const got = (n: number, k: number): number => {
-      const b = n * 2 + Math.floor(k / block)
-      return scales[b]! * (packed[n * K + k]! - zeros![b]!)
+      const b = n * 3 + Math.floor(k / block)
+      return scales[b]! * (packed[n * 3 * block + k]! - zeros![b]!)
     }
     for (let k = 0; k < K; k++) {
       const [b, j] = [Math.floor(k / block), k % block]
       const byte = q41[b * 20 + 4 + (j % 16)]!
-      expect(Math.abs(got(0, k) - (0.25 * (j < 16 ? byte & 15 : byte >> 4) - 1.5))).toBeLessThan(3.75 / 255)
+      const least = b ? -1.4375 : -1.5
+      expect(got(0, k) + got(0, K + b)).toBeCloseTo(0.25 * (j < 16 ? byte & 15 : byte >> 4) + least, 6)
       for (const row of [0, 1])
         expect(Math.abs(got(1 + row, k) - Math.sin((row * K + k) * 1.9))).toBeLessThan(2 / 15)
       expect(got(3, k)).toBe(0.125 * ((q80[b * 34 + 2 + j]! << 24) >> 24))
     }
+    // only Q4_1 has anything to add for sums
+    for (const row of [1, 2, 3]) for (const b of [0, 1]) expect(Math.abs(got(row, K + b))).toBe(0)
+    expect(got(0, K + 1)).toBeCloseTo(0.0625, 6)
   })
 
-  it('all of Q4_1 are in longer blocks', () => {
+  it('exact ones keep their offsets', () => {
     const bytes = Uint8Array.from(range(4 * 20, (i) => (i % 20 === 1 ? 0x34 : i % 20 === 3 ? 0xbe : i % 256)))
     const part: Part = {
       source: { dtype: 'Q4_1', bytes: () => bytes } as unknown as CheckpointTensor,
       ...{ inputs: 128, outputs: 1, transposed: false },
     }
-    expect(blockMatrix([part, part], 4)).toMatchObject({ bits: 8, block: 128, outputs: 2 })
-    expect(blockMatrix([part, part], 4, true)).toMatchObject({ bits: 4, block: 32, exact: true })
+    const exact = blockMatrix([part, part], 4, true)
+    expect(exact).toMatchObject({ bits: 4, exact: true, withSums: false })
+    expect(exact.offsets!.length).toBe(8)
   })
 })

@@ -1,5 +1,5 @@
 /** @file Products and attention of language models: quantized weights, maps of any length, the cache. */
-import { type QuantizedMatrix, quantizedMatrix, tensor } from '../../../src/tensor/index.ts'
+import { quantizedMatrix, tensor } from '../../../src/tensor/index.ts'
 import { apply, applyAll } from '../../../src/tensor/tensor.ts'
 import type { Draw } from '../draw.ts'
 import { type CaseMaker, floats, input, random, range, total } from './case.ts'
@@ -33,36 +33,64 @@ const linear: CaseMaker = {
   },
 }
 
+const blockSums: CaseMaker = {
+  dtypes: floats,
+  count: 6,
+  make: (draw, dtype) => {
+    const [size, blocks] = [draw.pick([1, 3, 4]), draw.int(1, 3)]
+    const shape = [...draw.shape({ minRank: 1, maxRank: 2, limit: 4 }), size * blocks]
+    const x = random(draw, shape, dtype)
+    return {
+      inputs: [x],
+      fn: (...xs) => [apply('blockSums', xs, { block: size })],
+      expected: [
+        range(x.values.length / size).map((b) => total(range(size).map((j) => x.values[b * size + j]!))),
+      ],
+    }
+  },
+}
+
 /**
  * Weights of few values, and activations that the kernel's rounding to 8 bits leaves as they are: whole numbers of which each
  * block holds one of ±127.
  */
 const quantizedMatmul: CaseMaker = {
   dtypes: floats,
-  count: 8,
+  count: 12,
   make: (draw, dtype, i) => {
     const bits = i % 2 ? 8 : 4
-    const blocks = draw.int(1, 2)
-    const [k, n] = [block * blocks, draw.int(1, 5)]
-    const packed = Uint8Array.from({ length: (n * k * bits) / 8 }, () => draw.int(0, 255))
+    const inputs = block * draw.int(1, 2)
+    // columns for sums begin a block that they do not fill
+    const withSums = i % 4 >= 2
+    const columns = withSums ? inputs + inputs / block : inputs
+    const [blocks, n] = [Math.ceil(columns / block), draw.int(1, 5)]
+    const packed = Uint8Array.from({ length: (n * blocks * block * bits) / 8 }, () => draw.int(0, 255))
     const scales = Float32Array.from({ length: n * blocks }, () => draw.pick([0.25, 0.5, 1, -0.125]))
-    const matrix: QuantizedMatrix = quantizedMatrix({ bits, inputs: k, outputs: n, packed, scales })
-    const shape = activations(draw, k)
+    const zeros = i >= 6 ? Uint8Array.from(scales, () => draw.int(0, 2 ** bits - 1)) : undefined
+    const matrix = quantizedMatrix({
+      ...{ bits, inputs, outputs: n, packed, scales, withSums },
+      ...(zeros && { zeros }),
+    })
+    const shape = activations(draw, columns)
     const x = input(shape, dtype, () =>
-      range(shape.reduce((a, b) => a * b, 1)).map((at) => (at % block === 7 ? 127 : draw.int(-127, 127))),
+      range(shape.reduce((a, b) => a * b, 1)).map((at) =>
+        (at % columns) % block === (at % columns < inputs ? 7 : 0) ? 127 : draw.int(-127, 127),
+      ),
     )
-    const weight = (row: number, at: number): number => {
-      const byte = packed[bits === 8 ? row * k + at : (row * k + at - (at % 2)) / 2]!
-      const q = bits === 8 ? byte - 128 : (at % 2 ? byte >> 4 : byte & 15) - 8
-      return q * scales[row * blocks + Math.floor(at / block)]!
+    const weight = (row: number, column: number): number => {
+      const at = row * blocks * block + column
+      const byte = packed[bits === 8 ? at : (at - (at % 2)) / 2]!
+      const q = bits === 8 ? byte : at % 2 ? byte >> 4 : byte & 15
+      const b = row * blocks + Math.floor(column / block)
+      return (q - (zeros ? zeros[b]! : 2 ** (bits - 1))) * scales[b]!
     }
     return {
       inputs: [x],
       fn: (...xs) => [apply('quantizedMatmul', xs, { matrix })],
       expected: [
-        range((x.values.length / k) * n).map((at) => {
+        range((x.values.length / columns) * n).map((at) => {
           const row = Math.floor(at / n)
-          return total(range(k).map((j) => x.values[row * k + j]! * weight(at % n, j)))
+          return total(range(columns).map((j) => x.values[row * columns + j]! * weight(at % n, j)))
         }),
       ],
     }
@@ -114,6 +142,7 @@ const cachedAttention: CaseMaker = {
 
 export const languageCases: Readonly<Record<string, CaseMaker>> = {
   linear,
+  blockSums,
   quantizedMatmul,
   cachedAttention,
 }
