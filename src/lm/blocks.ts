@@ -17,17 +17,18 @@ export interface Part {
   readonly slots?: Int32Array
 }
 
-/** Rows of integers with a scale for each block: w = scale · (q − zero) + offset, zero 8 or 128 unless blocks have their own. */
+/**
+ * Rows of integers with a scale for each block: w = scale · (q − zero) + offset, zero 8 or 128 unless blocks have their own. At
+ * the end of each row there may be room for some blocks more, of scale 0.
+ */
 export interface Blocks {
   readonly bits: 4 | 8
   /** As programs take them (`QuantizedMatrix`). */
   readonly packed: Uint8Array
   readonly scales: Float32Array
   readonly zeros?: Uint8Array
-  /** Absent where all are 0. */
+  /** Absent where all are 0; without the room. */
   readonly offsets?: Float32Array
-  /** Weights of the sums of blocks, in rows of ⌈blocks of a row / 32⌉ blocks of their own. */
-  readonly sums?: Blocks
 }
 
 /** Block formats that are kept as they are: bytes of a block, and whether it has an offset of its own. */
@@ -46,51 +47,101 @@ function halfTable(): Float32Array {
   return halves
 }
 
-/** Bytes of a file two by two, wherever they begin. */
-function inPairs(bytes: Uint8Array): Uint16Array {
-  const own = bytes.byteOffset % 2 ? bytes.slice() : bytes
-  return new Uint16Array(own.buffer, own.byteOffset, own.byteLength / 2)
+/** Bytes of a file as numbers of several bytes, wherever they begin. */
+const aligned = (bytes: Uint8Array, size: number): Uint8Array =>
+  bytes.byteOffset % size ? bytes.slice() : bytes
+
+/** A part's rows in their order, each with room for `room` blocks more. */
+export function storedBlocks(
+  part: Part,
+  { bytes, bits, hasOffset }: (typeof kept)[string],
+  room = 0,
+): Blocks {
+  const perRow = part.inputs / quantizedBlock
+  const count = part.outputs * (perRow + room)
+  const packed = new Uint8Array((count * quantizedBlock * bits) / 8)
+  const scales = new Float32Array(count)
+  const offsets = hasOffset ? new Float32Array(part.outputs * perRow) : undefined
+  const raw = part.source.bytes()
+  if (offsets) unpackWithOffsets(part, aligned(raw, 4), room, new Uint32Array(packed.buffer), scales, offsets)
+  else unpack(part, aligned(raw, 2), bytes / 2, bits, room, new Uint16Array(packed.buffer), scales)
+  return { bits, packed, scales, ...(offsets && { offsets }) }
 }
 
-/** Bits of two bytes side by side, weights j and j + 16 in each: the lower halves as one byte. */
-const lower = (pair: number): number => (pair & 15) | ((pair >> 4) & 240)
-const upper = (pair: number): number => ((pair >> 4) & 15) | ((pair >> 8) & 240)
-
-/** A part's rows in their order. Everything is read and written in pairs of bytes. */
-export function storedBlocks(part: Part, { bytes, bits, hasOffset }: (typeof kept)[string]): Blocks {
-  const { source, inputs, outputs, order } = part
-  const raw = inPairs(source.bytes())
+/** Q4_1: blocks of five words, of which the first is scale and least weight. */
+function unpackWithOffsets(
+  { inputs, outputs, order }: Part,
+  bytes: Uint8Array,
+  room: number,
+  packed: Uint32Array,
+  scales: Float32Array,
+  offsets: Float32Array,
+): void {
+  const raw = new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4)
   const numbers = halfTable()
   const perRow = inputs / quantizedBlock
-  const count = outputs * perRow
-  const [step, head, size] = [bytes / 2, hasOffset ? 2 : 1, bits === 4 ? 8 : 16]
-  const packed = new Uint16Array(count * size)
-  const scales = new Float32Array(count)
-  const offsets = hasOffset ? new Float32Array(count) : undefined
-  for (let r = 0, b = 0, to = 0; r < outputs; r++) {
-    let at = (order ? order[r]! : r) * perRow * step
-    for (let k = 0; k < perRow; k++, b++, at += step, to += size) {
-      const scale = numbers[raw[at]!]!
+  for (let r = 0, b = 0, o = 0; r < outputs; r++, b += room) {
+    let at = (order ? order[r]! : r) * perRow * 5
+    for (let k = 0; k < perRow; k++, b++, at += 5) {
+      const ends = raw[at]!
+      const scale = numbers[ends & 0xffff]!
       scales[b] = scale
       // d · q + m = d · (q − 8) + (m + 8 d)
-      if (offsets) offsets[b] = numbers[raw[at + 1]!]! + 8 * scale
-      const from = at + head
+      offsets[o++] = numbers[ends >>> 16]! + 8 * scale
+      // the file pairs weights j and j + 16, the kernel 2j and 2j + 1
+      const [first, second, third, fourth] = [raw[at + 1]!, raw[at + 2]!, raw[at + 3]!, raw[at + 4]!]
+      packed[4 * b] = lowHalves(first) | (lowHalves(second) << 16)
+      packed[4 * b + 1] = lowHalves(third) | (lowHalves(fourth) << 16)
+      packed[4 * b + 2] = lowHalves(first >>> 4) | (lowHalves(second >>> 4) << 16)
+      packed[4 * b + 3] = lowHalves(third >>> 4) | (lowHalves(fourth >>> 4) << 16)
+    }
+  }
+}
+
+/** The lower halves of four bytes as two bytes. */
+function lowHalves(word: number): number {
+  const halves = word & 0x0f0f0f0f
+  const pairs = (halves | (halves >>> 4)) & 0x00ff00ff
+  return (pairs | (pairs >>> 8)) & 0xffff
+}
+
+/** Q4_0 and Q8_0, in pairs of bytes, of which the first is the scale. */
+function unpack(
+  { inputs, outputs, order }: Part,
+  bytes: Uint8Array,
+  step: number,
+  bits: 4 | 8,
+  room: number,
+  packed: Uint16Array,
+  scales: Float32Array,
+): void {
+  const raw = new Uint16Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 2)
+  const numbers = halfTable()
+  const perRow = inputs / quantizedBlock
+  const size = bits === 4 ? 8 : 16
+  for (let r = 0, b = 0; r < outputs; r++, b += room) {
+    let at = (order ? order[r]! : r) * perRow * step
+    for (let k = 0; k < perRow; k++, b++, at += step) {
+      scales[b] = numbers[raw[at]!]!
+      const [from, to] = [at + 1, b * size]
       // signed bytes as unsigned ones about 128
       if (bits === 8) for (let j = 0; j < 16; j++) packed[to + j] = raw[from + j]! ^ 0x8080
-      // the file pairs weights j and j + 16, the kernel 2j and 2j + 1
       else
         for (let j = 0; j < 4; j++) {
-          const [first, second] = [raw[from + 2 * j]!, raw[from + 2 * j + 1]!]
-          packed[to + j] = lower(first) | (lower(second) << 8)
-          packed[to + j + 4] = upper(first) | (upper(second) << 8)
+          const word = raw[from + 2 * j]! | (raw[from + 2 * j + 1]! << 16)
+          packed[to + j] = lowHalves(word)
+          packed[to + j + 4] = lowHalves(word >>> 4)
         }
     }
   }
-  return { bits, packed: new Uint8Array(packed.buffer), scales, ...(offsets && { offsets }) }
 }
 
 /** Rounded here: 8 bits about 0, or 4 bits between the least and the greatest weight of a block, with 0 among the 16 numbers. */
-export function roundedBlocks({ source, inputs, outputs, transposed, order }: Part, bits: 4 | 8): Blocks {
+export function roundedBlocks(
+  { source, inputs, outputs, transposed, order }: Part,
+  bits: 4 | 8,
+  room = 0,
+): Blocks {
   const values = source.f32()
   let rows = values
   if (transposed || order) {
@@ -101,39 +152,49 @@ export function roundedBlocks({ source, inputs, outputs, transposed, order }: Pa
       else rows.set(values.subarray(from * inputs, (from + 1) * inputs), r * inputs)
     }
   }
-  return roundedRows(rows, inputs, bits)
-}
-
-/** Rows [rows, width] in blocks, the last of a row filled with zeros. */
-function roundedRows(rows: Float32Array, width: number, bits: 4 | 8): Blocks {
-  const perRow = Math.ceil(width / quantizedBlock)
-  const count = (rows.length / width) * perRow
+  const perRow = inputs / quantizedBlock
+  const count = outputs * (perRow + room)
   const packed = new Uint8Array((count * quantizedBlock * bits) / 8)
   const scales = new Float32Array(count)
-  const zeros = bits === 4 ? new Uint8Array(count) : undefined
-  for (let b = 0; b < count; b++) {
-    const first = (b % perRow) * quantizedBlock
-    const from = Math.floor(b / perRow) * width + first
-    const size = Math.min(quantizedBlock, width - first)
-    let [low, high] = [0, 0]
-    for (let j = from; j < from + size; j++) {
-      low = Math.min(low, rows[j]!)
-      high = Math.max(high, rows[j]!)
+  const zeros = bits === 4 ? new Uint8Array(count).fill(8) : undefined
+  for (let r = 0, b = 0, from = 0; r < outputs; r++, b += room)
+    for (let k = 0; k < perRow; k++, b++, from += quantizedBlock) {
+      if (zeros) roundBlock(rows, from, quantizedBlock, { packed, scales, zeros }, b)
+      else {
+        let most = 0
+        for (let j = from; j < from + quantizedBlock; j++) most = Math.max(most, Math.abs(rows[j]!))
+        const scale = most / 127
+        scales[b] = scale
+        for (let j = 0; j < quantizedBlock; j++)
+          packed[b * quantizedBlock + j] = 128 + (scale > 0 ? Math.round(rows[from + j]! / scale) : 0)
+      }
     }
-    const scale = bits === 8 ? Math.max(-low, high) / 127 : (high - low) / 15
-    const zero = bits === 8 ? 128 : scale > 0 ? Math.round(-low / scale) : 8
-    scales[b] = scale
-    if (zeros) zeros[b] = zero
-    const level = (j: number): number =>
-      scale > 0 && j < size
-        ? Math.min(2 ** bits - 1, Math.max(0, Math.round(rows[from + j]! / scale) + zero))
-        : zero
-    const to = b * quantizedBlock
-    if (bits === 8) for (let j = 0; j < quantizedBlock; j++) packed[to + j] = level(j)
-    else
-      for (let j = 0; j < quantizedBlock / 2; j++) packed[to / 2 + j] = level(2 * j) | (level(2 * j + 1) << 4)
-  }
   return { bits, packed, scales, ...(zeros && { zeros }) }
+}
+
+/** Numbers from `from` on, 32 at most, as block b of 4 bits between their least and greatest. */
+function roundBlock(
+  values: Float32Array | Float64Array,
+  from: number,
+  count: number,
+  { packed, scales, zeros }: { packed: Uint8Array; scales: Float32Array; zeros: Uint8Array },
+  b: number,
+): void {
+  let [low, high] = [0, 0]
+  for (let j = from; j < from + count; j++) {
+    const value = values[j]!
+    if (value < low) low = value
+    else if (value > high) high = value
+  }
+  const scale = (high - low) / 15
+  scales[b] = scale
+  const perStep = scale > 0 ? 1 / scale : 0
+  const zero = scale > 0 ? Math.round(-low * perStep) : 8
+  zeros[b] = zero
+  for (let j = 0; j < count; j++) {
+    const level = Math.min(15, Math.max(0, Math.round(values[from + j]! * perStep) + zero))
+    packed[(b * quantizedBlock + j) >> 1]! |= level << (j % 2 ? 4 : 0)
+  }
 }
 
 /** Four bits among eight: the same numbers about the other zero. */
@@ -148,25 +209,37 @@ export function widened(blocks: Blocks): Blocks {
     bits: 8,
     packed,
     ...(blocks.zeros && { zeros: blocks.zeros.map((zero) => zero + 120) }),
-    ...(blocks.sums && { sums: widened(blocks.sums) }),
   }
 }
+
+/** Blocks at the end of a row that hold the weights of its blocks' sums. */
+export const roomForSums = (perRow: number): number => Math.ceil(perRow / quantizedBlock)
 
 /**
  * Offsets of 4-bit blocks without a product of their own: of each the nearest whole number of steps becomes the block's zero, and
  * what is left, half a step at most where the zero is among 0 … 15, a weight of the block's sum. Those are rounded to 4 bits:
- * an offset is then off by a 15th of the largest step among the row's 32 blocks at most, mostly by far less.
+ * an offset is then off by a 15th of the largest step among the row's 32 blocks at most, mostly by far less. Rows have
+ * `roomForSums`; the blocks that are given are changed.
  */
-export function splitOffsets(blocks: Blocks, perRow: number): Blocks {
-  const { packed, scales, offsets } = blocks
-  if (!offsets) return blocks
-  const zeros = new Uint8Array(scales.length)
-  const left = new Float32Array(scales.length)
-  for (let b = 0; b < scales.length; b++) {
-    const [scale, offset] = [scales[b]!, offsets[b]!]
-    const zero = scale === 0 ? 8 : Math.min(15, Math.max(0, Math.round(8 - offset / scale)))
-    zeros[b] = zero
-    left[b] = offset - scale * (8 - zero)
+export function splitOffsets({ bits, packed, scales, offsets }: Blocks, perRow: number): Blocks {
+  const zeros = new Uint8Array(scales.length).fill(8)
+  const left = new Float64Array(perRow)
+  const stride = perRow + roomForSums(perRow)
+  for (let row = 0, o = 0; row < scales.length; row += stride) {
+    for (let b = 0; b < perRow; b++) {
+      const [scale, offset] = [scales[row + b]!, offsets![o++]!]
+      const zero = scale === 0 ? 8 : Math.min(15, Math.max(0, Math.round(8 - offset / scale)))
+      zeros[row + b] = zero
+      left[b] = offset - scale * (8 - zero)
+    }
+    for (let b = 0; b < perRow; b += quantizedBlock)
+      roundBlock(
+        left,
+        b,
+        Math.min(quantizedBlock, perRow - b),
+        { packed, scales, zeros },
+        row + perRow + b / quantizedBlock,
+      )
   }
-  return { bits: 4, packed, scales, zeros, sums: roundedRows(left, perRow, 4) }
+  return { bits, packed, scales, zeros }
 }

@@ -15,10 +15,10 @@ import {
   tensor,
 } from '../tensor/index.ts'
 import {
-  type Blocks,
   isFloatType,
   kept,
   type Part,
+  roomForSums,
   roundedBlocks,
   splitOffsets,
   storedBlocks,
@@ -92,6 +92,19 @@ export const areSmallBlocks = (parts: readonly Part[]): boolean =>
       kept[source.dtype]?.bits === 4 && inputs % quantizedBlock === 0 && !slots && !order?.includes(-1),
   )
 
+/** Arrays one after another; one alone is not copied. */
+function joined<A extends Uint8Array | Float32Array>(arrays: readonly A[]): A {
+  const [first] = arrays as [A]
+  if (arrays.length === 1) return first
+  const all = new (first.constructor as new (n: number) => A)(arrays.reduce((n, { length }) => n + length, 0))
+  let at = 0
+  for (const array of arrays) {
+    all.set(array, at)
+    at += array.length
+  }
+  return all
+}
+
 /**
  * Matrices side by side in blocks: Q4_0, Q4_1 and Q8_0 as stored (Q4_1 with its offsets rounded, `splitOffsets`); weights in
  * floats rounded to `bits` (4: with a zero for each block); other block formats rounded to 8 bits. `exact`: activations stay
@@ -105,39 +118,26 @@ export function blockMatrix(parts: readonly Part[], bits: 4 | 8, exact = false):
       `tensor "${parts[0]!.source.name}": ${inputs} inputs are no multiple of ${quantizedBlock}, so its weights cannot be quantized in blocks: load with precision "f32"`,
     )
   const perRow = inputs / quantizedBlock
+  const withSums = !exact && parts.some(({ source }) => kept[source.dtype]?.hasOffset)
+  const room = withSums ? roomForSums(perRow) : 0
   const found = parts.map((part) => {
     const format = kept[part.source.dtype]
-    if (!format) return roundedBlocks(part, isFloatType(part.source.dtype) ? bits : 8)
-    const stored = storedBlocks(part, format)
-    return exact ? stored : splitOffsets(stored, perRow)
+    if (!format) return roundedBlocks(part, isFloatType(part.source.dtype) ? bits : 8, room)
+    const stored = storedBlocks(part, format, room)
+    return exact || !stored.offsets ? stored : splitOffsets(stored, perRow)
   })
   const wide = found.some((blocks) => blocks.bits === 8) ? 8 : 4
   const all = found.map((blocks) => (blocks.bits < wide ? widened(blocks) : blocks))
   const outputs = parts.reduce((n, part) => n + part.outputs, 0)
-  const withSums = all.some(({ sums }) => sums !== undefined)
-  const sumBlocks = withSums ? Math.ceil(perRow / quantizedBlock) : 0
-  const rowBlocks = perRow + sumBlocks
-  const blockBytes = (quantizedBlock * wide) / 8
-  const packed = new Uint8Array(outputs * rowBlocks * blockBytes)
-  const scales = new Float32Array(outputs * rowBlocks)
-  const offsets = all.some((blocks) => blocks.offsets) ? new Float32Array(perRow * outputs) : undefined
+  const packed = joined(all.map((blocks) => blocks.packed))
+  const scales = joined(all.map((blocks) => blocks.scales))
   const zeros = all.some((blocks) => blocks.zeros)
-    ? new Uint8Array(outputs * rowBlocks).fill(2 ** (wide - 1))
+    ? joined(all.map((blocks) => blocks.zeros ?? new Uint8Array(blocks.scales.length).fill(2 ** (wide - 1))))
     : undefined
-  /** Blocks of one row to their place among all. */
-  const place = (blocks: Blocks, from: number, to: number, count: number): void => {
-    packed.set(blocks.packed.subarray(from * blockBytes, (from + count) * blockBytes), to * blockBytes)
-    scales.set(blocks.scales.subarray(from, from + count), to)
-    if (blocks.zeros) zeros?.set(blocks.zeros.subarray(from, from + count), to)
-  }
+  const offsets = all.some((blocks) => blocks.offsets) ? new Float32Array(perRow * outputs) : undefined
   let row = 0
   for (const [p, blocks] of all.entries()) {
-    const count = parts[p]!.outputs
-    for (let r = 0; r < count; r++) {
-      place(blocks, r * perRow, (row + r) * rowBlocks, perRow)
-      if (blocks.sums) place(blocks.sums, r * sumBlocks, (row + r) * rowBlocks + perRow, sumBlocks)
-    }
-    const own = blocks.offsets
+    const [own, count] = [blocks.offsets, parts[p]!.outputs]
     if (offsets && own)
       for (let b = 0; b < perRow; b++)
         for (let r = 0, to = b * outputs + row; r < count; r++) offsets[to + r] = own[r * perRow + b]!
