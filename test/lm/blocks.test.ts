@@ -1,6 +1,7 @@
 /** @file Blocks of weights in the forms that programs take. */
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { decodeQ4_0, decodeQ4_1, decodeQ8_0 } from '../../src/checkpoint/gguf/smallBlocks.ts'
 import type { CheckpointTensor } from '../../src/checkpoint/index.ts'
 import {
   kept,
@@ -40,6 +41,65 @@ const stored = fc.tuple(
   fc.oneof({ weight: 3, arbitrary: smallStep.map((bits) => bits | 0x8000) }, { weight: 1, arbitrary: half }),
   fc.uint8Array({ minLength: 16, maxLength: 16 }),
 )
+
+describe('blocks as a file stores them', () => {
+  it.each([
+    ['Q4_0', 18, decodeQ4_0],
+    ['Q4_1', 20, decodeQ4_1],
+    ['Q8_0', 34, decodeQ8_0],
+  ] as const)(
+    '%s: rows in an order, with room behind them, are the numbers of the decoder',
+    (dtype, size, decode) => {
+      fc.assert(
+        fc.property(
+          fc.integer({ min: 1, max: 3 }).chain((perRow) => {
+            const length = 3 * perRow * size
+            return fc.tuple(fc.constant(perRow), fc.uint8Array({ minLength: length, maxLength: length }))
+          }),
+          fc.shuffledSubarray([0, 1, 2], { minLength: 3 }),
+          fc.nat(2),
+          fc.nat(3),
+          ([perRow, given], order, room, odd) => {
+            // scales and offsets that are numbers: no infinity
+            const raw = new Uint8Array(odd + given.length)
+            raw.set(given, odd)
+            for (let at = odd; at < raw.length; at += size)
+              for (const i of dtype === 'Q4_1' ? [1, 3] : [1]) raw[at + i]! &= 0xbb
+            const bytes = raw.subarray(odd)
+            const numbers = new Float32Array(3 * perRow * block)
+            decode(bytes, 3 * perRow, numbers)
+            const source = { dtype, bytes: () => bytes } as unknown as CheckpointTensor
+            const part = {
+              source,
+              inputs: perRow * block,
+              outputs: 3,
+              transposed: false,
+              order: Int32Array.from(order),
+            }
+            const { bits, packed, scales, offsets } = storedBlocks(part, kept[dtype]!, room)
+            expect(scales.length).toBe(3 * (perRow + room))
+            for (const [r, row] of order.entries())
+              for (let k = 0; k < (perRow + room) * block; k++) {
+                const b = Math.floor(k / block)
+                const at = r * (perRow + room) * block + k
+                const q = bits === 8 ? packed[at]! - 128 : ((packed[at >> 1]! >> (at % 2 ? 4 : 0)) & 15) - 8
+                const scale = scales[r * (perRow + room) + b]!
+                if (b >= perRow) {
+                  expect(scale).toBe(0)
+                  continue
+                }
+                const offset = offsets?.[r * perRow + b] ?? 0
+                const want = numbers[row * perRow * block + k]!
+                expect(Math.abs(scale * q + offset - want)).toBeLessThanOrEqual(
+                  1e-6 * (Math.abs(offset) + 8 * Math.abs(scale)),
+                )
+              }
+          },
+        ),
+      )
+    },
+  )
+})
 
 describe('Q4_1 with its offsets as weights of sums', () => {
   it('zero and weight of the sum are the offset, to a 15th of the largest step of 32 blocks', () => {
