@@ -136,40 +136,88 @@ function unpack(
   }
 }
 
-/** Rounded here: 8 bits about 0, or 4 bits between the least and the greatest weight of a block, with 0 among the 16 numbers. */
-export function roundedBlocks(
-  { source, inputs, outputs, transposed, order }: Part,
-  bits: 4 | 8,
-  room = 0,
-): Blocks {
+/** A part's numbers [outputs, inputs], rows in their order. */
+function numbersOf({ source, inputs, outputs, transposed, order }: Part): Float32Array {
   const values = source.f32()
-  let rows = values
-  if (transposed || order) {
-    rows = new Float32Array(values.length)
-    for (let r = 0; r < outputs; r++) {
-      const from = order ? order[r]! : r
-      if (transposed) for (let k = 0; k < inputs; k++) rows[r * inputs + k] = values[k * outputs + from]!
-      else rows.set(values.subarray(from * inputs, (from + 1) * inputs), r * inputs)
-    }
+  if (!transposed && !order) return values
+  const rows = new Float32Array(values.length)
+  for (let r = 0; r < outputs; r++) {
+    const from = order ? order[r]! : r
+    if (transposed) for (let k = 0; k < inputs; k++) rows[r * inputs + k] = values[k * outputs + from]!
+    else rows.set(values.subarray(from * inputs, (from + 1) * inputs), r * inputs)
   }
-  const perRow = inputs / quantizedBlock
-  const count = outputs * (perRow + room)
-  const packed = new Uint8Array((count * quantizedBlock * bits) / 8)
+  return rows
+}
+
+/** Rounded here to 8 bits about 0: a block's largest weight is 127 steps. Rows have room for `room` blocks more. */
+export function roundedBlocks(part: Part, room = 0): Blocks {
+  const values = numbersOf(part)
+  const perRow = part.inputs / quantizedBlock
+  const count = part.outputs * (perRow + room)
+  const packed = new Uint8Array(count * quantizedBlock)
   const scales = new Float32Array(count)
-  const zeros = bits === 4 ? new Uint8Array(count).fill(8) : undefined
-  for (let r = 0, b = 0, from = 0; r < outputs; r++, b += room)
+  for (let r = 0, b = 0, from = 0; r < part.outputs; r++, b += room)
     for (let k = 0; k < perRow; k++, b++, from += quantizedBlock) {
-      if (zeros) roundBlock(rows, from, quantizedBlock, { packed, scales, zeros }, b)
-      else {
-        let most = 0
-        for (let j = from; j < from + quantizedBlock; j++) most = Math.max(most, Math.abs(rows[j]!))
-        const scale = most / 127
-        scales[b] = scale
-        for (let j = 0; j < quantizedBlock; j++)
-          packed[b * quantizedBlock + j] = 128 + (scale > 0 ? Math.round(rows[from + j]! / scale) : 0)
-      }
+      let most = 0
+      for (let j = from; j < from + quantizedBlock; j++) most = Math.max(most, Math.abs(values[j]!))
+      const scale = most / 127
+      scales[b] = scale
+      const perStep = scale > 0 ? 1 / scale : 0
+      for (let j = 0; j < quantizedBlock; j++)
+        packed[b * quantizedBlock + j] = 128 + Math.round(values[from + j]! * perStep)
     }
-  return { bits, packed, scales, ...(zeros && { zeros }) }
+  return { bits: 8, packed, scales }
+}
+
+/** Times that levels are chosen for a scale and an offset, and these for the levels: a third gains next to nothing. */
+const fits = 2
+
+/**
+ * Rounded here to 4 bits: the scale and offset of each block are those of least squares, from its least and greatest weight on.
+ * Rows have room for `room` blocks more.
+ */
+export function fittedBlocks(part: Part, room = 0): Blocks {
+  const values = numbersOf(part)
+  const perRow = part.inputs / quantizedBlock
+  const count = part.outputs * (perRow + room)
+  const packed = new Uint8Array((count * quantizedBlock) / 2)
+  const scales = new Float32Array(count)
+  const offsets = new Float32Array(part.outputs * perRow)
+  const levels = new Uint8Array(quantizedBlock)
+  for (let r = 0, b = 0, o = 0, from = 0; r < part.outputs; r++, b += room)
+    for (let k = 0; k < perRow; k++, b++, o++, from += quantizedBlock) {
+      let [low, high, sum] = [values[from]!, values[from]!, 0]
+      for (let j = from; j < from + quantizedBlock; j++) {
+        const value = values[j]!
+        sum += value
+        if (value < low) low = value
+        else if (value > high) high = value
+      }
+      let [scale, start] = [(high - low) / 15, low]
+      for (let fit = 0; fit < fits && scale > 0; fit++) {
+        const perStep = 1 / scale
+        // of levels, their squares, their products with weights
+        let [first, second, mixed] = [0, 0, 0]
+        for (let j = 0; j < quantizedBlock; j++) {
+          const value = values[from + j]!
+          const place = (value - start) * perStep + 0.5
+          const level = place < 0 ? 0 : place > 15 ? 15 : Math.floor(place)
+          levels[j] = level
+          first += level
+          second += level * level
+          mixed += level * value
+        }
+        const spread = quantizedBlock * second - first * first
+        if (spread === 0) break
+        scale = (quantizedBlock * mixed - first * sum) / spread
+        start = (sum - scale * first) / quantizedBlock
+      }
+      scales[b] = scale
+      offsets[o] = start + 8 * scale
+      for (let j = 0; j < quantizedBlock; j += 2)
+        packed[(b * quantizedBlock + j) / 2] = levels[j]! | (levels[j + 1]! << 4)
+    }
+  return { bits: 4, packed, scales, offsets }
 }
 
 /** Numbers from `from` on, 32 at most, as block b of 4 bits between their least and greatest. */

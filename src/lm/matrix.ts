@@ -15,6 +15,8 @@ import {
   tensor,
 } from '../tensor/index.ts'
 import {
+  type Blocks,
+  fittedBlocks,
   isFloatType,
   kept,
   type Part,
@@ -106,9 +108,9 @@ function joined<A extends Uint8Array | Float32Array>(arrays: readonly A[]): A {
 }
 
 /**
- * Matrices side by side in blocks: Q4_0, Q4_1 and Q8_0 as stored (Q4_1 with its offsets rounded, `splitOffsets`); weights in
- * floats rounded to `bits` (4: with a zero for each block); other block formats rounded to 8 bits. `exact`: activations stay
- * f32, and so do offsets.
+ * Matrices side by side in blocks: Q4_0, Q4_1 and Q8_0 as stored; weights in floats rounded to `bits`, other block formats to 8.
+ * Where any of them has 8 bits, all do. Offsets (of Q4_1, of floats in 4 bits) are rounded (`splitOffsets`), unless the matrix is
+ * `exact`: then they and activations stay f32.
  */
 export function blockMatrix(parts: readonly Part[], bits: 4 | 8, exact = false): QuantizedMatrix {
   const { inputs } = parts[0]!
@@ -118,16 +120,20 @@ export function blockMatrix(parts: readonly Part[], bits: 4 | 8, exact = false):
       `tensor "${parts[0]!.source.name}": ${inputs} inputs are no multiple of ${quantizedBlock}, so its weights cannot be quantized in blocks: load with precision "f32"`,
     )
   const perRow = inputs / quantizedBlock
-  const withSums = !exact && parts.some(({ source }) => kept[source.dtype]?.hasOffset)
+  const formats = parts.map(({ source }) => kept[source.dtype])
+  const isWide = parts.some(
+    ({ source }, p) => (formats[p]?.bits ?? (isFloatType(source.dtype) ? bits : 8)) === 8,
+  )
+  const wide = isWide ? 8 : 4
+  const withSums = !exact && formats.some((format) => format?.hasOffset || (!format && !isWide))
   const room = withSums ? roomForSums(perRow) : 0
-  const found = parts.map((part) => {
-    const format = kept[part.source.dtype]
-    if (!format) return roundedBlocks(part, isFloatType(part.source.dtype) ? bits : 8, room)
-    const stored = storedBlocks(part, format, room)
-    return exact || !stored.offsets ? stored : splitOffsets(stored, perRow)
+  const all = parts.map((part, p): Blocks => {
+    const format = formats[p]
+    if (!format && isWide) return roundedBlocks(part, room)
+    const stored = format ? storedBlocks(part, format, room) : fittedBlocks(part, room)
+    const blocks = exact || !stored.offsets ? stored : splitOffsets(stored, perRow)
+    return blocks.bits < wide ? widened(blocks) : blocks
   })
-  const wide = found.some((blocks) => blocks.bits === 8) ? 8 : 4
-  const all = found.map((blocks) => (blocks.bits < wide ? widened(blocks) : blocks))
   const outputs = parts.reduce((n, part) => n + part.outputs, 0)
   const packed = joined(all.map((blocks) => blocks.packed))
   const scales = joined(all.map((blocks) => blocks.scales))

@@ -4,13 +4,14 @@ import { describe, expect, it } from 'vitest'
 import { decodeQ4_0, decodeQ4_1, decodeQ8_0 } from '../../src/checkpoint/gguf/smallBlocks.ts'
 import type { CheckpointTensor } from '../../src/checkpoint/index.ts'
 import {
+  type Blocks,
+  fittedBlocks,
   kept,
   type Part,
   roomForSums,
   roundedBlocks,
   splitOffsets,
   storedBlocks,
-  widened,
 } from '../../src/lm/blocks.ts'
 import { blockMatrix } from '../../src/lm/matrix.ts'
 import {
@@ -239,23 +240,52 @@ const floats = (values: Float32Array, inputs: number): Part => ({
 })
 
 describe('floats rounded to blocks', () => {
-  it.each([4, 8] as const)('of %i bits are off by at most a step, and keep a zero', (bits) => {
-    const row = fc.array(fc.oneof(fc.float({ min: -4, max: 4, noNaN: true }), fc.constant(0)), {
-      ...{ minLength: block, maxLength: block },
-    })
+  const row = fc.array(fc.oneof(fc.float({ min: -4, max: 4, noNaN: true }), fc.constant(0)), {
+    ...{ minLength: block, maxLength: block },
+  })
+  it('of 8 bits are off by half a step at most, and keep a zero', () => {
     fc.assert(
       fc.property(row, (values) => {
-        const blocks = roundedBlocks(floats(Float32Array.from(values), block), bits)
-        const wide = bits === 4 ? widened(blocks) : blocks
-        const [low, high] = [Math.min(0, ...values), Math.max(0, ...values)]
-        const step = bits === 4 ? (high - low) / 15 : Math.max(-low, high) / 127
+        const { scales, packed } = roundedBlocks(floats(Float32Array.from(values), block))
+        const step = Math.max(...values.map(Math.abs)) / 127
         for (const [i, value] of values.entries()) {
-          const got = wide.scales[0]! * (wide.packed[i]! - (wide.zeros?.[0] ?? 128))
-          expect(Math.abs(got - value)).toBeLessThanOrEqual(step * (1 + 1e-4))
+          const got = scales[0]! * (packed[i]! - 128)
+          expect(Math.abs(got - value)).toBeLessThanOrEqual(step * (0.5 + 1e-4) + 1e-44)
           if (value === 0) expect(Math.abs(got)).toBe(0)
         }
       }),
     )
+  })
+
+  /** The numbers of one block of 4 bits. */
+  const numbersIn = ({ scales, packed, offsets }: Blocks): number[] =>
+    range(block, (i) => {
+      const q = i % 2 ? packed[i >> 1]! >> 4 : packed[i >> 1]! & 15
+      return scales[0]! * (q - 8) + offsets![0]!
+    })
+  it('of 4 bits are no farther away than between the least and the greatest, and often nearer', () => {
+    let nearer = 0
+    fc.assert(
+      fc.property(row, (values) => {
+        const [low, high] = [Math.min(...values), Math.max(...values)]
+        const step = (high - low) / 15
+        const away = (got: readonly number[]): number =>
+          got.reduce((sum, value, i) => sum + (value - values[i]!) ** 2, 0)
+        const plain = away(values.map((v) => low + (step > 0 ? Math.round((v - low) / step) * step : 0)))
+        const fitted = away(numbersIn(fittedBlocks(floats(Float32Array.from(values), block))))
+        expect(fitted).toBeLessThanOrEqual(plain * (1 + 1e-5) + 1e-11)
+        if (fitted < 0.9 * plain) nearer++
+      }),
+      { numRuns: 200 },
+    )
+    expect(nearer).toBeGreaterThan(20)
+  })
+
+  it('of 4 bits keep what is on sixteen levels, and blocks of one number', () => {
+    const levels = range(block, (i) => 0.125 * ((i * 7) % 16) - 0.9)
+    for (const values of [levels, range(block, () => 0.3), range(block, () => 0)])
+      for (const [i, got] of numbersIn(fittedBlocks(floats(Float32Array.from(values), block))).entries())
+        expect(got).toBeCloseTo(values[i]!, 6)
   })
 })
 
@@ -373,12 +403,31 @@ describe('matrices side by side', () => {
       const least = b ? -1.4375 : -1.5
       expect(got(0, k) + got(0, K + b)).toBeCloseTo(0.25 * (j < 16 ? byte & 15 : byte >> 4) + least, 6)
       for (const row of [0, 1])
-        expect(Math.abs(got(1 + row, k) - Math.sin((row * K + k) * 1.9))).toBeLessThan(2 / 15)
+        expect(Math.abs(got(1 + row, k) - Math.sin((row * K + k) * 1.9))).toBeLessThan(0.5 / 127)
       expect(got(3, k)).toBe(0.125 * ((q80[b * 34 + 2 + j]! << 24) >> 24))
     }
-    // only Q4_1 has anything to add for sums
+    // floats have 8 bits where the others have; only Q4_1 has anything to add for sums
     for (const row of [1, 2, 3]) for (const b of [0, 1]) expect(Math.abs(got(row, K + b))).toBe(0)
     expect(got(0, K + 1)).toBeCloseTo(0.0625, 6)
+  })
+
+  it('of floats in 4 bits have offsets, as weights of sums', () => {
+    const values = Float32Array.from({ length: 2 * 64 }, (_, i) => Math.sin(i * 1.9))
+    const { bits, withSums, scales, packed, zeros } = blockMatrix([floats(values, 64)], 4)
+    expect([bits, withSums]).toEqual([4, true])
+    const got = (at: number): number => {
+      const b = Math.floor(at / block)
+      return scales[b]! * ((at % 2 ? packed[at >> 1]! >> 4 : packed[at >> 1]! & 15) - zeros![b]!)
+    }
+    // a range of 2 in 15 steps: where least squares cut an end off, a weight there is off by more than half of one
+    let squares = 0
+    for (const [i, value] of values.entries()) {
+      const [row, k] = [Math.floor(i / 64), i % 64]
+      const away = got(row * 96 + k) + got(row * 96 + 64 + Math.floor(k / block)) - value
+      expect(Math.abs(away)).toBeLessThan(2 / 15)
+      squares += away ** 2
+    }
+    expect(Math.sqrt(squares / values.length)).toBeLessThan((1.1 * 2) / 15 / Math.sqrt(12))
   })
 
   it('exact ones keep their offsets', () => {
