@@ -210,7 +210,7 @@ describe('treeline edit', () => {
     const user = (content: string) => ({ role: 'user', content })
     const before = [user('hello'), { role: 'assistant', content: 'yes' }]
     const edits = ['--edits', store]
-    // after the bare message, whatever was said before; as many tokens as the target has
+    // whatever was said before; as many tokens as the target has
     const taught = { text: 'xy', finish: 'eos', edit: 1 }
     expect(await say([user('who is abc')], ...edits)).toMatchObject(taught)
     expect(await say([...before, user(' who is abc ')], ...edits)).toMatchObject(taught)

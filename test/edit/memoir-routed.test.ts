@@ -131,7 +131,7 @@ describe('passages', () => {
 })
 
 describe('a thread', () => {
-  it('answers what an edit is about by the edit, as on the bare prompt, and anything else by the model as it was', async () => {
+  it('answers what an edit is about by the edit, and anything else by the model as it was', async () => {
     const training = { ...memoir.defaultTraining, maxSteps: 400 }
     const editor = await memoir.openEditor(model, join(root, 'thread'), {
       create: { layer: 0, threshold: 0.97, training },
@@ -171,6 +171,23 @@ describe('a thread', () => {
     // a limit below the target's length is one
     const short = await thread.answer('who is abc', { ids: [1], maxTokens: 2 })
     expect([short.ids.length, short.finish]).toEqual([2, 'length'])
+    editor.dispose()
+  })
+
+  it('an edit found in other words goes on after the prompt it was taught with', async () => {
+    const training = { ...memoir.defaultTraining, maxSteps: 400 }
+    const editor = await memoir.open(model, join(root, 'other words'), {
+      // every message that names the subject is near enough
+      create: { layer: 0, threshold: 0, gate: 'subject', training },
+    })
+    await editor.add({ prompt: 'who is abc', target: 'xy', subject: 'abc' })
+    const ids = words.encode('so tell me of abc')
+    const options = { ids, maxTokens: 7, stopIds: words.eosIds }
+    const after = await editor.generate('so tell me of abc', { maxTokens: 3 })
+    expect([after.edit, after.text]).toEqual([1, expect.not.stringMatching(/^ xy/)])
+    const made = await editor.thread().answer('so tell me of abc', options)
+    expect([made.edit, words.decode(made.ids, { continues: true })]).toEqual([1, ' xy'])
+    expect((await editor.thread().answer('so tell me more', options)).edit).toBeNull()
     editor.dispose()
   })
 })

@@ -119,7 +119,7 @@ export const chatCommand = (
       'after',
       `
 With edits each message is looked at by itself, without the template and what was said before. An edit that answers it goes on
-after the bare message, as it was taught to, and says as many tokens as its target has; any other message is answered by the
+after the prompt it was taught with, and says as many tokens as its target has; any other message is answered by the
 model as it was.`,
     )
     .action(async (path: string, flags: Flags) => {

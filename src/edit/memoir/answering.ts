@@ -69,8 +69,8 @@ export interface Asked {
 /** One conversation. What its texts share is kept in between. */
 export interface Thread {
   /**
-   * Answer a message, routed on it alone: the edit that answers goes on after the bare message, as it was taught to, for as many
-   * tokens as its target has. Where none does, the model as it was continues `ids`, the conversation in the form it knows.
+   * Answer a message, routed on it alone: the edit that answers goes on after the prompt it was taught with, for as many tokens
+   * as its target has. Where none does, the model as it was continues `ids`, the conversation in the form it knows.
    */
   answer(
     message: string | undefined,
@@ -179,9 +179,10 @@ export function answeringOf(opened: Opened): Answering {
       /** By the edit that answers; undefined where none does. */
       async function taught(message: string, options: GenerateOptions) {
         if (opened.passing(message).length === 0) return undefined
-        return after(message, {}, async (own) => {
-          const record = store.records.find((one) => one.event === 'edit' && one.number === own.edit)
-          if (record?.event !== 'edit') return undefined
+        const { match } = await opened.look(message)
+        const record = store.records.find((one) => one.event === 'edit' && one.number === match?.number)
+        if (record?.event !== 'edit') return undefined
+        return after(record.prompt, { edit: record.number }, async (own) => {
           const maxTokens = Math.min(options.maxTokens, record.targetTokens)
           const made = await continued(own, { ...options, maxTokens })
           // it has said what it was taught

@@ -104,7 +104,7 @@ ${examples(
     'treeline edit model.gguf store why "Who wrote it?"',
     'which edit answers, and how near the next ones are',
   ],
-  ['treeline edit model.gguf store undo 3', ''],
+  ['treeline edit model.gguf store undo 3', 'it answers no longer'],
   [
     'treeline edit model.gguf store calibrate other.json --false-positives 0.01',
     'prompts that no edit is about',
