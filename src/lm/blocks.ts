@@ -18,15 +18,14 @@ export interface Part {
 }
 
 /**
- * Rows of integers with a scale for each block: w = scale · (q − zero) + offset, zero 8 or 128 unless blocks have their own. At
- * the end of each row there may be room for some blocks more, of scale 0.
+ * Rows of integers with a scale for each block: w = scale · (q − zero) + offset, zero 8 or 128. At the end of each row there
+ * may be room for some blocks more, of scale 0.
  */
 export interface Blocks {
   readonly bits: 4 | 8
   /** As programs take them (`QuantizedMatrix`). */
   readonly packed: Uint8Array
   readonly scales: Float32Array
-  readonly zeros?: Uint8Array
   /** Absent where all are 0; without the room. */
   readonly offsets?: Float32Array
 }
@@ -220,31 +219,6 @@ export function fittedBlocks(part: Part, room = 0): Blocks {
   return { bits: 4, packed, scales, offsets }
 }
 
-/** Numbers from `from` on, 32 at most, as block b of 4 bits between their least and greatest. */
-function roundBlock(
-  values: Float32Array | Float64Array,
-  from: number,
-  count: number,
-  { packed, scales, zeros }: { packed: Uint8Array; scales: Float32Array; zeros: Uint8Array },
-  b: number,
-): void {
-  let [low, high] = [0, 0]
-  for (let j = from; j < from + count; j++) {
-    const value = values[j]!
-    if (value < low) low = value
-    else if (value > high) high = value
-  }
-  const scale = (high - low) / 15
-  scales[b] = scale
-  const perStep = scale > 0 ? 1 / scale : 0
-  const zero = scale > 0 ? Math.round(-low * perStep) : 8
-  zeros[b] = zero
-  for (let j = 0; j < count; j++) {
-    const level = Math.min(15, Math.max(0, Math.round(values[from + j]! * perStep) + zero))
-    packed[(b * quantizedBlock + j) >> 1]! |= level << (j % 2 ? 4 : 0)
-  }
-}
-
 /** Four bits among eight: the same numbers about the other zero. */
 export function widened(blocks: Blocks): Blocks {
   const packed = new Uint8Array(blocks.packed.length * 2)
@@ -252,42 +226,40 @@ export function widened(blocks: Blocks): Blocks {
     packed[2 * i] = (byte & 15) + 120
     packed[2 * i + 1] = (byte >> 4) + 120
   }
-  return {
-    ...blocks,
-    bits: 8,
-    packed,
-    ...(blocks.zeros && { zeros: blocks.zeros.map((zero) => zero + 120) }),
-  }
+  return { ...blocks, bits: 8, packed }
 }
 
+/** Times that a row of so many blocks has their sums: so often that each comes again after the blocks where all come first. */
+export const sumsOf = (perRow: number): number =>
+  1 + Math.ceil((Math.ceil(perRow / quantizedBlock) * quantizedBlock) / perRow)
+
 /** Blocks at the end of a row that hold the weights of its blocks' sums. */
-export const roomForSums = (perRow: number): number => Math.ceil(perRow / quantizedBlock)
+export const roomForSums = (perRow: number): number => Math.ceil((sumsOf(perRow) * perRow) / quantizedBlock)
 
 /**
- * Offsets of 4-bit blocks without a product of their own: of each the nearest whole number of steps becomes the block's zero, and
- * what is left, half a step at most where the zero is among 0 … 15, a weight of the block's sum. Those are rounded to 4 bits:
- * an offset is then off by a 15th of the largest step among the row's 32 blocks at most, mostly by far less. Rows have
- * `roomForSums`; the blocks that are given are changed.
+ * Offsets of 4-bit blocks without a product of their own: as weights of the blocks' sums, in 4 bits like the others. Each block
+ * of them takes what those before have left over, in steps of a seventh of the largest, so that a 196th of a row's largest
+ * offset is left of any in the end. Rows have `roomForSums`; the blocks that are given are changed.
  */
 export function splitOffsets({ bits, packed, scales, offsets }: Blocks, perRow: number): Blocks {
-  const zeros = new Uint8Array(scales.length).fill(8)
+  const columns = sumsOf(perRow) * perRow
   const left = new Float64Array(perRow)
   const stride = perRow + roomForSums(perRow)
-  for (let row = 0, o = 0; row < scales.length; row += stride) {
-    for (let b = 0; b < perRow; b++) {
-      const [scale, offset] = [scales[row + b]!, offsets![o++]!]
-      const zero = scale === 0 ? 8 : Math.min(15, Math.max(0, Math.round(8 - offset / scale)))
-      zeros[row + b] = zero
-      left[b] = offset - scale * (8 - zero)
+  for (let row = 0, o = 0; row < scales.length; row += stride, o += perRow) {
+    left.set(offsets!.subarray(o, o + perRow))
+    for (let c = 0, b = row + perRow; c < columns; c += quantizedBlock, b++) {
+      const end = Math.min(c + quantizedBlock, columns)
+      let most = 0
+      for (let j = c; j < end; j++) most = Math.max(most, Math.abs(left[j % perRow]!))
+      const scale = Math.fround(most / 7)
+      scales[b] = scale
+      const perStep = scale > 0 ? 1 / scale : 0
+      for (let j = c; j < end; j++) {
+        const level = Math.round(left[j % perRow]! * perStep)
+        left[j % perRow]! -= level * scale
+        packed[(b * quantizedBlock + j - c) >> 1]! |= (level + 8) << (j % 2 ? 4 : 0)
+      }
     }
-    for (let b = 0; b < perRow; b += quantizedBlock)
-      roundBlock(
-        left,
-        b,
-        Math.min(quantizedBlock, perRow - b),
-        { packed, scales, zeros },
-        row + perRow + b / quantizedBlock,
-      )
   }
-  return { bits, packed, scales, zeros }
+  return { bits, packed, scales }
 }

@@ -24,6 +24,7 @@ import {
   roundedBlocks,
   splitOffsets,
   storedBlocks,
+  sumsOf,
   widened,
 } from './blocks.ts'
 
@@ -125,8 +126,8 @@ export function blockMatrix(parts: readonly Part[], bits: 4 | 8, exact = false):
     ({ source }, p) => (formats[p]?.bits ?? (isFloatType(source.dtype) ? bits : 8)) === 8,
   )
   const wide = isWide ? 8 : 4
-  const withSums = !exact && formats.some((format) => format?.hasOffset || (!format && !isWide))
-  const room = withSums ? roomForSums(perRow) : 0
+  const hasOffsets = !exact && formats.some((format) => format?.hasOffset || (!format && !isWide))
+  const [sums, room] = hasOffsets ? [sumsOf(perRow), roomForSums(perRow)] : [0, 0]
   const all = parts.map((part, p): Blocks => {
     const format = formats[p]
     if (!format && isWide) return roundedBlocks(part, room)
@@ -137,9 +138,6 @@ export function blockMatrix(parts: readonly Part[], bits: 4 | 8, exact = false):
   const outputs = parts.reduce((n, part) => n + part.outputs, 0)
   const packed = joined(all.map((blocks) => blocks.packed))
   const scales = joined(all.map((blocks) => blocks.scales))
-  const zeros = all.some((blocks) => blocks.zeros)
-    ? joined(all.map((blocks) => blocks.zeros ?? new Uint8Array(blocks.scales.length).fill(2 ** (wide - 1))))
-    : undefined
   const offsets = all.some((blocks) => blocks.offsets) ? new Float32Array(perRow * outputs) : undefined
   let row = 0
   for (const [p, blocks] of all.entries()) {
@@ -150,8 +148,7 @@ export function blockMatrix(parts: readonly Part[], bits: 4 | 8, exact = false):
     row += count
   }
   return quantizedMatrix({
-    ...{ bits: wide, inputs, outputs, packed, scales, exact, withSums },
-    ...(zeros && { zeros }),
+    ...{ bits: wide, inputs, outputs, packed, scales, exact, sums },
     ...(offsets && { offsets }),
   })
 }

@@ -1,6 +1,6 @@
 /**
- * @file Products with block-quantized weights, kept as they are: 4 or 8 bits a weight, a scale (a zero, an offset) for each block
- * of 32 along the inputs. The runtime's kernel rounds activations to 8 bits block by block, unless the matrix is exact; the
+ * @file Products with block-quantized weights, kept as they are: 4 or 8 bits a weight, a scale (and an offset) for each block of 32
+ * along the inputs. The runtime's kernel rounds activations to 8 bits block by block, unless the matrix is exact; the
  * definition does not.
  */
 import { fromFloat64, requireFloat, showSpec, sizeOf } from '../dtype.ts'
@@ -20,7 +20,7 @@ export const quantizedBlock = 32
 
 /**
  * A matrix of N outputs and K inputs (a multiple of 32): w = scale · (q − zero) + offset, where zero is 8 (4 bits) or 128 (8
- * bits) unless blocks have their own. B is the blocks of a row, K/32. Make it with `quantizedMatrix`.
+ * bits). B is the blocks of a row, K/32. Make it with `quantizedMatrix`.
  */
 export interface QuantizedMatrix {
   readonly bits: 4 | 8
@@ -30,15 +30,14 @@ export interface QuantizedMatrix {
   readonly packed: Uint8Array
   /** [N, B] */
   readonly scales: Float32Array
-  /** [N, B], where blocks have their own zero. They cost nothing, offsets are a product of their own. */
-  readonly zeros?: Uint8Array
   /** [K/32, N], where there are offsets. */
   readonly offsets?: Float32Array
   /**
-   * Offsets as weights: rows go on with one for the sum of each block of inputs, quantized like the others, so K/32 more
-   * columns and B = ⌈(K + K/32)/32⌉. One product then does what offsets in f32 take two for.
+   * Offsets as weights: rows go on with one for the sum of each block of inputs, quantized like the others, and again so many
+   * times as this says, so that the later ones can make up for what the first were rounded by. There are n · K/32 columns
+   * more, and B = ⌈(K + n · K/32)/32⌉. One product then does what offsets in f32 take two for.
    */
-  readonly withSums?: boolean
+  readonly sums?: number
   /** Activations are not rounded to 8 bits. */
   readonly exact?: boolean
   /** The same weights as numbers [N, K]: an exact matrix of 8 bits multiplies many rows with them. */
@@ -51,43 +50,40 @@ let made = 0
 
 /** A quantized matrix from its parts; sizes are checked. */
 export function quantizedMatrix(parts: Omit<QuantizedMatrix, 'toJSON'>): QuantizedMatrix {
-  const { bits, inputs, outputs, packed, scales, zeros, offsets, withSums, exact, dense } = parts
+  const { bits, inputs, outputs, packed, scales, offsets, sums = 0, exact, dense } = parts
   const blocks = rowBlocks(parts) * outputs
   if (
     !Number.isInteger(inputs / quantizedBlock) ||
     packed.length !== blocks * quantizedBlock * (bits / 8) ||
     scales.length !== blocks ||
-    (zeros && zeros.length !== blocks) ||
     (offsets && offsets.length !== (inputs / quantizedBlock) * outputs)
   )
     fail(
       'TL_SHAPE_MISMATCH',
-      `quantizedMatrix: expected ${outputs} × ${inputs} weights (inputs a multiple of ${quantizedBlock}${withSums ? ', then sums' : ''}) as ${blocks} blocks of ${bits} bits, got ${packed.length} bytes, ${scales.length} scales${zeros ? `, ${zeros.length} zeros` : ''}${offsets ? `, ${offsets.length} offsets` : ''}`,
+      `quantizedMatrix: expected ${outputs} × ${inputs} weights (inputs a multiple of ${quantizedBlock}${sums ? `, then sums ${sums} times` : ''}) as ${blocks} blocks of ${bits} bits, got ${packed.length} bytes, ${scales.length} scales${offsets ? `, ${offsets.length} offsets` : ''}`,
     )
   if (exact && bits === 8 && (dense?.length !== inputs * outputs || offsets))
     fail(
       'TL_BAD_ARGUMENT',
       `quantizedMatrix: an exact matrix of 8 bits needs its ${outputs} × ${inputs} numbers as dense, and has no offsets`,
     )
-  if (exact && (zeros || withSums))
-    fail('TL_BAD_ARGUMENT', `quantizedMatrix: an exact matrix has no ${zeros ? 'zeros' : 'sums'}`)
-  if (offsets && withSums)
+  if (exact && sums) fail('TL_BAD_ARGUMENT', 'quantizedMatrix: an exact matrix has no sums')
+  if (offsets && sums)
     fail('TL_BAD_ARGUMENT', 'quantizedMatrix: expected offsets or sums (which are offsets too), got both')
   const name = `quantized ${outputs}×${inputs}, ${bits} bits, #${made++}`
   return { ...parts, toJSON: () => name }
 }
 
-type Extent = Pick<QuantizedMatrix, 'inputs' | 'withSums'>
+type Extent = Pick<QuantizedMatrix, 'inputs' | 'sums'>
 /** Weights in a row. */
-const columnsOf = ({ inputs, withSums }: Extent): number =>
-  withSums ? inputs + inputs / quantizedBlock : inputs
+const columnsOf = ({ inputs, sums = 0 }: Extent): number => inputs + (sums * inputs) / quantizedBlock
 const rowBlocks = (matrix: Extent): number => Math.ceil(columnsOf(matrix) / quantizedBlock)
 
 const matrixOf = (attributes: Attributes): QuantizedMatrix => attributes['matrix'] as QuantizedMatrix
 
 /** The scaled integers as numbers, without offsets: [N, columns]. */
 function scaled(matrix: QuantizedMatrix): Float64Array {
-  const { bits, packed, scales, zeros, outputs } = matrix
+  const { bits, packed, scales, outputs } = matrix
   const [columns, perRow] = [columnsOf(matrix), rowBlocks(matrix)]
   const out = new Float64Array(outputs * columns)
   for (let r = 0, to = 0; r < outputs; r++)
@@ -96,7 +92,7 @@ function scaled(matrix: QuantizedMatrix): Float64Array {
       const byte = packed[bits === 8 ? at : at >> 1]!
       const q = bits === 8 ? byte : at % 2 ? byte >> 4 : byte & 15
       const b = r * perRow + Math.floor(c / quantizedBlock)
-      out[to] = scales[b]! * (q - (zeros?.[b] ?? 2 ** (bits - 1)))
+      out[to] = scales[b]! * (q - 2 ** (bits - 1))
     }
   return out
 }
@@ -134,15 +130,13 @@ defineOp('quantizedMatmul', {
   vmap: (node, inputs) => [apply('quantizedMatmul', inputs, node.attributes)],
   onnx: (e, [x], node) => {
     const matrix = matrixOf(node.attributes)
-    const { bits, outputs: N, packed, scales, zeros, exact, dense } = matrix
+    const { bits, outputs: N, packed, scales, exact, dense } = matrix
     const [K, perRow, block] = [columnsOf(matrix), rowBlocks(matrix), quantizedBlock]
     const [input] = node.inputs
     const split = exact && bits === 8 ? dense : undefined
     if (e.target !== 'cpu' || input!.dtype !== 'f32' || (split && input!.rank !== 2))
       return [e.node('MatMul', [x!, e.constant(fromFloat64(transposed(matrix), input!.dtype), [K, N])])]
     const constants = [e.bytes(packed, [N, perRow, block * (bits / 8)]), e.constant(scales, [scales.length])]
-    if (zeros)
-      constants.push(e.bytes(...(bits === 8 ? ([zeros, [N, perRow]] as const) : inPairs(zeros, N, perRow))))
     const attributes = { K, N, bits, block_size: block, accuracy_level: exact && !split ? 1 : 4 }
     const product = (rows: string): string =>
       e.node('MatMulNBits', [rows, ...constants], attributes, microsoft)
@@ -151,16 +145,6 @@ defineOp('quantizedMatmul', {
     ]
   },
 })
-
-/** Numbers of 4 bits, two in a byte, each row beginning with a byte of its own. */
-function inPairs(values: Uint8Array, rows: number, columns: number): [Uint8Array, [number, number]] {
-  const width = Math.ceil(columns / 2)
-  const out = new Uint8Array(rows * width)
-  for (let r = 0; r < rows; r++)
-    for (let c = 0; c < columns; c++)
-      out[r * width + (c >> 1)]! |= values[r * columns + c]! << (c % 2 ? 4 : 0)
-  return [out, [rows, width]]
-}
 
 /** [N, columns], as a constant. */
 const asNumbers = (attributes: Attributes, dtype: Tensor['dtype']): Tensor => {
@@ -175,7 +159,8 @@ function transposed(matrix: QuantizedMatrix): Float64Array {
 
 /** x · Wᵀ with a quantized W: x [..., K] ↦ [..., N]. Derivatives are those of the dequantized weights. */
 export function quantizedMatmul(x: Tensor, matrix: QuantizedMatrix): Tensor {
-  const input = matrix.withSums ? concatenate([x, blockSums(x, quantizedBlock)], -1) : x
+  const { sums = 0 } = matrix
+  const input = sums ? concatenate([x, ...Array<Tensor>(sums).fill(blockSums(x, quantizedBlock))], -1) : x
   const product = apply('quantizedMatmul', [input], { matrix })
   if (!matrix.offsets) return product
   const offsets = tensor(matrix.offsets, {
