@@ -7,7 +7,7 @@ import type { Part } from './blocks.ts'
 import type { ModelConfig } from './config.ts'
 import { areSmallBlocks, blockMatrix, denseMatrix, exactHead, type Linear } from './matrix.ts'
 
-/** `f32`: exact. `q4`, `q8`: blocks of weights, kept as stored where they have no offsets, with 8-bit activations. */
+/** `f32`: exact. `q4`, `q8`: blocks of weights, kept as stored where they are Q4_0, Q4_1 or Q8_0, with 8-bit activations. */
 export type Precision = 'f32' | 'q4' | 'q8'
 
 export interface Norm {
