@@ -193,6 +193,7 @@ export function fittedBlocks(part: Part, room = 0): Blocks {
         else if (value > high) high = value
       }
       let [scale, start] = [(high - low) / 15, low]
+      levels.fill(0)
       for (let fit = 0; fit < fits && scale > 0; fit++) {
         const perStep = 1 / scale
         // of levels, their squares, their products with weights
@@ -257,7 +258,7 @@ export function splitOffsets({ bits, packed, scales, offsets }: Blocks, perRow: 
       for (let j = c; j < end; j++) {
         const level = Math.round(left[j % perRow]! * perStep)
         left[j % perRow]! -= level * scale
-        packed[(b * quantizedBlock + j - c) >> 1]! |= (level + 8) << (j % 2 ? 4 : 0)
+        packed[(b * quantizedBlock) / 2 + ((j - c) >> 1)]! |= (level + 8) << (j % 2 ? 4 : 0)
       }
     }
   }
