@@ -20,6 +20,7 @@ import {
   mul,
   quantizedMatmul,
   quantizedMatrix,
+  random,
   reshape,
   spec,
   type Tensor,
@@ -258,9 +259,57 @@ describe('floats rounded to blocks', () => {
     expect(nearer).toBeGreaterThan(20)
   })
 
+  it('of 4 bits depend on nothing but their own weights', () => {
+    const [steep, level] = [range(block, (i) => i), range(block, () => 2)]
+    const both = fittedBlocks(floats(Float32Array.from([...steep, ...level]), block))
+    for (const [b, own] of [steep, level].entries())
+      expect(both.packed.subarray(16 * b, 16 * b + 16)).toEqual(
+        fittedBlocks(floats(Float32Array.from(own), block)).packed,
+      )
+  })
+
+  it.each([
+    ['8', roundedBlocks],
+    ['4', fittedBlocks],
+  ] as const)('of %s bits: rows in an order, or stored the other way around', (_, blocksOf) => {
+    const [inputs, outputs] = [2 * block, 3]
+    const number = (r: number, k: number): number => Math.sin(1.7 * r + 0.9 * k * (r + 1))
+    const partOf = (f: (i: number) => number): Part => ({
+      ...floats(Float32Array.from(range(inputs * outputs, f)), inputs),
+      outputs,
+    })
+    const rows = partOf((i) => number(Math.floor(i / inputs), i % inputs))
+    const columns = { ...partOf((i) => number(i % outputs, Math.floor(i / outputs))), transposed: true }
+    const order = Int32Array.of(2, 0, 1)
+    const turned = partOf((i) => number(order[Math.floor(i / inputs)]!, i % inputs))
+    expect(blocksOf(columns)).toEqual(blocksOf(rows))
+    for (const part of [rows, columns]) expect(blocksOf({ ...part, order })).toEqual(blocksOf(turned))
+  })
+
+  it('of 4 bits have the scale and offset of least squares for their levels, which are chosen twice', () => {
+    let [fitted, plain] = [0, 0]
+    for (const seed of range(200, (i) => i)) {
+      const values = Float32Array.from(random.sampleNormal(random.key(seed), block))
+      const blocks = fittedBlocks(floats(values, block))
+      const away = numbersIn(blocks).map((got, i) => got - values[i]!)
+      // what is left is orthogonal to ones and to the levels
+      const levels = range(block, (i) => (blocks.packed[i >> 1]! >> (i % 2 ? 4 : 0)) & 15)
+      for (const along of [levels.map(() => 1), levels])
+        expect(Math.abs(along.reduce((sum, a, i) => sum + a * away[i]!, 0))).toBeLessThan(1e-4)
+      fitted += away.reduce((sum, a) => sum + a * a, 0)
+      const low = Math.min(...values)
+      const step = (Math.max(...values) - low) / 15
+      for (const v of values) plain += (low + Math.round((v - low) / step) * step - v) ** 2
+    }
+    // 0.94 for levels chosen once
+    expect(fitted / plain).toBeLessThan(0.91)
+  })
+
   it('of 4 bits keep what is on sixteen levels, and blocks of one number', () => {
     const levels = range(block, (i) => 0.125 * ((i * 7) % 16) - 0.9)
-    for (const values of [levels, range(block, () => 0.3), range(block, () => 0)])
+    // also far from zero
+    const far = levels.map((level) => level + 2)
+    for (const values of [levels, far, range(block, () => 0.3), range(block, () => 0)])
       for (const [i, got] of numbersIn(fittedBlocks(floats(Float32Array.from(values), block))).entries())
         expect(got).toBeCloseTo(values[i]!, 6)
   })
@@ -346,72 +395,5 @@ describe('an exact product with 8-bit blocks', () => {
       for (const got of [flat, cube]) expect(Math.abs(Number(got![i]) - want)).toBeLessThan(1e-4)
     }
     program.dispose()
-  })
-})
-
-describe('matrices side by side', () => {
-  it('of different formats are the numbers of each', () => {
-    const K = 64
-    const small = floats(
-      Float32Array.from({ length: 2 * K }, (_, i) => Math.sin(i * 1.9)),
-      K,
-    )
-    // one row each: two blocks of Q4_1 (d = 0.25, m = −1.5 and −1.4375), two of Q8_0 (d = 0.125)
-    const q41 = Uint8Array.from(
-      [0, 1].flatMap((b) => [0, 0x34, b ? 0xc0 : 0, b ? 0xbd : 0xbe, ...range(16, (j) => j * 17 + b)]),
-    )
-    const q80 = Uint8Array.from([0, 1].flatMap((b) => [0, 0x30, ...range(32, (j) => (j * 9 + b) % 256)]))
-    const stored = (dtype: string, bytes: Uint8Array): Part => ({
-      source: { dtype, bytes: () => bytes } as unknown as CheckpointTensor,
-      ...{ inputs: K, outputs: 1, transposed: false },
-    })
-    const { bits, scales, packed, sums } = blockMatrix([stored('Q4_1', q41), small, stored('Q8_0', q80)], 4)
-    expect([bits, sums]).toEqual([8, 17])
-    // two blocks of weights and two of sums: columns 64 … 97 are those of both blocks, seventeen times
-    const got = (n: number, k: number): number =>
-      scales[n * 4 + Math.floor(k / block)]! * (packed[n * 4 * block + k]! - 128)
-    const offset = (n: number, b: number): number =>
-      range(17, (c) => got(n, K + 2 * c + b)).reduce((x, y) => x + y)
-    for (let k = 0; k < K; k++) {
-      const [b, j] = [Math.floor(k / block), k % block]
-      const byte = q41[b * 20 + 4 + (j % 16)]!
-      const least = b ? -1.4375 : -1.5
-      const want = 0.25 * (j < 16 ? byte & 15 : byte >> 4) + least
-      expect(Math.abs(got(0, k) + offset(0, b) - want)).toBeLessThan(0.5625 / 195.9)
-      for (const row of [0, 1])
-        expect(Math.abs(got(1 + row, k) - Math.sin((row * K + k) * 1.9))).toBeLessThan(0.5 / 127)
-      expect(got(3, k)).toBe(0.125 * ((q80[b * 34 + 2 + j]! << 24) >> 24))
-    }
-    // floats have 8 bits where the others have; only Q4_1 has anything to add for sums
-    for (const row of [1, 2, 3]) for (const b of [0, 1]) expect(Math.abs(offset(row, b))).toBe(0)
-  })
-
-  it('of floats in 4 bits have offsets, as weights of sums', () => {
-    const values = Float32Array.from({ length: 2 * 64 }, (_, i) => Math.sin(i * 1.9))
-    const { bits, sums, scales, packed } = blockMatrix([floats(values, 64)], 4)
-    expect([bits, sums]).toEqual([4, 17])
-    const got = (at: number): number =>
-      scales[Math.floor(at / block)]! * ((at % 2 ? packed[at >> 1]! >> 4 : packed[at >> 1]! & 15) - 8)
-    // a range of 2 in 15 steps: where least squares cut an end off, a weight there is off by more than half of one
-    let squares = 0
-    for (const [i, value] of values.entries()) {
-      const [row, k] = [Math.floor(i / 64), i % 64]
-      let sum = got(row * 128 + k)
-      for (let c = 0; c < 34; c += 2) sum += got(row * 128 + 64 + c + Math.floor(k / block))
-      expect(Math.abs(sum - value)).toBeLessThan(2 / 15)
-      squares += (sum - value) ** 2
-    }
-    expect(Math.sqrt(squares / values.length)).toBeLessThan((1.1 * 2) / 15 / Math.sqrt(12))
-  })
-
-  it('exact ones keep their offsets', () => {
-    const bytes = Uint8Array.from(range(4 * 20, (i) => (i % 20 === 1 ? 0x34 : i % 20 === 3 ? 0xbe : i % 256)))
-    const part: Part = {
-      source: { dtype: 'Q4_1', bytes: () => bytes } as unknown as CheckpointTensor,
-      ...{ inputs: 128, outputs: 1, transposed: false },
-    }
-    const exact = blockMatrix([part, part], 4, true)
-    expect(exact).toMatchObject({ bits: 4, exact: true, sums: 0 })
-    expect(exact.offsets!.length).toBe(8)
   })
 })
