@@ -33,6 +33,7 @@ export {
 } from './exportOnnx.ts'
 export { type Graph, printGraph, trace } from './graph.ts'
 export { makeOnnxBackend, type OrtModule, onnxBackend } from './onnx/session.ts'
+export { blockSums } from './ops/blockSums.ts'
 export { broadcastTo } from './ops/broadcast.ts'
 export {
   type CachedAttentionInputs,

@@ -6,6 +6,7 @@ import {
   argsort,
   averagePool2d,
   bitAnd,
+  blockSums,
   cast,
   compile,
   concatenate,
@@ -384,6 +385,35 @@ describe('reductions and order', () => {
         [made([], () => 1, 'i32'), made([], () => 0, 'i32')],
       ],
     ])
+  })
+})
+
+describe('sums of blocks', () => {
+  it('are those of consecutive elements, of empty tensors too', async () => {
+    const shapes = [
+      [2, 6],
+      [3, 2, 9],
+      [0, 3],
+      [2, 0],
+      [1, 3],
+    ]
+    const list = shapes.map((shape) => {
+      const x = value(shape)
+      const values = range(x.values.length / 3).map(
+        (b) => x.values[3 * b]! + x.values[3 * b + 1]! + x.values[3 * b + 2]!,
+      )
+      const want = { ...x, shape: shape.with(-1, shape.at(-1)! / 3), values }
+      return [job(`[${shape}]`, [x], (a) => blockSums(a!, 3)), [want]] as const
+    })
+    await check(list)
+  })
+  it('say what is wrong', () => {
+    expect(() => blockSums(zeros([2, 6]), 4)).toThrow(
+      /^blockSums: expected at least two axes, the last a multiple of 4, got f32\[2,6\]/,
+    )
+    expect(() => blockSums(zeros([6]), 3)).toThrow(/^blockSums: expected at least two axes/)
+    for (const block of [0, -3, 1.5])
+      expect(() => blockSums(zeros([2, 6]), block)).toThrow(/^blockSums: block: expected a positive integer/)
   })
 })
 

@@ -33,5 +33,9 @@ defineComposite('blockSums', {
   fuses: ({ outputs: [y] }) => y!.size > 0,
 })
 
-/** Sums of consecutive `block` elements along the last axis: [..., K] ↦ [..., K / block]. */
-export const blockSums = (x: Tensor, block: number): Tensor => apply('blockSums', [x], { block })
+/** Sums of consecutive `block` elements along the last axis of at least two: [..., K] ↦ [..., K / block]. */
+export function blockSums(x: Tensor, block: number): Tensor {
+  if (!(Number.isInteger(block) && block > 0))
+    fail('TL_BAD_ARGUMENT', `blockSums: block: expected a positive integer, got ${block}`)
+  return apply('blockSums', [x], { block })
+}
