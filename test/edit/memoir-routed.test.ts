@@ -187,7 +187,18 @@ describe('a thread', () => {
     expect([after.edit, after.text]).toEqual([1, expect.not.stringMatching(/^ xy/)])
     const made = await editor.thread().answer('so tell me of abc', options)
     expect([made.edit, words.decode(made.ids, { continues: true })]).toEqual([1, ' xy'])
+    // of several the one that is found
+    await editor.add({ prompt: 'where is def', target: 'zw', subject: 'def' })
+    const other = await editor.thread().answer('so tell me of def', options)
+    expect([other.edit, words.decode(other.ids, { continues: true })]).toEqual([2, ' zw'])
     expect((await editor.thread().answer('so tell me more', options)).edit).toBeNull()
+    // the one that was found, though others look like its prompt as well
+    await editor.add({ prompt: 'who is abc', target: 'u', subject: 'who' })
+    for (const [message, edit] of [
+      ['so tell me of abc', 1],
+      ['tell who', 3],
+    ] as const)
+      expect((await editor.thread().answer(message, options)).edit).toBe(edit)
     editor.dispose()
   })
 })
