@@ -37,7 +37,7 @@ async function edits() {
     ...memoir.defaultTraining,
     ...{ maxSteps: 30, stop: { rule: 'loss', loss: 0 }, contexts },
   }
-  const editor = await memoir.openEditor(model, folderOfOurs(), { create: { layer, training } })
+  const editor = await memoir.open(model, folderOfOurs(), { create: { layer, training } })
   return async (i) => {
     const { losses } = await editor.add(facts[i % facts.length])
     return () => losses.last
@@ -56,7 +56,7 @@ function prefillOf() {
 async function editedOf(threshold) {
   const path = folderOfOurs()
   const create = { layer, gate: 'none', threshold, background: ['What is it?'] }
-  const empty = await memoir.openEditor(model, path, { create })
+  const empty = await memoir.open(model, path, { create })
   const { hidden, width, ones } = empty.config
   empty.dispose()
   const key = random.key(1)
@@ -71,7 +71,7 @@ async function editedOf(threshold) {
     memory: { dtype: 'F32', shape: [hidden, width], data: draw(1000, hidden * width).map((x) => x / 100) },
   })
   writeFileSync(join(path, 'edits.jsonl'), lines.join(''))
-  const editor = await memoir.openEditor(model, path, { readOnly: true })
+  const editor = await memoir.open(model, path, { readOnly: true })
   return async () => (await editor.logits(prompt)).logits[0]
 }
 

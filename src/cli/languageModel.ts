@@ -51,7 +51,7 @@ export async function openLanguageModel(
   const tokenizer = known ?? loadTokenizer(path)
   const model = loadModel(path, { precision: flags.precision, threads: threadsOf(flags) })
   if (flags.edits === undefined) return { model, tokenizer, dispose: model.dispose }
-  const { openEditor } = await import('../edit/memoir/index.ts')
+  const { open: openEditor } = await import('../edit/memoir/index.ts')
   try {
     const editor = await openEditor(model, flags.edits, { readOnly: true, tokenizer })
     const dispose = (): void => {

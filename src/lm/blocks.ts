@@ -168,7 +168,7 @@ export function roundedBlocks(part: Part, room = 0): Blocks {
   return { bits: 8, packed, scales }
 }
 
-/** Times that levels are chosen for a scale and an offset, and these for the levels: a third gains next to nothing. */
+/** Times that levels are chosen for a scale and an offset, and these for the levels; once more costs more than it gains. */
 const fits = 2
 
 /**

@@ -25,7 +25,7 @@ afterAll(() => {
   rmSync(root, { recursive: true, force: true })
 })
 const open = (create: memoir.NewStore, path = join(root, `store-${stores++}`)) =>
-  memoir.openEditor(model, path, { create: { threshold: 0.97, ...create } })
+  memoir.open(model, path, { create: { threshold: 0.97, ...create } })
 const facts = [
   { prompt: 'who is abc', target: 'xy' },
   { prompt: 'Zebra 77?', target: 'q' },

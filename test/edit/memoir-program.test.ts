@@ -47,7 +47,7 @@ describe('the program', () => {
     const model = modelOf(name)
     const words = loadTokenizer(model.path)
     const path = join(root, `${name}-${JSON.stringify(create).replace(/\W+/g, '-')}`)
-    const editor = await memoir.openEditor(model, path, {
+    const editor = await memoir.open(model, path, {
       create: { threshold: 0.95, gate: 'none', ...create },
     })
     for (const fact of facts) await editor.add(fact)
@@ -97,7 +97,7 @@ describe('the program', () => {
   it('is refused for a router that needs probabilities, and without edits', async () => {
     const model = modelOf('llama')
     const path = join(root, 'surprisal')
-    const editor = await memoir.openEditor(model, path, { create: { router: 'surprisal', threshold: 0.9 } })
+    const editor = await memoir.open(model, path, { create: { router: 'surprisal', threshold: 0.9 } })
     const out = join(root, 'never.onnx')
     await expect(memoir.exportProgram(model, path, out)).rejects.toThrow(/no active edit/)
     await editor.add(facts[0]!)

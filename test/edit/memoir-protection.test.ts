@@ -114,7 +114,7 @@ describe('a store with protection', () => {
     { prompt: 'where is Zebra', target: 'ab' },
   ]
   const open = (name: string, protection: number) =>
-    memoir.openEditor(model, join(root, name), {
+    memoir.open(model, join(root, name), {
       create: { layer: 0, gate: 'none', threshold: 0.97, training: { ...training, protection } },
     })
   const lossOf = async (editor: memoir.Editor, fact: (typeof facts)[number]): Promise<number> => {

@@ -133,7 +133,7 @@ describe('passages', () => {
 describe('a thread', () => {
   it('answers what an edit is about by the edit, and anything else by the model as it was', async () => {
     const training = { ...memoir.defaultTraining, maxSteps: 400 }
-    const editor = await memoir.openEditor(model, join(root, 'thread'), {
+    const editor = await memoir.open(model, join(root, 'thread'), {
       create: { layer: 0, threshold: 0.97, training },
     })
     await editor.add({ prompt: 'who is abc', target: 'xy' })

@@ -6,7 +6,7 @@ import {
   defaultTraining,
   type Editor,
   type NewStore,
-  openEditor,
+  open as openEditor,
   publishedTraining,
 } from '../memoir/index.ts'
 import { createStore, openStore } from '../memoir/store/index.ts'

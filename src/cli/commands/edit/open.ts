@@ -13,7 +13,7 @@ export async function withEditor<R>(
   before?: (model: LanguageModel, tokenizer: Tokenizer) => Promise<void>,
 ): Promise<R> {
   const { loadModel, loadTokenizer } = await import('../../../lm/index.ts')
-  const { openEditor } = await import('../../../edit/memoir/index.ts')
+  const { open: openEditor } = await import('../../../edit/memoir/index.ts')
   const opened = loadModel(model, { precision: 'f32', threads: threadsOf(flags) })
   try {
     const tokenizer = loadTokenizer(model)
