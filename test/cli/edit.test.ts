@@ -325,6 +325,20 @@ describe('mistakes of treeline edit are one line each, and write nothing', () =>
     expect(existsSync(folder)).toBe(false)
   })
 
+  it('a store that is a file, below one, or a folder of something else', async () => {
+    const [fact, other] = [file('facts.json', facts), join(root, 'other')]
+    mkdirSync(other)
+    writeFileSync(join(other, 'a.txt'), '')
+    for (const action of [['list'], ['add', fact]])
+      expect((await edit('facts.json', ...action)).err).toMatch(
+        /^treeline: .*facts\.json: a file; a store of edits is a folder: choose another path\n$/,
+      )
+    expect((await edit('facts.json/sub', 'add', fact)).err).toMatch(/sub: a part of the path is a file/)
+    // before the work, not after it
+    expect((await edit('other', 'add', fact)).err).toMatch(/^treeline: .*not empty and not a store of edits/)
+    expect(readdirSync(other)).toEqual(['a.txt'])
+  })
+
   it('another model, another tokenizer, a store that is damaged, a file that is cut', async () => {
     await parsed('m1', 'add', file('facts.json', facts), ...quick)
     const before = readFileSync(join(root, 'm1', 'edits.jsonl'))
