@@ -86,7 +86,11 @@ describe.skipIf(!existsSync(stories))(
     it.each([
       [['generate', stories], 2, /expected one of --prompt TEXT and --file/],
       [['score', stories, '--text', 'a', '--file', 'b'], 2, /expected one of --text TEXT and --file/],
-      [['generate', stories, '--file', file('bad.json', '[1')], 1, /bad\.json: not JSON/],
+      [
+        ['generate', stories, '--file', file('bad.json', '[1')],
+        1,
+        /bad\.json:1: not JSON: expected "," or "]", found the end/,
+      ],
       [['generate', stories, '--file', file('odd.json', [{}])], 1, /odd\.json: item 1 is neither/],
       [
         ['score', stories, '--file', file('big.json', [[9e9]])],
