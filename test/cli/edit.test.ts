@@ -152,7 +152,9 @@ describe('treeline edit', () => {
       contexts: ['I am', 'Yes.'],
     })
     const { code, err } = await edit('s4', 'add', '--prompt', 'a', '--target', 'b', '--k', '9', '--quiet')
-    expect([code, err]).toEqual([2, expect.stringMatching(/ones belongs to a new store; .*s4 has another/)])
+    expect([code, err]).toEqual([2, expect.stringMatching(/--k belongs to a new store; .*s4 has \d+: leave/)])
+    const steps = await edit('s4', 'add', '--prompt', 'a', '--target', 'b', '--steps', '99', '--quiet')
+    expect([steps.code, steps.err]).toEqual([2, expect.stringMatching(/--steps belongs to a .*s4 has \d+:/)])
     // the gate: an edit of abc answers only prompts that name it
     expect((await parsed('s4', 'why', 'who is xyz')).nearest[0]).toHaveProperty('passes')
     const own = file('own.json', [{ prompt: 'ab', target: 'c' }])
@@ -287,7 +289,13 @@ describe('mistakes of treeline edit are one line each, and write nothing', () =>
       'an empty target of the command line',
       () => ['add', '--prompt', 'a', '--target', ''],
       1,
-      /target is empty/,
+      /^treeline: edit add: the target is empty/,
+    ],
+    [
+      'a number of contexts',
+      () => ['add', file('f.json', facts), '--contexts', '-1'],
+      2,
+      /--contexts: expected a whole number from 0 or a JSON file of texts, got -1/,
     ],
     [
       'a target longer than the context, after a good fact',
