@@ -321,6 +321,13 @@ describe('mistakes of treeline edit are one line each, and write nothing', () =>
     ['k', () => ['add', file('f.json', facts), '--k', '49'], 1, /ones: expected 1 to 48, got 49/],
     ['a store that is not there', () => ['list'], 1, /no store of edits/],
     ['undo in a store that is not there', () => ['undo', '1'], 1, /no store of edits/],
+    [
+      'an empty prompt to calibrate by',
+      () => ['calibrate', file('p.json', ['a', ' '])],
+      1,
+      /p\.json: item 2 is empty; expected a prompt/,
+    ],
+    ['no prompts to calibrate by', () => ['calibrate', file('none.json', [])], 1, /none\.json: it is empty/],
     ['a name for the export', () => ['export', join(root, 'x.txt')], 2, /ends in \.safetensors .* or \.onnx/],
   ]
   it.each(cases)('%s', async (_, words, exit, message) => {
