@@ -93,6 +93,16 @@ describe.skipIf(!existsSync(stories))(
       ],
       [['generate', stories, '--file', file('odd.json', [{}])], 1, /odd\.json: item 1 is neither/],
       [
+        ['generate', stories, '--file', file('late.json', ['Once', [1, 512]])],
+        1,
+        /prompt 2, token 2: expected an id from 0 to 511, got 512/,
+      ],
+      [
+        ['generate', stories, '--prompt', 'word '.repeat(600)],
+        1,
+        /prompt 1: \d+ tokens, the context holds \d+: shorten it/,
+      ],
+      [
         ['score', stories, '--file', file('big.json', [[9e9]])],
         1,
         /token 0: expected an id from 0 to 511, got 9000000000/,
