@@ -18,7 +18,7 @@ export interface Interrupts {
 }
 
 const help =
-  '/system TEXT  begin anew with this system message\n/reset        begin anew\n/quit         leave\n'
+  '/system TEXT  begin anew with this system message\n/reset        begin anew\n/quit         leave\n/help         this\nCtrl-C        stop the answer; while nothing is being said, leave\n'
 const commands = ['/system', '/reset', '/quit', '/help']
 
 /** Answer and speed in words: `32 tokens, 41 tokens/s`, and which edit answered. */
@@ -27,7 +27,7 @@ export function speed({ ids, finish, forgotten, edit }: Answer, seconds: number)
   const why = { eos: '', length: ', stopped at the limit', aborted: ', stopped' }[finish]
   const lost = forgotten > 0 ? `, ${forgotten} old messages left out` : ''
   const whose = edit ? `, edit ${edit}` : ''
-  return `${ids.length} tokens${rate}${why}${lost}${whose}`
+  return `${ids.length} ${ids.length === 1 ? 'token' : 'tokens'}${rate}${why}${lost}${whose}`
 }
 
 /** Show an answer as it comes; messages about it go to standard error. */

@@ -1,7 +1,7 @@
 /** @file JSON files that commands take: texts, messages. Mistakes are named in one line. */
 import { readFileSync } from 'node:fs'
 import { explainSystemError } from '../base/files.ts'
-import { fail } from '../base/index.ts'
+import { fail, parseJson } from '../base/index.ts'
 import type { ChatMessage } from '../lm/index.ts'
 
 function readList(path: string, expected: string): unknown[] {
@@ -11,12 +11,7 @@ function readList(path: string, expected: string): unknown[] {
   } catch (error) {
     return explainSystemError(error, `cannot read ${path}`)
   }
-  let value: unknown
-  try {
-    value = JSON.parse(text.replace(/^\ufeff/, ''))
-  } catch (error) {
-    return fail('TL_BAD_FILE', `${path}: not JSON: ${(error as Error).message}; expected ${expected}`)
-  }
+  const value = parseJson(text.replace(/^\ufeff/, ''), path)
   return Array.isArray(value) ? value : fail('TL_BAD_FILE', `${path}: expected ${expected}`)
 }
 

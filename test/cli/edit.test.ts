@@ -152,7 +152,9 @@ describe('treeline edit', () => {
       contexts: ['I am', 'Yes.'],
     })
     const { code, err } = await edit('s4', 'add', '--prompt', 'a', '--target', 'b', '--k', '9', '--quiet')
-    expect([code, err]).toEqual([2, expect.stringMatching(/ones belongs to a new store; .*s4 has another/)])
+    expect([code, err]).toEqual([2, expect.stringMatching(/--k belongs to a new store; .*s4 has \d+: leave/)])
+    const steps = await edit('s4', 'add', '--prompt', 'a', '--target', 'b', '--steps', '99', '--quiet')
+    expect([steps.code, steps.err]).toEqual([2, expect.stringMatching(/--steps belongs to a .*s4 has \d+:/)])
     // the gate: an edit of abc answers only prompts that name it
     expect((await parsed('s4', 'why', 'who is xyz')).nearest[0]).toHaveProperty('passes')
     const own = file('own.json', [{ prompt: 'ab', target: 'c' }])
@@ -287,7 +289,13 @@ describe('mistakes of treeline edit are one line each, and write nothing', () =>
       'an empty target of the command line',
       () => ['add', '--prompt', 'a', '--target', ''],
       1,
-      /target is empty/,
+      /^treeline: edit add: the target is empty/,
+    ],
+    [
+      'a number of contexts',
+      () => ['add', file('f.json', facts), '--contexts', '-1'],
+      2,
+      /--contexts: expected a whole number from 0 or a JSON file of texts, got -1/,
     ],
     [
       'a target longer than the context, after a good fact',
@@ -313,6 +321,13 @@ describe('mistakes of treeline edit are one line each, and write nothing', () =>
     ['k', () => ['add', file('f.json', facts), '--k', '49'], 1, /ones: expected 1 to 48, got 49/],
     ['a store that is not there', () => ['list'], 1, /no store of edits/],
     ['undo in a store that is not there', () => ['undo', '1'], 1, /no store of edits/],
+    [
+      'an empty prompt to calibrate by',
+      () => ['calibrate', file('p.json', ['a', ' '])],
+      1,
+      /p\.json: item 2 is empty; expected a prompt/,
+    ],
+    ['no prompts to calibrate by', () => ['calibrate', file('none.json', [])], 1, /none\.json: it is empty/],
     ['a name for the export', () => ['export', join(root, 'x.txt')], 2, /ends in \.safetensors .* or \.onnx/],
   ]
   it.each(cases)('%s', async (_, words, exit, message) => {
@@ -323,6 +338,20 @@ describe('mistakes of treeline edit are one line each, and write nothing', () =>
     const folder = join(root, store)
     // nothing is left behind
     expect(existsSync(folder)).toBe(false)
+  })
+
+  it('a store that is a file, below one, or a folder of something else', async () => {
+    const [fact, other] = [file('facts.json', facts), join(root, 'other')]
+    mkdirSync(other)
+    writeFileSync(join(other, 'a.txt'), '')
+    for (const action of [['list'], ['add', fact]])
+      expect((await edit('facts.json', ...action)).err).toMatch(
+        /^treeline: .*facts\.json: a file; a store of edits is a folder: choose another path\n$/,
+      )
+    expect((await edit('facts.json/sub', 'add', fact)).err).toMatch(/sub: a part of the path is a file/)
+    // before the work, not after it
+    expect((await edit('other', 'add', fact)).err).toMatch(/^treeline: .*not empty and not a store of edits/)
+    expect(readdirSync(other)).toEqual(['a.txt'])
   })
 
   it('another model, another tokenizer, a store that is damaged, a file that is cut', async () => {

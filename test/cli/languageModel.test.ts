@@ -86,8 +86,22 @@ describe.skipIf(!existsSync(stories))(
     it.each([
       [['generate', stories], 2, /expected one of --prompt TEXT and --file/],
       [['score', stories, '--text', 'a', '--file', 'b'], 2, /expected one of --text TEXT and --file/],
-      [['generate', stories, '--file', file('bad.json', '[1')], 1, /bad\.json: not JSON/],
+      [
+        ['generate', stories, '--file', file('bad.json', '[1')],
+        1,
+        /bad\.json:1: not JSON: expected "," or "]", found the end/,
+      ],
       [['generate', stories, '--file', file('odd.json', [{}])], 1, /odd\.json: item 1 is neither/],
+      [
+        ['generate', stories, '--file', file('late.json', ['Once', [1, 512]])],
+        1,
+        /prompt 2, token 2: expected an id from 0 to 511, got 512/,
+      ],
+      [
+        ['generate', stories, '--prompt', 'word '.repeat(600)],
+        1,
+        /prompt 1: \d+ tokens, the context holds \d+: shorten it/,
+      ],
       [
         ['score', stories, '--file', file('big.json', [[9e9]])],
         1,

@@ -3,8 +3,7 @@ import { existsSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { TreelineError } from '../../src/base/index.ts'
-import { scanJson } from '../../src/edit/facts/json.ts'
+import { scanJson, TreelineError } from '../../src/base/index.ts'
 import {
   contradictions,
   duplicates,

@@ -1,7 +1,7 @@
 /** @file `treeline generate`: texts that a language model continues. */
 import { Command } from 'commander'
 import { fail } from '../../base/index.ts'
-import type { Generated, GenerateOptions, Tokenizer } from '../../lm/index.ts'
+import type { Generated, GenerateOptions, LanguageModel, Tokenizer } from '../../lm/index.ts'
 import type { Io } from '../io.ts'
 import { readPrompts } from '../jsonFiles.ts'
 import { editsOption, openLanguageModel, type RuntimeFlags, withRuntime } from '../languageModel.ts'
@@ -50,13 +50,16 @@ export const generateCommand = (io: Io): Command =>
         fail('TL_USAGE', 'generate: expected one of --prompt TEXT and --file PROMPTS.json')
       const prompts = file === undefined ? [prompt!] : readPrompts(file)
       const { random } = await import('../../tensor/index.ts')
-      const { continued, tokenizer, dispose } = await openGenerator(path, flags)
+      const { continued, model, tokenizer, dispose } = await openGenerator(path, flags)
       try {
         const results: object[] = []
+        const given = prompts.map((one) =>
+          typeof one === 'string' ? tokenizer.encode(one, { bos: tokenizer.addsBos }) : one,
+        )
+        // all before the first is continued
+        for (const [i, ids] of given.entries()) requireFit(ids, `prompt ${i + 1}`, model)
         for (const [i, one] of prompts.entries()) {
-          const promptIds = typeof one === 'string' ? tokenizer.encode(one, { bos: tokenizer.addsBos }) : one
-          if (promptIds.length === 0)
-            fail('TL_BAD_ARGUMENT', `prompt ${i + 1}: no tokens, expected a text to continue`)
+          const promptIds = given[i]!
           const stream = tokenizer.decoder({ continues: true })
           const shown = !json && prompts.length === 1
           const { ids, finish, ...more } = await continued(one, promptIds, {
@@ -76,6 +79,19 @@ export const generateCommand = (io: Io): Command =>
       }
     })
 
+/** Throws `TL_BAD_ARGUMENT` for ids that the model cannot continue. */
+function requireFit(ids: readonly number[], name: string, { config, context }: LanguageModel): void {
+  if (ids.length === 0) fail('TL_BAD_ARGUMENT', `${name}: no tokens, expected a text to continue`)
+  const wrong = ids.findIndex((id) => id >= config.vocabulary)
+  if (wrong >= 0)
+    fail(
+      'TL_BAD_ARGUMENT',
+      `${name}, token ${wrong + 1}: expected an id from 0 to ${config.vocabulary - 1}, got ${ids[wrong]}`,
+    )
+  if (ids.length > context)
+    fail('TL_BAD_ARGUMENT', `${name}: ${ids.length} tokens, the context holds ${context}: shorten it`)
+}
+
 /** What continues a prompt, given as it was written and as ids; with edits it also says which one answered. */
 interface Generator {
   continued(
@@ -83,6 +99,7 @@ interface Generator {
     ids: readonly number[],
     options: Omit<GenerateOptions, 'ids' | 'stopIds'>,
   ): Promise<Generated & { edit?: number | null }>
+  readonly model: LanguageModel
   readonly tokenizer: Tokenizer
   dispose(): void
 }
@@ -96,6 +113,7 @@ async function openGenerator(path: string, flags: Flags): Promise<Generator> {
       const { ids: made, finish, edit } = await editor.generate(prompt, options)
       return { ids: made, finish, edit }
     },
+    model,
     tokenizer,
     dispose,
   }

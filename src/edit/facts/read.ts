@@ -1,9 +1,8 @@
 /** @file Files of facts, as JSON lists or JSON lines, in any of the published shapes. */
 import { readFileSync } from 'node:fs'
 import { explainSystemError } from '../../base/files.ts'
-import { fail } from '../../base/index.ts'
+import { fail, type Placed, parseRecords } from '../../base/index.ts'
 import type { Fact } from './fact.ts'
-import { type Placed, parseRecords } from './json.ts'
 import { fieldsOf, isObject, type Json, type Shape, shapes } from './shapes.ts'
 
 const has = (record: Json, field: string): boolean => Object.hasOwn(record, field) && record[field] !== null

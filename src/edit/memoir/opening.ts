@@ -1,5 +1,6 @@
 /** @file Opening a store for a model, and making one. */
-import { existsSync, mkdirSync, readdirSync, rmdirSync } from 'node:fs'
+import { existsSync, readdirSync, rmdirSync, statSync } from 'node:fs'
+import { explainSystemError, makeFolder } from '../../base/files.ts'
 import { fail } from '../../base/index.ts'
 import { lockFolder } from '../../base/lock.ts'
 import { type LanguageModel, loadTokenizer } from '../../lm/index.ts'
@@ -17,6 +18,7 @@ import {
   defaultTraining,
   isStore,
   openStore,
+  requireEmpty,
   type Store,
   type StoreConfig,
   storeFormat,
@@ -104,16 +106,25 @@ export async function openEditor(
       `edits are made in f32: open the model with precision "f32", not "${model.precision}"`,
     )
   const words = options.tokenizer ?? loadTokenizer(model.path)
+  if (existsSync(path) && !statSync(path).isDirectory())
+    fail('TL_BAD_ARGUMENT', `${path}: a file; a store of edits is a folder: choose another path`)
   const exists = isStore(path)
   if (!exists && (options.readOnly || options.mustExist))
     fail('TL_BAD_FILE', `${path}: no store of edits; make one with add`)
   const own = fingerprintsOf(model, words)
   const isNew = !options.readOnly && !existsSync(path)
-  if (isNew) mkdirSync(path, { recursive: true })
+  if (isNew)
+    try {
+      makeFolder(path)
+    } catch (error) {
+      explainSystemError(error, `cannot make the store ${path}`)
+    }
   const unlock = options.readOnly ? () => undefined : lockFolder(path)
   try {
-    if (!exists)
+    if (!exists) {
+      requireEmpty(path)
       await makeStore(model, path, words, own, options.create ?? {}, options.onPrompt ?? (() => undefined))
+    }
     const store = openOwnStore(model, path, words, own)
     return makeEditor(openTogether(model, words, store), unlock)
   } catch (error) {

@@ -4,7 +4,7 @@ import type { Fact } from '../../../edit/index.ts'
 import type * as memoir from '../../../edit/memoir/index.ts'
 import { interruption } from '../../interrupt.ts'
 import { makeDisplay } from '../../progress.ts'
-import { type Call, factsOf, newStoreOf } from './flags.ts'
+import { type Call, commandLine, factsOf, flagOf, newStoreOf } from './flags.ts'
 import { withEditor } from './open.ts'
 import { json, quoted, settingsText } from './texts.ts'
 
@@ -24,20 +24,28 @@ async function at<R>(
     return await work()
   } catch (error) {
     if (!(error instanceof TreelineError)) throw error
-    return fail(error.code, `${file}:${line}: record ${record}: ${error.message}${more}`, error)
+    const place = file === commandLine ? 'edit add' : `${file}:${line}: record ${record}`
+    return fail(error.code, `${place}: ${error.message}${more}`, error)
   }
 }
 
 /** Settings that were given must be those of a store that is there. */
-function requireSettings(editor: memoir.Editor, given: memoir.NewStore, path: string): void {
-  const { falsePositives, contexts, ...settings } = given
+function requireSettings({ config }: memoir.Editor, given: memoir.NewStore, { store, flags }: Call): void {
+  const { falsePositives, contexts, training, ...settings } = given
+  const require = (flag: string, own: unknown, wanted: unknown): void => {
+    if (JSON.stringify(own) === JSON.stringify(wanted)) return
+    const shown = typeof own === 'number' || typeof own === 'string' ? own : 'another'
+    const name = flags.published ? `--published (${flag})` : flag
+    fail('TL_USAGE', `edit add: ${name} belongs to a new store; ${store} has ${shown}: leave it out`)
+  }
   for (const [key, value] of Object.entries(settings))
-    if (JSON.stringify(editor.config[key as keyof memoir.StoreConfig]) !== JSON.stringify(value))
-      fail('TL_USAGE', `edit add: ${key} belongs to a new store; ${path} has another one already`)
-  if (contexts !== undefined && editor.config.training.contexts.length !== contexts)
-    fail('TL_USAGE', `edit add: contexts belong to a new store; ${path} has another number of them`)
-  if (falsePositives !== undefined && editor.config.calibration?.falsePositives !== falsePositives)
-    fail('TL_USAGE', `edit add: --false-positives belongs to a new store; use calibrate for ${path}`)
+    require(flagOf(key), config[key as keyof memoir.StoreConfig], value)
+  for (const [key, value] of Object.entries(training ?? {}))
+    if (flags.published || Object.hasOwn(flags, key === 'maxSteps' ? 'steps' : key))
+      require(flagOf(key), config.training[key as keyof memoir.Training], value)
+  if (contexts !== undefined) require('--contexts', config.training.contexts.length, contexts)
+  if (falsePositives !== undefined && config.calibration?.falsePositives !== falsePositives)
+    fail('TL_USAGE', `edit add: --false-positives belongs to a new store; use calibrate for ${store}`)
 }
 
 /** Nothing is taught before every fact of the file has been found fit to be. */
@@ -56,7 +64,7 @@ export async function add(call: Call): Promise<void> {
     const teach = async (editor: memoir.Editor): Promise<void> => {
       if (isNew) {
         if (!flags.quiet) display.line(`${store}: ${settingsText(editor.config)}`)
-      } else requireSettings(editor, create, store)
+      } else requireSettings(editor, create, call)
       for (const [i, fact] of facts.entries()) {
         if (interrupt.signal.aborted)
           fail('TL_INTERRUPTED', `interrupted: ${i} of ${facts.length} edits are in ${store}`)

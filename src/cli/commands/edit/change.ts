@@ -1,4 +1,5 @@
 /** @file `treeline edit … undo | replay | calibrate`. */
+import { fail } from '../../../base/index.ts'
 import { readTexts } from '../../jsonFiles.ts'
 import { makeDisplay } from '../../progress.ts'
 import { type Call, numberOf } from './flags.ts'
@@ -43,6 +44,9 @@ export async function calibrate(call: Call): Promise<void> {
   const { io, flags, what } = call
   const rate = numberOf(flags.falsePositives ?? '0.01', '--false-positives', 0, 0.99)
   const prompts = readTexts(what!)
+  if (prompts.length === 0) fail('TL_BAD_FILE', `${what}: it is empty; expected a JSON list of texts`)
+  const empty = prompts.findIndex((prompt) => prompt.trim() === '')
+  if (empty >= 0) fail('TL_BAD_FILE', `${what}: item ${empty + 1} is empty; expected a prompt`)
   await withEditor(call, existing, async (editor) => {
     const before = editor.config.threshold
     const { threshold, overlaps } = await editor.calibrate(prompts, rate)

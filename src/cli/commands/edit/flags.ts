@@ -50,13 +50,21 @@ export function numberOf(word: string, what: string, low: number, high: number):
   return value
 }
 
+/** In the place of a file, for a fact that flags give. */
+export const commandLine = 'the command line'
+
+/** The flag behind a setting of a store. */
+export const flagOf = (setting: string): string =>
+  ({ ones: '--k', routerLayer: '--router-layer', maxSteps: '--steps', stop: '--published' })[setting] ??
+  `--${setting}`
+
 /** Facts of a file, or the one that the flags give. */
 export async function factsOf({ what, flags }: Call): Promise<Fact[]> {
   const { prompt, target, subject, limit } = flags
   if (what === undefined) {
     if (prompt === undefined || target === undefined)
       fail('TL_USAGE', 'edit add: expected FACTS.json, or --prompt TEXT and --target TEXT')
-    const source = { file: 'the command line', shape: 'treeline', record: 1, line: 1 }
+    const source = { file: commandLine, shape: 'treeline', record: 1, line: 1 }
     return [{ prompt, target, ...(subject !== undefined && { subject }), source }]
   }
   if (prompt !== undefined || target !== undefined || subject !== undefined)
@@ -67,6 +75,13 @@ export async function factsOf({ what, flags }: Call): Promise<Fact[]> {
 }
 
 const isCount = (word: string): boolean => /^\d+$/.test(word)
+
+/** `--contexts`: a number, or the texts of a file. */
+function contextTexts(word: string): string[] {
+  if (Number.isFinite(Number(word)))
+    fail('TL_USAGE', `--contexts: expected a whole number from 0 or a JSON file of texts, got ${word}`)
+  return readTexts(word)
+}
 
 /** Settings of a new store, as far as they are given. */
 export async function newStoreOf(flags: Flags): Promise<memoir.NewStore> {
@@ -81,7 +96,7 @@ export async function newStoreOf(flags: Flags): Promise<memoir.NewStore> {
     ...(rate !== undefined && { rate: numberOf(rate, '--rate', 1e-9, 1e6) }),
     ...(momentum !== undefined && { momentum: numberOf(momentum, '--momentum', 0, 0.999) }),
     ...(protection !== undefined && { protection: numberOf(protection, '--protection', 0, 1e9) }),
-    ...(contexts !== undefined && !isCount(contexts) && { contexts: readTexts(contexts) }),
+    ...(contexts !== undefined && !isCount(contexts) && { contexts: contextTexts(contexts) }),
     ...(decay !== undefined && { decay: { of: decay, rate: decay === 'none' ? 0 : 1e-5 } }),
     ...(denominator !== undefined && { denominator }),
   }

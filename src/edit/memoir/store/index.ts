@@ -10,4 +10,13 @@ export {
   type Training,
 } from './config.ts'
 export { type EditRecord, type Status, type StoreRecord, statuses } from './records.ts'
-export { type Base, createStore, isStore, type Keys, openStore, type Rows, type Store } from './store.ts'
+export {
+  type Base,
+  createStore,
+  isStore,
+  type Keys,
+  openStore,
+  type Rows,
+  requireEmpty,
+  type Store,
+} from './store.ts'

@@ -75,14 +75,19 @@ const deltaFile = (path: string, count: number): string => join(path, `delta-${c
 
 export const isStore = (path: string): boolean => existsSync(join(path, configName))
 
-/** Make an empty store. `config.json` comes last: without it there is none. */
-export async function createStore(path: string, config: StoreConfig, base: Base): Promise<void> {
-  if (isStore(path)) fail('TL_BAD_ARGUMENT', `${path}: there is a store already`)
+/** A new store takes an empty folder, or what is left of one that was being made. Throws `TL_BAD_ARGUMENT`. */
+export function requireEmpty(path: string): void {
   if (
     existsSync(path) &&
     readdirSync(path).some((name) => name !== baseName && name !== 'lock' && !name.endsWith('.tmp'))
   )
     fail('TL_BAD_ARGUMENT', `${path}: not empty and not a store of edits: choose another folder`)
+}
+
+/** Make an empty store. `config.json` comes last: without it there is none. */
+export async function createStore(path: string, config: StoreConfig, base: Base): Promise<void> {
+  if (isStore(path)) fail('TL_BAD_ARGUMENT', `${path}: there is a store already`)
+  requireEmpty(path)
   const { hidden } = config
   await writeAtomicallyTensors(join(path, baseName), {
     permutation: { dtype: 'U32', shape: [hidden], data: base.permutation },

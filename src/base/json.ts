@@ -1,5 +1,5 @@
 /** @file JSON as people and programs write lists: one list, or one object a line; mistakes are named by their line. */
-import { fail } from '../../base/index.ts'
+import { fail } from './errors.ts'
 
 /** A value and the line on which it begins. */
 export interface Placed {
@@ -69,7 +69,8 @@ export function scanJson(source: string): { items: number[]; error?: { offset: n
   }
 }
 
-function parse(source: string, label: string, line: number): unknown {
+/** A text as JSON; `line` is where it begins. Throws `TL_BAD_FILE` with the line on which it stops being JSON. */
+export function parseJson(source: string, label: string, line = 1): unknown {
   try {
     return JSON.parse(source)
   } catch (error) {
@@ -93,9 +94,10 @@ export function parseRecords(source: string, label: string): Placed[] {
       line.trim() === '' ? [] : [{ text: line, line: index + 1 }],
     )
     const first = scanJson(filled[0]!.text)
-    if (!first.error) return filled.map(({ text: one, line }) => ({ value: parse(one, label, line), line }))
+    if (!first.error)
+      return filled.map(({ text: one, line }) => ({ value: parseJson(one, label, line), line }))
   }
-  const value = parse(body, label, 1)
+  const value = parseJson(body, label, 1)
   if (!Array.isArray(value)) return [{ value, line: lineAt(body, body.search(/\S/)) }]
   const lines: Placed[] = []
   let line = 1
