@@ -21,13 +21,17 @@ const help =
   '/system TEXT  begin anew with this system message\n/reset        begin anew\n/quit         leave\n/help         this\nCtrl-C        stop the answer; while nothing is being said, leave\n'
 const commands = ['/system', '/reset', '/quit', '/help']
 
-/** Answer and speed in words: `32 tokens, 41 tokens/s`, and which edit answered. */
-export function speed({ ids, finish, forgotten, edit }: Answer, seconds: number): string {
-  const rate = seconds > 0 ? `, ${(ids.length / seconds).toFixed(1)} tokens/s` : ''
+/**
+ * An answer in words: `32 tokens, the first after 0.41 s, then 41 tokens/s`, and which edit answered. `first` and `rest` are the
+ * seconds up to its first piece and from there on; the model is loaded and the question read in the first.
+ */
+export function summary({ ids, finish, forgotten, edit }: Answer, first: number, rest: number): string {
+  const rate = ids.length > 1 && rest > 0 ? `, then ${((ids.length - 1) / rest).toFixed(1)} tokens/s` : ''
+  const begun = ids.length > 0 ? `, the first after ${first.toFixed(2)} s${rate}` : ''
   const why = { eos: '', length: ', stopped at the limit', aborted: ', stopped' }[finish]
   const lost = forgotten > 0 ? `, ${forgotten} old messages left out` : ''
   const whose = edit ? `, edit ${edit}` : ''
-  return `${ids.length} ${ids.length === 1 ? 'token' : 'tokens'}${rate}${why}${lost}${whose}`
+  return `${ids.length} ${ids.length === 1 ? 'token' : 'tokens'}${begun}${why}${lost}${whose}`
 }
 
 /** Show an answer as it comes; messages about it go to standard error. */
@@ -37,9 +41,15 @@ export async function showAnswer(
   make: (onText: (text: string) => void) => Promise<Answer>,
 ): Promise<Answer> {
   const start = performance.now()
-  const answer = await make(io.out)
+  let begun: number | undefined
+  const answer = await make((text) => {
+    begun ??= performance.now()
+    io.out(text)
+  })
   io.out('\n')
-  if (!quiet) io.err(io.colors.dim(`[${speed(answer, (performance.now() - start) / 1000)}]\n`))
+  const end = performance.now()
+  const first = begun ?? end
+  if (!quiet) io.err(io.colors.dim(`[${summary(answer, (first - start) / 1000, (end - first) / 1000)}]\n`))
   return answer
 }
 
