@@ -36,13 +36,28 @@ export function readPrompts(path: string): (string | number[])[] {
   return prompts.length > 0 ? prompts : fail('TL_BAD_FILE', `${path}: it is empty; expected ${expected}`)
 }
 
-/** A JSON list of chat messages. Throws `TL_IO`, `TL_BAD_FILE`. */
+const roles = ['system', 'user', 'assistant']
+
+/** A JSON list of chat messages, the last of them the user's. Throws `TL_IO`, `TL_BAD_FILE`. */
 export function readMessages(path: string): ChatMessage[] {
   const expected = 'a JSON list of { "role": "user", "content": "…" }'
   const messages = readList(path, expected).map((one, index): ChatMessage => {
     const { role, content } = (one ?? {}) as Partial<ChatMessage>
-    if (typeof role === 'string' && typeof content === 'string') return { role, content }
-    return fail('TL_BAD_FILE', `${path}: message ${index + 1} has no role and content; expected ${expected}`)
+    if (typeof role !== 'string' || typeof content !== 'string')
+      fail('TL_BAD_FILE', `${path}: message ${index + 1} has no role and content; expected ${expected}`)
+    if (!roles.includes(role!))
+      fail(
+        'TL_BAD_FILE',
+        `${path}: message ${index + 1}: role: expected ${roles.join(', ')}, got ${JSON.stringify(role)}`,
+      )
+    return { role: role!, content: content! }
   })
-  return messages.length > 0 ? messages : fail('TL_BAD_FILE', `${path}: no messages; expected ${expected}`)
+  const last = messages.at(-1)
+  if (!last) return fail('TL_BAD_FILE', `${path}: no messages; expected ${expected}`)
+  if (last.role !== 'user')
+    fail(
+      'TL_BAD_FILE',
+      `${path}: message ${messages.length}: expected the last one to be the user's, which is answered, got role "${last.role}"`,
+    )
+  return messages
 }

@@ -82,7 +82,8 @@ test('turns follow each other, commands change the conversation', async () => {
   )
   expect(prompts[3]).toMatch(/^<\|im_start\|>system\nBe brief\.<\|im_end\|>\n<\|im_start\|>user\nLast/)
   expect(pieces.join('')).not.toContain('\ufffd')
-  expect(err.match(/\[\d+ tokens, [\d.]+ tokens\/s\]/g)).toHaveLength(4)
+  const summary = /\[\d+ tokens, the first after \d+\.\d\d s, then [\d.]+ tokens\/s\]/g
+  expect(err.match(summary)).toHaveLength(4)
   expect(err).toContain('/sistem: no such command: did you mean "/system"?')
 })
 
@@ -103,9 +104,22 @@ test.each([
   [['model', '--json'], /--json needs --file/],
   [['model', '--top-p', '2'], /--top-p: expected a number from/],
   [['model', '--file', 'bad'], /message 1 has no role and content/],
+  [['model', '--file', 'king'], /message 1: role: expected system, user, assistant, got "king"/],
+  [
+    ['model', '--file', 'answered'],
+    /message 2: expected the last one to be the user's, .*got role "assistant"/,
+  ],
+  [['model', '--file', 'none'], /no messages/],
 ])('%j is refused', async ([model, ...words], message) => {
-  writeFileSync(at('bad'), '[3]')
-  const given = words.map((word) => (word === 'bad' ? at('bad') : word))
+  const message1 = { role: 'user', content: 'Hi' }
+  const files: Record<string, unknown> = {
+    bad: [3],
+    king: [{ role: 'king', content: 'Hi' }, message1],
+    answered: [message1, { role: 'assistant', content: 'Yes' }],
+    none: [],
+  }
+  for (const [name, messages] of Object.entries(files)) writeFileSync(at(name), JSON.stringify(messages))
+  const given = words.map((word) => (word in files ? at(word) : word))
   await expect(chat(engine([]), '', at(model!), ...given)).rejects.toThrow(message)
 })
 
