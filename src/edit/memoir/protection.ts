@@ -15,26 +15,35 @@ function energyOf({ places, activations }: Keys): number {
   return (total * places.length) / activations.length
 }
 
-/** Σ a aᵀ over tokens of the others, at the own places: [places, places], its lower triangle. */
+/** Σ a aᵀ over tokens of the others, at the own places: [places, places], its lower triangle. Both kinds of places ascend. */
 function covarianceOf(places: Int32Array, others: readonly Keys[]): Float64Array {
   const count = places.length
-  const at = new Map(Array.from(places, (place, i) => [place, i]))
   const sum = new Float64Array(count * count)
-  for (const { places: theirs, activations } of others) {
-    const shared: [number, number][] = []
-    for (const [column, place] of theirs.entries()) {
-      const i = at.get(place)
-      if (i !== undefined) shared.push([column, i])
-    }
-    const rows = shared.map(([, i]) => i * count)
-    const columns = shared.map(([, i]) => i)
-    const values = new Float64Array(shared.length)
-    for (let from = 0; from < activations.length; from += theirs.length) {
-      for (const [s, [column]] of shared.entries()) values[s] = activations[from + column]!
-      for (let s = 0; s < values.length; s++) {
-        const [value, row] = [values[s]!, rows[s]!]
-        if (value !== 0) for (let r = 0; r <= s; r++) sum[row + columns[r]!]! += value * values[r]!
+  const [own, theirs] = [new Int32Array(count), new Int32Array(count)]
+  const row = new Float64Array(count)
+  for (const { places: all, activations } of others) {
+    let shared = 0
+    for (let i = 0, j = 0; i < count && j < all.length; )
+      if (places[i]! < all[j]!) i++
+      else if (places[i]! > all[j]!) j++
+      else {
+        own[shared] = i++
+        theirs[shared++] = j++
       }
+    const tokens = activations.length / all.length
+    const values = new Float64Array(tokens * shared)
+    for (let t = 0; t < tokens; t++)
+      for (let s = 0; s < shared; s++) values[t * shared + s] = activations[t * all.length + theirs[s]!]!
+    // this grows with the edits there are: row by row, side by side and back again, each for all tokens
+    for (let s = 0; s < shared; s++) {
+      const from = own[s]! * count
+      for (let r = 0; r <= s; r++) row[r] = sum[from + own[r]!]!
+      for (let t = 0; t < tokens; t++) {
+        const at = t * shared
+        const value = values[at + s]!
+        if (value !== 0) for (let r = 0; r <= s; r++) row[r]! += value * values[at + r]!
+      }
+      for (let r = 0; r <= s; r++) sum[from + own[r]!] = row[r]!
     }
   }
   return sum
