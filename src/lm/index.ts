@@ -54,10 +54,13 @@ export {
   type ChatOptions,
   type Decoding,
   type Encoding,
+  encodeAfter,
   loadTokenizer,
   type StreamDecoder,
+  spaced,
   type Tokenizer,
   tokenizerOfGguf,
+  tokensUpTo,
 } from './tokenizer/index.ts'
 export type { BlockWeights, HeadWeights, ModelWeights, Norm, Precision } from './weights.ts'
 export { applyWhole, type WholeInputs, type WholeWeights, wholeWeights } from './whole.ts'

@@ -50,6 +50,35 @@ describe.skipIf(!existsSync(stories))(
       expect(shown.out).toBe(`${text}\n`)
     })
 
+    it('score: a text after a prompt has the tokens and the perplexity of the two together', async () => {
+      const score = async (...words: string[]) =>
+        JSON.parse((await treeline('score', stories, ...words, '--json')).out)
+      const whole = await score('--text', 'Once upon a time')
+      expect(await score('--prompt', 'Once upon a', '--text', ' time')).toEqual(whole)
+      expect(Math.exp(whole.meanNll)).toBeCloseTo(1.07, 2)
+      const inside = await score('--prompt', 'Once upon a ti', '--text', 'me')
+      expect(inside.ids).toEqual([1, 403, 407, 261, 259, 417, 423, 411])
+    })
+
+    it('edit: a target has the tokens that the model says after the prompt', async () => {
+      const store = join(root, 'store')
+      const edit = async (...words: string[]) =>
+        (await treeline('edit', stories, store, ...words, '--quiet', '--json')).out
+      const prompt = 'The dog Rex lives in'
+      const added = JSON.parse(await edit('add', '--prompt', prompt, '--target', 'red', '--subject', 'Rex'))
+      expect(added[0].targetTokens).toBe(2)
+      const known = file('known.json', [
+        { prompt: 'Once upon a', target: 'time' },
+        { prompt, target: 'red' },
+      ])
+      const { reliability, generated, perItem } = JSON.parse(await edit('evaluate', known))
+      expect([reliability.mean, generated.reliability.mean]).toEqual([1, 1])
+      expect(perItem.map(({ texts }: { texts: { reliability: string } }) => texts.reliability)).toEqual([
+        ' time',
+        ' red',
+      ])
+    })
+
     it('a drawn text is the same for the same seed and another for another', async () => {
       const draw = async (seed: string) =>
         (await treeline('generate', stories, '--prompt', 'Once', '--temperature', '1', '--seed', seed)).out

@@ -73,9 +73,11 @@ async function openScorer(path: string, flags: Flags): Promise<Scorer> {
 }
 
 function show({ ids, logProbabilities, meanNll, top, edit }: Scored, tokenizer: Tokenizer, io: Io): void {
-  const text = (id: number): string => JSON.stringify(tokenizer.decode([id], { skipSpecial: false }))
+  /** A token as it stands in the text: the space in front is its own, but for that of the very first. */
+  const text = (id: number, t = 1): string =>
+    JSON.stringify(tokenizer.decode([id], { skipSpecial: false, continues: t > 0 }))
   for (const [t, id] of ids.entries())
-    io.out(`${t === 0 ? '       ' : logProbabilities[t - 1]!.toFixed(3).padStart(7)}  ${text(id)}\n`)
+    io.out(`${t === 0 ? '       ' : logProbabilities[t - 1]!.toFixed(3).padStart(7)}  ${text(id, t)}\n`)
   if (meanNll !== null)
     io.out(
       `${ids.length} tokens, mean −log p ${meanNll.toFixed(4)}, perplexity ${Math.exp(meanNll).toPrecision(4)}\n`,
@@ -110,14 +112,14 @@ export const scoreCommand = (io: Io): Command =>
       if ((text === undefined) === (file === undefined))
         fail('TL_USAGE', 'score: expected one of --text TEXT and --file TEXTS.json')
       const texts = file === undefined ? [text!] : readPrompts(file)
+      const { encodeAfter } = await import('../../lm/index.ts')
       const { score, tokenizer, dispose } = await openScorer(path, flags)
       try {
         const bos = tokenizer.addsBos
         const before = prompt === undefined ? [] : tokenizer.encode(prompt, { bos })
-        const all = texts.map((one) => [
-          ...before,
-          ...(typeof one === 'string' ? tokenizer.encode(one, { bos: bos && before.length === 0 }) : one),
-        ])
+        const idsOf = (one: string): number[] =>
+          prompt === undefined ? tokenizer.encode(one, { bos }) : encodeAfter(tokenizer, prompt, one)
+        const all = texts.map((one) => [...before, ...(typeof one === 'string' ? idsOf(one) : one)])
         const empty = all.findIndex((ids) => ids.length === 0)
         if (empty >= 0) fail('TL_BAD_ARGUMENT', `text ${empty + 1}: no tokens, expected a text to score`)
         const results: Scored[] = []

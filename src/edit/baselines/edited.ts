@@ -48,7 +48,7 @@ export function askable(
   return {
     ids,
     async score(prompt, target) {
-      const targetIds = ids.targetIds(target, ids.promptIds(prompt).length)
+      const targetIds = ids.targetIds(prompt, target)
       const rest = targetIds.slice(0, -1)
       // the prompt first and then the target, as when it is generated: decisions see the prompt alone
       const { text, answer, logits } = await begin(prompt, rest.length)
@@ -72,7 +72,7 @@ export function askable(
         if (made.length === maxTokens || text.length === model.context) break
         logits = await more(text, answer, [id])
       }
-      return { ids: made, text: words.decode(made) }
+      return { ids: made, text: words.decode(made, { continues: true }) }
     },
     logits: async (prompt) => (await begin(prompt, 0)).logits,
   }

@@ -40,7 +40,7 @@ const fineTuning = (title: string, objective: 'prompt-last' | 'target', about: s
       ...held.questions,
       async teach({ prompt, target }) {
         const before = ids.promptIds(prompt)
-        const wantedIds = ids.targetIds(target, before.length)
+        const wantedIds = ids.targetIds(prompt, target)
         const sequence = objective === 'target' ? [...before, ...wantedIds.slice(0, -1)] : before
         const { a, x } = await batchOf(halves, [sequence], lengthStep)
         const wanted = fineTuningRows(objective, before.length, wantedIds)

@@ -108,7 +108,7 @@ export const grace: EditingMethod = {
       async teach({ prompt, target }) {
         const { rate } = graceConstants
         const before = ids.promptIds(prompt)
-        const wantedIds = ids.targetIds(target, before.length)
+        const wantedIds = ids.targetIds(prompt, target)
         const last = before.length - 1
         const { a, x } = await batchOf(halves, [[...before, ...wantedIds.slice(0, -1)]], lengthStep)
         const key: Key = random.foldIn(random.key(seed), ++edits)

@@ -2,7 +2,7 @@
  * @file The new value of a fact, for ROME, MEMIT and AlphaEdit: a vector δ added to the stream at the subject's last token,
  * found by descent, with which the model says the target.
  */
-import { logProbabilities } from '../../lm/index.ts'
+import { logProbabilities, tokensUpTo } from '../../lm/index.ts'
 import type { Texts } from '../memoir/index.ts'
 import { descend } from './adam.ts'
 import { addTo, type Batch, batchOf } from './edited.ts'
@@ -31,11 +31,8 @@ export const normOf = (x: ArrayLike<number>): number => {
 
 /** Where the subject ends in a text, as the place of a token; the last token when it is not named. */
 export function subjectToken(words: Words, text: string, subject: string | undefined): number {
-  const ids = words.encode(text, { bos: words.addsBos })
   const at = subject ? text.toLowerCase().indexOf(subject.toLowerCase()) : -1
-  if (!subject || at < 0) return ids.length - 1
-  const upTo = words.encode(text.slice(0, at + subject.length), { bos: words.addsBos })
-  return Math.min(ids.length, upTo.length) - 1
+  return tokensUpTo(words, text, subject && at >= 0 ? at + subject.length : text.length) - 1
 }
 
 /** Put δ back on the ball of radius `most`. */
@@ -64,20 +61,20 @@ export async function askedOf(
   const texts = [prompt, ...contexts.map((context) => `${context} ${prompt}`)]
   const essence = `${subject ?? prompt} is a`
   const prompts = texts.map((text) => ids.promptIds(text))
-  const targetIds = ids.targetIds(target, Math.max(...prompts.map((p) => p.length)))
+  const targets = texts.map((text) => ids.targetIds(text, target))
   const last = ids.promptIds(essence)
-  const sequences = [...prompts.map((p) => [...p, ...targetIds.slice(0, -1)]), last]
+  const sequences = [...prompts.map((p, b) => [...p, ...targets[b]!.slice(0, -1)]), last]
   const batch = await batchOf(halves, sequences, lengthStep)
   return {
     batch,
     essence: last.length,
     rows: [...texts, essence].map((text, b) => b * batch.length + subjectToken(words, text, subject)),
     wanted: prompts.flatMap((p, b) =>
-      targetIds.map(
-        (label, j): Wanted => ({
+      targets[b]!.map(
+        (label, j, own): Wanted => ({
           at: b * batch.length + p.length - 1 + j,
           label,
-          weight: 1 / targetIds.length / prompts.length,
+          weight: 1 / own.length / prompts.length,
         }),
       ),
     ),

@@ -209,20 +209,19 @@ export const wiseWith = ({
           const key = random.foldIn(random.key(seed), edits)
           mask = Uint8Array.from(random.sampleUniform(key, size), (u) => (u < share ? 1 : 0))
         }
-        const prompts = [prompt, ...contexts.map((context) => `${context} ${prompt}`)].map((text) =>
-          ids.promptIds(text),
-        )
-        const targetIds = ids.targetIds(target, Math.max(...prompts.map((p) => p.length)))
-        const sequences = [...prompts.map((p) => [...p, ...targetIds]), ids.promptIds(unrelated)]
+        const texts = [prompt, ...contexts.map((context) => `${context} ${prompt}`)]
+        const prompts = texts.map((text) => ids.promptIds(text))
+        const targets = texts.map((text) => ids.targetIds(text, target))
+        const sequences = [...prompts.map((p, b) => [...p, ...targets[b]!]), ids.promptIds(unrelated)]
         const batch = await batchOf(halves, sequences, lengthStep)
         const y = await project(batch.a)
         // one more in the denominator than the target has tokens, as the published code has it
         const wanted = prompts.flatMap((p, b) =>
-          targetIds.map(
-            (label, j): Wanted => ({
+          targets[b]!.map(
+            (label, j, own): Wanted => ({
               at: b * batch.length + p.length - 1 + j,
               label,
-              weight: 1 / (targetIds.length + 1) / prompts.length,
+              weight: 1 / (own.length + 1) / prompts.length,
             }),
           ),
         )

@@ -138,7 +138,7 @@ export function answeringOf(opened: Opened): Answering {
         return { edit: passage.edit, promptIds, ids, text, finish }
       }),
     score(prompt, target) {
-      const targetIds = opened.targetIds(target, opened.promptIds(prompt).length)
+      const targetIds = opened.targetIds(prompt, target)
       return after(prompt, own, async (passage) => {
         const rest = targetIds.slice(0, -1)
         const rows = rest.map((_, i) => i)

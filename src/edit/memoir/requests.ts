@@ -1,6 +1,6 @@
 /** @file Prompts and targets as token ids, and what makes them unfit to be taught or asked. */
 import { fail } from '../../base/index.ts'
-import type { Tokenizer } from '../../lm/index.ts'
+import { encodeAfter, spaced, type Tokenizer } from '../../lm/index.ts'
 
 /** What editing needs of a tokenizer. */
 export type Words = Pick<Tokenizer, 'encode' | 'decode' | 'eosIds' | 'addsBos' | 'fingerprint'>
@@ -17,34 +17,36 @@ export interface EditRequest {
 export interface Texts {
   /** Token ids of a prompt. Throws `TL_BAD_ARGUMENT` for an empty one or one that does not fit the context. */
   promptIds(prompt: Prompt): number[]
-  /** Token ids of a target after a prompt of `before` tokens. */
-  targetIds(target: string, before: number): number[]
+  /** Token ids of a target as it follows a prompt, after the prompt's own ids. Throws `TL_BAD_ARGUMENT` for one that does not fit. */
+  targetIds(prompt: string, target: string): number[]
 }
 
-export const textsOf = (words: Words, context: number): Texts => ({
-  promptIds(prompt) {
+export function textsOf(words: Words, context: number): Texts {
+  function promptIds(prompt: Prompt): number[] {
     const ids = typeof prompt === 'string' ? words.encode(prompt, { bos: words.addsBos }) : [...prompt]
     if (ids.length === 0 || (typeof prompt === 'string' && prompt.trim() === ''))
       fail('TL_BAD_ARGUMENT', 'the prompt is empty')
     if (ids.length > context)
       fail('TL_BAD_ARGUMENT', `the prompt has ${ids.length} tokens, the context holds ${context}`)
     return ids
-  },
-  targetIds(target, before) {
+  }
+  function targetIds(prompt: string, target: string): number[] {
+    const before = promptIds(prompt).length
     if (target.trim() === '')
       fail('TL_BAD_ARGUMENT', 'the target is empty: expected what the model is to answer')
-    const ids = words.encode(/^\s/.test(target) ? target : ` ${target}`)
+    const ids = encodeAfter(words, prompt, spaced(prompt, target))
     if (before + ids.length > context)
       fail(
         'TL_BAD_ARGUMENT',
         `the target has ${ids.length} tokens and the prompt ${before}: together more than the context of ${context}`,
       )
     return ids
-  },
-})
+  }
+  return { promptIds, targetIds }
+}
 
 /** Token ids of the target, if the request can be taught. Throws `TL_BAD_ARGUMENT`. */
 export function checkRequest(texts: Texts, { prompt, target }: EditRequest): number[] {
   if (prompt.trim() === '') fail('TL_BAD_ARGUMENT', 'the prompt is empty: expected what is asked or begun')
-  return texts.targetIds(target, texts.promptIds(prompt).length)
+  return texts.targetIds(prompt, target)
 }

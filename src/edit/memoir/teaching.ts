@@ -39,7 +39,7 @@ export function teachingOf(opened: Opened): Teaching & { dispose(): void } {
     const lessons = []
     for (const prompt of prompts) {
       const before = opened.promptIds(prompt)
-      const target = opened.targetIds(text, before.length)
+      const target = opened.targetIds(prompt, text)
       const ids = [...before, ...target.slice(0, -1)]
       lessons.push({ stream: await (await opened.engine()).stream(ids), tokens: ids.length, target })
     }

@@ -2,6 +2,7 @@
 import { fail } from '../../base/index.ts'
 import { cutterOf } from './added.ts'
 import { type ChatMessage, type ChatOptions, chatTemplate } from './chat.ts'
+import { withoutPrefix } from './continuation.ts'
 import { type Decoding, decoderOf, type StreamDecoder } from './decode.ts'
 import { type Definition, fingerprintOf } from './definition.ts'
 import { pieceEncoder } from './model.ts'
@@ -13,6 +14,8 @@ export interface Encoding {
   special?: boolean
   /** Put BOS in front (default false; `addsBos` says whether the model expects it). */
   bos?: boolean
+  /** Text stands before it: the space that some tokenizers put before a text is left out (default false). See `encodeAfter`. */
+  continues?: boolean
 }
 
 export interface Tokenizer {
@@ -49,6 +52,9 @@ export function makeTokenizer(definition: Definition): Tokenizer {
   const { label, added, bosId, vocabulary } = definition
   const normalize = normalizerOf(definition.normalizer, label)
   const split = splitterOf(definition.preTokenizer, label)
+  // for what stands in the middle of a text
+  const normalizeRest = normalizerOf(withoutPrefix(definition.normalizer), label)
+  const splitRest = splitterOf(withoutPrefix(definition.preTokenizer), label)
   const encodePiece = pieceEncoder(definition)
   const cutRaw = cutterOf(
     added.filter(({ normalized }) => !normalized).map((token) => ({ written: token.content, token })),
@@ -71,18 +77,23 @@ export function makeTokenizer(definition: Definition): Tokenizer {
   let render: ReturnType<typeof chatTemplate> | undefined
   let fingerprint: string | undefined
 
-  function encode(text: string, { special = false, bos = false }: Encoding = {}): number[] {
+  function encode(
+    text: string,
+    { special = false, bos = false, continues = false }: Encoding = {},
+  ): number[] {
     const result: number[] = []
     if (bos) result.push(bosId ?? fail('TL_BAD_ARGUMENT', `${label} names no BOS token to put in front`))
     let first = true
     for (const part of cutRaw(text.replace(/\p{Surrogate}/gu, '\ufffd'), special)) {
       if (typeof part === 'number') result.push(part)
-      else
-        for (const inner of cutNormalized(normalize(part), special)) {
+      else {
+        const [normal, cut] = continues && first ? [normalizeRest, splitRest] : [normalize, split]
+        for (const inner of cutNormalized(normal(part), special)) {
           if (typeof inner === 'number') result.push(inner)
-          else for (const piece of split(inner, first)) encodePiece(piece, result)
+          else for (const piece of cut(inner, first)) encodePiece(piece, result)
           first = false
         }
+      }
       first = false
     }
     return result
