@@ -91,4 +91,4 @@ export {
   workDone,
 } from './sweep/runSweep.ts'
 export { type Axis, type Block, type FindExperiment, readSweepFile } from './sweep/sweepFile.ts'
-export { type TourOptions, type TourStop, tour } from './tour.ts'
+export { type TourOptions, type TourProgress, type TourStop, tour } from './tour.ts'

@@ -1,6 +1,6 @@
 /** @file Progress: what a terminal sees, what a log file gets, and that quiet is quiet. */
 import pc from 'picocolors'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { bar, makeDisplay, timeLeft } from '../../src/cli/progress.ts'
 
 function recorder(terminal: boolean) {
@@ -55,6 +55,28 @@ describe('progress', () => {
     const display = makeDisplay('digits', io)
     for (const total of [100, 700]) for (let done = 0; done <= total; done++) display.update({ done, total })
     expect(written.filter((line) => line.includes(' 0 %'))).toHaveLength(2)
+  })
+
+  it('is never silent for longer than the heartbeat, while the work says nothing', () => {
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval', 'performance'] })
+    try {
+      for (const terminal of [true, false]) {
+        const { io, written } = recorder(terminal)
+        const display = makeDisplay('tour', io, { heartbeat: 4 })
+        display.update({ done: 1, total: 10, detail: 'first job', secondsLeft: 90 })
+        const [before, begun] = [written.length, performance.now()]
+        vi.advanceTimersByTime(20_000)
+        expect(performance.now() - begun).toBe(20_000)
+        expect(written.length - before).toBeGreaterThanOrEqual(terminal ? 19 : 4)
+        expect(written.at(-1)).toContain('1 min 30 s left')
+        display.end()
+        const after = written.length
+        vi.advanceTimersByTime(20_000)
+        expect(written).toHaveLength(after)
+      }
+    } finally {
+      vi.useRealTimers()
+    }
   })
 
   it('writes few plain lines elsewhere, and none when quiet', () => {

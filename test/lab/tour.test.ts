@@ -49,3 +49,33 @@ test('an interruption ends it, a mistake in an experiment too', async () => {
   const broken = { ...failing, run: async () => (undefined as unknown as { x: number }).x as never }
   await expect(tour([broken], { root: join(root, 'broken') })).rejects.toThrow(TypeError)
 })
+
+test('the whole of it advances from 0 to 1 and never goes back, whatever the phases of an experiment', async () => {
+  const phases = defineExperiment({
+    ...failing,
+    name: 'phases',
+    cost: () => 3,
+    async run({ progress }) {
+      for (const total of [10, 4]) for (let done = 0; done <= total; done++) progress({ done, total })
+      return {}
+    },
+  })
+  const cheap = { ...phases, name: 'cheap', cost: () => 1 }
+  const seen: { share: number; secondsLeft: number }[] = []
+  const options = { root: join(root, 'whole'), onOverall: (step: (typeof seen)[number]) => seen.push(step) }
+  await tour([phases, cheap], { ...options, threads: 1 })
+  const shares = seen.map(({ share }) => share)
+  expect(shares).toEqual([...shares].sort((a, b) => a - b))
+  expect(shares[0]).toBe(0)
+  expect(shares.at(-1)).toBe(1)
+  // the first takes three quarters of the cost; the second begins where it ends, and says so twice
+  expect(shares.filter((share) => share <= 0.75)).toHaveLength(1 + 16 + 2)
+  expect(seen.every(({ secondsLeft }) => Number.isFinite(secondsLeft) && secondsLeft >= 0)).toBe(true)
+  expect(seen.at(-1)!.secondsLeft).toBe(0)
+  // what was finished before is done at once, and says nothing about the pace
+  seen.length = 0
+  await tour([phases, { ...cheap, name: 'other' }], { ...options, threads: 1 })
+  expect(seen[0]!.share).toBe(0)
+  expect(seen[1]!.share).toBeGreaterThan(0)
+  expect(seen.at(-1)).toEqual({ share: 1, secondsLeft: 0 })
+})

@@ -1,10 +1,15 @@
 /** @file `treeline tour`: the quick presets of everything there is, and one report. */
+import { resolve } from 'node:path'
+import { pathToFileURL } from 'node:url'
 import { Command } from 'commander'
 import { duration, fail } from '../../base/index.ts'
+import type { RunOutcome } from '../../lab/index.ts'
 import { interruption } from '../interrupt.ts'
 import type { Io } from '../io.ts'
 import { examples, jsonOption, quietOption, threadsOption } from '../options.ts'
-import { type Display, makeDisplay } from '../progress.ts'
+import { makeDisplay } from '../progress.ts'
+
+type Lab = typeof import('../../lab/index.ts')
 
 interface TourFlags {
   only?: string[]
@@ -12,6 +17,26 @@ interface TourFlags {
   out: string
   json?: boolean
   quiet?: boolean
+}
+
+/** Four sentences: what was done, what came out, what did not hold, where to look. */
+function closing(lab: Lab, done: readonly RunOutcome[], seconds: number, path: string): string {
+  const verdicts = done.flatMap(({ summary }) =>
+    summary.verdicts.map((verdict) => ({ ...verdict, of: summary.experiment })),
+  )
+  const missed = verdicts.filter(({ pass }) => !pass)
+  const before = done.filter(({ skipped }) => skipped).length
+  const titles = done.map(({ summary }) => lab.findExperiment(summary.experiment).title)
+  const count = (n: number, word: string): string => `${n} ${word}${n === 1 ? '' : 's'}`
+  const sentences = [
+    `${count(done.length, 'experiment')} ran in ${duration(seconds)}${before > 0 ? ` (${before} had finished before)` : ''}: ${titles.join('; ')}.`,
+    `Of ${count(verdicts.length, 'claim')} that theory makes about them, ${verdicts.length - missed.length} hold.`,
+    missed.length === 0
+      ? 'No claim failed.'
+      : `These do not hold: ${missed.map(({ of, claim }) => `${of}, “${claim}”`).join('; ')}.`,
+    'The report shows every claim with its measurement, the figures, and the commands that repeat each run:',
+  ]
+  return `\n${sentences.join('\n')}\n${pathToFileURL(path).href}\n`
 }
 
 /** The command. */
@@ -38,42 +63,42 @@ export const tourCommand = (io: Io): Command =>
         flags.only?.map((name) => lab.findExperiment(name)) ??
         lab.experiments.filter(({ requires = [] }) => requires.length === 0)
       const { bold, green, red, dim } = io.colors
-      const say = (text: string): void => {
-        if (!flags.quiet) io.err(`${text}\n`)
-      }
-      let display: Display | undefined
+      const display = makeDisplay('tour', io, { quiet: flags.quiet, heartbeat: 4 })
       const interrupt = interruption(() =>
-        display?.line('stopping after this step and saving; press Ctrl-C again to stop at once'),
+        display.line('stopping after this step and saving; press Ctrl-C again to stop at once'),
       )
       const begun = performance.now()
+      let where = ''
       try {
         const stops = await lab.tour(chosen, {
           root: flags.out,
           threads: flags.threads,
           signal: interrupt.signal,
           onBegin({ name, title }, index) {
-            say(bold(`${index + 1}/${chosen.length} ${name}`) + dim(`  ${title}`))
-            display = makeDisplay(name, io, flags.quiet)
+            where = `${index + 1}/${chosen.length} ${name}`
+            display.line(bold(where) + dim(`  ${title}`))
           },
-          onProgress: (step) => display?.update(step),
+          onOverall: ({ share, secondsLeft }, detail) =>
+            display.update({
+              ...{ done: Math.floor(1000 * share), total: 1000, secondsLeft },
+              detail: [where, detail].filter(Boolean).join(' · '),
+            }),
           onEnd({ outcome, error }) {
-            display?.end()
-            if (error) return say(red(`  ✗ ${error}`))
+            if (error) return display.line(red(`  ✗ ${error}`))
             const { verdicts, headline, timing } = outcome!.summary
             for (const { claim, pass } of verdicts)
-              say(pass ? `  ${green('✓')} ${claim}` : `  ${red('✗')} ${claim}`)
-            say(
+              display.line(pass ? `  ${green('✓')} ${claim}` : `  ${red('✗')} ${claim}`)
+            display.line(
               `  ${headline}${dim(` (${outcome!.skipped ? 'finished before' : duration(timing.seconds)})`)}`,
             )
           },
         })
+        display.line('writing the report')
         const done = stops.flatMap(({ outcome }) => outcome ?? [])
         if (done.length === 0) fail('TL_IO', `no experiment of the tour could be run: ${stops[0]?.error}`)
         const runs = done.map(({ folder }) => lab.loadRun(folder))
         const report = lab.writeReport(runs, chosen, `${flags.out}/tour`)
         const failed = stops.filter(({ error }) => error)
-        const verdicts = done.flatMap(({ summary }) => summary.verdicts)
-        const held = verdicts.filter(({ pass }) => pass).length
         if (flags.json)
           io.out(
             lab.prettyJson({
@@ -83,12 +108,8 @@ export const tourCommand = (io: Io): Command =>
             }),
           )
         else {
-          const seconds = (performance.now() - begun) / 1000
-          io.out(
-            `${held} of ${verdicts.length} verdicts hold; ${done.length} experiments in ${duration(seconds)}\n`,
-          )
-          for (const { summary } of done) io.out(`${summary.experiment}: ${summary.headline}\n`)
-          io.out(`${report.html}\n`)
+          display.end()
+          io.out(closing(lab, done, (performance.now() - begun) / 1000, resolve(report.html)))
         }
         if (failed.length > 0)
           fail(
@@ -96,7 +117,7 @@ export const tourCommand = (io: Io): Command =>
             `${failed.map(({ experiment }) => experiment.name).join(', ')} could not be run (${failed[0]!.error}); the report holds the rest`,
           )
       } finally {
-        display?.end()
+        display.end()
         interrupt.stop()
       }
     })

@@ -204,6 +204,8 @@ export const clustering = defineExperiment<ClusteringConfig, ClusteringResult>({
     },
   },
 
+  cost: ({ grammars, most }) => 5e-5 * grammars * most,
+
   async run(context) {
     const { config: c, log } = context
     for (const [i, setting] of c.settings.entries()) checkShape(shapeOf(setting), `config.settings.${i}`)

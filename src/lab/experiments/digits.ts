@@ -122,6 +122,9 @@ export const digits = defineExperiment<Config, Result>({
     paper: { epochs: 20, channels: [48, 96] },
   },
 
+  cost: ({ epochs, examples, channels: [first = 1, second = 1] }) =>
+    1e-7 * epochs * examples * first * second,
+
   async run({ config: c, threads, statePath, resumed, signal, resumeFrom, metric, log, progress, write }) {
     const set = await loadDataset(c.dataset, {
       signal,

@@ -89,6 +89,8 @@ export const tokenCorrelations = defineExperiment<CorrelationConfig, Correlation
     },
   },
 
+  cost: ({ grammars, most }) => 5e-6 * grammars * most,
+
   async run(context) {
     const { config: c, log } = context
     for (const [i, shape] of c.shapes.entries()) checkShape(fullShape(shape), `config.shapes.${i}`)

@@ -82,7 +82,10 @@ function estimator(
 }
 
 /** Estimate what each of the runs would cost from the beginning. */
-export function estimateCosts(runs: readonly PlannedRun[], root: string): CostEstimate {
+export function estimateCosts(
+  runs: readonly Pick<PlannedRun, 'experiment' | 'config'>[],
+  root: string,
+): CostEstimate {
   const estimators = new Map<AnyExperiment, ReturnType<typeof estimator>>()
   const seconds = runs.map(({ experiment, config }) => {
     const known = estimators.get(experiment) ?? estimator(root, experiment)
