@@ -215,15 +215,36 @@ export function composeConfig(experiment: AnyExperiment, request: ConfigRequest 
 
 /** The fields of `config` that differ from the defaults, as dotted path and value, in order of definition. */
 export function changedFields(experiment: AnyExperiment, config: unknown): [path: string, value: unknown][] {
-  const schema = fieldSchema(experiment.config)
-  const defaults = experiment.config.parse({})
-  return leafFields(schema)
-    .map(([path]): [string, unknown, unknown] => {
-      const keys = path.split('.')
-      return [path, valueAt(config, keys), valueAt(defaults, keys)]
-    })
-    .filter(([, value, standard]) => JSON.stringify(value) !== JSON.stringify(standard))
-    .map(([path, value]) => [path, value])
+  return fieldsFrom(experiment, config, experiment.config.parse({}))
+}
+
+/** The fields of `config` that differ from those of `base`. */
+const fieldsFrom = (
+  experiment: AnyExperiment,
+  config: unknown,
+  base: unknown,
+): [path: string, value: unknown][] =>
+  leafFields(fieldSchema(experiment.config))
+    .map(([path]) => path.split('.'))
+    .filter((keys) => JSON.stringify(valueAt(config, keys)) !== JSON.stringify(valueAt(base, keys)))
+    .map((keys) => [keys.join('.'), valueAt(config, keys)])
+
+/**
+ * The shortest way to say a config: a preset, or none, and the fields that differ from it, as dotted path and value in order of
+ * definition.
+ */
+export function shortestConfig(
+  experiment: AnyExperiment,
+  config: unknown,
+): { preset?: string; changed: [path: string, value: unknown][] } {
+  const ways: { preset?: string; changed: [path: string, value: unknown][] }[] = [
+    { changed: changedFields(experiment, config) },
+    ...Object.entries(experiment.presets).map(([preset, values]) => ({
+      preset,
+      changed: fieldsFrom(experiment, config, completeConfig(experiment, values)),
+    })),
+  ]
+  return ways.reduce((best, way) => (way.changed.length < best.changed.length ? way : best))
 }
 
 /** Every leaf field of a config with its value, what it accepts in words, and its description. */

@@ -93,6 +93,11 @@ export interface Experiment<
   run: (context: RunContext<Config>) => Promise<Result>
   /** Put one finished run into words. Pure: `treeline report` calls it again years later. */
   summary: (run: RunView<Config, Result>) => Conclusion
+  /**
+   * What one call of `figures` or `tables` can show: all runs together (the default), the runs of one config, which differ only
+   * in their seed, or one run. The report calls as often as it takes, and says under each figure what made it.
+   */
+  draws?: 'all' | 'config' | 'run'
   /** Draw one or several finished runs of this experiment; `groups` are the same runs, by config without the seed. */
   figures: (
     runs: readonly RunView<Config, Result>[],

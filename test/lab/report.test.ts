@@ -59,7 +59,7 @@ describe('the report of one run', () => {
     for (const figure of document.querySelectorAll('figure')) {
       expect(figure.querySelector('svg[role="img"][aria-label]')).not.toBeNull()
       expect(figure.querySelector('figcaption .made')!.textContent).toMatch(
-        /^toy · seed 0 · steps 20 .*[0-9a-f]{12}$/,
+        /^toy · defaults · seed 0 · run [0-9a-f]{12}$/,
       )
     }
     const ids = [...document.querySelectorAll('[id]')].map((node) => node.id)

@@ -115,9 +115,38 @@ describe('a report of one experiment with seeds', () => {
     expect(verdicts[1]![3]).toBe(`${even === 3 ? '✓ holds' : '✗ does not hold'} in ${even} of 3`)
     expect(verdicts[2]).toEqual(['has steps (control) [a=1]', '5 ± 0', '–', '✓ holds in 3 of 3'])
     expect(cells(tableUnder(document, 'Runs'))).toHaveLength(7)
-    expect(document.querySelector('figcaption .made')!.textContent).toContain('seed 0|1|2 · a 1|2')
+    expect(document.querySelector('figcaption .made')!.textContent).toContain('a 1|2 · seed 0|1|2')
     expect(existsSync(table)).toBe(true)
   })
+})
+
+describe('what one call can draw', () => {
+  it.each([
+    ['all', [6]],
+    ['config', [3, 3]],
+    ['run', [1, 1]],
+  ] as const)(
+    '%s: as many calls as it takes, and under each figure the runs that made it',
+    (draws, calls) => {
+      given.length = 0
+      const runs = loadRuns([root]).filter(({ experiment }) => experiment === walk.name)
+      const { html, figures } = writeReport(runs, [{ ...walk, draws }], join(root, draws))
+      expect(given.map(({ runs: count }) => count)).toEqual(calls)
+      const document = page(html)
+      const texts = (selector: string) =>
+        [...document.querySelectorAll(selector)].map((node) => node.textContent)
+      const [titles, made] = [texts('figure h3'), texts('figcaption .made')]
+      expect(new Set(figures).size).toBe(calls.length)
+      if (draws === 'all') return expect(titles).toEqual(['Value'])
+      expect(titles).toEqual(['Value (a=1)', 'Value (a=2)'])
+      const seeds = draws === 'run' ? '0' : '0|1|2'
+      expect(made[0]).toMatch(
+        new RegExp(`^walk · (defaults|preset \\w+) · .*seed ${seeds.replaceAll('|', '\\|')} · run`),
+      )
+      expect(made[1]).toContain('a 2')
+      expect(made[0]).not.toContain('a 2')
+    },
+  )
 })
 
 describe('a report of several experiments', () => {

@@ -295,6 +295,7 @@ export const clustering = defineExperiment<ClusteringConfig, ClusteringResult>({
   },
 
   summary: concludeClustering,
+  draws: 'run',
   figures: clusteringFigures,
   tables: clusteringTables,
 })

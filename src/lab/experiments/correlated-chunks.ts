@@ -32,10 +32,7 @@ export const correlatedChunks = defineExperiment<Config, Result>({
   cost: secondsOf,
   run: measure,
   summary: ({ config, result }) => conclude(config, result),
-  figures: (_, groups) =>
-    groups.flatMap(({ runs, label }, i) =>
-      figuresOf(averageRuns(runs.map(({ result }) => result)), i === 0 ? '' : `-${i + 1}`, label),
-    ),
-  tables: (_, groups) =>
-    groups.flatMap(({ runs }) => tablesOf(averageRuns(runs.map(({ result }) => result)))),
+  draws: 'config',
+  figures: (runs) => figuresOf(averageRuns(runs.map(({ result }) => result))),
+  tables: (runs) => tablesOf(averageRuns(runs.map(({ result }) => result))),
 })

@@ -206,6 +206,7 @@ export const ddpmMerging = defineExperiment<MergingConfig, MergingResult>({
   },
 
   summary: concludeMerging,
+  draws: 'run',
   figures: mergingFigures,
   tables: mergingTables,
 })

@@ -332,6 +332,7 @@ export const lifelongEditing = defineExperiment<EditingConfig, EditingResult>({
   },
 
   summary: concludeEditing,
+  draws: 'run',
   figures: editingFigures,
   tables: editingTables,
 })

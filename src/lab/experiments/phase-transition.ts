@@ -1,21 +1,10 @@
 /** @file The phase transition in diffusion (Sclocchi et al. 2025): at a critical noise the class is lost at once, leaves one by one. */
-import { contentHash, toJson } from '../canonical.ts'
-import { defineExperiment, type RunView } from '../experiment.ts'
+import { defineExperiment } from '../experiment.ts'
 import { combine } from './phase-transition/combine.ts'
 import { type Config, config } from './phase-transition/config.ts'
 import { figuresOf, tablesOf } from './phase-transition/figures.ts'
 import { measure, type Result } from './phase-transition/measure.ts'
 import { conclude } from './phase-transition/verdicts.ts'
-
-/** Runs that differ only in their seeds, as one result each. */
-function groupsOf(runs: readonly RunView<Config, Result>[]): Result[] {
-  const groups = new Map<string, Result[]>()
-  for (const { config, result } of runs) {
-    const name = contentHash(toJson({ ...config, seed: 0 }))
-    groups.set(name, [...(groups.get(name) ?? []), result])
-  }
-  return [...groups.values()].map(combine)
-}
 
 export const phaseTransition = defineExperiment<Config, Result>({
   name: 'phase-transition',
@@ -60,6 +49,7 @@ export const phaseTransition = defineExperiment<Config, Result>({
   cost: ({ grammars, data }) => 2.5 * grammars * data,
   run: measure,
   summary: (run) => conclude(run.config, run.result),
-  figures: (runs) => groupsOf(runs).flatMap((result, i) => figuresOf(result, i === 0 ? '' : `-${i + 1}`)),
-  tables: (runs) => groupsOf(runs).flatMap(tablesOf),
+  draws: 'config',
+  figures: (runs) => figuresOf(combine(runs.map(({ result }) => result))),
+  tables: (runs) => tablesOf(combine(runs.map(({ result }) => result))),
 })

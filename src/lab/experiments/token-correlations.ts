@@ -137,6 +137,7 @@ export const tokenCorrelations = defineExperiment<CorrelationConfig, Correlation
   },
 
   summary: concludeCorrelations,
+  draws: 'run',
   figures: correlationFigures,
   tables: correlationTables,
 })

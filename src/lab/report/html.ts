@@ -83,21 +83,21 @@ export function verdictsHtml(verdicts: readonly ShownVerdict[]): Html {
     )
   })
   return (
-    '<div class="scroll"><table><caption class="quiet">Verdicts</caption><thead><tr><th scope="col">claim</th>' +
+    '<div class="scroll"><table class="verdicts"><caption class="quiet">Verdicts</caption><thead><tr><th scope="col">claim</th>' +
     '<th scope="col" class="number">measured</th><th scope="col" class="number">predicted</th>' +
     `<th scope="col">verdict</th></tr></thead><tbody>${rows.join('')}</tbody></table></div>`
   )
 }
 
 /** One figure with its caption and the config that made it. Ids inside the SVG are made unique with `prefix`. */
-export function figureHtml(figure: Figure, made: string, prefix: string): Html {
+export function figureHtml(figure: Figure & { readonly made: string }, prefix: string): Html {
   const svg = figure.svg
     .replace(/\bid="([^"]+)"/g, `id="${prefix}-$1"`)
     .replace(/url\(#([^)]+)\)/g, `url(#${prefix}-$1)`)
     .replace(/\bhref="#([^"]+)"/g, `href="#${prefix}-$1"`)
   return (
     `<figure id="${prefix}"><h3>${escapeText(figure.title)}</h3>${svg}` +
-    `<figcaption><p>${escapeText(figure.caption)}</p><p class="made">${escapeText(made)}</p></figcaption></figure>`
+    `<figcaption><p>${escapeText(figure.caption)}</p><p class="made">${escapeText(figure.made)}</p></figcaption></figure>`
   )
 }
 

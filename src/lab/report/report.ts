@@ -4,13 +4,13 @@ import { explainSystemError, makeFolder, writeAtomically } from '../../base/file
 import { fail } from '../../base/index.ts'
 import { sortRuns, tableOf } from '../collect/table.ts'
 import { writeTable } from '../collect/write.ts'
-import type { AnyExperiment, BaseConfig, RunGroup } from '../experiment.ts'
-import { escapeText, type Figure, posterSvg, svgToPng } from '../figures/index.ts'
+import type { AnyExperiment } from '../experiment.ts'
+import { escapeText, posterSvg, svgToPng } from '../figures/index.ts'
 import { groupRuns } from '../groups.ts'
 import { experimentOf } from '../registry.ts'
 import type { FinishedRun } from '../runFolder.ts'
 import { type Html, pageHtml, verdictsHtml } from './html.ts'
-import { configLine, experimentSection } from './section.ts'
+import { experimentSection, type FinishedGroup, type Pictures, picturesOf } from './section.ts'
 import { groupVerdicts } from './verdicts.ts'
 
 /** Where a report went. */
@@ -25,8 +25,8 @@ export interface ReportFiles {
 interface Chapter {
   experiment: AnyExperiment
   runs: readonly FinishedRun[]
-  groups: readonly RunGroup<BaseConfig>[]
-  figures: readonly Figure[]
+  groups: readonly FinishedGroup[]
+  pictures: Pictures
 }
 
 /** One chapter for each experiment, in the order in which they are known. */
@@ -40,7 +40,7 @@ function chaptersOf(runs: readonly FinishedRun[], known: readonly AnyExperiment[
     const own = found.get(experiment)
     if (!own) return []
     const groups = groupRuns(experiment, own)
-    return [{ experiment, runs: own, groups, figures: experiment.figures(own, groups) }]
+    return [{ experiment, runs: own, groups, pictures: picturesOf(experiment, own, groups) }]
   })
 }
 
@@ -50,14 +50,13 @@ function writeFigures(chapters: readonly Chapter[], folder: string): string[] {
   } catch (error) {
     explainSystemError(error, `cannot make ${folder}`)
   }
-  return chapters.flatMap(({ experiment, runs, figures }) => {
-    const made = configLine(experiment, runs)
-    return figures.map((figure) => {
+  return chapters.flatMap(({ experiment, pictures }) =>
+    pictures.figures.map((figure) => {
       const path = join(folder, `${chapters.length > 1 ? `${experiment.name}-` : ''}${figure.name}.png`)
-      writeAtomically(path, svgToPng(posterSvg(figure, made)))
+      writeAtomically(path, svgToPng(posterSvg(figure, figure.made)))
       return path
-    })
-  })
+    }),
+  )
 }
 
 /** The beginning of a report of several experiments: what is in it, and all verdicts. */
@@ -109,8 +108,8 @@ export function writeReport(
   const table = join(folder, 'runs.parquet')
   writeTable(table, tableOf(runs))
   const sections = chapters.map(
-    ({ experiment, runs: own, groups, figures: drawn }) =>
-      `<section class="run" id="${experiment.name}">${head(experiment, alone)}${experimentSection(experiment, own, groups, drawn)}</section>`,
+    ({ experiment, runs: own, groups, pictures }) =>
+      `<section class="run" id="${experiment.name}">${head(experiment, alone)}${experimentSection(experiment, own, groups, pictures)}</section>`,
   )
   const footer =
     '<footer>Made by Treeline. Every number and figure here is in the run folders, as text; beside this page the ' +

@@ -1,7 +1,7 @@
 /** @file One experiment's part of a report: what its runs say, verdicts, figures, tables, config and how to make it again. */
 import { bytes, duration } from '../../base/index.ts'
-import { changedFields, configRows, reproduceCommand } from '../config.ts'
-import type { AnyExperiment, BaseConfig, RunGroup } from '../experiment.ts'
+import { changedFields, configRows, reproduceCommand, shortestConfig } from '../config.ts'
+import type { AnyExperiment, BaseConfig, ReportTable, RunGroup } from '../experiment.ts'
 import { escapeText, type Figure } from '../figures/index.ts'
 import { overSeeds, varyingFields } from '../groups.ts'
 import type { FinishedRun } from '../runFolder.ts'
@@ -10,20 +10,39 @@ import { groupVerdicts } from './verdicts.ts'
 
 const shown = (value: unknown): string => (typeof value === 'string' ? value : (JSON.stringify(value) ?? ''))
 
-/** Experiment, every config value and the hash on one line: the part of a caption that says what made the figure. */
-export function configLine(experiment: AnyExperiment, runs: readonly FinishedRun[]): string {
-  const [first, ...others] = runs
-  const parts = configRows(experiment, first!.config).map(({ path, value }) => {
-    const values = new Set([value, ...others.flatMap((run) => pathValues(experiment, run, path))].map(shown))
-    return values.size > 4 ? `${path} (${values.size} values)` : `${path} ${[...values].join('|')}`
-  })
-  const hashes =
-    runs.length > 3 ? `${runs.length} runs` : runs.map(({ hash }) => hash.slice(0, 12)).join(', ')
-  return [experiment.name, ...parts, hashes].join(' · ')
-}
+/** More values of a field than this are counted. */
+const mostValues = 4
 
-const pathValues = (experiment: AnyExperiment, run: FinishedRun, path: string): unknown[] =>
-  configRows(experiment, run.config).flatMap((row) => (row.path === path ? [row.value] : []))
+/**
+ * What made a figure, in one line: the experiment, the preset and the fields that differ from it, the seeds, the runs. The whole
+ * config is in the report's table, and in the run folder.
+ */
+export function configLine(experiment: AnyExperiment, runs: readonly FinishedRun[]): string {
+  const [first] = runs
+  const { preset, changed } = shortestConfig(experiment, first!.config)
+  const varying = varyingFields(
+    experiment,
+    runs.map(({ config }) => config),
+  )
+  const fixed = changed.filter(([path]) => path !== 'seed' && varying.every((field) => field.path !== path))
+  const list = (name: string, values: readonly unknown[]): string => {
+    const distinct = [...new Set(values.map(shown))]
+    return distinct.length > mostValues
+      ? `${name} (${distinct.length} values)`
+      : `${name} ${distinct.join('|')}`
+  }
+  return [
+    experiment.name,
+    preset ? `preset ${preset}` : 'defaults',
+    ...fixed.map(([path, value]) => `${path} ${shown(value)}`),
+    ...varying.map(({ path, values }) => list(path, values)),
+    list(
+      'seed',
+      runs.map(({ config }) => config.seed),
+    ),
+    runs.length > 3 ? `${runs.length} runs` : `run ${runs.map(({ hash }) => hash.slice(0, 12)).join(', ')}`,
+  ].join(' · ')
+}
 
 const day = (iso: string): string => `${iso.slice(0, 10)} ${iso.slice(11, 16)} UTC`
 
@@ -60,7 +79,7 @@ function runDetails(experiment: AnyExperiment, run: FinishedRun): Html {
     true,
   )
   return (
-    `<div class="details"><div><h2>Config</h2>${config}</div><div><h2>Timing and machine</h2>${made}</div></div>` +
+    `<h2>Config</h2>${config}<h2>Timing and machine</h2>${made}` +
     `<h2>Make it again</h2>${command(experiment, run)}`
   )
 }
@@ -144,18 +163,61 @@ function severalRuns(
   return `${seedTable(groups)}<h2>Runs</h2>${manyRuns(experiment, runs)}${judged}`
 }
 
+/** A group of finished runs. */
+export interface FinishedGroup extends Omit<RunGroup<BaseConfig>, 'runs'> {
+  readonly runs: readonly FinishedRun[]
+}
+
+/** All that an experiment draws of its runs. */
+export interface Pictures {
+  /** Each with the line that says what made it. */
+  readonly figures: readonly (Figure & { readonly made: string })[]
+  readonly tables: readonly ReportTable[]
+}
+
+/** Figures and tables of some runs: of all together, config by config, or of one run of each config (`experiment.draws`). */
+export function picturesOf(
+  experiment: AnyExperiment,
+  runs: readonly FinishedRun[],
+  groups: readonly FinishedGroup[],
+): Pictures {
+  const { draws = 'all' } = experiment
+  const parts =
+    draws === 'all'
+      ? [{ label: '', runs, groups }]
+      : groups.map((group) => {
+          const own = draws === 'run' ? group.runs.slice(0, 1) : group.runs
+          return { label: group.label, runs: own, groups: [{ ...group, runs: own }] }
+        })
+  const titled = (title: string, label: string): string => (label === '' ? title : `${title} (${label})`)
+  return {
+    figures: parts.flatMap((part, index) =>
+      experiment.figures(part.runs, part.groups).map((figure) => ({
+        ...figure,
+        made: configLine(experiment, part.runs),
+        name: index === 0 ? figure.name : `${figure.name}-${index + 1}`,
+        title: titled(figure.title, part.label),
+      })),
+    ),
+    tables: parts.flatMap((part) =>
+      (experiment.tables?.(part.runs, part.groups) ?? []).map((table) => ({
+        ...table,
+        title: titled(table.title, part.label),
+      })),
+    ),
+  }
+}
+
 /** The part of an experiment below its title. */
 export function experimentSection(
   experiment: AnyExperiment,
   runs: readonly FinishedRun[],
   groups: readonly RunGroup<BaseConfig>[],
-  figures: readonly Figure[],
+  { figures, tables }: Pictures,
 ): Html {
   const [only] = runs
   const single = runs.length === 1
-  const made = configLine(experiment, runs)
-  const drawn = figures.map((figure) => figureHtml(figure, made, `${experiment.name}-${figure.name}`))
-  const tables = experiment.tables?.(runs, groups) ?? []
+  const drawn = figures.map((figure) => figureHtml(figure, `${experiment.name}-${figure.name}`))
   return [
     single ? singleRun(experiment, only!) : severalRuns(experiment, runs, groups),
     drawn.length > 0 ? `<h2>Figures</h2><div class="figures">${drawn.join('')}</div>` : '',

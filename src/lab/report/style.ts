@@ -29,7 +29,7 @@ figcaption p{margin:.2rem 0}
 table{border-collapse:collapse;font-size:.92rem;font-variant-numeric:tabular-nums;min-width:min(100%,26rem)}
 caption{text-align:left;font-weight:620;padding:0 0 .4rem}
 caption.quiet{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}
-.details{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,27rem),1fr));gap:0 2.4rem;align-items:start}
+td,tbody th{overflow-wrap:anywhere}
 th,td{text-align:left;padding:.4rem 1.4rem .4rem 0;border-bottom:1px solid var(--tl-grid);vertical-align:top}
 th{font-weight:500;color:var(--tl-muted)}
 tbody th{color:var(--tl-ink)}
@@ -46,7 +46,26 @@ nav a{color:inherit}
 nav .note,th .note{color:var(--tl-muted);font-size:.85rem;font-weight:400}
 details summary{cursor:pointer;color:var(--tl-muted)}
 footer{margin-top:4rem;color:var(--tl-muted);font-size:.85rem}
-@media print{main{padding:0;max-width:none}figure,dl.numbers,table{break-inside:avoid}body{font-size:11pt}}
+@media (max-width:40rem){
+main{padding:2rem 1rem 3rem}
+h1{font-size:1.6rem}
+th,td{padding-right:.8rem}
+table{min-width:0}
+table.verdicts thead{display:none}
+table.verdicts tr{display:flex;flex-wrap:wrap;gap:0 1rem;border-bottom:1px solid var(--tl-grid)}
+table.verdicts th,table.verdicts td{border:0;padding-right:0}
+table.verdicts th{flex:1 0 100%;padding-bottom:0}
+}
+@media print{
+@page{margin:14mm}
+main{padding:0;max-width:none}
+body{font-size:10pt}
+.figures{grid-template-columns:1fr 1fr;gap:1.4rem}
+figure,dl.numbers,tr{break-inside:avoid}
+figure svg{overflow:visible}
+.scroll{overflow:visible}
+pre{white-space:pre-wrap;overflow-wrap:anywhere}
+}
 `
 
 /** The style sheet of a report. */

@@ -284,22 +284,17 @@ function shapesFigure({ controls, correlations, L }: Result): Figure {
   })
 }
 
-/** All figures of a result; `suffix` sets names apart when there are several. */
-export const figuresOf = (result: Result, suffix = '', label = ''): Figure[] =>
-  [
-    chiFigure(result),
-    sampledFigure(result),
-    correlationFigure(result),
-    lengthFigure(result),
-    collapseFigure(result),
-    maskingFigure(result),
-    controlsFigure(result),
-    shapesFigure(result),
-  ].map((figure) => ({
-    ...figure,
-    name: `${figure.name}${suffix}`,
-    title: label === '' ? figure.title : `${figure.title} (${label})`,
-  }))
+/** All figures of a result. */
+export const figuresOf = (result: Result): Figure[] => [
+  chiFigure(result),
+  sampledFigure(result),
+  correlationFigure(result),
+  lengthFigure(result),
+  collapseFigure(result),
+  maskingFigure(result),
+  controlsFigure(result),
+  shapesFigure(result),
+]
 
 /** Peaks by depth, and the deepest curve and C(ℓ) in numbers. */
 export function tablesOf(result: Result): ReportTable[] {

@@ -235,11 +235,11 @@ const mixtureFigure = ({ time, mode, coordinate, coordinateTheory }: MixtureResu
     ],
   })
 
-/** All figures of one result; `suffix` keeps names apart when there are several. */
-export function figuresOf(result: Result, suffix = ''): Figure[] {
+/** All figures of one result. */
+export function figuresOf(result: Result): Figure[] {
   const { channels, thresholds, diagram, lost, mixture, epsStarTheory, magnification } = result
   const [epsilon, ...others] = channels as [ChannelResult, ...ChannelResult[]]
-  const figures = [
+  return [
     levelsFigure(epsilon, epsStarTheory),
     depthFigure(epsilon, 'root', epsStarTheory),
     depthFigure(epsilon, 'leaf', epsStarTheory),
@@ -252,7 +252,6 @@ export function figuresOf(result: Result, suffix = ''): Figure[] {
     ...(lost ? [lostFigure(lost)] : []),
     mixtureFigure(mixture),
   ]
-  return figures.map((figure) => ({ ...figure, name: `${figure.name}${suffix}` }))
 }
 
 /** All tables of one result. */
