@@ -6,7 +6,7 @@ import { didYouMean, fail } from '../base/index.ts'
 import { type Checkpoint, type CheckpointTensor, elements } from './checkpoint.ts'
 import { encodeF32, isConvertible } from './convertDtype.ts'
 import { isStoredDtype, type StoredDtype } from './dtypes.ts'
-import { type GgufFile, type GgufTensor, writeGguf } from './gguf/index.ts'
+import { type GgufTensor, isGguf, writeGguf } from './gguf/index.ts'
 import { quoted } from './header.ts'
 import { shardedWriter } from './sharded.ts'
 import { type TensorToWrite, writeSafetensors } from './write.ts'
@@ -225,14 +225,13 @@ function withDtype(content: Buffer, dtype: string): Uint8Array | string {
 }
 
 function toGguf(input: Checkpoint, out: string, { dtype: word, onTensor }: ConvertOptions): Converted {
-  if (input.format !== 'gguf')
-    fail(
+  if (!isGguf(input))
+    return fail(
       'TL_UNSUPPORTED',
       `${out}: GGUF is written from GGUF only: tensor names and hyper-parameters of ${input.format} models are not translated`,
     )
   const wanted = word === undefined ? undefined : parseDtype(word, Object.keys(GGUF_FILE_TYPES))
-  const { fields } = input as GgufFile
-  const metadata = new Map(fields)
+  const metadata = new Map(input.fields)
   if (wanted !== undefined && metadata.has('general.file_type'))
     metadata.set('general.file_type', { type: 'uint32', value: GGUF_FILE_TYPES[wanted]! })
   let converted = 0

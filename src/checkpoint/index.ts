@@ -26,6 +26,7 @@ export {
   type GgufFile,
   type GgufMetadata,
   type GgufTensor,
+  isGguf,
   openGguf,
   parseGguf,
   writeGguf,

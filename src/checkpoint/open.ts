@@ -4,12 +4,12 @@ import { join } from 'node:path'
 import { explainSystemError } from '../base/files.ts'
 import { fail } from '../base/index.ts'
 import type { Checkpoint } from './checkpoint.ts'
-import { openGguf } from './gguf/index.ts'
-import { isNpy, openNpy, openNpz } from './npy.ts'
+import { areParts, openGguf } from './gguf/index.ts'
+import { type Kind, kindOf, looksLikeWeights } from './kinds.ts'
+import { openNpy, openNpz } from './npy.ts'
 import { openPytorch } from './pytorch/index.ts'
 import { isFileIn, openSafetensorsCheckpoint, openShards } from './safetensorsCheckpoint.ts'
-import { type ByteSource, fileSource } from './source.ts'
-import { readZip } from './zip.ts'
+import { fileSource } from './source.ts'
 
 const INDEX = 'model.safetensors.index.json'
 const OLD_INDEX = 'pytorch_model.bin.index.json'
@@ -26,46 +26,6 @@ export function openCheckpoint(path: string): Checkpoint {
     return explainSystemError(error, `cannot read ${path}`)
   }
   return isFolder ? openFolder(path) : openFile(path)
-}
-
-/** What a file holds, from its first bytes, and for zip archives from their entries. */
-type Kind = 'gguf' | 'npy' | 'npz' | 'pytorch' | 'index' | 'safetensors'
-
-/** Refuse what people often have in place of weights: nothing, a pointer of Git LFS, a web page. */
-function refuseStandIns({ byteLength, label }: ByteSource, lead: Buffer): void {
-  if (byteLength === 0) fail('TL_BAD_FILE', `${label}: the file is empty: download or write it again`)
-  const text = lead.toString('latin1').trimStart().toLowerCase()
-  if (text.startsWith('version https://git-lfs'))
-    fail(
-      'TL_BAD_FILE',
-      `${label}: a Git LFS pointer (${byteLength} bytes), not the weights: run "git lfs pull" in its repository`,
-    )
-  if (text.startsWith('<!doctype') || text.startsWith('<html'))
-    fail('TL_BAD_FILE', `${label}: a web page, not the weights: download the file itself`)
-}
-
-function kindOf(source: ByteSource): Kind {
-  const lead = Buffer.alloc(Math.min(32, source.byteLength))
-  source.readInto(0, lead)
-  refuseStandIns(source, lead)
-  if (lead.subarray(0, 4).toString('latin1') === 'GGUF') return 'gguf'
-  if (isNpy(lead)) return 'npy'
-  if (lead.length >= 4 && lead.readUInt32LE(0) === 0x04034b50) return zipKind(source)
-  // older PyTorch files are bare pickles; the reader says what to do with them
-  if (lead[0] === 0x80 && lead[1]! <= 5 && lead[8] !== 0x7b) return 'pytorch'
-  // safetensors begins with the length of its header, a JSON index with a brace
-  if (lead[8] !== 0x7b && /^\s*\{/.test(lead.toString('latin1'))) return 'index'
-  return 'safetensors'
-}
-
-function zipKind(source: ByteSource): Kind {
-  const names = [...readZip(source).keys()]
-  if (names.length > 0 && names.every((name) => name.endsWith('.npy'))) return 'npz'
-  if (names.some((name) => name === 'data.pkl' || name.endsWith('/data.pkl'))) return 'pytorch'
-  return fail(
-    'TL_UNSUPPORTED',
-    `${source.label}: a zip archive that is neither of PyTorch nor of NumPy (.npz)`,
-  )
 }
 
 function openFile(path: string, mayBeIndex = true): Checkpoint {
@@ -118,12 +78,10 @@ function openFolder(path: string): Checkpoint {
   const names = readdirSync(path)
   const indexes = names.filter((name) => name.endsWith('.safetensors.index.json'))
   if (indexes.length === 1) return openShards(join(path, indexes[0]!), path)
-  const candidates = names
-    .filter((name) => /\.(safetensors|gguf|bin|pt|pth|npz)$/.test(name) && isFileIn(path, name))
-    .sort()
-  const best = candidates.filter((name) => name.endsWith('.safetensors'))
+  const candidates = names.filter((name) => isFileIn(path, name) && looksLikeWeights(join(path, name))).sort()
+  const best = candidates.filter((name) => /\.safetensors$/i.test(name))
   const only = best.length > 0 ? best : candidates
-  if (only.length === 1) return { ...openFile(join(path, only[0]!)), path }
+  if (only.length === 1 || areParts(only)) return { ...openFile(join(path, only[0]!)), path }
   return fail(
     'TL_BAD_FILE',
     only.length === 0

@@ -41,6 +41,11 @@ export interface OpenedModel {
   dispose(): void
 }
 
+/** Say on standard error where the files of a model contradict each other, and which one is believed. */
+export function tellNotes(model: LanguageModel): void {
+  for (const note of model.weights.notes) process.stderr.write(`note: ${note}\n`)
+}
+
 /** Open a model with its tokenizer (unless that is open already) and, where one is given, a store of edits. */
 export async function openLanguageModel(
   path: string,
@@ -50,6 +55,7 @@ export async function openLanguageModel(
   const { loadModel, loadTokenizer } = await import('../lm/index.ts')
   const tokenizer = known ?? loadTokenizer(path)
   const model = loadModel(path, { precision: flags.precision, threads: threadsOf(flags) })
+  tellNotes(model)
   if (flags.edits === undefined) return { model, tokenizer, dispose: model.dispose }
   const { open: openEditor } = await import('../edit/memoir/index.ts')
   try {

@@ -2,7 +2,7 @@
 import { existsSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { fail } from '../base/index.ts'
-import type { Checkpoint } from '../checkpoint/index.ts'
+import { type Checkpoint, isGguf } from '../checkpoint/index.ts'
 import { type Architecture, architectureOf } from './architectures.ts'
 
 /** How rotary angles are stretched for longer contexts. */
@@ -70,7 +70,7 @@ function reader(path: string, fields: Fields) {
 
 /** The configuration of a model folder or GGUF file. Throws `TL_BAD_FILE`, `TL_UNSUPPORTED` with the list of what is supported. */
 export function readConfig(path: string, checkpoint: Checkpoint): ModelConfig {
-  const found = checkpoint.format === 'gguf' ? fromGguf(path, checkpoint) : fromFolder(path)
+  const found = isGguf(checkpoint) ? fromGguf(path, checkpoint) : fromFolder(path)
   const config = {
     ...found,
     headSlots: found.rotary ? 16 * Math.ceil(found.headWidth / 16) : found.headWidth,
@@ -127,14 +127,14 @@ function fromFolder(path: string): Found {
   }
   const heads = size('num_attention_heads')
   const width = size('hidden_size')
-  // newer files keep the base of the angles beside their scaling
-  const rope = (fields['rope_scaling'] ?? fields['rope_parameters'] ?? {}) as Fields
+  const rope = ropeOf(file, fields)
   const base = reader(file, {
     ...rope,
     ...fields,
     ...(rope['rope_theta'] ? { rope_theta: rope['rope_theta'] } : {}),
   })
-  const scaling = scalingOf(file, rope)
+  const context = size('max_position_embeddings', 2048)
+  const scaling = scalingOf(file, rope, context)
   return {
     architecture,
     layers: size('num_hidden_layers'),
@@ -144,7 +144,7 @@ function fromFolder(path: string): Found {
     keyValueHeads: size('num_key_value_heads', heads),
     headWidth: size('head_dim', width / heads),
     vocabulary: size('vocab_size'),
-    context: size('max_position_embeddings', 2048),
+    context,
     epsilon: number('rms_norm_eps', 1e-6),
     rotary: { base: base.number('rope_theta', 10_000), ...(scaling && { scaling }) },
     window: windowOf(file, fields, architecture),
@@ -164,7 +164,38 @@ function windowOf(file: string, fields: Fields, { name }: Architecture): number 
   return reader(file, fields).size('sliding_window')
 }
 
-function scalingOf(file: string, rope: Fields): RotaryScaling | undefined {
+const isRecord = (value: unknown): value is Fields =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+
+/**
+ * What a config.json says of rotary positions: `rope_scaling`, or in newer files `rope_parameters`, which has the base of
+ * the angles, too, and may have an entry for each kind of layer.
+ */
+function ropeOf(file: string, fields: Fields): Fields {
+  const [older, newer] = ['rope_scaling', 'rope_parameters'].map((key) => {
+    const value = fields[key] ?? {}
+    if (!isRecord(value))
+      return fail('TL_BAD_FILE', `${file}: "${key}" is ${JSON.stringify(value)}, expected an object or null`)
+    return value
+  }) as [Fields, Fields]
+  const rope = Object.keys(older).length > 0 ? older : newer
+  const kinds = Object.entries(rope).filter(([, value]) => isRecord(value))
+  if (kinds.length > 1 || (kinds.length === 1 && kinds[0]![0] !== 'full_attention'))
+    fail(
+      'TL_UNSUPPORTED',
+      `${file}: rotary positions that differ between kinds of layers (${kinds.map(([kind]) => kind).join(', ')}) are not supported`,
+    )
+  const own = kinds.length === 1 ? (kinds[0]![1] as Fields) : rope
+  const share = own['partial_rotary_factor'] ?? fields['partial_rotary_factor'] ?? 1
+  if (share !== 1)
+    fail(
+      'TL_UNSUPPORTED',
+      `${file}: "partial_rotary_factor" is ${JSON.stringify(share)}: rotary positions on part of a head are not supported`,
+    )
+  return own
+}
+
+function scalingOf(file: string, rope: Fields, context: number): RotaryScaling | undefined {
   const kind = (rope['rope_type'] ?? rope['type'] ?? 'default') as string
   const { number } = reader(`${file}: rope_scaling`, rope)
   if (kind === 'default') return undefined
@@ -175,12 +206,42 @@ function scalingOf(file: string, rope: Fields): RotaryScaling | undefined {
       factor: number('factor'),
       lowFrequencyFactor: number('low_freq_factor'),
       highFrequencyFactor: number('high_freq_factor'),
-      context: number('original_max_position_embeddings'),
+      context: number('original_max_position_embeddings', context),
     }
   return fail(
     'TL_UNSUPPORTED',
     `${file}: rope_scaling "${kind}" is not supported (default, linear and llama3 are)`,
   )
+}
+
+/**
+ * Rotary scaling of a GGUF file as llama.cpp reads it: a factor without a type is linear, `rope.scale_linear` is the older
+ * key of the factor, a factor of 0 is none. Factors by frequency (`rope_freqs`) come with the weights.
+ */
+function ggufScaling(
+  path: string,
+  metadata: Fields,
+  own: (key: string) => string,
+): RotaryScaling | undefined {
+  const kind = metadata[own('rope.scaling.type')] ?? 'linear'
+  if (kind !== 'none' && kind !== 'linear')
+    fail(
+      'TL_UNSUPPORTED',
+      `${path}: rope scaling ${JSON.stringify(kind)} is not supported (none and linear are)`,
+    )
+  const strength = metadata[own('rope.scaling.attn_factor')] ?? 1
+  if (strength !== 1)
+    fail(
+      'TL_UNSUPPORTED',
+      `${path}: ${own('rope.scaling.attn_factor')} is ${JSON.stringify(strength)}: rotary scaling that changes the strength of attention is not supported`,
+    )
+  if (kind === 'none') return undefined
+  const key = ['rope.scaling.factor', 'rope.scale_linear']
+    .map(own)
+    .find((name) => metadata[name] !== undefined)
+  if (key === undefined || metadata[key] === 0) return undefined
+  const factor = reader(path, metadata).number(key)
+  return factor === 1 ? undefined : { kind, factor }
 }
 
 function fromGguf(path: string, { metadata, tensors }: Checkpoint): Found {
@@ -191,6 +252,12 @@ function fromGguf(path: string, { metadata, tensors }: Checkpoint): Found {
   const width = size(own('embedding_length'))
   const heads = size(own('attention.head_count'))
   const headWidth = size(own('attention.key_length'), width / heads)
+  const valueWidth = size(own('attention.value_length'), headWidth)
+  if (valueWidth !== headWidth)
+    fail(
+      'TL_UNSUPPORTED',
+      `${path}: heads whose values are ${valueWidth} wide and whose keys are ${headWidth} are not supported`,
+    )
   const vocabulary =
     tensors.get('token_embd.weight')?.shape[0] ??
     fail('TL_BAD_FILE', `${path}: no tensor "token_embd.weight"`)
@@ -213,11 +280,7 @@ function fromGguf(path: string, { metadata, tensors }: Checkpoint): Found {
       'TL_UNSUPPORTED',
       `${path}: rotary positions on ${turned} of ${headWidth} features of a head are not supported`,
     )
-  const kind = (metadata[own('rope.scaling.type')] ?? 'none') as string
-  if (kind !== 'none' && kind !== 'linear')
-    fail('TL_UNSUPPORTED', `${path}: rope scaling "${kind}" is not supported (none and linear are)`)
-  const scaling =
-    kind === 'linear' ? { kind: 'linear' as const, factor: number(own('rope.scaling.factor')) } : undefined
+  const scaling = ggufScaling(path, metadata, own)
   return {
     ...shared,
     epsilon: number(own('attention.layer_norm_rms_epsilon')),

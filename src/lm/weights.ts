@@ -1,6 +1,11 @@
 /** @file The weights of a model, read from its file when a program is built: the embedding, each block, the head. */
 import { fail } from '../base/index.ts'
-import type { Checkpoint, CheckpointTensor } from '../checkpoint/index.ts'
+import {
+  type Checkpoint,
+  type CheckpointTensor,
+  elements,
+  isGguf as isGgufFile,
+} from '../checkpoint/index.ts'
 import { type Tensor, tensor } from '../tensor/index.ts'
 import type { TensorNames } from './architectures.ts'
 import type { Part } from './blocks.ts'
@@ -49,6 +54,21 @@ export interface ModelWeights {
   forRunning(): { block(layer: number): BlockWeights; head(): HeadWeights }
   /** Factors that divide the rotary frequencies (`rope_freqs` of GGUF). */
   readonly frequencyFactors?: Float32Array
+  /** What a user should know of the file: where its parts contradict each other, and which one is believed. */
+  readonly notes: readonly string[]
+}
+
+/** Elements compared at a time. */
+const PIECE = 1 << 18
+
+/** Have two tensors of one shape the same values? Read only up to the first difference. */
+function areEqual(a: CheckpointTensor, b: CheckpointTensor): boolean {
+  const total = elements(a.shape)
+  for (let at = 0; at < total; at += PIECE) {
+    const [x, y] = [a, b].map((t) => t.f32(at, Math.min(PIECE, total - at))) as [Float32Array, Float32Array]
+    if (x.some((value, i) => !Object.is(value, y[i]))) return false
+  }
+  return true
 }
 
 /**
@@ -75,7 +95,7 @@ export function openWeights(
 ): ModelWeights {
   const { architecture, width, hidden, heads, keyValueHeads, headWidth, headSlots, vocabulary, layers } =
     config
-  const isGguf = checkpoint.format === 'gguf'
+  const isGguf = isGgufFile(checkpoint)
   const names: TensorNames = isGguf ? architecture.names.gguf : architecture.names.huggingFace
   const { tensors } = checkpoint
   const prefix = tensors.has(`transformer.${names.embedding}.weight`) ? 'transformer.' : ''
@@ -218,8 +238,16 @@ export function openWeights(
     ),
     down: map(held, one(names.down, width), hidden, layer, rest),
   })
-  const headPart = (): Part =>
-    part(headTensor && config.tied !== true ? names.head : names.embedding, width, vocabulary)
+  const hasOwnHead =
+    headTensor !== undefined &&
+    (config.tied !== true || !areEqual(table, need(`${names.head}.weight`, [vocabulary, width])))
+  const notes =
+    hasOwnHead && config.tied === true
+      ? [
+          `${path}: the configuration says that the head is the embedding (tie_word_embeddings), but the file has a "${headTensor.name}" with other values, which is used`,
+        ]
+      : []
+  const headPart = (): Part => part(hasOwnHead ? names.head : names.embedding, width, vocabulary)
 
   const weights: ModelWeights = {
     precision,
@@ -249,6 +277,7 @@ export function openWeights(
       ...(positions && { positions: tensor(positions, { shape: [config.context, width] }) }),
     }),
     ...(factors && { frequencyFactors: factors.f32() }),
+    notes,
   }
   for (const layer of [0, layers - 1])
     for (const name of [names.norm1, ...names.attention, names.out, names.norm2, ...names.up, names.down])

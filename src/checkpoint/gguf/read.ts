@@ -31,8 +31,11 @@ const MAGIC = 0x46554747
 
 type Place = { name: string; type: GgufType; shape: number[]; offset: number; size: number }
 
-/** Open a GGUF file: header only, whatever its size. Shapes are row-major. Throws `TL_BAD_FILE`, `TL_UNSUPPORTED`, `TL_IO`. */
-export function openGguf(path: string): GgufFile {
+/** Is this open checkpoint a GGUF file, whole or in parts? */
+export const isGguf = (checkpoint: Checkpoint): checkpoint is GgufFile => 'fields' in checkpoint
+
+/** Open one file: header only, whatever its size. Shapes are row-major. Throws `TL_BAD_FILE`, `TL_UNSUPPORTED`, `TL_IO`. */
+export function openGgufPart(path: string): GgufFile {
   const source = fileSource(path)
   try {
     return openSource(source)

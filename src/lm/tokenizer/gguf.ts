@@ -2,7 +2,7 @@
  * @file Tokenizers in GGUF metadata (`tokenizer.ggml.*`), put into tokenizer.json's terms. `gpt2` is byte-level BPE whose
  * way of cutting words is named by `pre`; `llama` is SentencePiece's BPE, which merges what has the best score.
  */
-import { didYouMean, fail } from '../../base/index.ts'
+import { fail } from '../../base/index.ts'
 import type { AddedToken } from './added.ts'
 import { type Definition, turnEnds } from './definition.ts'
 import { mergeTable } from './huggingFace.ts'
@@ -28,7 +28,7 @@ const cased = (end: string, numbers: string): string =>
   `[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]+[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]*${end}|` +
   `${numbers}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+`
 
-interface Pre {
+export interface Pre {
   preTokenizer: unknown
   normalizer?: unknown
   ignoreMerges?: boolean
@@ -56,8 +56,20 @@ const gpt4o: Pre = {
   preTokenizer: sequence(isolated(cased(`${contractions}?`, '\\p{N}{1,3}')), byteLevel(false)),
 }
 
-/** `tokenizer.ggml.pre`, as llama.cpp names the families. */
-const pres: Record<string, Pre> = {
+/** What llama.cpp does with a file that says `default`: punctuation, then GPT-2's words, then digits by three. */
+const byDefault: Pre = {
+  preTokenizer: sequence(
+    isolated('[\\p{P}\\$\\+<=>\\^~\\|]+'),
+    isolated("'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+"),
+    isolated('\\p{N}+'),
+    isolated('[0-9][0-9][0-9]'),
+    byteLevel(false),
+  ),
+}
+
+/** `tokenizer.ggml.pre`, as llama.cpp names the families; the first name of a family is the one that is written. */
+export const pres: Readonly<Record<string, Pre>> = {
+  default: byDefault,
   'gpt-2': gpt2,
   mpt: gpt2,
   olmo: gpt2,
@@ -68,7 +80,11 @@ const pres: Record<string, Pre> = {
   'llama-bpe': llama3,
   llama3,
   'llama-v3': llama3,
+  falcon3: llama3,
+  pixtral: llama3,
+  'smaug-bpe': { ...llama3, ignoreMerges: false, addsBos: false },
   qwen2,
+  'deepseek-r1-qwen': qwen2,
   tekken,
   'gpt-4o': gpt4o,
 }
@@ -199,7 +215,7 @@ function bytePairs(read: Reader, vocabulary: ReadonlyMap<string, number>, label:
   if (!Object.hasOwn(pres, pre!))
     fail(
       'TL_UNSUPPORTED',
-      `${label}: tokenizer.ggml.pre = ${pre} is not supported: ${didYouMean(pre!, Object.keys(pres))}`,
+      `${label}: tokenizer.ggml.pre = ${pre} is not supported, so how it cuts words is unknown (supported: ${Object.keys(pres).join(', ')})`,
     )
   const row = pres[pre!]!
   const merges = read.texts('tokenizer.ggml.merges')

@@ -1,6 +1,7 @@
 /** @file `treeline edit … evaluate | export`. */
 import { bytes, fail } from '../../../base/index.ts'
 import type { MeanInterval } from '../../../edit/evaluation/index.ts'
+import { tellNotes } from '../../languageModel.ts'
 import { makeDisplay } from '../../progress.ts'
 import { type Call, factsOf } from './flags.ts'
 import { withEditor } from './open.ts'
@@ -43,6 +44,7 @@ export async function exportStore({ io, model, store, flags, what }: Call): Prom
     fail('TL_USAGE', `${what}: expected a name that ends in .safetensors (the store) or .onnx (a program)`)
   const { loadModel } = await import('../../../lm/index.ts')
   const opened = loadModel(model, { precision: 'f32' })
+  tellNotes(opened)
   try {
     const written = await exportProgram(opened, store, what!)
     if (flags.json) json(io, { out: what, ...written })

@@ -2,7 +2,7 @@
 import { fail } from '../../../base/index.ts'
 import type * as memoir from '../../../edit/memoir/index.ts'
 import type { LanguageModel, Tokenizer } from '../../../lm/index.ts'
-import { threadsOf } from '../../languageModel.ts'
+import { tellNotes, threadsOf } from '../../languageModel.ts'
 import type { Call } from './flags.ts'
 
 /** Open the editor, work, close it. `before` sees the model and its tokenizer first: what it refuses leaves no store behind. */
@@ -15,6 +15,7 @@ export async function withEditor<R>(
   const { loadModel, loadTokenizer } = await import('../../../lm/index.ts')
   const { open: openEditor } = await import('../../../edit/memoir/index.ts')
   const opened = loadModel(model, { precision: 'f32', threads: threadsOf(flags) })
+  tellNotes(opened)
   try {
     const tokenizer = loadTokenizer(model)
     await before?.(opened, tokenizer)
