@@ -2,7 +2,12 @@
 import { cpSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { type GgufTensor, openSafetensorsCheckpoint, writeGguf } from '../../src/checkpoint/index.ts'
+import {
+  type GgufTensor,
+  openSafetensorsCheckpoint,
+  writeGguf,
+  writeSafetensors,
+} from '../../src/checkpoint/index.ts'
 import { loadModel } from '../../src/lm/index.ts'
 import { furthest, type Tiny, tinyModels } from './fixtures.ts'
 
@@ -42,6 +47,29 @@ describe('configurations', () => {
       'llama',
       { rope_scaling: { rope_type: 'yarn', factor: 4 } },
       /rope_scaling "yarn" is not supported \(default, linear and llama3 are\)/,
+    ],
+    ...['dynamic', 'longrope', 'su', 'mrope'].map((type): [string, string, object, RegExp] => [
+      `the older spelling of ${type}`,
+      'llama',
+      { rope_scaling: { type, factor: 4 } },
+      new RegExp(`rope_scaling "${type}" is not supported`),
+    ]),
+    [
+      'positions on part of a head',
+      'llama',
+      { partial_rotary_factor: 0.5 },
+      /"partial_rotary_factor" is 0.5: rotary positions on part of a head are not supported/,
+    ],
+    [
+      'positions that differ between layers',
+      'llama',
+      {
+        rope_parameters: {
+          full_attention: { rope_type: 'default' },
+          sliding_attention: { rope_type: 'default' },
+        },
+      },
+      /differ between kinds of layers \(full_attention, sliding_attention\)/,
     ],
     ['windows in some layers', 'qwen2', { use_sliding_window: true }, /windows in some layers/],
     [
@@ -144,5 +172,51 @@ describe('a GGUF file', () => {
     model.dispose()
     writeFileSync(file, readFileSync(file).subarray(0, 9000))
     expect(() => loadModel(file)).toThrow(/truncated/)
+  })
+})
+
+describe('a head beside the embedding', () => {
+  /** The folder again, with another configuration and perhaps another head. */
+  function withHead(name: string, config: object, head?: (embedding: Float32Array) => Float32Array): string {
+    const copy = changed(name, config)
+    if (!head) return copy
+    const from = openSafetensorsCheckpoint(join(copy, 'model.safetensors'))
+    const tensors: Record<string, { dtype: 'F32'; shape: readonly number[]; data: Float32Array }> = {}
+    for (const [key, t] of from.tensors) tensors[key] = { dtype: 'F32', shape: t.shape, data: t.f32() }
+    const embedding = Object.keys(tensors).find((key) => /(wte|embed_tokens)\.weight$/.test(key))!
+    tensors['lm_head.weight'] = { ...tensors[embedding]!, data: head(tensors[embedding]!.data) }
+    from.close()
+    writeSafetensors(join(copy, 'model.safetensors'), tensors as never)
+    return copy
+  }
+
+  it('is used where its values differ, whatever the configuration says, as Transformers 5 does', async () => {
+    // the oracle's model has a head of its own; only the flag lies
+    const { ids, logits } = tiny('llama')
+    const model = loadModel(withHead('llama', { tie_word_embeddings: true }))
+    expect(furthest(await model.logits(ids), logits.subarray(-96))).toBeLessThan(1e-4)
+    expect(model.weights.notes).toEqual([
+      expect.stringMatching(
+        /says that the head is the embedding .* "lm_head.weight" with other values, which is used/,
+      ),
+    ])
+    model.dispose()
+  })
+
+  it('of GPT-2, which is tied unless told otherwise', async () => {
+    const { ids, logits } = tiny('gpt2')
+    const twice = loadModel(withHead('gpt2', {}, (e) => e.map((x) => 2 * x)))
+    expect(
+      furthest(
+        await twice.logits(ids),
+        logits.subarray(-96).map((x) => 2 * x),
+      ),
+    ).toBeLessThan(2e-4)
+    expect(twice.weights.notes).toHaveLength(1)
+    twice.dispose()
+    const same = loadModel(withHead('gpt2', { tie_word_embeddings: true }, (e) => e))
+    expect(furthest(await same.logits(ids), logits.subarray(-96))).toBeLessThan(1e-4)
+    expect(same.weights.notes).toEqual([])
+    same.dispose()
   })
 })

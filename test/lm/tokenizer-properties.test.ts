@@ -180,7 +180,7 @@ describe('GGUF', () => {
   test.each([
     [
       { 'tokenizer.ggml.pre': 'poro-chat' },
-      /tokenizer\.ggml\.pre = poro-chat is not supported: .*valid: gpt-2, mpt/,
+      /tokenizer\.ggml\.pre = poro-chat is not supported: .*supported: default, gpt-2, mpt/,
     ],
     [
       { 'tokenizer.ggml.model': 'bert' },
