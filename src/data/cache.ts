@@ -4,12 +4,13 @@ import { lstatSync, readdirSync, renameSync, rmSync, type Stats, statSync } from
 import { homedir, hostname } from 'node:os'
 import { join } from 'node:path'
 import { explainSystemError } from '../base/files.ts'
+import type { Environment } from './registry.ts'
 import { type DatasetSource, type DatasetTable, datasets, unpackedBytes } from './sources.ts'
 
 /** Where caches go: TREELINE_CACHE, else the platform's place for caches. */
 export function defaultCacheDirectory(
-  env = process.env,
-  platform = process.platform,
+  env: Environment = process.env,
+  platform: string = process.platform,
   home = homedir(),
 ): string {
   if (env['TREELINE_CACHE']) return env['TREELINE_CACHE']

@@ -7,6 +7,9 @@ import { homedir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fail } from '../base/index.ts'
 
+/** Environment variables; written out because the types must not need those of Node. */
+export type Environment = Readonly<Record<string, string | undefined>>
+
 export type NpmSettings = {
   /** Registry URL, ending in a slash. */
   registry: string
@@ -18,7 +21,7 @@ export type NpmSettings = {
   ca: string | undefined
 }
 
-type Places = { env?: NodeJS.ProcessEnv; cwd?: string; home?: string }
+type Places = { env?: Environment; cwd?: string; home?: string }
 
 /** Read the settings. `registry` overrides what is configured. Throws `TL_BAD_CONFIG` for an address that is none. */
 export function npmSettings(
@@ -78,7 +81,7 @@ function parseAddress(text: string, what: string): URL {
 }
 
 /** `npm_config_*` in any case; npm ignores empty values. */
-function environmentSettings(env: NodeJS.ProcessEnv): Map<string, string> {
+function environmentSettings(env: Environment): Map<string, string> {
   const settings = new Map<string, string>()
   for (const [name, value] of Object.entries(env)) {
     const match = /^npm_config_(.+)$/i.exec(name)
@@ -95,7 +98,7 @@ function projectFolder(from: string): string | undefined {
   }
 }
 
-function readRc(path: string | undefined, env: NodeJS.ProcessEnv): Map<string, string> {
+function readRc(path: string | undefined, env: Environment): Map<string, string> {
   const settings = new Map<string, string>()
   let text = ''
   try {

@@ -87,8 +87,6 @@ const methods = {
   },
 }
 
-type Methods = typeof methods
-declare module './tensor.ts' {
-  interface Tensor extends Methods {}
-}
+/** What `Tensor` gains. Its file merges them: an augmentation from here would lose its imports in the declarations. */
+export type Methods = typeof methods
 Object.assign(Tensor.prototype, methods)

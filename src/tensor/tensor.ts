@@ -15,6 +15,7 @@ import {
   sizeOf,
   type TypedArray,
 } from './dtype.ts'
+import type { Methods } from './methods.ts'
 import { fail } from './mistake.ts'
 import { opRow } from './ops/table.ts'
 
@@ -37,6 +38,7 @@ let nextId = 0
  * An n-dimensional array: symbolic while a program is traced, concrete when it holds values. Operations are functions
  * (`add(x, y)`); the commonest are methods too (`x.add(y)`).
  */
+// biome-ignore lint/suspicious/noUnsafeDeclarationMerging: methods.ts puts them on the prototype
 export class Tensor implements Spec {
   constructor(
     readonly node: Node,
@@ -85,6 +87,9 @@ export class Tensor implements Spec {
     return `Tensor ${showSpec(this)}${this.isConcrete && this.size <= 16 ? ` ${JSON.stringify(this.toArray())}` : ''}`
   }
 }
+
+/** The methods themselves come from methods.ts. */
+export interface Tensor extends Methods {}
 
 const isUniform = ({ op, inputs }: Node): boolean =>
   op === 'broadcastTo' && inputs[0]!.node.op === 'constant' && inputs[0]!.size === 1

@@ -13,7 +13,7 @@ export const isObject = (value: unknown): value is Json =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
 
 /** A small file. Throws TL_IO, and TL_BAD_FILE above 256 MB. */
-export function readBytes(path: string): Buffer {
+export function readBytes(path: string): Uint8Array {
   try {
     const { size } = statSync(path)
     if (size > mostBytes)
@@ -24,12 +24,15 @@ export function readBytes(path: string): Buffer {
   }
 }
 
+/** The same as text. */
+export const readText = (path: string): string => new TextDecoder().decode(readBytes(path))
+
 /** A JSON object; undefined when there is no such file. Throws TL_BAD_FILE for anything else. */
 export function readJson(path: string): Json | undefined {
   if (!existsSync(path)) return undefined
   let value: unknown
   try {
-    value = JSON.parse(readBytes(path).toString('utf8'))
+    value = JSON.parse(readText(path))
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error
     fail('TL_BAD_FILE', `${path}: not valid JSON: ${error.message.slice(0, 200)}`, error)

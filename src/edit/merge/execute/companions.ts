@@ -3,13 +3,13 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { writeAtomically } from '../../../base/files.ts'
 import type { MergeConfig } from '../config/index.ts'
-import { isObject, type Json, json, readBytes, readJson } from '../files.ts'
+import { isObject, type Json, json, readBytes, readJson, readText } from '../files.ts'
 import type { MergePlan } from '../plan/index.ts'
 import { tokenizerFiles, type Vocabulary, writeTokenizer } from '../vocabulary/index.ts'
 
 function templateOf(model: string): string | undefined {
   const file = join(model, 'chat_template.jinja')
-  if (existsSync(file)) return readBytes(file).toString('utf8').trim()
+  if (existsSync(file)) return readText(file).trim()
   const own = readJson(join(model, 'tokenizer_config.json'))?.['chat_template']
   if (typeof own === 'string') return own.trim()
   // several templates: a list of { name, template }

@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { fail } from '../../../base/index.ts'
-import { isObject, type Json, readBytes, readJson } from '../files.ts'
+import { isObject, type Json, readJson, readText } from '../files.ts'
 
 /** A token that is matched in the text as a whole, before the rest is split; in the words of tokenizer.json. */
 export interface AddedToken {
@@ -148,8 +148,7 @@ function fromOlderFiles(model: string): Tokenizer | undefined {
   let ids: Map<string, number>
   if (vocabulary) ids = fromMapping(vocabulary, mapping)
   else if (existsSync(list)) {
-    const words = readBytes(list)
-      .toString('utf8')
+    const words = readText(list)
       .replace(/\r?\n$/, '')
       .split(/\r?\n/)
     ids = new Map(words.map((word, id) => [word, id]))
