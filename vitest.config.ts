@@ -1,5 +1,8 @@
 import { defineConfig } from 'vitest/config'
 
+// tests that open the runtime themselves keep it silent too; the engine needs no help (test/tensor/telemetry.test.ts)
+process.env['ORT_DISABLE_TELEMETRY'] = '1'
+
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],

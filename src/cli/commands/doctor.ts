@@ -77,7 +77,11 @@ async function runtimeCheck(): Promise<Check> {
   if (!installed)
     return { ...base, ok: false, value: 'not installed', fix: 'run npm install in the folder of treeline' }
   try {
-    await import('onnxruntime-node')
+    // loaded by the engine: nothing is to load it with its reports about its use switched on
+    const { compile, ones, square } = await import('../../tensor/index.ts')
+    const program = compile(square)
+    await program(ones([1]))
+    program.dispose()
     return { ...base, ok: true, value: installed }
   } catch (error) {
     const reason = String((error as Error).message).split('\n')[0]!

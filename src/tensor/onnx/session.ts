@@ -14,6 +14,7 @@ import { onnxType } from './emitter.ts'
 import { lower, opset } from './lower.ts'
 import { encodeModel, joinChunks, type OnnxModel } from './proto.ts'
 import { isLastResult, lastResult, withLastResult } from './results.ts'
+import { silenceTelemetry } from './telemetry.ts'
 
 // The few members of onnxruntime-common that are used, so that either package fits.
 interface OrtTensor {
@@ -344,6 +345,7 @@ export function makeOnnxBackend(
 
 /** ONNX Runtime's native CPU library, as `onnxruntime-node` ships it. */
 export const onnxBackend: Backend = makeOnnxBackend('onnx', async () => {
+  await silenceTelemetry()
   const loaded = (await import('onnxruntime-node')) as unknown as OrtModule & { default?: OrtModule }
   return loaded.InferenceSession ? loaded : loaded.default!
 })
