@@ -11,6 +11,7 @@ export type ErrorCode =
   | 'TL_BAD_CONFIG'
   | 'TL_BAD_FILE'
   | 'TL_IO'
+  | 'TL_EXISTS'
   | 'TL_BUSY'
   | 'TL_NETWORK'
   | 'TL_CHECKSUM'

@@ -17,6 +17,9 @@ import { fail, TreelineError } from './errors.ts'
 /** A sibling name that no reader will take for the finished file. */
 export const temporaryName = (path: string): string => `${path}.${randomBytes(4).toString('hex')}.tmp`
 
+/** What a file system without hard links answers. */
+export const noLinks = ['EPERM', 'ENOSYS', 'ENOTSUP', 'EOPNOTSUPP', 'EMLINK']
+
 /** Turn a system error into one line that says what to do. */
 export function explainSystemError(error: unknown, action: string): never {
   if (error instanceof TreelineError) throw error
@@ -54,8 +57,15 @@ export function makeFolder(path: string): void {
   }
 }
 
-/** Write chunks to a temporary sibling, flush to disk, rename over `path`; on any failure the old file stays. */
-export function writeAtomically(path: string, chunks: string | Uint8Array | Iterable<Uint8Array>): void {
+/**
+ * Write chunks to a temporary sibling, flush to disk, rename over `path`; on any failure the old file stays. `publish` gives
+ * the finished temporary its name in another way (see `writeOutput`).
+ */
+export function writeAtomically(
+  path: string,
+  chunks: string | Uint8Array | Iterable<Uint8Array>,
+  publish: (temporary: string) => void = (temporary) => renameSync(temporary, path),
+): void {
   const temporary = temporaryName(path)
   let descriptor: number | undefined
   try {
@@ -72,7 +82,7 @@ export function writeAtomically(path: string, chunks: string | Uint8Array | Iter
     fsyncSync(descriptor)
     closeSync(descriptor)
     descriptor = undefined
-    renameSync(temporary, path)
+    publish(temporary)
   } catch (error) {
     if (descriptor !== undefined) closeSync(descriptor)
     // below a file that is no folder even looking for the temporary fails

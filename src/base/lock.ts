@@ -4,7 +4,7 @@ import { existsSync, linkSync, readFileSync, rmSync, statSync, writeFileSync } f
 import { hostname } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fail } from './errors.ts'
-import { explainSystemError, temporaryName } from './files.ts'
+import { explainSystemError, noLinks, temporaryName } from './files.ts'
 
 interface Owner {
   pid: number
@@ -52,9 +52,6 @@ function readOwner(path: string): Owner | null | undefined {
     return null
   }
 }
-
-/** What a file system without hard links answers. */
-const noLinks = ['EPERM', 'ENOSYS', 'ENOTSUP', 'EOPNOTSUPP', 'EMLINK']
 
 /**
  * Create `path` only if it is not there, whole from the first moment on: a process killed while writing leaves no lock
@@ -106,11 +103,11 @@ export function lockHolder(folder: string): { who: string; here: boolean } | und
 }
 
 /**
- * Lock a folder for this process. Returns the function that unlocks it. Throws TL_BUSY when a live process holds it,
+ * Lock a folder for this process by the file `name` in it. Returns the function that unlocks it. Throws TL_BUSY when a live process holds it,
  * naming the process and the way out.
  */
-export function lockFolder(folder: string): () => void {
-  const path = join(folder, 'lock')
+export function lockFolder(folder: string, name = 'lock'): () => void {
+  const path = join(folder, name)
   const token = randomBytes(8).toString('hex')
   const me: Owner = {
     pid: process.pid,
@@ -129,7 +126,7 @@ export function lockFolder(folder: string): () => void {
   const guard = `${path}.takeover`
   if (!youngerThan(guard, 10_000)) rmSync(guard, { force: true })
   if (!create(guard, text))
-    fail('TL_BUSY', `${folder}: another process is just taking over this run; try again in a few seconds`)
+    fail('TL_BUSY', `${folder}: another process is just taking over this folder; try again in a few seconds`)
   try {
     const owner = readOwner(path)
     // an unreadable lock is being written right now, or was cut while being written

@@ -1,15 +1,17 @@
 /** @file A checkpoint in another format or number type, tensor by tensor, rounded once; the output appears when it is complete. */
-import { existsSync, readdirSync, readFileSync, realpathSync, statSync } from 'node:fs'
-import { extname, join } from 'node:path'
+import { readdirSync, readFileSync, statSync } from 'node:fs'
+import { join } from 'node:path'
 import { writeAtomically } from '../base/files.ts'
 import { didYouMean, fail } from '../base/index.ts'
+import { checkFile, formatOf, type OutputRule, statusOf, writeOutput } from '../base/outputs.ts'
 import { type Checkpoint, type CheckpointTensor, elements } from './checkpoint.ts'
 import { encodeF32, isConvertible } from './convertDtype.ts'
 import { isStoredDtype, type StoredDtype } from './dtypes.ts'
-import { type GgufTensor, isGguf, writeGguf } from './gguf/index.ts'
+import { type GgufTensor, ggufChunks, isGguf } from './gguf/index.ts'
 import { quoted } from './header.ts'
+import { fileMarks, inputFiles, writeModelFolder } from './modelFolder.ts'
 import { shardedWriter } from './sharded.ts'
-import { type TensorToWrite, writeSafetensors } from './write.ts'
+import { safetensorsChunks, type TensorToWrite } from './write.ts'
 
 /** Number types that floating-point tensors can be converted to, with the first magnitude that no longer fits. */
 const LIMITS: Readonly<Record<string, number>> = {
@@ -44,6 +46,8 @@ export interface ConvertOptions {
   readonly dtype?: string
   /** Bytes of data in a shard, when the output is a folder. Default 5 GB. */
   readonly shardSize?: number
+  /** Replace what is there: the file, or the model of a folder. Never the input. */
+  readonly force?: boolean
   /** Called before each tensor. */
   readonly onTensor?: (tensor: CheckpointTensor, index: number) => void
 }
@@ -56,6 +60,8 @@ export interface Converted {
   converted: number
   /** Names of what stands in the output folder, or the file. */
   files: string[]
+  /** The same output was there already and was left as it is. */
+  isUnchanged: boolean
 }
 
 /** The dtype that a word means. Throws `TL_USAGE`. */
@@ -127,26 +133,24 @@ function textMetadata({ metadata }: Checkpoint): Record<string, string> {
   return { format: 'pt', ...(isSmall ? Object.fromEntries(pairs) : {}) }
 }
 
-const isFolder = (path: string): boolean => existsSync(path) && statSync(path).isDirectory()
-
 /**
  * Write `input` to `out`: a `.safetensors` file, a `.gguf` file (from GGUF only: names and hyper-parameters of other models
  * are not translated), or a folder, which gets shards and, from a model folder, its configuration and tokenizer.
- * Memory: one tensor. Throws `TL_USAGE`, `TL_UNSUPPORTED`, `TL_NOT_FINITE` for values too large for the type, `TL_IO`.
+ * Memory: one tensor. Throws `TL_USAGE`, also for an output that is the input, `TL_EXISTS` for one that is taken,
+ * `TL_UNSUPPORTED`, `TL_NOT_FINITE` for values too large for the type, `TL_IO`.
  */
 export function convertCheckpoint(input: Checkpoint, out: string, options: ConvertOptions = {}): Converted {
-  if (existsSync(out) && realpathSync(out) === realpathSync(input.path))
-    fail('TL_USAGE', `${out}: this is the input itself: write the output somewhere else`)
-  const extension = isFolder(out) ? '' : extname(out).toLowerCase()
-  if (extension === '.gguf') return toGguf(input, out, options)
-  const wanted = options.dtype === undefined ? undefined : parseDtype(options.dtype, FLOATS)
-  if (extension === '.safetensors') return toFile(input, out, wanted, options)
-  if (/^\.(bin|pt|pth|npz|npy|onnx|h5|json|zip)$/.test(extension))
+  const format = formatOf(out, ['.safetensors', '.gguf'], { folder: true })
+  if (format !== 'folder' && options.shardSize !== undefined)
     fail(
       'TL_USAGE',
-      `${out}: cannot write ${extension}: expected a name ending in .safetensors or .gguf, or a folder`,
+      `--shard-size: ${out} is one file; only a folder has shards: leave it out, or name a folder`,
     )
-  return toFolder(input, out, wanted, options)
+  const rule = { inputs: inputFiles(input.path), ...(options.force ? { force: true } : {}) }
+  if (format !== 'folder') checkFile(out, rule)
+  if (format === '.gguf') return toGguf(input, out, options, rule)
+  const wanted = options.dtype === undefined ? undefined : parseDtype(options.dtype, FLOATS)
+  return (format === 'folder' ? toFolder : toFile)(input, out, wanted, options, rule)
 }
 
 function toFile(
@@ -154,6 +158,7 @@ function toFile(
   out: string,
   wanted: string | undefined,
   { onTensor }: ConvertOptions,
+  rule: OutputRule,
 ): Converted {
   const tensors = new Map<string, TensorToWrite>()
   let converted = 0
@@ -167,28 +172,30 @@ function toFile(
     }
     tensors.set(tensor.name, { dtype, shape: tensor.shape, data })
   }
-  writeSafetensors(out, tensors, textMetadata(input))
-  return { format: 'safetensors', tensors: tensors.size, converted, files: [out] }
+  const isUnchanged = writeOutput(out, safetensorsChunks(tensors, textMetadata(input)), rule) === 'unchanged'
+  return { format: 'safetensors', tensors: tensors.size, converted, files: [out], isUnchanged }
 }
 
 function toFolder(
   input: Checkpoint,
   out: string,
   wanted: string | undefined,
-  options: ConvertOptions,
+  { shardSize, onTensor }: ConvertOptions,
+  rule: OutputRule,
 ): Converted {
-  const { shardSize, onTensor } = options
   const plan = [...input.tensors.values()].map((tensor) => ({ tensor, dtype: targetDtype(tensor, wanted) }))
-  const writer = shardedWriter(out, { shardSize, metadata: textMetadata(input) })
-  for (const [index, { tensor, dtype }] of plan.entries()) {
-    onTensor?.(tensor, index)
-    writer.write(tensor.name, dtype, tensor.shape, pieces(tensor, dtype))
-  }
-  const { files } = writer.finish()
-  // last, so that a conversion that fails leaves nothing
-  const copied = isFolder(input.path) ? copyCompanions(input.path, out, wanted) : []
-  const converted = plan.filter(({ tensor, dtype }) => tensor.dtype !== dtype).length
-  return { format: 'folder', tensors: plan.length, converted, files: [...copied, ...files] }
+  const parts = [1, input.path, inputFiles(input.path).map(fileMarks), wanted, shardSize]
+  return writeModelFolder(out, { task: 'convert', parts, ...rule }, (folder) => {
+    const writer = shardedWriter(folder, { shardSize, metadata: textMetadata(input) })
+    for (const [index, { tensor, dtype }] of plan.entries()) {
+      onTensor?.(tensor, index)
+      writer.write(tensor.name, dtype, tensor.shape, pieces(tensor, dtype))
+    }
+    const { files } = writer.finish()
+    const copied = statusOf(input.path)?.isDirectory() ? copyCompanions(input.path, folder, wanted) : []
+    const converted = plan.filter(({ tensor, dtype }) => tensor.dtype !== dtype).length
+    return { format: 'folder' as const, tensors: plan.length, converted, files: [...copied, ...files] }
+  })
 }
 
 /** Larger companions are no configuration. */
@@ -224,7 +231,12 @@ function withDtype(content: Buffer, dtype: string): Uint8Array | string {
   }
 }
 
-function toGguf(input: Checkpoint, out: string, { dtype: word, onTensor }: ConvertOptions): Converted {
+function toGguf(
+  input: Checkpoint,
+  out: string,
+  { dtype: word, onTensor }: ConvertOptions,
+  rule: OutputRule,
+): Converted {
   if (!isGguf(input))
     return fail(
       'TL_UNSUPPORTED',
@@ -258,6 +270,6 @@ function toGguf(input: Checkpoint, out: string, { dtype: word, onTensor }: Conve
     }
     return { name, dtype: wanted, shape, values }
   })
-  writeGguf(out, tensors, metadata)
-  return { format: 'gguf', tensors: tensors.length, converted, files: [out] }
+  const isUnchanged = writeOutput(out, ggufChunks(tensors, metadata), rule) === 'unchanged'
+  return { format: 'gguf', tensors: tensors.length, converted, files: [out], isUnchanged }
 }

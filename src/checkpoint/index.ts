@@ -32,6 +32,7 @@ export {
   writeGguf,
 } from './gguf/index.ts'
 export type { SafetensorsHeader, TensorEntry } from './header.ts'
+export { fileMarks, fingerprint, inputFiles, isModelFile, writeModelFolder } from './modelFolder.ts'
 export { type TensorNorms, tensorNorms } from './norms.ts'
 export { openNpy, openNpz } from './npy.ts'
 export { openCheckpoint } from './open.ts'
@@ -53,4 +54,10 @@ export {
   type ShardIndex,
 } from './safetensorsCheckpoint.ts'
 export { type ShardData, type ShardedWriter, type ShardedWriterOptions, shardedWriter } from './sharded.ts'
-export { encodeSafetensors, type TensorsToWrite, type TensorToWrite, writeSafetensors } from './write.ts'
+export {
+  encodeSafetensors,
+  safetensorsChunks,
+  type TensorsToWrite,
+  type TensorToWrite,
+  writeSafetensors,
+} from './write.ts'

@@ -16,6 +16,7 @@ import {
 import { join } from 'node:path'
 import { explainSystemError, makeFolder, temporaryName, writeAtomically } from '../base/files.ts'
 import { fail } from '../base/index.ts'
+import { statusOf } from '../base/outputs.ts'
 import { elementBytes, encodeF32, isConvertible } from './convertDtype.ts'
 import { isStoredDtype, type StoredDtype } from './dtypes.ts'
 import { quoted } from './header.ts'
@@ -30,6 +31,8 @@ export interface ShardedWriterOptions {
   readonly shardSize?: number
   /** Text for the header of every shard, such as `{ format: 'pt' }`. */
   readonly metadata?: Record<string, string>
+  /** Replace weights of these names that are there. */
+  readonly force?: boolean
 }
 
 /** A model folder in the making. */
@@ -103,12 +106,20 @@ const stale = /^model(-\d{5}-of-\d{5})?\.safetensors(\.index\.json)?$/
 
 /**
  * Write tensors into `folder` as they come, as `model.safetensors` or `model-00001-of-0000N.safetensors` with
- * `model.safetensors.index.json`. Until `finish()` only temporary files exist; it replaces weights of these names that were
- * there. Throws `TL_BAD_ARGUMENT`, `TL_SHAPE_MISMATCH`, `TL_IO`.
+ * `model.safetensors.index.json`. Until `finish()` only temporary files exist. Throws `TL_EXISTS` when the folder has
+ * weights of these names (`force` replaces them in `finish`), `TL_BAD_ARGUMENT`, `TL_SHAPE_MISMATCH`, `TL_IO`.
  */
 export function shardedWriter(folder: string, options: ShardedWriterOptions = {}): ShardedWriter {
-  const { shardSize = 5e9, metadata = {} } = options
+  const { shardSize = 5e9, metadata = {}, force = false } = options
   if (!(shardSize >= 1)) fail('TL_BAD_ARGUMENT', `shardSize: expected at least 1 byte, got ${shardSize}`)
+  const weights = (): string[] =>
+    statusOf(folder)?.isDirectory() ? readdirSync(folder).filter((name) => stale.test(name)) : []
+  const [found] = force ? [] : weights()
+  if (found !== undefined)
+    fail(
+      'TL_EXISTS',
+      `${folder}: it has weights already (${found}): choose another folder, or give \`force\``,
+    )
   const shards: Shard[] = []
   const seen = new Set<string>()
   const ownHeader = encodeHead([], metadata).byteLength
@@ -200,8 +211,7 @@ export function shardedWriter(folder: string, options: ShardedWriterOptions = {}
       rmSync(join(folder, 'model.safetensors.index.json'), { force: true })
       for (const [i, shard] of shards.entries()) renameSync(shard.temporary, join(folder, files[i]!))
       const bytes = shards.reduce((sum, shard) => sum + shard.bytes, 0)
-      for (const name of readdirSync(folder))
-        if (stale.test(name) && !files.includes(name)) rmSync(join(folder, name))
+      for (const name of weights()) if (!files.includes(name)) rmSync(join(folder, name))
       if (shards.length > 1) {
         const pairs = shards.flatMap(({ tensors }, i) =>
           tensors.map(({ name }) => [name, files[i]!] as const),

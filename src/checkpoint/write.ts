@@ -28,7 +28,7 @@ export type TensorsToWrite =
   | { readonly [name: string]: TensorToWrite }
 
 /**
- * Write tensors and text metadata to `path` atomically, in chunks of at most 8 MiB. The same tensors give the same
+ * Write tensors and text metadata to `path` atomically, over what is there, in chunks of at most 8 MiB. The same tensors give the same
  * bytes, in the order the `safetensors` library uses (widest dtype first, then by name).
  * Throws `TL_BAD_ARGUMENT` or `TL_DTYPE_MISMATCH` before the file is touched, `TL_IO` when writing fails.
  */
@@ -37,9 +37,14 @@ export function writeSafetensors(
   tensors: TensorsToWrite,
   metadata: Record<string, string> = {},
 ): void {
-  const plan = planFile(tensors, metadata)
-  writeAtomically(path, fileChunks(plan))
+  writeAtomically(path, safetensorsChunks(tensors, metadata))
 }
+
+/** The same file in chunks, for another way to write it. Throws as `writeSafetensors` does before the first. */
+export const safetensorsChunks = (
+  tensors: TensorsToWrite,
+  metadata: Record<string, string> = {},
+): Iterable<Uint8Array> => fileChunks(planFile(tensors, metadata))
 
 /** The same file as bytes in memory. */
 export function encodeSafetensors(

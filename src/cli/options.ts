@@ -20,6 +20,16 @@ export const jsonOption = (): Option => new Option('--json', 'print the result a
 export const quietOption = (): Option =>
   new Option('-q, --quiet', 'no progress and no messages, only the result')
 
+/** `--force` */
+export const forceOption = (what = 'replace what is there; an input is never replaced'): Option =>
+  new Option('--force', what)
+
+/** `--force` without an output that it could replace. */
+export function checkForce(force: boolean | undefined, out: string | undefined, flag: string): void {
+  if (force && out === undefined)
+    fail('TL_USAGE', `--force: it replaces the file of ${flag}, which is not given`)
+}
+
 /** `--threads` */
 export const threadsOption = (): Option =>
   integerOption('--threads <n>', 'threads for compiled programs (default: all cores)', 1, 1024)

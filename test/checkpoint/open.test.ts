@@ -189,7 +189,8 @@ describe('the sharded writer', () => {
       metadata: { format: 'pt' },
     })
 
-    const again = shardedWriter(path, { shardSize: 16 })
+    expect(refusal(() => shardedWriter(path))).toMatch(/^TL_EXISTS .*weights already \(model\.safetensors\)/)
+    const again = shardedWriter(path, { shardSize: 16, force: true })
     for (const name of ['c', 'a', 'b']) again.write(name, 'F32', [3], f32(1, 2, 3))
     expect(again.finish().files).toEqual([
       'model-00001-of-00003.safetensors',
@@ -203,7 +204,7 @@ describe('the sharded writer', () => {
       format: 'safetensors (3 shards)',
       tensors: ['a', 'b', 'c'].map((name) => [name, 'F32', [3], [1, 2, 3]]),
     })
-    const back = shardedWriter(path)
+    const back = shardedWriter(path, { force: true })
     back.write('only', 'U8', [1], Uint8Array.of(9))
     back.finish()
     expect(readdirSync(path)).toEqual(['model.safetensors'])
@@ -223,7 +224,7 @@ describe('the sharded writer', () => {
         fc.integer({ min: 1, max: 300 }),
         (list, shardSize) => {
           const path = join(root, 'any')
-          const writer = shardedWriter(path, { shardSize })
+          const writer = shardedWriter(path, { shardSize, force: true })
           for (const [i, { dtype, values, cut }] of list.entries()) {
             const data: ShardData = [
               Float32Array.from(values.slice(0, cut)),
@@ -260,7 +261,7 @@ describe('the sharded writer', () => {
     writer.write('large', 'U8', [large.length], large)
     writer.finish()
     using(path, ({ tensors }) => expect(Buffer.compare(tensors.get('large')!.bytes(), large)).toBe(0))
-    const many = shardedWriter(path)
+    const many = shardedWriter(path, { force: true })
     for (let i = 0; i < 3000; i++) many.write(`${'name'.repeat(20)}.${i}`, 'U8', [1], Uint8Array.of(i % 256))
     expect(many.finish().files.length).toBeGreaterThan(2)
     using(path, ({ tensors }) => {

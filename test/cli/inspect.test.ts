@@ -118,7 +118,12 @@ describe('convert', () => {
   it('a folder: weights rounded once, configuration and tokenizer beside them', async () => {
     const { code, out } = await treeline('convert', at('model'), at('half'), '--dtype', 'bfloat16', '--quiet')
     expect([code, out]).toEqual([0, `${at('half')}: 26 tensors, 25 of them converted\n`])
-    expect(readdirSync(at('half')).sort()).toEqual(['config.json', 'model.safetensors', 'tokenizer.json'])
+    expect(readdirSync(at('half')).sort()).toEqual([
+      '.treeline.json',
+      'config.json',
+      'model.safetensors',
+      'tokenizer.json',
+    ])
     expect(JSON.parse(readFileSync(at('half/config.json'), 'utf8'))).toEqual({
       model_type: 'llama',
       torch_dtype: 'bfloat16',
@@ -196,8 +201,8 @@ describe('convert', () => {
       [[large, large], 2, /this is the input itself/],
       [[large, at('o'), '--shard-size', 'big'], 2, /--shard-size: expected a size such as 5GB/],
       [[at('empty'), at('o')], 1, /no weights/],
-      [[at('model'), join(large, 'below')], 1, /cannot write .*below: .*folder was expected/],
-      [[at('model'), join(large, 'below.safetensors')], 1, /cannot write .*below.safetensors: /],
+      [[at('model'), join(large, 'below')], 1, /below: .*is a file, expected a folder/],
+      [[at('model'), join(large, 'below.safetensors')], 1, /below.safetensors: .*is a file, expected a folder/],
     ]
     for (const [words, code, message] of cases) {
       const result = await treeline('convert', ...words, '--quiet')

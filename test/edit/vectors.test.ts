@@ -212,16 +212,16 @@ describe('LoRA adapters', () => {
 describe('what does not belong together', () => {
   const base = write({ w: [1, 2, 3] })
   const vector = extract(base, write({ w: [2, 2, 2] }))
-  it('another base, by its values; --force; the same values in another type are the same base', () => {
+  it('another base, by its values; --any-base; the same values in another type are the same base', () => {
     const other = write({ w: [1, 2, 3.5] })
     expect(() => apply(other, vector)).toThrow(
       /starts from another model \(.*\): w differs|starts from another model .* than .*: w differs/,
     )
-    expect(read(apply(other, vector, { force: true }))['w']).toEqual([2, 2, 2.5])
+    expect(read(apply(other, vector, { anyBase: true }))['w']).toEqual([2, 2, 2.5])
     expect(read(apply(write({ w: [1, 2, 3] }, 'BF16'), vector))['w']).toEqual([2, 2, 2])
     const foreign = extract(other, write({ w: [0, 0, 0] }))
     expect(() => combine([vector, foreign], [1, 1])).toThrow(/start from different models/)
-    expect(read(combine([vector, foreign], [1, 1], { force: true }))['w']).toEqual([0, -2, -4.5])
+    expect(read(combine([vector, foreign], [1, 1], { anyBase: true }))['w']).toEqual([0, -2, -4.5])
   })
 
   it('other shapes, missing tensors, NaN, overflow, no vector', () => {

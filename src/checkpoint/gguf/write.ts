@@ -29,12 +29,18 @@ type Planned = GgufTensor & { type: GgufType; count: number; size: number; offse
 const CHUNK = 1 << 18
 
 /**
- * Write a GGUF file atomically, tensors in the order given, a megabyte at a time. `general.alignment` in the metadata is
+ * Write a GGUF file atomically, over what is there, tensors in the order given, a megabyte at a time. `general.alignment` in the metadata is
  * obeyed. The same input gives the same bytes. Throws `TL_BAD_ARGUMENT`, `TL_SHAPE_MISMATCH`, `TL_NOT_FINITE`, `TL_IO`.
  */
 export function writeGguf(path: string, tensors: Iterable<GgufTensor>, metadata: GgufMetadata = {}): void {
-  writeAtomically(path, fileChunks(plan(tensors, metadata)))
+  writeAtomically(path, ggufChunks(tensors, metadata))
 }
+
+/** The same file in chunks, for another way to write it. Throws as `writeGguf` does before the first. */
+export const ggufChunks = (
+  tensors: Iterable<GgufTensor>,
+  metadata: GgufMetadata = {},
+): Iterable<Uint8Array> => fileChunks(plan(tensors, metadata))
 
 /** The same file as bytes in memory. */
 export const encodeGguf = (tensors: Iterable<GgufTensor>, metadata: GgufMetadata = {}): Uint8Array =>

@@ -2,12 +2,13 @@
 import { Command } from 'commander'
 import { bytes } from '../../base/index.ts'
 import type { Io } from '../io.ts'
-import { examples, jsonOption, quietOption } from '../options.ts'
+import { examples, forceOption, jsonOption, quietOption } from '../options.ts'
 import { makeDisplay } from '../progress.ts'
 
 interface Flags {
   dtype?: string
   shardSize?: string
+  force?: boolean
   json?: boolean
   quiet?: boolean
 }
@@ -26,12 +27,16 @@ export const convertCommand = (io: Io): Command =>
   new Command('convert')
     .description('write a checkpoint in another format or number type')
     .argument('<in>', 'a weight file or model folder')
-    .argument('<out>', 'a name ending in .safetensors or .gguf, or a folder')
+    .argument(
+      '<out>',
+      'a name ending in .safetensors or .gguf, or a folder (no ending, or a slash at the end)',
+    )
     .option(
       '--dtype <type>',
       'type of floating-point tensors: f32, bf16, f16, f64, f8_e4m3, f8_e5m2; gguf: f32, f16, bf16, q8_0',
     )
     .option('--shard-size <size>', 'largest shard of a folder, such as 2GB (default: 5GB)')
+    .addOption(forceOption())
     .addOption(jsonOption())
     .addOption(quietOption())
     .addHelpText(
@@ -55,12 +60,16 @@ export const convertCommand = (io: Io): Command =>
         const written = convertCheckpoint(checkpoint, out, {
           dtype: flags.dtype,
           shardSize,
+          force: flags.force,
           onTensor: ({ name, byteLength }, done) =>
             display.update({ done, total, detail: `${name}, ${bytes(byteLength)}` }),
         })
         display.end()
         if (flags.json) io.out(`${JSON.stringify({ out, ...written }, null, 2)}\n`)
-        else io.out(`${out}: ${written.tensors} tensors, ${written.converted} of them converted\n`)
+        else {
+          const before = written.isUnchanged ? 'was there already: ' : ''
+          io.out(`${out}: ${before}${written.tensors} tensors, ${written.converted} of them converted\n`)
+        }
       } finally {
         display.end()
         checkpoint.close()

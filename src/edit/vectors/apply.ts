@@ -1,22 +1,24 @@
 /** @file θ₀ + s·τ: a model from a base and a task vector. */
-import { existsSync, statSync } from 'node:fs'
 import { fail } from '../../base/index.ts'
+import { checkFile, formatOf, statusOf, writeOutput } from '../../base/outputs.ts'
 import {
   type Checkpoint,
   type CheckpointTensor,
   copyCompanions,
   elements,
   encodeF32,
+  fileMarks,
+  inputFiles,
   isConvertible,
   type StoredDtype,
+  safetensorsChunks,
   shardedWriter,
-  writeSafetensors,
+  writeModelFolder,
 } from '../../checkpoint/index.ts'
-import { refuseOccupied } from '../merge/execute/state.ts'
 import { checkFinite, piece, type TaskVector, tensorMark, type VectorTensor } from './source.ts'
 
-/** Does the vector belong to this model? Unless `isForced`, the values that it was taken from must be the model's. */
-function checkBase(base: Checkpoint, vector: TaskVector, isForced: boolean): void {
+/** Does the vector belong to this model? Unless `anyBase`, the values that it was taken from must be the model's. */
+function checkBase(base: Checkpoint, vector: TaskVector, anyBase: boolean): void {
   for (const [name, { shape }] of vector.tensors) {
     const own = base.tensors.get(name)
     if (!own)
@@ -30,10 +32,10 @@ function checkBase(base: Checkpoint, vector: TaskVector, isForced: boolean): voi
         `${name}: ${base.path} has shape [${own!.shape.join(', ')}], ${vector.path} has [${shape.join(', ')}]`,
       )
     const mark = vector.marks[name]
-    if (mark !== undefined && !isForced && mark !== tensorMark(own!))
+    if (mark !== undefined && !anyBase && mark !== tensorMark(own!))
       fail(
         'TL_BAD_ARGUMENT',
-        `${vector.path} starts from another model (${vector.base ?? 'unknown'}) than ${base.path}: ${name} differs; --force applies it all the same`,
+        `${vector.path} starts from another model (${vector.base ?? 'unknown'}) than ${base.path}: ${name} differs; --any-base applies it all the same`,
       )
   }
 }
@@ -59,19 +61,32 @@ function* changed(tensor: CheckpointTensor, delta: VectorTensor, scale: number, 
   }
 }
 
+/** How to apply a vector. */
+export interface ApplyOptions {
+  readonly scale?: number
+  /** Also to another model of the same shapes than the vector was taken from. */
+  readonly anyBase?: boolean
+  /** Replace the file or the model that is there. Never an input. */
+  readonly force?: boolean
+}
+
 /**
  * Write θ₀ + scale · τ: to a `.safetensors` file, or to a folder with the configuration and tokenizer of the base. Computed
  * in double precision, rounded once to f32 and then to the base's type; with scale 0, and where the vector has no tensor,
- * the base's bytes. Throws TL_SHAPE_MISMATCH, TL_BAD_ARGUMENT for another base (unless `force`), TL_NOT_FINITE, TL_IO.
+ * the base's bytes. Throws TL_SHAPE_MISMATCH, TL_BAD_ARGUMENT for another base (unless `anyBase`), TL_NOT_FINITE, TL_EXISTS
+ * for an output that is taken (unless `force`), TL_USAGE for one that is an input, TL_IO.
  */
 export function applyVector(
   base: Checkpoint,
   vector: TaskVector,
   out: string,
-  { scale = 1, force = false }: { scale?: number; force?: boolean } = {},
-): { tensors: number; changed: number } {
+  { scale = 1, anyBase = false, force = false }: ApplyOptions = {},
+): { tensors: number; changed: number; isUnchanged: boolean } {
   if (!Number.isFinite(scale)) fail('TL_BAD_ARGUMENT', `scale: expected a finite number, got ${scale}`)
-  checkBase(base, vector, force)
+  const format = formatOf(out, ['.safetensors'], { folder: true })
+  const rule = { inputs: [base.path, vector.path].flatMap(inputFiles), force }
+  if (format !== 'folder') checkFile(out, rule)
+  checkBase(base, vector, anyBase)
   const plan = [...base.tensors.values()].map((tensor) => {
     const delta = scale === 0 ? undefined : vector.tensors.get(tensor.name)
     // quantized types cannot be written again
@@ -80,17 +95,19 @@ export function applyVector(
     return { name: tensor.name, dtype, shape: tensor.shape, data, isChanged: delta !== undefined }
   })
   const outcome = { tensors: plan.length, changed: plan.filter(({ isChanged }) => isChanged).length }
-  if (out.endsWith('.safetensors')) {
+  if (format !== 'folder') {
     const entries = plan.map(
       ({ name, dtype, shape, data }) => [name, { dtype: dtype as StoredDtype, shape, data }] as const,
     )
-    writeSafetensors(out, entries, { format: 'pt' })
-    return outcome
+    const chunks = safetensorsChunks(entries, { format: 'pt' })
+    return { ...outcome, isUnchanged: writeOutput(out, chunks, rule) === 'unchanged' }
   }
-  refuseOccupied(out)
-  const writer = shardedWriter(out, { metadata: { format: 'pt' } })
-  for (const { name, dtype, shape, data } of plan) writer.write(name, dtype, shape, data())
-  writer.finish()
-  if (existsSync(base.path) && statSync(base.path).isDirectory()) copyCompanions(base.path, out, undefined)
-  return outcome
+  const parts = [1, base.path, vector.path, rule.inputs.map(fileMarks), scale]
+  return writeModelFolder(out, { task: 'apply', parts, ...rule }, (folder) => {
+    const writer = shardedWriter(folder, { metadata: { format: 'pt' } })
+    for (const { name, dtype, shape, data } of plan) writer.write(name, dtype, shape, data())
+    writer.finish()
+    if (statusOf(base.path)?.isDirectory()) copyCompanions(base.path, folder, undefined)
+    return outcome
+  })
 }

@@ -1,6 +1,13 @@
 /** @file Sums of task vectors, Σ wᵢτᵢ, written as a file: extraction, negation and scaling are sums of one term. */
 import { fail } from '../../base/index.ts'
-import { elements, encodeF32, type TensorToWrite, writeSafetensors } from '../../checkpoint/index.ts'
+import { checkFile, writeOutput } from '../../base/outputs.ts'
+import {
+  elements,
+  encodeF32,
+  inputFiles,
+  safetensorsChunks,
+  type TensorToWrite,
+} from '../../checkpoint/index.ts'
 import { checkFinite, piece, type TaskVector, vectorFormat } from './source.ts'
 
 /** Number types of vector files. */
@@ -13,10 +20,19 @@ export interface Term {
   readonly weight: number
 }
 
+/** How to write a sum. */
+export interface VectorOptions {
+  readonly dtype?: VectorDtype
+  /** Also vectors of different base models. */
+  readonly anyBase?: boolean
+  /** Replace the file that is there. Never an input. */
+  readonly force?: boolean
+}
+
 const shapeText = (shape: readonly number[]): string => `[${shape.join(', ')}]`
 
-/** Vectors of one model only: shapes and, unless `isForced`, marks of the base agree wherever two have a tensor. */
-function checkTogether(terms: readonly Term[], isForced: boolean): void {
+/** Vectors of one model only: shapes and, unless `anyBase`, marks of the base agree wherever two have a tensor. */
+function checkTogether(terms: readonly Term[], anyBase: boolean): void {
   const first = new Map<string, TaskVector>()
   for (const { vector } of terms)
     for (const [name, { shape }] of vector.tensors) {
@@ -32,10 +48,10 @@ function checkTogether(terms: readonly Term[], isForced: boolean): void {
           `${name}: ${other.path} has shape ${shapeText(own)}, ${vector.path} has ${shapeText(shape)}`,
         )
       const [mark, wanted] = [vector.marks[name], other.marks[name]]
-      if (mark !== undefined && wanted !== undefined && mark !== wanted && !isForced)
+      if (mark !== undefined && wanted !== undefined && mark !== wanted && !anyBase)
         fail(
           'TL_BAD_ARGUMENT',
-          `${other.path} and ${vector.path} start from different models (${other.base} and ${vector.base}; ${name} differs); --force adds them all the same`,
+          `${other.path} and ${vector.path} start from different models (${other.base} and ${vector.base}; ${name} differs); --any-base adds them all the same`,
         )
     }
 }
@@ -63,14 +79,19 @@ function recipeOf(terms: readonly Term[]): string {
 
 /**
  * Write Σ wᵢτᵢ to a safetensors file, in pieces, atomically. Rounded once to f32 and then to `dtype`. Throws
- * TL_SHAPE_MISMATCH, TL_BAD_ARGUMENT for vectors of different bases (unless `force`), TL_NOT_FINITE, TL_IO.
+ * TL_SHAPE_MISMATCH, TL_BAD_ARGUMENT for vectors of different bases (unless `anyBase`), TL_NOT_FINITE, TL_EXISTS for a file
+ * that is there with other bytes (unless `force`), TL_USAGE for an input, TL_IO.
  */
 export function writeVector(
   out: string,
   terms: readonly Term[],
-  { dtype = 'f32', force = false }: { dtype?: VectorDtype; force?: boolean } = {},
-): { tensors: number; elements: number } {
-  checkTogether(terms, force)
+  { dtype = 'f32', anyBase = false, force = false }: VectorOptions = {},
+): { tensors: number; elements: number; isUnchanged: boolean } {
+  const inputs = terms.flatMap(({ vector: { path, base } }) =>
+    [path, base].flatMap((input) => (input === undefined ? [] : inputFiles(input))),
+  )
+  checkFile(out, { inputs })
+  checkTogether(terms, anyBase)
   const names = [...new Set(terms.flatMap(({ vector }) => [...vector.tensors.keys()]))]
   const stored = vectorDtypes[dtype]
   let count = 0
@@ -101,11 +122,12 @@ export function writeVector(
     string
   >
   const base = terms.find(({ vector }) => vector.base !== undefined)?.vector.base
-  writeSafetensors(out, entries, {
+  const chunks = safetensorsChunks(entries, {
     format: vectorFormat,
     ...(base === undefined ? {} : { base }),
     base_marks: JSON.stringify(marks),
     recipe: recipeOf(terms),
   })
-  return { tensors: names.length, elements: count }
+  const isUnchanged = writeOutput(out, chunks, { inputs, force }) === 'unchanged'
+  return { tensors: names.length, elements: count, isUnchanged }
 }

@@ -1,8 +1,8 @@
 /** @file `treeline vector apply`: a model from a base and a task vector. */
 import { Command } from 'commander'
 import type { Io } from '../../io.ts'
-import { examples, jsonOption } from '../../options.ts'
-import { numberOf, withOpen } from './files.ts'
+import { examples, forceOption, jsonOption } from '../../options.ts'
+import { anyBaseOption, before, numberOf, withOpen } from './files.ts'
 
 export const applyCommand = (io: Io): Command =>
   new Command('apply')
@@ -11,7 +11,8 @@ export const applyCommand = (io: Io): Command =>
     .argument('<vector>', 'a vector file or LoRA adapter')
     .argument('<out>', 'a folder, or a name that ends in .safetensors')
     .option('--scale <number>', 'how much of it', '1')
-    .option('--force', 'also to another model of the same shapes')
+    .addOption(anyBaseOption('also to another model of the same shapes'))
+    .addOption(forceOption())
     .addOption(jsonOption())
     .addHelpText('after', examples(['treeline vector apply base digits.safetensors out --scale 0.4', '']))
     .action(
@@ -19,7 +20,7 @@ export const applyCommand = (io: Io): Command =>
         base: string,
         path: string,
         out: string,
-        flags: { scale: string; force?: boolean; json?: boolean },
+        flags: { scale: string; anyBase?: boolean; force?: boolean; json?: boolean },
       ) => {
         const scale = numberOf(flags.scale, '--scale')
         const { applyVector, openVector } = await import('../../../edit/index.ts')
@@ -27,9 +28,16 @@ export const applyCommand = (io: Io): Command =>
         await withOpen((keep) => {
           const from = keep(openCheckpoint(base))
           const vector = keep(openVector(path, from))
-          const outcome = applyVector(from, vector, out, { scale, force: flags.force === true })
+          const outcome = applyVector(from, vector, out, {
+            scale,
+            anyBase: flags.anyBase === true,
+            force: flags.force === true,
+          })
           if (flags.json) io.out(`${JSON.stringify({ out, ...outcome }, null, 2)}\n`)
-          else io.out(`${out}: ${outcome.tensors} tensors, ${outcome.changed} of them changed\n`)
+          else
+            io.out(
+              `${out}: ${before(outcome)}${outcome.tensors} tensors, ${outcome.changed} of them changed\n`,
+            )
         })
       },
     )

@@ -1,7 +1,6 @@
 /** @file What the commands on task vectors share: options, and files that are closed whatever happens. */
 import { Option } from 'commander'
 import { fail } from '../../../base/index.ts'
-import type { Checkpoint } from '../../../checkpoint/index.ts'
 
 /** Something open. */
 interface Closable {
@@ -39,7 +38,12 @@ export const dtypeOption = (): Option =>
 export const baseOption = (): Option =>
   new Option('--base <model>', 'the base model, when some are checkpoints and not vectors')
 
-export type Opened = Checkpoint | undefined
+/** `--any-base` */
+export const anyBaseOption = (what: string): Option => new Option('--any-base', what)
+
+/** For an output that a command has found as it would have written it. */
+export const before = ({ isUnchanged }: { isUnchanged: boolean }): string =>
+  isUnchanged ? 'was there already: ' : ''
 
 /** A vector file is one file of safetensors. */
 export function checkOut(out: string): void {

@@ -2,27 +2,28 @@
 import { Command } from 'commander'
 import { count, fail } from '../../../base/index.ts'
 import type { Io } from '../../io.ts'
-import { examples, jsonOption } from '../../options.ts'
-import { checkOut, dtypeOption, numberOf, withOpen } from './files.ts'
+import { examples, forceOption, jsonOption } from '../../options.ts'
+import { anyBaseOption, before, checkOut, dtypeOption, numberOf, withOpen } from './files.ts'
 
 interface Flags {
   dtype: 'f32' | 'bf16' | 'f16'
   weights?: string
   lenient?: boolean
+  anyBase?: boolean
   force?: boolean
   json?: boolean
 }
 
 const say = (
   out: string,
-  written: { tensors: number; elements: number },
+  written: { tensors: number; elements: number; isUnchanged: boolean },
   skipped: readonly string[],
   flags: Flags,
   io: Io,
 ): void => {
   for (const line of flags.json ? [] : skipped) io.err(`left out: ${line}\n`)
   if (flags.json) io.out(`${JSON.stringify({ out, ...written, skipped }, null, 2)}\n`)
-  else io.out(`${out}: ${written.tensors} tensors, ${count(written.elements)} elements\n`)
+  else io.out(`${out}: ${before(written)}${written.tensors} tensors, ${count(written.elements)} elements\n`)
 }
 
 /** Write Σ wᵢ · vectorᵢ. */
@@ -37,7 +38,9 @@ async function combine(
   const { openVector, writeVector } = await import('../../../edit/index.ts')
   await withOpen((keep) => {
     const terms = paths.map((path, i) => ({ vector: keep(openVector(path)), weight: weights[i]! }))
-    say(out, writeVector(out, terms, { dtype: flags.dtype, force: flags.force === true }), [], flags, io)
+    const { dtype, anyBase, force } = flags
+    const options = { dtype, anyBase: anyBase === true, force: force === true }
+    say(out, writeVector(out, terms, options), [], flags, io)
   })
 }
 
@@ -49,6 +52,7 @@ export const extractCommand = (io: Io): Command =>
     .argument('<out>', 'a name that ends in .safetensors')
     .addOption(dtypeOption())
     .option('--lenient', 'leave out tensors that only one of the models has')
+    .addOption(forceOption())
     .addOption(jsonOption())
     .addHelpText(
       'after',
@@ -63,7 +67,8 @@ export const extractCommand = (io: Io): Command =>
         if (from.metadata['format'] === vectorFormat)
           fail('TL_USAGE', `${base}: a task vector, expected a model`)
         const vector = keep(openVector(tuned, from, flags.lenient))
-        say(out, writeVector(out, [{ vector, weight: 1 }], { dtype: flags.dtype }), vector.skipped, flags, io)
+        const options = { dtype: flags.dtype, force: flags.force === true }
+        say(out, writeVector(out, [{ vector, weight: 1 }], options), vector.skipped, flags, io)
       })
     })
 
@@ -73,7 +78,8 @@ export const addCommand = (io: Io): Command =>
     .argument('<paths...>', 'two or more vectors, and the file to write')
     .option('--weights <numbers>', 'one for each, such as 0.5,0.5,-1 (default: all 1)')
     .addOption(dtypeOption())
-    .option('--force', 'also vectors of different base models')
+    .addOption(anyBaseOption('also vectors of different base models'))
+    .addOption(forceOption())
     .addOption(jsonOption())
     .addHelpText(
       'after',
@@ -102,6 +108,7 @@ export const negateCommand = (io: Io): Command =>
     .argument('<vector>', 'a vector file or adapter')
     .argument('<out>', 'the file to write')
     .addOption(dtypeOption())
+    .addOption(forceOption())
     .addOption(jsonOption())
     .addHelpText('after', examples(['treeline vector negate toxic.safetensors detox.safetensors', '−V']))
     .action((vector: string, out: string, flags: Flags) => combine([vector], [-1], out, flags, io))
@@ -113,6 +120,7 @@ export const scaleCommand = (io: Io): Command =>
     .argument('<factor>', 'a number')
     .argument('<out>', 'the file to write')
     .addOption(dtypeOption())
+    .addOption(forceOption())
     .addOption(jsonOption())
     .addHelpText('after', examples(['treeline vector scale digits.safetensors 0.5 half.safetensors', 'V/2']))
     .action((vector: string, factor: string, out: string, flags: Flags) =>

@@ -1,0 +1,269 @@
+/**
+ * @file One rule for every folder that a command writes. It is locked while somebody works there; it is made, but not the
+ * folders above it; it must be empty or hold unfinished work of the same task, unless `force` is given. Work happens in a
+ * hidden folder within; at its end everything gets its name, and a record says what was made, so that the same command
+ * knows that nothing is left to do.
+ */
+import { createHash } from 'node:crypto'
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmdirSync,
+  rmSync,
+  statSync,
+} from 'node:fs'
+import { basename, join } from 'node:path'
+import { fail } from './errors.ts'
+import { explainSystemError, makeFolder, writeAtomically } from './files.ts'
+import { lockFolder } from './lock.ts'
+import { inputOf, isSame, isTaken, type OutputRule, refuseInput, requireParent, statusOf } from './outputs.ts'
+
+/** What is to be made in a folder. */
+export interface FolderWork extends OutputRule {
+  /** One word for it, such as `merge`. */
+  readonly task: string
+  /** A name for everything that decides the output: the same mark, the same output. */
+  readonly mark: string
+  /** Files that belong to such an output, whoever made it: with `force` all of them go when the new ones come. */
+  readonly owns: (name: string) => boolean
+}
+
+/** A folder that is ours until it is closed. */
+export interface OutputFolder {
+  /** The result of the same work, when an earlier run has finished it and its files are as they were; else undefined. */
+  readonly result: unknown
+  /** Where to work: a hidden folder within. `begin` makes it. */
+  readonly staging: string
+  /** An earlier run of the same work was cut off; what it left is in `staging`. */
+  readonly isResumed: boolean
+  /** Note that what is in `staging` belongs to this work: the next run of it goes on there. */
+  readonly begin: () => void
+  /** Give these files their names in the folder, in this order, in place of what was there; then note the result. */
+  readonly publish: (files: readonly string[], result: object) => void
+  /** Remove unfinished work, unless it has begun to replace what was there: then the same command must end it. */
+  readonly abandon: () => void
+  /** Let go of the folder. What was made for work that has written nothing is removed. */
+  readonly close: () => void
+}
+
+const lockName = '.treeline.lock'
+const recordName = '.treeline.json'
+const recordFormat = 'treeline-output/1'
+const markName = 'mark.txt'
+/** Made once what was there is out of the way: from here on the files in the folder are ours. */
+const publishingName = 'publishing'
+const replacedName = 'replaced'
+
+/** The hidden folder of unfinished work. */
+const stagingName = (task: string): string => `.treeline-${task}`
+
+interface OutputRecord {
+  readonly format: string
+  readonly task: string
+  readonly mark: string
+  /** By name: what the file was like. */
+  readonly files: Readonly<Record<string, string>>
+  readonly result: object
+}
+
+/** Files up to this size are known by their content, larger ones by size and time. */
+const hashedBytes = 1 << 24
+
+function stampOf(path: string): string {
+  const { size, mtimeMs } = statSync(path)
+  return size > hashedBytes
+    ? `${size} ${mtimeMs}`
+    : createHash('sha256').update(readFileSync(path)).digest('hex')
+}
+
+function readRecord(folder: string): OutputRecord | undefined {
+  try {
+    const value = JSON.parse(readFileSync(join(folder, recordName), 'utf8')) as OutputRecord
+    return value.format === recordFormat && typeof value.files === 'object' ? value : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** The files of a record that are not as they were. */
+const changedFiles = (folder: string, { files }: OutputRecord): string[] =>
+  Object.entries(files)
+    .filter(([name, stamp]) => {
+      try {
+        return stampOf(join(folder, name)) !== stamp
+      } catch {
+        return true
+      }
+    })
+    .map(([name]) => name)
+
+/** Names in a folder that people see. */
+const visible = (folder: string): string[] => readdirSync(folder).filter((name) => !name.startsWith('.'))
+
+const listed = (names: readonly string[]): string =>
+  names.length > 3 ? `${names.slice(0, 3).join(', ')} and ${names.length - 3} more` : names.join(', ')
+
+/**
+ * Lock a folder for output, making it (but not its parents) if need be. Returns what lets go of it. Throws TL_EXISTS for a
+ * file, TL_USAGE for an input, TL_IO for a missing parent, TL_BUSY naming the process that holds it.
+ */
+export function claimFolder(path: string, { inputs }: OutputRule = {}): () => void {
+  if (path === '') fail('TL_USAGE', 'expected the name of a folder to write, got an empty one')
+  const status = statusOf(path)
+  if (status && !status.isDirectory())
+    fail('TL_EXISTS', `${path}: a file, expected a folder: choose another name`)
+  if (!status && isTaken(path))
+    fail('TL_EXISTS', `${path}: a link that leads nowhere: remove it, or choose another name`)
+  if (!status) requireParent(path)
+  const same = inputs?.find((input) => isSame(path, input))
+  if (same !== undefined) refuseInput(path, [same])
+  let isMade = false
+  try {
+    if (!status) {
+      mkdirSync(path)
+      isMade = true
+    }
+  } catch (error) {
+    if (!statusOf(path)?.isDirectory()) explainSystemError(error, `cannot write ${path}`)
+  }
+  const leave = (): void => {
+    try {
+      if (isMade && readdirSync(path).length === 0) rmdirSync(path)
+    } catch {
+      // somebody else is there already
+    }
+  }
+  try {
+    const unlock = lockFolder(path, lockName)
+    return () => {
+      unlock()
+      leave()
+    }
+  } catch (error) {
+    leave()
+    throw error
+  }
+}
+
+/** Unfinished work of others in a folder: hidden folders with a mark. */
+function othersWork(path: string, own: string): string[] {
+  return readdirSync(path)
+    .filter((name) => name.startsWith('.treeline-') && name !== own)
+    .filter((name) => existsSync(join(path, name, markName)))
+}
+
+/** Throws TL_EXISTS when the folder holds something that is not this work's. */
+function refuseOccupied(path: string, { task, mark }: FolderWork, isSameWork: boolean): void {
+  const staging = join(path, stagingName(task))
+  const others = othersWork(path, stagingName(task))
+  if (!isSameWork && existsSync(join(staging, markName))) others.push(stagingName(task))
+  if (others.length > 0)
+    fail(
+      'TL_EXISTS',
+      `${path}: another ${others[0]!.replace('.treeline-', '')} was interrupted here: finish it with its own command, choose another folder, or discard it with --force`,
+    )
+  if (isSameWork && existsSync(join(staging, publishingName))) return
+  const names = visible(path)
+  if (names.length === 0) return
+  const record = readRecord(path)
+  const changed = record ? changedFiles(path, record) : []
+  const what =
+    record?.task === task && record.mark === mark && changed.length > 0
+      ? `it holds this very ${task}, changed since (${listed(changed)})`
+      : `the folder is not empty (${listed(names)})`
+  fail('TL_EXISTS', `${path}: ${what}: choose another folder, or replace what it holds with --force`)
+}
+
+/** What an output would replace: files of the last one, and those that belong to any such output. */
+function replaceable(path: string, owns: (name: string) => boolean): string[] {
+  const recorded = readRecord(path)?.files ?? {}
+  return visible(path).filter(
+    (name) => (owns(name) || Object.hasOwn(recorded, name)) && !statusOf(join(path, name))?.isDirectory(),
+  )
+}
+
+/** Open a folder for a piece of work. `release` is given when the folder is claimed already. */
+export function openOutputFolder(
+  path: string,
+  work: FolderWork,
+  release: () => void = claimFolder(path, work),
+): OutputFolder {
+  const { task, mark, owns, force = false, inputs = [] } = work
+  const staging = join(path, stagingName(task))
+  const marker = join(staging, publishingName)
+  const markFile = join(staging, markName)
+  try {
+    const record = readRecord(path)
+    const isDone =
+      !force && record?.task === task && record.mark === mark && changedFiles(path, record).length === 0
+    const isResumed = existsSync(markFile) && readFileSync(markFile, 'utf8') === mark
+    if (isDone) {
+      // killed between the record and the end
+      if (isResumed || !existsSync(markFile)) rmSync(staging, { recursive: true, force: true })
+    } else {
+      if (!force) refuseOccupied(path, work, isResumed)
+      for (const name of replaceable(path, owns)) {
+        const input = inputOf(join(path, name), inputs)
+        if (input !== undefined && !isSame(input, path)) refuseInput(join(path, name), [input])
+      }
+      if (!isResumed) rmSync(staging, { recursive: true, force: true })
+      if (force)
+        for (const name of othersWork(path, stagingName(task)))
+          rmSync(join(path, name), { recursive: true, force: true })
+    }
+    return {
+      result: isDone ? record!.result : undefined,
+      staging,
+      isResumed: isResumed && !isDone,
+      begin() {
+        makeFolder(staging)
+        writeAtomically(markFile, mark)
+      },
+      publish(files, result) {
+        try {
+          const names = files.map((file) => basename(file))
+          if (!existsSync(marker)) {
+            const old = replaceable(path, (name) => owns(name) || names.includes(name))
+            if (!force && old.length > 0)
+              fail(
+                'TL_EXISTS',
+                `${path}: somebody has put ${listed(old)} there meanwhile: move it, or replace it with --force`,
+              )
+            makeFolder(join(staging, replacedName))
+            rmSync(join(path, recordName), { force: true })
+            for (const name of old) renameSync(join(path, name), join(staging, replacedName, name))
+            writeAtomically(marker, '')
+          }
+          for (const file of files) if (existsSync(file)) renameSync(file, join(path, basename(file)))
+          const record: OutputRecord = {
+            format: recordFormat,
+            task,
+            mark,
+            files: Object.fromEntries(names.map((name) => [name, stampOf(join(path, name))])),
+            result,
+          }
+          writeAtomically(join(path, recordName), `${JSON.stringify(record, null, 2)}\n`)
+          discard(staging)
+        } catch (error) {
+          explainSystemError(error, `cannot write ${path}`)
+        }
+      },
+      abandon() {
+        if (!existsSync(marker)) discard(staging)
+      },
+      close: release,
+    }
+  } catch (error) {
+    release()
+    return explainSystemError(error, `cannot write ${path}`)
+  }
+}
+
+/** Remove unfinished work. Its mark goes first: what is left after a kill is nobody's. */
+export function discard(staging: string): void {
+  rmSync(join(staging, markName), { force: true })
+  rmSync(staging, { recursive: true, force: true })
+}
