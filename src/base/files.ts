@@ -1,21 +1,9 @@
 /** @file Atomic writes: a file is either absent, old, or complete – never half-written. */
-import { randomBytes } from 'node:crypto'
-import {
-  closeSync,
-  existsSync,
-  fsyncSync,
-  mkdirSync,
-  openSync,
-  renameSync,
-  rmSync,
-  statSync,
-  writeSync,
-} from 'node:fs'
+import { closeSync, fsyncSync, mkdirSync, openSync, renameSync, statSync, writeSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { fail, TreelineError } from './errors.ts'
-
-/** A sibling name that no reader will take for the finished file. */
-export const temporaryName = (path: string): string => `${path}.${randomBytes(4).toString('hex')}.tmp`
+import { finish, type Steps } from './steps.ts'
+import { temporaryFile } from './temporaries.ts'
 
 /** What a file system without hard links answers. */
 export const noLinks = ['EPERM', 'ENOSYS', 'ENOTSUP', 'EOPNOTSUPP', 'EMLINK']
@@ -64,29 +52,41 @@ export function makeFolder(path: string): void {
 export function writeAtomically(
   path: string,
   chunks: string | Uint8Array | Iterable<Uint8Array>,
-  publish: (temporary: string) => void = (temporary) => renameSync(temporary, path),
+  publish?: (temporary: string) => void,
 ): void {
-  const temporary = temporaryName(path)
+  const list =
+    typeof chunks === 'string'
+      ? [new TextEncoder().encode(chunks)]
+      : chunks instanceof Uint8Array
+        ? [chunks]
+        : chunks
+  finish(writing(path, list, publish))
+}
+
+/** The same in steps, one for each chunk. What ends in between leaves nothing behind. */
+export function* writing(
+  path: string,
+  chunks: Iterable<Uint8Array>,
+  publish: (temporary: string) => void = (temporary) => renameSync(temporary, path),
+): Steps<void> {
+  let temporary: ReturnType<typeof temporaryFile> | undefined
   let descriptor: number | undefined
   try {
     makeFolder(dirname(path))
-    descriptor = openSync(temporary, 'w')
-    const list =
-      typeof chunks === 'string'
-        ? [new TextEncoder().encode(chunks)]
-        : chunks instanceof Uint8Array
-          ? [chunks]
-          : chunks
-    for (const chunk of list)
+    temporary = temporaryFile(path)
+    descriptor = openSync(temporary.name, 'w')
+    for (const chunk of chunks) {
       for (let offset = 0; offset < chunk.byteLength; ) offset += writeSync(descriptor, chunk, offset)
+      yield
+    }
     fsyncSync(descriptor)
     closeSync(descriptor)
     descriptor = undefined
-    publish(temporary)
+    publish(temporary.name)
   } catch (error) {
-    if (descriptor !== undefined) closeSync(descriptor)
-    // below a file that is no folder even looking for the temporary fails
-    if (existsSync(temporary)) rmSync(temporary, { force: true })
     explainSystemError(error, `cannot write ${path}`)
+  } finally {
+    if (descriptor !== undefined) closeSync(descriptor)
+    temporary?.remove()
   }
 }

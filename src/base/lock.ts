@@ -4,7 +4,9 @@ import { existsSync, linkSync, readFileSync, rmSync, statSync, writeFileSync } f
 import { hostname } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fail } from './errors.ts'
-import { explainSystemError, noLinks, temporaryName } from './files.ts'
+import { explainSystemError, noLinks } from './files.ts'
+import { whenLeaving } from './leaving.ts'
+import { temporaryFile } from './temporaries.ts'
 
 interface Owner {
   pid: number
@@ -58,11 +60,11 @@ function readOwner(path: string): Owner | null | undefined {
  * that nobody can read. False when somebody else has it.
  */
 function create(path: string, text: string): boolean {
-  const temporary = temporaryName(path)
+  const temporary = temporaryFile(path)
   try {
-    writeFileSync(temporary, text, { flag: 'wx' })
+    writeFileSync(temporary.name, text, { flag: 'wx' })
     try {
-      linkSync(temporary, path)
+      linkSync(temporary.name, path)
     } catch (error) {
       if (!noLinks.includes((error as NodeJS.ErrnoException).code ?? '')) throw error
       writeFileSync(path, text, { flag: 'wx' })
@@ -74,7 +76,7 @@ function create(path: string, text: string): boolean {
     if (code === 'EEXIST' || (code === 'ENOENT' && existsSync(dirname(path)))) return false
     return explainSystemError(error, `cannot lock ${path}`)
   } finally {
-    rmSync(temporary, { force: true })
+    temporary.remove()
   }
 }
 
@@ -120,7 +122,15 @@ export function lockFolder(folder: string, name = 'lock'): () => void {
   const release = () => {
     if (readOwner(path)?.token === token) rmSync(path, { force: true })
   }
-  if (create(path, text)) return release
+  // a process that is interrupted gives its locks back
+  const held = (): (() => void) => {
+    const forget = whenLeaving(release)
+    return () => {
+      forget()
+      release()
+    }
+  }
+  if (create(path, text)) return held()
 
   // Taking over is itself guarded, or two processes that both see a dead owner could delete each other's new lock.
   const guard = `${path}.takeover`
@@ -130,8 +140,8 @@ export function lockFolder(folder: string, name = 'lock'): () => void {
   try {
     const owner = readOwner(path)
     // an unreadable lock is being written right now, or was cut while being written
-    const held = owner === null ? youngerThan(path, 10_000) : owner !== undefined && isAlive(owner)
-    if (held) {
+    const isHeld = owner === null ? youngerThan(path, 10_000) : owner !== undefined && isAlive(owner)
+    if (isHeld) {
       const who = owner ? `process ${owner.pid} on ${owner.host} (since ${owner.since})` : 'another process'
       fail(
         'TL_BUSY',
@@ -141,7 +151,7 @@ export function lockFolder(folder: string, name = 'lock'): () => void {
     rmSync(path, { force: true })
     if (!create(path, text))
       fail('TL_BUSY', `${folder}: another process was faster; try again when it has finished`)
-    return release
+    return held()
   } finally {
     rmSync(guard, { force: true })
   }

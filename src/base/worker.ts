@@ -1,6 +1,7 @@
 /** @file What runs in a worker thread of `openWorkers`: named functions, item after item. */
-import { parentPort } from 'node:worker_threads'
+import { parentPort, workerData } from 'node:worker_threads'
 import { TreelineError } from './errors.ts'
+import { useGate } from './native.ts'
 import type { Order, Reply, Task } from './workers.ts'
 
 type Module = Record<string, (item: unknown, signal: AbortSignal) => unknown>
@@ -11,6 +12,8 @@ function load({ module }: Task): Promise<Module> {
   loaded.set(module, found)
   return found
 }
+
+useGate((workerData as { gate: Int32Array }).gate)
 
 const stopped = new AbortController()
 

@@ -4,10 +4,11 @@
  */
 import { Worker } from 'node:worker_threads'
 import { type ErrorCode, fail, TreelineError } from './errors.ts'
+import { isInside, makeGate, shutGate } from './native.ts'
 
 /**
  * A function that a worker can find: `export async function <name>(item, signal)` in the module at `module` (a file: URL). A
- * task that runs native code must heed the signal: a thread that is ended within it takes the whole process down.
+ * task that runs native code of its own does so through `native`: a thread that is ended within it takes the process down.
  */
 export interface Task {
   readonly module: string
@@ -67,8 +68,29 @@ async function here<Item, Result>(
 /** Milliseconds that a worker gets to leave what it is at. */
 const patience = 2000
 
+/** Gates of the threads that live: nobody may end them, or the process, while they are in native code. */
+const gates = new Map<Worker, Int32Array>()
+
+const pause = (milliseconds: number): Promise<void> =>
+  new Promise((resolve) => setTimeout(resolve, milliseconds))
+
+/**
+ * Let no thread begin another native call, and wait for those that are in one, so that the process can end. False when one
+ * is still in it after so many milliseconds.
+ */
+export async function leaveNativeCode(milliseconds: number): Promise<boolean> {
+  const all = [...gates.values()]
+  for (const gate of all) shutGate(gate)
+  for (const last = performance.now() + milliseconds; all.some(isInside); await pause(5))
+    if (performance.now() > last) return false
+  return true
+}
+
 /** End a worker; one that is at work is asked first. */
 async function end(worker: Worker, isBusy: boolean): Promise<void> {
+  const gate = gates.get(worker)
+  if (!gate) return
+  shutGate(gate)
   if (isBusy) {
     worker.postMessage('stop' satisfies Order)
     await new Promise<void>((resolve) => {
@@ -80,6 +102,7 @@ async function end(worker: Worker, isBusy: boolean): Promise<void> {
         })
     })
   }
+  while (isInside(gate) && gates.has(worker)) await pause(5)
   await worker.terminate()
 }
 
@@ -109,7 +132,10 @@ export interface Workers {
 const isCompiled = !import.meta.url.endsWith('.ts')
 
 const start = (): Worker => {
-  const worker = new Worker(new URL('./worker.js', import.meta.url))
+  const gate = makeGate()
+  const worker = new Worker(new URL('./worker.js', import.meta.url), { workerData: { gate } })
+  gates.set(worker, gate)
+  worker.once('exit', () => gates.delete(worker))
   // threads without work do not keep the program from ending
   worker.unref()
   return worker

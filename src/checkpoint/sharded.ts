@@ -14,7 +14,7 @@ import {
   writeSync,
 } from 'node:fs'
 import { join } from 'node:path'
-import { explainSystemError, makeFolder, temporaryName, writeAtomically } from '../base/files.ts'
+import { explainSystemError, makeFolder, temporaryFile, writeAtomically } from '../base/files.ts'
 import { fail } from '../base/index.ts'
 import { statusOf } from '../base/outputs.ts'
 import { elementBytes, encodeF32, isConvertible } from './convertDtype.ts'
@@ -50,7 +50,7 @@ const HEADER_ROOM = 1 << 18
 const PIECE = 1 << 22
 
 interface Shard {
-  temporary: string
+  temporary: ReturnType<typeof temporaryFile>
   descriptor: number
   tensors: { name: string; dtype: StoredDtype; shape: readonly number[]; size: number }[]
   bytes: number
@@ -75,7 +75,7 @@ function completeShard(shard: Shard, metadata: Record<string, string>): void {
     const piece = new Uint8Array(Math.min(PIECE, Math.max(1, bytes)))
     for (let at = 0; at < bytes; ) {
       const got = readSync(descriptor, piece, 0, Math.min(piece.byteLength, bytes - at), room + at)
-      if (got === 0) fail('TL_IO', `cannot write ${shard.temporary}: it became shorter meanwhile`)
+      if (got === 0) fail('TL_IO', `cannot write ${shard.temporary.name}: it became shorter meanwhile`)
       writeAll(descriptor, piece.subarray(0, got), head.byteLength + at)
       at += got
     }
@@ -127,10 +127,10 @@ export function shardedWriter(folder: string, options: ShardedWriterOptions = {}
 
   function begin(): Shard {
     makeFolder(folder)
-    const temporary = temporaryName(join(folder, `shard-${shards.length + 1}.safetensors`))
+    const temporary = temporaryFile(join(folder, `shard-${shards.length + 1}.safetensors`))
     const shard: Shard = {
       temporary,
-      descriptor: openSync(temporary, 'wx+'),
+      descriptor: openSync(temporary.name, 'wx+'),
       tensors: [],
       bytes: 0,
       headerBytes: ownHeader,
@@ -154,7 +154,7 @@ export function shardedWriter(folder: string, options: ShardedWriterOptions = {}
     isOpen = false
     for (const { descriptor, temporary } of shards) {
       if (descriptor >= 0) closeSync(descriptor)
-      rmSync(temporary, { force: true })
+      temporary.remove()
     }
     shards.length = 0
   }
@@ -209,7 +209,10 @@ export function shardedWriter(folder: string, options: ShardedWriterOptions = {}
       )
       // an old index goes first: a folder cut off here has no index, which is noticed, and never a wrong one
       rmSync(join(folder, 'model.safetensors.index.json'), { force: true })
-      for (const [i, shard] of shards.entries()) renameSync(shard.temporary, join(folder, files[i]!))
+      for (const [i, shard] of shards.entries()) {
+        renameSync(shard.temporary.name, join(folder, files[i]!))
+        shard.temporary.remove()
+      }
       const bytes = shards.reduce((sum, shard) => sum + shard.bytes, 0)
       for (const name of weights()) if (!files.includes(name)) rmSync(join(folder, name))
       if (shards.length > 1) {

@@ -1,21 +1,65 @@
-/** @file Ctrl-C: the first asks politely, the second means it. */
+/**
+ * @file Ctrl-C and SIGTERM, in one place for all commands. A command that says nothing of its own is ended at once, with what
+ * it has begun undone. One that must finish a step first asks for a signal (`interruption`): the first Ctrl-C aborts it, the
+ * second ends the process. Work that never lets the event loop turn hears of neither; see `inSteps`.
+ */
+import { leave } from '../base/leave.ts'
 import { exitCodes } from './errors.ts'
+import type { Io } from './io.ts'
 
-/** A signal that is aborted by the first SIGINT or SIGTERM; the second ends the process at once. */
+/** End the process at once, with one line that says what is kept and how to go on. */
+type End = (line: string) => void
+
+/** Who is asked what an interrupt means, the latest first. */
+const handlers: ((end: End) => void)[] = []
+
+/** What is kept when the command is ended at once, and how to go on. */
+const kept: (() => string)[] = []
+
+function within<T>(list: T[], entry: T): () => void {
+  list.push(entry)
+  return () => {
+    const at = list.lastIndexOf(entry)
+    if (at >= 0) list.splice(at, 1)
+  }
+}
+
+const signals = ['SIGINT', 'SIGTERM'] as const
+let isLeaving = false
+
+/** Watch for interrupts while a command works. Returns the function that stops it. */
+export function watchInterrupts({ err, terminal }: Pick<Io, 'err' | 'terminal'>): () => void {
+  const end: End = (line) => {
+    if (isLeaving) return
+    isLeaving = true
+    err(`${terminal ? '\r\u001b[2K' : ''}treeline: ${line}\n`)
+    void leave(exitCodes.interrupted)
+  }
+  const handle = (): void => {
+    const own = handlers.at(-1)
+    if (own) own(end)
+    else end(kept.at(-1)?.() ?? 'interrupted; nothing was written')
+  }
+  for (const name of signals) process.on(name, handle)
+  return () => {
+    for (const name of signals) process.off(name, handle)
+  }
+}
+
+/** Take interrupts over. Returns the function that gives them back. */
+export const whenInterrupted = (handler: (end: End) => void): (() => void) => within(handlers, handler)
+
+/** What to say when an interrupt ends the command at once. Returns the function that takes it back. */
+export const ifEnded = (line: () => string): (() => void) => within(kept, line)
+
+/** A signal that is aborted by the first interrupt; the second ends the process at once. */
 export function interruption(onFirst: () => void): { signal: AbortSignal; stop: () => void } {
   const controller = new AbortController()
-  const handle = () => {
-    // a lock left behind by this exit is taken over by the next process
-    if (controller.signal.aborted) process.exit(exitCodes.interrupted)
+  const stop = whenInterrupted((end) => {
+    if (controller.signal.aborted)
+      return end('stopped at once; what was finished before is kept, and the same command goes on')
     controller.abort()
     onFirst()
-  }
-  const signals = ['SIGINT', 'SIGTERM'] as const
-  for (const name of signals) process.on(name, handle)
-  return {
-    signal: controller.signal,
-    stop: () => {
-      for (const name of signals) process.off(name, handle)
-    },
-  }
+  })
+  return { signal: controller.signal, stop }
 }

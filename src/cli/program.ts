@@ -1,6 +1,7 @@
 /** @file The program `treeline`: its commands, and the way from an argument list to an exit code. */
 import { Command } from 'commander'
 import { exitCodes, reportError } from './errors.ts'
+import { watchInterrupts } from './interrupt.ts'
 import { type Io, processIo } from './io.ts'
 import { examples } from './options.ts'
 import { version } from './version.ts'
@@ -75,10 +76,13 @@ export async function main(argv: readonly string[], io: Io = processIo()): Promi
     for (const child of command.commands) prepare(child)
   }
   prepare(program)
+  const unwatch = watchInterrupts(io)
   try {
     await program.parseAsync([...argv], { from: 'user' })
     return exitCodes.done
   } catch (error) {
     return reportError(error, culprit, io)
+  } finally {
+    unwatch()
   }
 }

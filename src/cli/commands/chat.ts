@@ -4,6 +4,7 @@ import { Command, Option } from 'commander'
 import { fail } from '../../base/index.ts'
 import type { ChatEngine, ChatMessage, Tokenizer } from '../../lm/index.ts'
 import { chatLoop, type Interrupts, type Lines, showAnswer } from '../chatLoop.ts'
+import { whenInterrupted } from '../interrupt.ts'
 import type { Io } from '../io.ts'
 import { readMessages } from '../jsonFiles.ts'
 import { editsOption, type RuntimeFlags } from '../languageModel.ts'
@@ -56,7 +57,7 @@ function terminal(io: Io, input: NodeJS.ReadableStream): Lines & Interrupts & { 
   }
   reader.on('SIGINT', interrupt)
   // without a terminal the signal comes to the process
-  process.on('SIGINT', interrupt)
+  const stop = whenInterrupted(interrupt)
   return {
     next: () => {
       if (waiting.length > 0) return Promise.resolve(waiting.shift())
@@ -77,7 +78,7 @@ function terminal(io: Io, input: NodeJS.ReadableStream): Lines & Interrupts & { 
       return left
     },
     close: () => {
-      process.off('SIGINT', interrupt)
+      stop()
       reader.close()
     },
   }

@@ -3,6 +3,7 @@
  * can, for there is one for every run. When the parent is gone it keeps what it has and ends.
  */
 import { TreelineError } from '../../base/index.ts'
+import { leave } from '../../base/leave.ts'
 import { completeConfig } from '../config.ts'
 import type { Progress } from '../context.ts'
 import { executeRun } from '../execute.ts'
@@ -70,7 +71,7 @@ async function carryOut(order: RunOrder): Promise<FromChild> {
 
 process.on('disconnect', () => {
   interrupt()
-  setTimeout(() => process.exit(1), grace).unref()
+  setTimeout(() => void leave(1), grace).unref()
 })
 // Ctrl-C in a terminal reaches the children as well as the sweep; the sweep decides what the second one means
 process.on('SIGINT', interrupt)
@@ -83,6 +84,6 @@ process.on('message', (message: ToChild) => {
   process.title = `treeline ${message.order.experiment} ${message.order.folder}`
   void carryOut(message.order).then(async (ending) => {
     await send(ending)
-    process.exit(ending.kind === 'finished' ? 0 : 1)
+    await leave(ending.kind === 'finished' ? 0 : 1)
   })
 })

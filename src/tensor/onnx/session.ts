@@ -2,7 +2,7 @@
  * @file The ONNX Runtime backend. `onnxruntime-node` is loaded on first use; a browser passes `onnxruntime-web` to
  * `makeOnnxBackend`. Sessions are shared by programs with equal bytes and options.
  */
-import { fail, TreelineError } from '../../base/index.ts'
+import { fail, native, TreelineError } from '../../base/index.ts'
 import type { Backend, BackendOptions, Executable, OpenExecutable } from '../backend.ts'
 import { allocate, type Dtype, sameShape, showSpec, sizeOf, type TypedArray } from '../dtype.ts'
 import { type Graph, nodesOf } from '../graph.ts'
@@ -31,6 +31,23 @@ interface OrtSession {
 export interface OrtModule {
   readonly Tensor: new (type: string, data: never, dims: readonly number[]) => OrtTensor
   readonly InferenceSession: { create(bytes: Uint8Array, options: object): Promise<unknown> }
+}
+
+/** The same runtime with every call through `native`: no thread may be ended within one. */
+async function guarded(load: () => Promise<OrtModule>): Promise<OrtModule> {
+  const ort = await native(load)
+  const guard = (session: OrtSession): OrtSession => ({
+    run: (feeds, fetches) => native(() => session.run(feeds, fetches)),
+    // a thread that is to end leaves this to its end
+    release: () => native(() => session.release()).catch(() => undefined),
+  })
+  return {
+    Tensor: ort.Tensor,
+    InferenceSession: {
+      create: (bytes, options) =>
+        native(async () => guard((await ort.InferenceSession.create(bytes, options)) as OrtSession)),
+    },
+  }
 }
 
 const ortType: Record<Dtype, string> = {
@@ -277,7 +294,7 @@ export function makeOnnxBackend(
     name,
     fillsOutputs,
     async compile(graph: Graph, options: BackendOptions): Promise<Executable> {
-      const ort = await load()
+      const ort = await guarded(load)
       const simple = simplify(graph, 'cpu')
       const hasImages = nodesOf(simple).some(({ op }) => op.startsWith('conv'))
       const model = lower(simple, 'cpu', hasImages ? await blockOf(ort) : 0)
@@ -311,15 +328,17 @@ export function makeOnnxBackend(
         run: (inputs, outputs) => {
           const result = busy.then(() => run(inputs, outputs))
           busy = result.catch(() => undefined)
-          return result.catch((error: unknown) => {
-            return fail('TL_UNSUPPORTED', `${graph.name}: the runtime stopped: ${lineOf(error)}`, error)
-          })
+          return result.catch((error: unknown) =>
+            error instanceof TreelineError
+              ? Promise.reject(error)
+              : fail('TL_UNSUPPORTED', `${graph.name}: the runtime stopped: ${lineOf(error)}`, error),
+          )
         },
         dispose: release,
       }
     },
     async open([first, second], samples, inPlace, { threads = 1 }): Promise<OpenExecutable> {
-      const ort = await load()
+      const ort = await guarded(load)
       const [a, b] = [first, second].map((graph) => lower(simplify(graph, 'cpu'), 'cpu'))
       const model = openModel(a!, b!, samples)
       for (const [o, i] of inPlace) requireInPlace(model, `o${o}`, `i${i}`)

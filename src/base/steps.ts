@@ -1,0 +1,43 @@
+/** @file Long synchronous work that can be left between two steps, for signals, timers and progress. */
+import { fail } from './errors.ts'
+
+/** A generator that yields wherever the work may be left; its `finally` blocks clean up. */
+export type Steps<Result> = Generator<unknown, Result, unknown>
+
+/** Do all steps at once. */
+export function finish<Result>(steps: Steps<Result>): Result {
+  for (;;) {
+    const { done, value } = steps.next()
+    if (done) return value
+  }
+}
+
+/** Milliseconds of steps between two breaths. */
+const stretch = 20
+
+const breathe = (): Promise<void> =>
+  new Promise((resolve) => {
+    if (typeof setImmediate === 'function') setImmediate(resolve)
+    else setTimeout(resolve, 0)
+  })
+
+/** Do all steps, and let the event loop turn every few of them. Throws `TL_INTERRUPTED` when the signal is aborted. */
+export async function inSteps<Result>(
+  steps: Steps<Result>,
+  { signal }: { readonly signal?: AbortSignal } = {},
+): Promise<Result> {
+  let last = performance.now()
+  try {
+    for (;;) {
+      const { done, value } = steps.next()
+      if (done) return value
+      if (performance.now() - last < stretch) continue
+      await breathe()
+      if (signal?.aborted) fail('TL_INTERRUPTED', 'interrupted')
+      last = performance.now()
+    }
+  } finally {
+    // after a failure or an interruption: its own finally blocks
+    steps.return(undefined as never)
+  }
+}
