@@ -5,6 +5,8 @@ import { fail, TreelineError } from './errors.ts'
 import { finish, type Steps } from './steps.ts'
 import { temporaryFile } from './temporaries.ts'
 
+export { temporaryFile }
+
 /** What a file system without hard links answers. */
 export const noLinks = ['EPERM', 'ENOSYS', 'ENOTSUP', 'EOPNOTSUPP', 'EMLINK']
 

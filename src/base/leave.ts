@@ -2,6 +2,8 @@
 import { tidy } from './leaving.ts'
 import { leaveNativeCode } from './workers.ts'
 
+export { whenLeaving } from './leaving.ts'
+
 /** Milliseconds that native calls of other threads get to come to their end. */
 const patience = 3000
 
