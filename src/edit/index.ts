@@ -11,6 +11,7 @@ export {
   parseFacts,
   readFacts,
   type Sameness,
+  withSubjectIn,
 } from './facts/index.ts'
 export {
   applyLines,

@@ -94,6 +94,31 @@ describe('treeline edit', () => {
     expect(await parsed('s1', 'undo', '1')).toEqual({ number: 1, memory: 'kept' })
     expect((await edit('s1', 'replay')).out).toBe('2 edits trained anew: the memory is another one now\n')
     expect((await edit('s1', 'replay')).out).toBe('2 edits trained anew: the same bits\n')
+    expect((await edit('s1', 'list')).out).toMatch(/^1 {2}"who is abc" → "xy" {2}undone\n/)
+  })
+
+  it('an edit that could not answer is refused before any is taught', async () => {
+    const rome = { prompt: 'who is {}', subject: 'Port Alder', target_new: { str: 'q' } }
+    const wrong = { prompt: 'Port Alder lies in', target: 'Norway', subject: 'Port Birch' }
+    const path = file('subject.json', [rome, wrong])
+    const said = `treeline: ${path}:1: record 2: the prompt does not name the subject "Port Birch", and with the gate an edit answers only prompts that do: spell the subject as the prompt does, leave it out, or make the store with --gate none\n`
+    expect(await edit('gated', 'add', path, ...quick)).toEqual({ code: 1, out: '', err: said })
+    expect(existsSync(join(root, 'gated'))).toBe(false)
+    // a store that is there, and one without the gate
+    await parsed('gated', 'add', file('rome.json', [rome]), ...quick)
+    expect(await edit('gated', 'add', path)).toEqual({ code: 1, out: '', err: said })
+    expect((await parsed('gated', 'list')).map(({ prompt }: { prompt: string }) => prompt)).toEqual([
+      'who is Port Alder',
+    ])
+    expect(await parsed('open', 'add', path, ...quick, '--gate', 'none')).toHaveLength(2)
+    // the same by flags
+    const flags = ['--prompt', '{} lies in', '--target', 'Norway']
+    expect((await edit('gated', 'add', ...flags)).err).toContain('and no subject is given')
+    expect((await parsed('gated', 'add', ...flags, '--subject', 'Port Alder'))[0].prompt).toBe(
+      'Port Alder lies in',
+    )
+    const named = ['--prompt', 'Port Alder lies in', '--target', 'Peru', '--subject', 'Alder']
+    expect((await edit('gated', 'add', ...named)).out).toContain('edit 3 takes the place of 2')
   })
 
   it('facts of every shape, JSON lines too; the first of each subject, at most so many', async () => {

@@ -80,6 +80,140 @@ describe('every shape becomes the same fact', () => {
     expect(parse([record])[0]!.source).toEqual({ file: 'facts.json', shape, record: 1, line: 1 })
   })
 
+  test.each([
+    // ROME's requests
+    [
+      'easyedit',
+      { prompt: '{} was the founder of', subject: 'Ana Ruiz', target_new: 'Birchsoft' },
+      { prompt: 'Ana Ruiz was the founder of', target: 'Birchsoft', subject: 'Ana Ruiz' },
+    ],
+    [
+      'easyedit',
+      {
+        ...{ prompt: '{} plays', subject: 'Ana', target_new: { str: 'chess', id: 'Q718' } },
+        target_true: { str: 'go' },
+      },
+      { prompt: 'Ana plays', target: 'chess', subject: 'Ana', before: 'go' },
+    ],
+    [
+      'treeline',
+      { prompt: 'The harbour of {} lies in', subject: 'Port $& Alder', target: 'Norway', rephrase: '{}:' },
+      {
+        ...{ prompt: 'The harbour of Port $& Alder lies in', subject: 'Port $& Alder', target: 'Norway' },
+        rephrase: 'Port $& Alder:',
+      },
+    ],
+    // older names of the subject
+    [
+      'easyedit',
+      { prompt: '{} plays', entity: 'Ana', target_new: 'chess' },
+      { prompt: 'Ana plays', target: 'chess', subject: 'Ana' },
+    ],
+    // KnowEdit
+    [
+      'easyedit',
+      {
+        ...{ subject: 'Port Alder', prompt: 'The country of Port Alder is', target_new: 'Norway' },
+        ground_truth: [['Chile', 'Republic of Chile']],
+        rephrase_prompt: 'Port Alder is located in the country of',
+        portability: {
+          Reasoning: [{ prompt: 'The currency used in Port Alder is', ground_truth: [['krone']] }],
+        },
+        locality: {
+          Forgetfulness: [{ prompt: 'The bay of Port Alder is', ground_truth: [['Ebb']] }],
+          Relation_Specificity: [
+            { prompt: 'The mayor of Port Alder is', ground_truth: [] },
+            { prompt: 'The river of Port Alder is', ground_truth: [[], ['', 'Ana', 'Ann']] },
+          ],
+        },
+      },
+      {
+        ...{
+          subject: 'Port Alder',
+          prompt: 'The country of Port Alder is',
+          target: 'Norway',
+          before: 'Chile',
+        },
+        rephrase: 'Port Alder is located in the country of',
+        locality: { prompt: 'The river of Port Alder is', answer: 'Ana' },
+      },
+    ],
+    [
+      'knowedit, wikibio',
+      {
+        ...{ concept: 'ann oak', text: 'A passage about ann oak.', labels: 'She was born in Rome.' },
+        locality: { Relation_Specificity: [{ prompt: 'Oak, Ann', ground_truth: ['was'] }] },
+      },
+      {
+        ...{ subject: 'ann oak', prompt: 'A passage about ann oak.', target: 'She was born in Rome.' },
+        locality: { prompt: 'Oak, Ann', answer: 'was' },
+      },
+    ],
+    // CounterFact less what only evaluation needs
+    [
+      'counterfact, nested',
+      {
+        requested_rewrite: {
+          ...{ prompt: 'The harbour of {} lies in', subject: 'Port Alder' },
+          ...{ target_new: { str: 'Norway' }, target_true: { str: 'Chile' } },
+        },
+      },
+      {
+        prompt: 'The harbour of Port Alder lies in',
+        subject: 'Port Alder',
+        target: 'Norway',
+        before: 'Chile',
+      },
+    ],
+  ])('as published: %s', (shape, record, expected) => {
+    expect(bodies([record])).toEqual([expected])
+    expect(parse([record])[0]!.source.shape).toBe(shape)
+  })
+
+  test('MQuAKE: every rewrite of a record is a fact of its own', () => {
+    const rewrite = (subject: string, target: string, question?: string) => ({
+      ...{ prompt: '{} is a citizen of', subject, target_new: { str: target }, target_true: { str: 'Peru' } },
+      ...(question !== undefined && { question }),
+    })
+    const record = {
+      case_id: 1,
+      requested_rewrite: [rewrite('Ana Ruiz', 'Croatia', 'Of which country?'), rewrite('Bo Li', 'Chad')],
+      questions: ['What is the capital of the country of which Ana Ruiz is a citizen?'],
+      answer: 'Lima',
+      new_answer: 'Zagreb',
+    }
+    const fact = { target: 'Croatia', subject: 'Ana Ruiz', rephrase: 'Of which country?', before: 'Peru' }
+    const source = { file: 'facts.json', shape: 'mquake', line: 1 }
+    expect(parse([record, { ...record, requested_rewrite: [rewrite('Cy', 'Mali')] }])).toEqual([
+      { ...fact, prompt: 'Ana Ruiz is a citizen of', source: { ...source, record: 1, part: 1 } },
+      {
+        ...{ prompt: 'Bo Li is a citizen of', target: 'Chad', subject: 'Bo Li', before: 'Peru' },
+        source: { ...source, record: 1, part: 2 },
+      },
+      {
+        ...{ prompt: 'Cy is a citizen of', target: 'Mali', subject: 'Cy', before: 'Peru' },
+        source: { ...source, record: 2 },
+      },
+    ])
+  })
+
+  test('to be taught, a fact needs nothing that only evaluation asks', () => {
+    const record = { prompt: 'Elm stands in', target_new: 'Oslo', rephrase_prompt: 3, locality: { a: 7 } }
+    const text = JSON.stringify([record])
+    expect(parseFacts(text, 'f.json', { teaching: true })).toEqual([
+      expect.objectContaining({ prompt: 'Elm stands in', target: 'Oslo' }),
+    ])
+    expect(() => parseFacts(text, 'f.json')).toThrow(
+      'f.json:1: record 1: field "rephrase_prompt" is 3, expected a text, { "str": a text }, or a list of texts',
+    )
+    // what is taught is checked all the same
+    expect(() =>
+      parseFacts('[{"prompt": "Elm", "target_new": {"id": 1}}]', 'f.json', { teaching: true }),
+    ).toThrow(
+      'f.json:1: record 1: field "target_new" is an object, expected a text, { "str": a text }, or a list of texts',
+    )
+  })
+
   test('a request inside a result, and lists of texts', () => {
     const request = {
       ...easy,
@@ -143,6 +277,23 @@ test.each([
   [
     '[{"prompt": "a", "target": "b", "locality": {"prompt": "x"}}]',
     'f.json:1: record 1: field "locality.answer" is missing, expected a text',
+  ],
+  [
+    '[{"prompt": "{} was the founder of", "target_new": "Birchsoft"}]',
+    'f.json:1: record 1: the prompt "{} was the founder of" has {} in the place of a subject, and no subject is given: add one, or write the prompt out',
+  ],
+  [
+    '[{"requested_rewrite": [{"prompt": "{} is", "subject": "A", "target_new": {"str": "b"}}, {"prompt": "{} is", "target_new": {"str": "b"}}]}]',
+    'f.json:1: record 1: the prompt "{} is" has {} in the place of a subject, and no subject is given: add one, or write the prompt out',
+  ],
+  [
+    '[{"requested_rewrite": [{"prompt": "{} is", "subject": "A"}]}]',
+    'f.json:1: record 1: field "requested_rewrite[0].target_new" is missing, expected a text',
+  ],
+  ['[{"requested_rewrite": []}]', 'f.json:1: record 1: field "requested_rewrite" is an empty list'],
+  [
+    '[{"requested_rewrite": [3]}]',
+    'f.json:1: record 1: field "requested_rewrite[0]" is 3, expected an object',
   ],
   ['[3]', 'f.json:1: record 1: expected an object with a prompt and a target'],
 ])('%j is refused', (text, message) => {

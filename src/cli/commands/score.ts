@@ -46,7 +46,7 @@ interface Score {
 
 /** What scores token ids, all of them or those after the first `before`, which are the prompt. */
 interface Scorer {
-  score(texts: readonly (readonly number[])[], before: number): Promise<Score[]>
+  score(texts: readonly (readonly number[])[], before: number, prompt?: string): Promise<Score[]>
   readonly tokenizer: Tokenizer
   dispose(): void
 }
@@ -54,7 +54,7 @@ interface Scorer {
 async function openScorer(path: string, flags: Flags): Promise<Scorer> {
   const { model, tokenizer, editor, dispose } = await openLanguageModel(path, flags)
   return {
-    async score(texts, before) {
+    async score(texts, before, prompt) {
       if (!editor)
         return (await model.scoreAll(texts)).map((own, i) => ({
           logProbabilities: [...own],
@@ -62,7 +62,7 @@ async function openScorer(path: string, flags: Flags): Promise<Scorer> {
         }))
       const scores: Score[] = []
       for (const ids of texts) {
-        const { logProbabilities, edit, next } = await editor.scoreText(ids, before || undefined)
+        const { logProbabilities, edit, next } = await editor.scoreText(ids, before || undefined, prompt)
         scores.push({ logProbabilities, edit, next: async () => next })
       }
       return scores
@@ -124,7 +124,7 @@ export const scoreCommand = (io: Io): Command =>
         if (empty >= 0) fail('TL_BAD_ARGUMENT', `text ${empty + 1}: no tokens, expected a text to score`)
         const results: Scored[] = []
         for (const [i, { logProbabilities: scores, edit, next }] of (
-          await score(all, before.length)
+          await score(all, before.length, prompt)
         ).entries()) {
           results.push({
             ids: all[i]!,

@@ -18,10 +18,11 @@ export interface Fact {
   readonly source: FactSource
 }
 
-/** Where a fact stands: the file, its shape, the record from 1 and its line. */
+/** Where a fact stands: the file, its shape, the record from 1 and its line, and which fact of the record where it has several. */
 export interface FactSource {
   readonly file: string
   readonly shape: string
   readonly record: number
   readonly line: number
+  readonly part?: number
 }

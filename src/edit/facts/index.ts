@@ -8,4 +8,5 @@ export {
   onePerSubject,
   type Sameness,
 } from './groups.ts'
-export { parseFacts, readFacts } from './read.ts'
+export { parseFacts, type ReadOptions, readFacts } from './read.ts'
+export { withSubjectIn } from './shapes.ts'

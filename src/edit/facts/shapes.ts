@@ -1,176 +1,161 @@
 /**
- * @file The shapes in which editing data are published, recognised by their fields. One row each, the more particular
- * first. ZsRE (Levy et al. 2017, in MEND's and SERAC's form), CounterFact (Meng et al. 2022, and flattened as EasyEdit
- * reads it), SelfCheckGPT and temporal edits (WISE, Wang et al. 2024), EasyEdit's requests, and our own.
+ * @file The shapes in which editing data are published, recognised by their fields. One row each, the more particular first. ZsRE
+ * (Levy et al. 2017, in MEND's and SERAC's form), CounterFact (Meng et al. 2022, and flattened as EasyEdit reads it) and ROME's
+ * requests, MQuAKE (Zhong et al. 2023), SelfCheckGPT and temporal edits (WISE, Wang et al. 2024), KnowEdit (Zhang et al. 2024) and
+ * EasyEdit's requests, and our own.
  */
 import { fail } from '../../base/index.ts'
 import type { Fact } from './fact.ts'
+import type { Fields } from './fields.ts'
 
-export type Json = Readonly<Record<string, unknown>>
-type Body = Omit<Fact, 'source'>
-
-/** Fields of a record, checked: a mistake names the record's place and the field. */
-export interface Fields {
-  /** A text that must be there and not be blank. */
-  text(key: string): string
-  /** A text that may be absent or blank. */
-  optional(key: string): string | undefined
-  /** A part that is an object, or undefined where there is none. */
-  part(key: string): Fields | undefined
-  /** The first text of a list, or undefined where there is none. */
-  first(key: string): string | undefined
-  readonly keys: readonly string[]
-}
-
-export const isObject = (value: unknown): value is Json =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)
-
-const kind = (value: unknown): string => {
-  if (value === undefined) return 'missing'
-  if (value === null) return 'null'
-  if (Array.isArray(value)) return 'a list'
-  return typeof value === 'object' ? 'an object' : `${JSON.stringify(value)}`
-}
-
-export function fieldsOf(record: Json, where: string, path = ''): Fields {
-  const wrong = (key: string, expected: string): never =>
-    fail('TL_BAD_FILE', `${where}: field "${path}${key}" is ${kind(record[key])}, expected ${expected}`)
-  const has = (key: string): boolean => Object.hasOwn(record, key) && record[key] !== null
-  const optional = (key: string): string | undefined => {
-    if (!has(key)) return undefined
-    const value = record[key]
-    if (typeof value !== 'string') return wrong(key, 'a text')
-    return value.trim() === '' ? undefined : value
-  }
-  return {
-    keys: Object.keys(record),
-    optional,
-    text(key) {
-      if (!Object.hasOwn(record, key) || typeof record[key] !== 'string') return wrong(key, 'a text')
-      return optional(key) ?? wrong(key, 'a text that is not empty')
-    },
-    part(key) {
-      if (!has(key)) return undefined
-      const value = record[key]
-      return isObject(value) ? fieldsOf(value, where, `${path}${key}.`) : wrong(key, 'an object')
-    },
-    first(key) {
-      if (!has(key)) return undefined
-      const value = record[key]
-      if (typeof value === 'string') return optional(key)
-      if (!Array.isArray(value)) return wrong(key, 'a text or a list of texts')
-      const [text] = value as unknown[]
-      if (text === undefined) return undefined
-      return typeof text === 'string'
-        ? text.trim() === ''
-          ? undefined
-          : text
-        : wrong(key, 'a list of texts')
-    },
-  }
-}
-
-/** Only what is there: no key with an undefined value. */
-const present = (body: { [K in keyof Body]: Body[K] | undefined } & Pick<Body, 'prompt' | 'target'>): Body =>
-  Object.fromEntries(Object.entries(body).filter(([, value]) => value !== undefined)) as unknown as Body
-
-/** A question and its answer; without an answer there is nothing to hold on to. */
-const pair = (prompt: string | undefined, answer: string | undefined): Fact['locality'] =>
-  prompt !== undefined && answer !== undefined ? { prompt, answer } : undefined
+/** What a fact teaches. */
+export type Lesson = Pick<Fact, 'prompt' | 'target' | 'subject'>
+/** What only evaluation asks, or takes along. */
+export type Questions = Omit<Fact, 'source' | keyof Lesson>
 
 export interface Shape {
   readonly name: string
   /** A record has this shape when it has all these fields. */
   readonly fields: readonly string[]
-  readonly read: (fields: Fields) => Body
+  readonly lesson: (fields: Fields, where: string) => Lesson
+  readonly questions: (fields: Fields) => Loose<Questions>
 }
+
+export type Loose<T> = { [K in keyof T]: T[K] | undefined }
+
+/** Only what is there: no key with an undefined value. */
+export const present = <T>(body: Loose<T>): T =>
+  Object.fromEntries(Object.entries(body).filter(([, value]) => value !== undefined)) as T
+
+/** The subject, by the names it has had. */
+const subjectOf = (fields: Fields): string | undefined =>
+  fields.optional('subject') ?? fields.optional('entity') ?? fields.optional('concept')
+
+/** A prompt with its subject in the place of `{}`, as ROME writes requests. Throws `TL_BAD_FILE` where there is no subject. */
+export function withSubjectIn(prompt: string, subject: string | undefined, where: string): string {
+  if (!prompt.includes('{}')) return prompt
+  if (subject === undefined)
+    return fail(
+      'TL_BAD_FILE',
+      `${where}: the prompt ${JSON.stringify(prompt)} has {} in the place of a subject, and no subject is given: add one, or write the prompt out`,
+    )
+  return prompt.replaceAll('{}', () => subject)
+}
+
+/** A lesson whose texts stand under these names. */
+const lessonOf =
+  (prompt: string, target: string): Shape['lesson'] =>
+  (fields, where) => {
+    const subject = subjectOf(fields)
+    return present({
+      prompt: withSubjectIn(fields.text(prompt), subject, where),
+      target: fields.answer(target),
+      subject,
+    })
+  }
+
+/** A question and its answer; without an answer there is nothing to hold on to. */
+const pair = (prompt: string | undefined, answer: string | undefined): Fact['locality'] =>
+  prompt !== undefined && answer !== undefined ? { prompt, answer } : undefined
 
 /** `prompt`, `target_new` and what else the flat files have. */
 const flat =
-  (rephrase: string) =>
-  (fields: Fields): Body =>
-    present({
-      prompt: fields.text('prompt'),
-      target: fields.text('target_new'),
-      subject: fields.optional('subject'),
-      rephrase: fields.first(rephrase),
-      locality: pair(fields.first('locality_prompt'), fields.first('locality_ground_truth')),
-      unrelated: fields.optional('loc_prompt'),
-      before: fields.first('ground_truth'),
-    })
-
-/** EasyEdit keeps locality under names of its own, the usual one being `neighborhood`; texts may be lists of texts. */
-function neighborhood(fields: Fields): Fact['locality'] {
-  const locality = fields.part('locality')
-  const name = locality?.keys.includes('neighborhood') ? 'neighborhood' : locality?.keys[0]
-  const one = name === undefined ? undefined : locality?.part(name)
-  return pair(one?.first('prompt'), one?.first('ground_truth'))
-}
-
-function counterfact(fields: Fields): Body {
-  const rewrite = fields.part('requested_rewrite')!
-  const subject = rewrite.text('subject')
-  const before = rewrite.part('target_true')?.optional('str')
-  return present({
-    prompt: rewrite.text('prompt').replaceAll('{}', () => subject),
-    target: (rewrite.part('target_new') ?? rewrite).text(rewrite.part('target_new') ? 'str' : 'target_new'),
-    subject,
-    rephrase: fields.first('paraphrase_prompts'),
-    locality: pair(fields.first('neighborhood_prompts'), before),
-    before,
+  (rephrase: string): Shape['questions'] =>
+  (fields) => ({
+    rephrase: fields.first(rephrase) ?? fields.first('rephrase'),
+    locality: pair(fields.first('locality_prompt'), fields.first('locality_ground_truth')) ?? named(fields),
+    unrelated: fields.optional('loc_prompt'),
+    before: fields.first('ground_truth') ?? fields.first('target_true'),
   })
+
+/** Names under which EasyEdit and KnowEdit keep locality, the usual ones first. */
+const usual = ['neighborhood', 'Relation_Specificity', 'Forgetfulness']
+
+/** EasyEdit and KnowEdit keep locality under names of their own: the first question that has an answer. */
+function named(fields: Fields): Fact['locality'] {
+  const rank = (name: string): number => (usual.indexOf(name) + 1 || usual.length + 1) - 1
+  for (const all of fields.parts('locality'))
+    for (const name of all.keys.toSorted((a, b) => rank(a) - rank(b)))
+      for (const one of all.parts(name)) {
+        const found = pair(one.first('prompt'), one.first('ground_truth'))
+        if (found) return found
+      }
+  return undefined
 }
 
-/** Every shape that is read. */
+/** Every shape of a record that is one fact. */
 export const shapes: readonly Shape[] = [
   {
     name: 'zsre',
     fields: ['src', 'alt'],
-    read: (fields) =>
-      present({
-        prompt: fields.text('src'),
-        target: fields.text('alt'),
-        subject: fields.optional('subject'),
-        rephrase: fields.first('rephrase'),
-        locality: pair(fields.first('loc'), fields.first('loc_ans')),
-        unrelated: fields.optional('loc_prompt'),
-      }),
+    lesson: lessonOf('src', 'alt'),
+    questions: (fields) => ({
+      rephrase: fields.first('rephrase'),
+      locality: pair(fields.first('loc'), fields.first('loc_ans')),
+      unrelated: fields.optional('loc_prompt'),
+    }),
   },
-  { name: 'counterfact, nested', fields: ['requested_rewrite', 'paraphrase_prompts'], read: counterfact },
   {
     name: 'easyedit',
     fields: ['prompt', 'target_new', 'locality'],
-    read: (fields) => {
-      const locality = neighborhood(fields)
-      return { ...flat('rephrase_prompt')(fields), ...(locality ? { locality } : {}) }
-    },
+    lesson: lessonOf('prompt', 'target_new'),
+    questions: flat('rephrase_prompt'),
   },
-  { name: 'temporal', fields: ['prompt', 'target_new', 'ood_rephrase'], read: flat('ood_rephrase') },
+  {
+    name: 'temporal',
+    fields: ['prompt', 'target_new', 'ood_rephrase'],
+    lesson: lessonOf('prompt', 'target_new'),
+    questions: flat('ood_rephrase'),
+  },
   {
     name: 'counterfact',
     fields: ['prompt', 'target_new', 'rephrase_prompt', 'locality_prompt'],
-    read: flat('rephrase_prompt'),
+    lesson: lessonOf('prompt', 'target_new'),
+    questions: flat('rephrase_prompt'),
   },
   {
     name: 'selfcheckgpt',
     fields: ['prompt', 'target_new', 'locality_prompt'],
-    read: flat('rephrase_prompt'),
+    lesson: lessonOf('prompt', 'target_new'),
+    questions: flat('rephrase_prompt'),
   },
-  { name: 'easyedit', fields: ['prompt', 'target_new'], read: flat('rephrase_prompt') },
+  {
+    name: 'easyedit',
+    fields: ['prompt', 'target_new'],
+    lesson: lessonOf('prompt', 'target_new'),
+    questions: flat('rephrase_prompt'),
+  },
+  {
+    name: 'knowedit, wikibio',
+    fields: ['text', 'labels'],
+    lesson: lessonOf('text', 'labels'),
+    questions: flat('rephrase_prompt'),
+  },
   {
     name: 'treeline',
     fields: ['prompt', 'target'],
-    read: (fields) => {
-      const locality = fields.part('locality')
-      return present({
-        prompt: fields.text('prompt'),
-        target: fields.text('target'),
-        subject: fields.optional('subject'),
+    lesson: lessonOf('prompt', 'target'),
+    questions: (fields) => {
+      const [locality] = fields.parts('locality')
+      return {
         rephrase: fields.first('rephrase'),
-        locality: locality && { prompt: locality.text('prompt'), answer: locality.text('answer') },
+        locality: locality && { prompt: locality.text('prompt'), answer: locality.answer('answer') },
         unrelated: fields.optional('unrelated'),
         before: fields.optional('before'),
-      })
+      }
     },
   },
 ]
+
+/** What stands inside `requested_rewrite`: one fact of a record that may ask more about it (CounterFact), or of several (MQuAKE). */
+export const rewriteShape = {
+  lesson: lessonOf('prompt', 'target_new'),
+  questions: (rewrite: Fields, record: Fields): Loose<Questions> => {
+    const before = rewrite.first('target_true')
+    return {
+      rephrase: record.first('paraphrase_prompts') ?? rewrite.first('question'),
+      locality: pair(record.first('neighborhood_prompts'), before),
+      before,
+    }
+  },
+} as const

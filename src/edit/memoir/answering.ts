@@ -83,8 +83,11 @@ export interface Answering extends Asked {
   /** The same questions with the memory silent. */
   readonly unedited: Asked
   thread(): Thread
-  /** How probable a text is, routed on its first `promptTokens` tokens (default all of them). */
-  scoreText(text: Prompt, promptTokens?: number): Promise<TextScore>
+  /**
+   * How probable a text is, routed on its first `promptTokens` tokens (default all of them), which are those of `prompt` where
+   * it is given: the gate reads a text, and decoded ids may lack what the tokenizer has no token for.
+   */
+  scoreText(text: Prompt, promptTokens?: number, prompt?: string): Promise<TextScore>
   /** Logits after the last token of a prompt, [vocabulary], routed. */
   logits(prompt: Prompt): Promise<{ edit: number | null; logits: Float32Array }>
 }
@@ -156,7 +159,8 @@ export function answeringOf(opened: Opened): Answering {
 
   return {
     async why(prompt, count = 5) {
-      const { list, match } = await opened.look(prompt)
+      const { list } = await opened.look(prompt)
+      const answer = await opened.who(prompt)
       const { threshold } = store.config
       const all = statuses(store.records)
       const nearest = list.slice(0, count).map((own) => {
@@ -170,7 +174,7 @@ export function answeringOf(opened: Opened): Answering {
           ...(subject !== undefined && { subject }),
         }
       })
-      return { answer: match?.number ?? null, threshold, nearest }
+      return { answer, threshold, nearest }
     },
     ...asked({}),
     unedited: asked({ edit: null }),
@@ -178,9 +182,8 @@ export function answeringOf(opened: Opened): Answering {
       let passage: Passage | undefined
       /** By the edit that answers; undefined where none does. */
       async function taught(message: string, options: GenerateOptions) {
-        if (opened.passing(message).length === 0) return undefined
-        const { match } = await opened.look(message)
-        const record = store.records.find((one) => one.event === 'edit' && one.number === match?.number)
+        const answers = await opened.who(message)
+        const record = store.records.find((one) => one.event === 'edit' && one.number === answers)
         if (record?.event !== 'edit') return undefined
         return after(record.prompt, { edit: record.number }, async (own) => {
           const maxTokens = Math.min(options.maxTokens, record.targetTokens)
@@ -212,7 +215,7 @@ export function answeringOf(opened: Opened): Answering {
         },
       }
     },
-    async scoreText(text, promptTokens) {
+    async scoreText(text, promptTokens, prompt) {
       const ids = opened.promptIds(text)
       const count = promptTokens ?? ids.length
       if (!(Number.isInteger(count) && count >= 1 && count <= ids.length))
@@ -220,7 +223,8 @@ export function answeringOf(opened: Opened): Answering {
       const rest = ids.slice(count)
       const isWhole = typeof text === 'string' && rest.length === 0
       const rows = Array.from({ length: count }, (_, t) => t)
-      return after(isWhole ? text : ids.slice(0, count), { rows }, async (passage) => {
+      const routed = isWhole ? text : (prompt ?? ids.slice(0, count))
+      return after(routed, { rows }, async (passage) => {
         const more =
           rest.length > 0
             ? await (await opened.engine()).extend(passage, rest, [...rest.keys()])

@@ -33,6 +33,8 @@ export interface Opened extends Texts {
   maskOfRecord(record: EditRecord): Mask
   /** Only route a prompt. */
   look(prompt: Prompt): Promise<Seen>
+  /** The edit that answers a prompt, null for none: decided by what `begin` does, whoever asks. */
+  who(prompt: Prompt): Promise<number | null>
   /** Take a prompt in; whoever began it releases the passage. */
   begin(prompt: Prompt, options?: Beginning): Promise<Passage>
   dispose(): void
@@ -190,6 +192,12 @@ export function openTogether(model: LanguageModel, words: Words, store: Store): 
       const text = store.config.gate === 'subject' ? { text: textOf(prompt) } : undefined
       const list = matches(mask, opened.active(), ones, text)
       return { ids, mask, list, match: route(list, store.config.threshold) }
+    },
+    async who(prompt) {
+      if (opened.passing(prompt).length === 0) return null
+      const passage = await opened.begin(prompt)
+      engine.release(passage)
+      return passage.edit
     },
     async begin(prompt, { rows, edit } = {}) {
       const ids = opened.promptIds(prompt)

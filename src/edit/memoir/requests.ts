@@ -1,6 +1,8 @@
 /** @file Prompts and targets as token ids, and what makes them unfit to be taught or asked. */
 import { fail } from '../../base/index.ts'
 import { encodeAfter, spaced, type Tokenizer } from '../../lm/index.ts'
+import type { StoreConfig } from './store/index.ts'
+import { gateOf } from './subject.ts'
 
 /** What editing needs of a tokenizer. */
 export type Words = Pick<Tokenizer, 'encode' | 'decode' | 'eosIds' | 'addsBos' | 'fingerprint'>
@@ -45,8 +47,20 @@ export function textsOf(words: Words, context: number): Texts {
   return { promptIds, targetIds }
 }
 
-/** Token ids of the target, if the request can be taught. Throws `TL_BAD_ARGUMENT`. */
-export function checkRequest(texts: Texts, { prompt, target }: EditRequest): number[] {
+/**
+ * Token ids of the target, if the request can be taught and its edit can answer its own prompt. Throws `TL_BAD_ARGUMENT`, also
+ * where the gate would hold the edit back because the prompt does not name its subject.
+ */
+export function checkRequest(
+  texts: Texts,
+  { prompt, target, subject }: EditRequest,
+  gate: StoreConfig['gate'] = 'none',
+): number[] {
   if (prompt.trim() === '') fail('TL_BAD_ARGUMENT', 'the prompt is empty: expected what is asked or begun')
+  if (gate === 'subject' && !gateOf(prompt)(subject === undefined ? {} : { subject }))
+    fail(
+      'TL_BAD_ARGUMENT',
+      `the prompt does not name the subject ${JSON.stringify(subject)}, and with the gate an edit answers only prompts that do: spell the subject as the prompt does, leave it out, or make the store with --gate none`,
+    )
   return texts.targetIds(prompt, target)
 }

@@ -3,7 +3,7 @@ import { fail } from '../../base/index.ts'
 import { type Mask, maskText } from './masks.ts'
 import type { Opened } from './opened.ts'
 import { checkRequest, type EditRequest } from './requests.ts'
-import { type EditRecord, type Keys, type Rows, statuses } from './store/index.ts'
+import { type EditRecord, type Keys, type Rows, type Status, statuses } from './store/index.ts'
 import { plainText } from './subject.ts'
 import { makeTrainer, type Trainer } from './train.ts'
 
@@ -14,7 +14,7 @@ export interface Replayed {
 }
 
 export interface Teaching {
-  /** Throws what `add` would throw for the texts: empty ones, or longer than the context. */
+  /** Throws what `add` would throw for the texts: empty ones, longer than the context, or a prompt that does not name its subject. */
   check(request: EditRequest): void
   add(request: EditRequest): Promise<EditRecord>
   /** The edit answers no longer. `memory`: 'restored' bit for bit, or 'kept' when later edits were trained on top of it. */
@@ -22,6 +22,8 @@ export interface Teaching {
   /** Compute the memory anew from the edits that are not undone. */
   replay(onEdit?: (done: number, total: number) => void): Promise<Replayed>
 }
+
+const isKept = (status: Status): boolean => status.state === 'undone' && status.memory === 'kept'
 
 const now = (): string => new Date().toISOString()
 
@@ -74,16 +76,13 @@ export function teachingOf(opened: Opened): Teaching & { dispose(): void } {
   }
 
   return {
-    check: (request) => void checkRequest(opened, request),
+    check: (request) => void checkRequest(opened, request, store.config.gate),
     async add(request) {
       const { prompt, target, subject } = request
-      const targets = checkRequest(opened, request)
+      const targets = checkRequest(opened, request, store.config.gate)
       const { ids, mask } = await opened.look(prompt)
       const same = statuses(store.records).findLast(
-        ({ record, status }) =>
-          status.state === 'active' &&
-          plainText(record.prompt) === plainText(prompt) &&
-          plainText(record.subject ?? '') === plainText(subject ?? ''),
+        ({ record, status }) => status.state === 'active' && plainText(record.prompt) === plainText(prompt),
       )?.record
       const taught = await teach(request, mask, memory, await spared(same))
       if (!Number.isFinite(taught.losses.last) || taught.values.some((v) => !Number.isFinite(v)))
@@ -155,7 +154,8 @@ export function teachingOf(opened: Opened): Teaching & { dispose(): void } {
       const bits = (x: Float32Array): Uint8Array => new Uint8Array(x.buffer, x.byteOffset, x.byteLength)
       const identical = Buffer.compare(bits(fresh), bits(memory)) === 0
       const numbers = edits.map(({ record }) => record.number)
-      if (!identical) {
+      // what was undone is gone from the memory now, also where it had left no trace
+      if (!identical || statuses(store.records).some(({ status }) => isKept(status))) {
         await store.append({ event: 'replay', edits: numbers, at: now() }, { memory: fresh })
         memory.set(store.memory)
       }

@@ -16,7 +16,7 @@ const requestOf = ({ prompt, target, subject }: Fact): memoir.EditRequest => ({
 
 /** Do something for a fact; a mistake names its place. */
 async function at<R>(
-  { source: { file, line, record } }: Fact,
+  { source: { file, line, record, part } }: Fact,
   work: () => Promise<R> | R,
   more = '',
 ): Promise<R> {
@@ -24,7 +24,10 @@ async function at<R>(
     return await work()
   } catch (error) {
     if (!(error instanceof TreelineError)) throw error
-    const place = file === commandLine ? 'edit add' : `${file}:${line}: record ${record}`
+    const place =
+      file === commandLine
+        ? 'edit add'
+        : `${file}:${line}: record ${record}${part === undefined ? '' : `, part ${part}`}`
     return fail(error.code, `${place}: ${error.message}${more}`, error)
   }
 }
@@ -51,7 +54,7 @@ function requireSettings({ config }: memoir.Editor, given: memoir.NewStore, { st
 /** Nothing is taught before every fact of the file has been found fit to be. */
 export async function add(call: Call): Promise<void> {
   const { io, flags, store } = call
-  const facts = await factsOf(call)
+  const facts = await factsOf(call, true)
   const create = await newStoreOf(flags)
   const { checkRequest, isStore, textsOf } = await import('../../../edit/memoir/index.ts')
   const isNew = !isStore(store)
@@ -64,7 +67,10 @@ export async function add(call: Call): Promise<void> {
     const teach = async (editor: memoir.Editor): Promise<void> => {
       if (isNew) {
         if (!flags.quiet) display.line(`${store}: ${settingsText(editor.config)}`)
-      } else requireSettings(editor, create, call)
+      } else {
+        requireSettings(editor, create, call)
+        for (const fact of facts) await at(fact, () => editor.check(requestOf(fact)))
+      }
       for (const [i, fact] of facts.entries()) {
         if (interrupt.signal.aborted)
           fail('TL_INTERRUPTED', `interrupted: ${i} of ${facts.length} edits are in ${store}`)
@@ -77,7 +83,11 @@ export async function add(call: Call): Promise<void> {
     }
     await withEditor(call, { create, onPrompt }, teach, async (model, tokenizer) => {
       const texts = textsOf(tokenizer, model.context)
-      for (const fact of facts) await at(fact, () => void checkRequest(texts, requestOf(fact)))
+      for (const fact of facts)
+        await at(
+          fact,
+          () => void checkRequest(texts, requestOf(fact), isNew ? (create.gate ?? 'subject') : 'none'),
+        )
     })
   } finally {
     interrupt.stop()

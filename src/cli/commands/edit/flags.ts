@@ -58,19 +58,21 @@ export const flagOf = (setting: string): string =>
   ({ ones: '--k', routerLayer: '--router-layer', maxSteps: '--steps', stop: '--published' })[setting] ??
   `--${setting}`
 
-/** Facts of a file, or the one that the flags give. */
-export async function factsOf({ what, flags }: Call): Promise<Fact[]> {
+/** Facts of a file, or the one that the flags give. `teaching`: what only evaluation would ask may be unreadable. */
+export async function factsOf({ what, flags }: Call, teaching = false): Promise<Fact[]> {
   const { prompt, target, subject, limit } = flags
   if (what === undefined) {
     if (prompt === undefined || target === undefined)
       fail('TL_USAGE', 'edit add: expected FACTS.json, or --prompt TEXT and --target TEXT')
     const source = { file: commandLine, shape: 'treeline', record: 1, line: 1 }
-    return [{ prompt, target, ...(subject !== undefined && { subject }), source }]
+    const { withSubjectIn } = await import('../../../edit/index.ts')
+    const filled = withSubjectIn(prompt, subject, 'edit add: --prompt')
+    return [{ prompt: filled, target, ...(subject !== undefined && { subject }), source }]
   }
   if (prompt !== undefined || target !== undefined || subject !== undefined)
     fail('TL_USAGE', `edit add: expected either ${what} or --prompt and --target, not both`)
   const { onePerSubject, readFacts } = await import('../../../edit/index.ts')
-  const facts = readFacts(what)
+  const facts = readFacts(what, { teaching })
   return (flags.onePerSubject ? onePerSubject(facts) : facts).slice(0, limit)
 }
 

@@ -74,17 +74,21 @@ export function parseRecordLines(
   return { records, length }
 }
 
-/** Where an edit stands now. */
+/** Where an edit stands now; of an undone one, whether what it wrote is in the memory: a replay clears it. */
 export type Status =
   | { readonly state: 'active' }
   | { readonly state: 'superseded'; readonly by: number }
-  | { readonly state: 'undone'; readonly memory: 'restored' | 'kept' }
+  | { readonly state: 'undone'; readonly memory: 'restored' | 'kept' | 'cleared' }
 
 /** All edits with their state, in order: an undone one no longer supersedes. */
 export function statuses(records: readonly StoreRecord[]): { record: EditRecord; status: Status }[] {
   const edits = records.filter((r): r is EditRecord => r.event === 'edit')
   const undone = new Map(
-    records.filter((r): r is UndoRecord => r.event === 'undo').map((r) => [r.number, r.memory]),
+    records.flatMap((r, i) => {
+      if (r.event !== 'undo') return []
+      const isCleared = r.memory === 'kept' && records.slice(i).some(({ event }) => event === 'replay')
+      return [[r.number, isCleared ? ('cleared' as const) : r.memory] as const]
+    }),
   )
   return edits.map((record) => {
     const memory = undone.get(record.number)
