@@ -1,5 +1,14 @@
 /** @file Atomic writes: a file is either absent, old, or complete – never half-written. */
-import { closeSync, fsyncSync, mkdirSync, openSync, renameSync, statSync, writeSync } from 'node:fs'
+import {
+  closeSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  renameSync,
+  type Stats,
+  statSync,
+  writeSync,
+} from 'node:fs'
 import { dirname } from 'node:path'
 import { fail, TreelineError } from './errors.ts'
 import { finish, type Steps } from './steps.ts'
@@ -23,13 +32,24 @@ export function explainSystemError(error: unknown, action: string): never {
     ENOENT: 'no such file or folder: check the path',
     EISDIR: 'that is a folder, a file was expected',
     ENOTDIR: 'a part of the path is a file, a folder was expected',
+    EEXIST: 'there is something of that name: choose another name',
     EMFILE: 'too many open files: raise the limit (ulimit -n) or use fewer workers',
     EDQUOT: 'the disk quota is used up: free some space or choose another folder',
   }
   return fail('TL_IO', `${action}: ${(code && advice[code]) ?? message}`, error)
 }
 
-const isFolder = (path: string): boolean => statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false
+/** What is at a path; undefined where nothing is, which below a file is an error in some versions of Node. Throws system errors. */
+export function statusOf(path: string): Stats | undefined {
+  try {
+    return statSync(path, { throwIfNoEntry: false })
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOTDIR') return undefined
+    throw error
+  }
+}
+
+const isFolder = (path: string): boolean => statusOf(path)?.isDirectory() ?? false
 
 /**
  * Make a folder and those above it. Not `mkdir` with `recursive`: that calls a read-only file system a missing folder, and
@@ -38,7 +58,8 @@ const isFolder = (path: string): boolean => statSync(path, { throwIfNoEntry: fal
 export function makeFolder(path: string): void {
   if (isFolder(path)) return
   const parent = dirname(path)
-  if (parent !== path) makeFolder(parent)
+  // below a file it is the last step that says so, not the attempt to make a folder in the file's place
+  if (parent !== path && !statusOf(parent)) makeFolder(parent)
   try {
     mkdirSync(path)
   } catch (error) {

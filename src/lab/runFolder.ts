@@ -1,7 +1,7 @@
 /** @file Run folders: where a config's run lives, and reading finished ones. The folder is the database. */
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { explainSystemError } from '../base/files.ts'
+import { explainSystemError, statusOf } from '../base/files.ts'
 import { fail, TreelineError } from '../base/index.ts'
 import type { Json } from './canonical.ts'
 import type { BaseConfig, RunView, Verdict } from './experiment.ts'
@@ -130,7 +130,7 @@ export function findRunFolders(path: string, depth = 3): string[] {
   }
   return names
     .map((name) => join(path, name))
-    .filter((child) => statSync(child, { throwIfNoEntry: false })?.isDirectory())
+    .filter((child) => statusOf(child)?.isDirectory())
     .flatMap((child) => findRunFolders(child, depth - 1))
 }
 
@@ -154,7 +154,7 @@ export function loadRuns(
     }
   }
   for (const path of paths) {
-    if (!statSync(path, { throwIfNoEntry: false })?.isDirectory())
+    if (!statusOf(path)?.isDirectory())
       fail('TL_IO', `${path}: expected a run folder, or a folder of runs; there is no such folder`)
     const folders = findRunFolders(path)
     if (folders.length === 0)

@@ -3,7 +3,7 @@ import { existsSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync }
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
-import { makeFolder, writeAtomically } from '../../src/base/files.ts'
+import { makeFolder, statusOf, writeAtomically } from '../../src/base/files.ts'
 
 const root = mkdtempSync(join(tmpdir(), 'treeline-files-'))
 afterAll(() => rmSync(root, { recursive: true, force: true }))
@@ -18,7 +18,13 @@ describe('makeFolder', () => {
   it('throws the system error below a file', () => {
     writeFileSync(join(root, 'file'), '')
     expect(() => makeFolder(join(root, 'file', 'x'))).toThrow(/ENOTDIR/)
+    expect(() => makeFolder(join(root, 'file', 'x', 'y', 'z'))).toThrow(/ENOTDIR/)
     expect(() => makeFolder(join(root, 'file'))).toThrow(/EEXIST/)
+  })
+  it('finds nothing below a file, whatever the version of Node', () => {
+    expect(statusOf(join(root, 'file', 'x'))).toBeUndefined()
+    expect(statusOf(join(root, 'nothing'))).toBeUndefined()
+    expect(statusOf(join(root, 'file'))?.isFile()).toBe(true)
   })
   // Node's recursive mkdir does not return from this one
   it.skipIf(!existsSync('/proc/self'))('throws where the system makes no folders', () => {

@@ -235,6 +235,8 @@ describe('reading runs', () => {
 
   it('explains an absent, an empty and a damaged folder', async () => {
     expect(() => loadRuns([join(root, 'nowhere')])).toThrow(/there is no such folder/)
+    writeFileSync(join(root, 'plain'), '')
+    expect(() => loadRuns([join(root, 'plain', 'x')])).toThrow(/there is no such folder/)
     expect(() => loadRuns([root])).toThrow(/no runs here/)
     const { folder } = await executeRun(makeToy(), config, quiet())
     writeFileSync(join(folder, 'metrics.jsonl'), '{"step":1}\nrubbish\n{"step":3}\n')

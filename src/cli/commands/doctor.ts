@@ -1,5 +1,5 @@
 /** @file `treeline doctor`: what this machine has, what is missing, and how to get it. */
-import { accessSync, constants, existsSync, readFileSync, statfsSync } from 'node:fs'
+import { accessSync, constants, existsSync, readFileSync, statfsSync, statSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { totalmem } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
@@ -44,6 +44,8 @@ function existing(path: string): string {
 
 function folderCheck(name: string, path: string, fix: string): Check {
   const folder = existing(path)
+  if (!statSync(folder).isDirectory())
+    return { name, ok: false, needed: true, value: `${path}: ${folder} is a file`, fix }
   let writable = true
   try {
     accessSync(folder, constants.W_OK)
