@@ -76,6 +76,10 @@ export async function main(argv: readonly string[], io: Io = processIo()): Promi
     for (const child of command.commands) prepare(child)
   }
   prepare(program)
+  if (argv.length === 0) {
+    program.outputHelp()
+    return exitCodes.done
+  }
   const unwatch = watchInterrupts(io)
   try {
     await program.parseAsync([...argv], { from: 'user' })

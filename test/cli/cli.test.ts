@@ -86,10 +86,10 @@ describe('usage', () => {
     expect(err).toContain(message)
   })
 
-  it('shows help on standard error when there is no command', async () => {
+  it('shows help when there is no command', async () => {
     const { code, out, err } = await treeline()
-    expect([code, out]).toEqual([2, ''])
-    expect(err).toContain('Usage: treeline')
+    expect([code, err]).toEqual([0, ''])
+    expect(out).toContain('Usage: treeline')
   })
 })
 
@@ -101,6 +101,25 @@ describe('list and doctor', () => {
     expect(Array.isArray(experiments)).toBe(true)
     const lines = text.out.split('\n').map((line) => line.replace(/ {2,}/, '  '))
     for (const { name, title } of experiments) expect(lines).toContain(`${name}  ${title}`)
+  })
+
+  it('list NAME fits the terminal, and says every field, what it accepts, and the presets', async () => {
+    const names = JSON.parse((await treeline('list', '--json')).out).experiments
+    for (const { name, config, presets } of names) {
+      const { code, out } = await treeline('list', name)
+      expect(code).toBe(0)
+      for (const line of out.split('\n').slice(1)) expect(line.length, line).toBeLessThanOrEqual(80)
+      expect(out).not.toMatch(/\S {3,}\S/)
+      const text = out.replace(/\s+/g, '')
+      for (const { field, accepts, default: value, description } of config)
+        expect(text).toContain(
+          `${field}=${JSON.stringify(value)}${[accepts, description].filter(Boolean).join(';')}`.replace(
+            /\s+/g,
+            '',
+          ),
+        )
+      for (const preset of Object.keys(presets)) expect(out).toContain(`\n  ${preset}\n`)
+    }
   })
 
   it('doctor names versions, threads, cache and data sets', async () => {

@@ -3,6 +3,7 @@ import { Command } from 'commander'
 import type { AnyExperiment } from '../../lab/index.ts'
 import type { Io } from '../io.ts'
 import { examples, jsonOption } from '../options.ts'
+import { wrap } from '../wrap.ts'
 
 type Lab = typeof import('../../lab/index.ts')
 
@@ -16,6 +17,31 @@ function describe(lab: Lab, experiment: AnyExperiment) {
     description,
   }))
   return { name, title, description, version, presets, config }
+}
+
+/** One experiment in the width of a terminal: each field with its default, below it what it accepts and means. */
+function inWords(
+  { title, description, config, presets }: ReturnType<typeof describe>,
+  columns: number,
+): string {
+  const field = (path: string, value: unknown): string => `${path} = ${JSON.stringify(value)}`
+  const lines = [
+    title,
+    wrap(description, columns),
+    '',
+    'Config (change with --set field=value):',
+    ...config.flatMap((row) => [
+      wrap(field(row.field, row.default), columns, 2),
+      wrap([row.accepts, row.description].filter(Boolean).join('; '), columns, 6),
+    ]),
+    '',
+    'Presets (--preset NAME):',
+    ...Object.entries(presets).flatMap(([preset, values]) => [
+      `  ${preset}`,
+      ...Object.entries(values).map(([path, value]) => wrap(field(path, value), columns, 6)),
+    ]),
+  ]
+  return `${lines.join('\n')}\n`
 }
 
 /** The command. */
@@ -45,17 +71,5 @@ export const listCommand = (io: Io): Command =>
         io.out('\ntreeline list NAME shows the config of one, treeline run NAME runs it\n')
         return
       }
-      const { title, description, config, presets } = describe(lab, chosen[0]!)
-      io.out(`${title}\n${description}\n\nConfig (change with --set field=value):\n`)
-      const rows = config.map((row) => [
-        `  ${row.field} = ${JSON.stringify(row.default)}`,
-        row.accepts,
-        row.description,
-      ])
-      const widths = [0, 1].map((column) => Math.max(...rows.map((row) => row[column]!.length)))
-      for (const [field, accepts, about] of rows)
-        io.out(`${field!.padEnd(widths[0]!)}  ${accepts!.padEnd(widths[1]!)}  ${about}`.trimEnd() + '\n')
-      io.out('\nPresets (--preset NAME):\n')
-      for (const [preset, values] of Object.entries(presets))
-        io.out(`  ${preset}  ${JSON.stringify(values)}\n`)
+      io.out(inWords(describe(lab, chosen[0]!), io.columns()))
     })
