@@ -6,7 +6,8 @@ import { type Io, processIo } from './io.ts'
 import { examples } from './options.ts'
 import { version } from './version.ts'
 
-type Make = (io: Io) => Command
+/** Makes a command; `argv` are all words of the program. */
+type Make = (io: Io, argv: readonly string[]) => Command
 
 /** Every command, in the order of the help; what a command is made of is loaded when it is called. */
 const commands: Readonly<Record<string, () => Promise<Make>>> = {
@@ -40,10 +41,11 @@ const commands: Readonly<Record<string, () => Promise<Make>>> = {
 }
 
 /** The command that is asked for; all of them for help, and for a word that is none. */
-async function wanted([word = '']: readonly string[], io: Io): Promise<Command[]> {
+async function wanted(argv: readonly string[], io: Io): Promise<Command[]> {
+  const [word = ''] = argv
   const loaders = Object.hasOwn(commands, word) ? [commands[word]!] : Object.values(commands)
   const loaded = await Promise.all(loaders.map((load) => load()))
-  return loaded.map((make) => make(io))
+  return loaded.map((make) => make(io, argv))
 }
 
 /** Run the program with these arguments (without node and script). Returns the exit code. */
