@@ -37,6 +37,8 @@ const commands: Readonly<Record<string, () => Promise<Make>>> = {
   score: async () => (await import('./commands/score.ts')).scoreCommand,
   edit: async () => (await import('./commands/edit/index.ts')).editCommand,
   tokenize: async () => (await import('./commands/tokenize.ts')).tokenizeCommand,
+  schema: async () => (await import('./commands/schema.ts')).schemaCommand,
+  completion: async () => (await import('./commands/completion.ts')).completionCommand,
   doctor: async () => (await import('./commands/doctor.ts')).doctorCommand,
 }
 
@@ -46,6 +48,13 @@ async function wanted(argv: readonly string[], io: Io): Promise<Command[]> {
   const loaders = Object.hasOwn(commands, word) ? [commands[word]!] : Object.values(commands)
   const loaded = await Promise.all(loaders.map((load) => load()))
   return loaded.map((make) => make(io, argv))
+}
+
+/** The program with all its commands, as help and completion show it. */
+export async function allCommands(io: Io): Promise<Command> {
+  const program = new Command('treeline').version(version())
+  for (const command of await wanted([], io)) program.addCommand(command)
+  return program
 }
 
 /** Run the program with these arguments (without node and script). Returns the exit code. */

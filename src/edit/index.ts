@@ -32,7 +32,7 @@ export {
   type TaskVectorNorms,
   taskVectorNorms,
 } from './lines/index.ts'
-export { type MergeConfig, parseMergeConfig } from './merge/config/index.ts'
+export { type MergeConfig, mergeConfigSchema, parseMergeConfig } from './merge/config/index.ts'
 export {
   assertPlan,
   executeMerge,

@@ -90,5 +90,6 @@ export {
   type SweepRunState,
   workDone,
 } from './sweep/runSweep.ts'
+export { sweepFileSchema } from './sweep/schema.ts'
 export { type Axis, type Block, type FindExperiment, readSweepFile } from './sweep/sweepFile.ts'
 export { type TourOptions, type TourProgress, type TourStop, tour } from './tour.ts'
