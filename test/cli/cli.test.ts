@@ -103,25 +103,6 @@ describe('list and doctor', () => {
     for (const { name, title } of experiments) expect(lines).toContain(`${name}  ${title}`)
   })
 
-  it('list NAME fits the terminal, and says every field, what it accepts, and the presets', async () => {
-    const names = JSON.parse((await treeline('list', '--json')).out).experiments
-    for (const { name, config, presets } of names) {
-      const { code, out } = await treeline('list', name)
-      expect(code).toBe(0)
-      for (const line of out.split('\n').slice(1)) expect(line.length, line).toBeLessThanOrEqual(80)
-      expect(out).not.toMatch(/\S {3,}\S/)
-      const text = out.replace(/\s+/g, '')
-      for (const { field, accepts, default: value, description } of config)
-        expect(text).toContain(
-          `${field}=${JSON.stringify(value)}${[accepts, description].filter(Boolean).join(';')}`.replace(
-            /\s+/g,
-            '',
-          ),
-        )
-      for (const preset of Object.keys(presets)) expect(out).toContain(`\n  ${preset}\n`)
-    }
-  })
-
   it('doctor names versions, threads, cache and data sets', async () => {
     const [text, json] = await Promise.all([treeline('doctor'), treeline('doctor', '--json')])
     expect([text.code, json.code]).toEqual([0, 0])
