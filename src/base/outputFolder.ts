@@ -25,10 +25,14 @@ import { inputOf, isSame, isTaken, type OutputRule, refuseInput, requireParent, 
 export interface FolderWork extends OutputRule {
   /** One word for it, such as `merge`. */
   readonly task: string
+  /** A name for what was asked for, whatever the inputs hold: the same request may begin anew what it has left unfinished. */
+  readonly request: string
   /** A name for everything that decides the output: the same mark, the same output. */
   readonly mark: string
   /** Files that belong to such an output, whoever made it: with `force` all of them go when the new ones come. */
   readonly owns: (name: string) => boolean
+  /** Files and folders that may lie beside it: they are neither in the way nor replaced. */
+  readonly spares?: (name: string) => boolean
 }
 
 /** A folder that is ours until it is closed. */
@@ -63,6 +67,7 @@ const stagingName = (task: string): string => `.treeline-${task}`
 interface OutputRecord {
   readonly format: string
   readonly task: string
+  readonly request: string
   readonly mark: string
   /** By name: what the file was like. */
   readonly files: Readonly<Record<string, string>>
@@ -138,6 +143,9 @@ export function claimFolder(path: string, { inputs }: OutputRule = {}): () => vo
   }
   try {
     const unlock = lockFolder(path, lockName)
+    // of processes that were killed while they wrote one of these
+    for (const name of readdirSync(path))
+      if (/^\.treeline\.(lock|json)\..*\.tmp$/.test(name)) rmSync(join(path, name), { force: true })
     return () => {
       unlock()
       leave()
@@ -148,6 +156,16 @@ export function claimFolder(path: string, { inputs }: OutputRule = {}): () => vo
   }
 }
 
+/** Whose unfinished work a hidden folder holds. */
+function readMark(staging: string): { request: string; mark: string } | undefined {
+  try {
+    const [request = '', mark = ''] = readFileSync(join(staging, markName), 'utf8').split('\n')
+    return { request, mark }
+  } catch {
+    return undefined
+  }
+}
+
 /** Unfinished work of others in a folder: hidden folders with a mark. */
 function othersWork(path: string, own: string): string[] {
   return readdirSync(path)
@@ -155,26 +173,39 @@ function othersWork(path: string, own: string): string[] {
     .filter((name) => existsSync(join(path, name, markName)))
 }
 
+const inTheWay = (path: string, spares: (name: string) => boolean = () => false): string[] =>
+  visible(path).filter((name) => !spares(name))
+
+/** Throws TL_EXISTS when a folder holds anything but what `spares` names. */
+export function requireRoom(path: string, spares?: (name: string) => boolean): void {
+  const names = statusOf(path)?.isDirectory() ? inTheWay(path, spares) : []
+  if (names.length > 0) refuseNames(path, `the folder is not empty (${listed(names)})`)
+}
+
+const refuseNames = (path: string, what: string): never =>
+  fail('TL_EXISTS', `${path}: ${what}: choose another folder, or replace what it holds with --force`)
+
 /** Throws TL_EXISTS when the folder holds something that is not this work's. */
-function refuseOccupied(path: string, { task, mark }: FolderWork, isSameWork: boolean): void {
+function refuseOccupied(path: string, { task, request, mark, spares }: FolderWork): void {
   const staging = join(path, stagingName(task))
   const others = othersWork(path, stagingName(task))
-  if (!isSameWork && existsSync(join(staging, markName))) others.push(stagingName(task))
+  const left = readMark(staging)
+  if (left && left.request !== request) others.push(stagingName(task))
   if (others.length > 0)
     fail(
       'TL_EXISTS',
       `${path}: another ${others[0]!.replace('.treeline-', '')} was interrupted here: finish it with its own command, choose another folder, or discard it with --force`,
     )
-  if (isSameWork && existsSync(join(staging, publishingName))) return
-  const names = visible(path)
+  if (left?.mark === mark && existsSync(join(staging, publishingName))) return
+  const names = inTheWay(path, spares)
   if (names.length === 0) return
   const record = readRecord(path)
-  const changed = record ? changedFiles(path, record) : []
-  const what =
-    record?.task === task && record.mark === mark && changed.length > 0
-      ? `it holds this very ${task}, changed since (${listed(changed)})`
-      : `the folder is not empty (${listed(names)})`
-  fail('TL_EXISTS', `${path}: ${what}: choose another folder, or replace what it holds with --force`)
+  const isSame = record?.task === task && record.request === request
+  if (isSame && record.mark !== mark)
+    refuseNames(path, `it holds this very ${task} of inputs that have changed since`)
+  const changed = isSame ? changedFiles(path, record) : []
+  if (changed.length > 0) refuseNames(path, `it holds this very ${task}, changed since (${listed(changed)})`)
+  refuseNames(path, `the folder is not empty (${listed(names)})`)
 }
 
 /** What an output would replace: files of the last one, and those that belong to any such output. */
@@ -191,7 +222,7 @@ export function openOutputFolder(
   work: FolderWork,
   release: () => void = claimFolder(path, work),
 ): OutputFolder {
-  const { task, mark, owns, force = false, inputs = [] } = work
+  const { task, request, mark, owns, spares = () => false, force = false, inputs = [] } = work
   const staging = join(path, stagingName(task))
   const marker = join(staging, publishingName)
   const markFile = join(staging, markName)
@@ -199,12 +230,12 @@ export function openOutputFolder(
     const record = readRecord(path)
     const isDone =
       !force && record?.task === task && record.mark === mark && changedFiles(path, record).length === 0
-    const isResumed = existsSync(markFile) && readFileSync(markFile, 'utf8') === mark
+    const isResumed = readMark(staging)?.mark === mark
     if (isDone) {
       // killed between the record and the end
       if (isResumed || !existsSync(markFile)) rmSync(staging, { recursive: true, force: true })
     } else {
-      if (!force) refuseOccupied(path, work, isResumed)
+      if (!force) refuseOccupied(path, work)
       for (const name of replaceable(path, owns)) {
         const input = inputOf(join(path, name), inputs)
         if (input !== undefined && !isSame(input, path)) refuseInput(join(path, name), [input])
@@ -220,13 +251,15 @@ export function openOutputFolder(
       isResumed: isResumed && !isDone,
       begin() {
         makeFolder(staging)
-        writeAtomically(markFile, mark)
+        writeAtomically(markFile, `${request}\n${mark}\n`)
       },
       publish(files, result) {
         try {
           const names = files.map((file) => basename(file))
           if (!existsSync(marker)) {
-            const old = replaceable(path, (name) => owns(name) || names.includes(name))
+            const old = replaceable(path, (name) => owns(name) || names.includes(name)).filter(
+              (name) => !spares(name),
+            )
             if (!force && old.length > 0)
               fail(
                 'TL_EXISTS',
@@ -241,6 +274,7 @@ export function openOutputFolder(
           const record: OutputRecord = {
             format: recordFormat,
             task,
+            request,
             mark,
             files: Object.fromEntries(names.map((name) => [name, stampOf(join(path, name))])),
             result,

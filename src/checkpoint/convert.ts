@@ -1,6 +1,6 @@
 /** @file A checkpoint in another format or number type, tensor by tensor, rounded once; the output appears when it is complete. */
 import { readdirSync, readFileSync, statSync } from 'node:fs'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { writeAtomically } from '../base/files.ts'
 import { didYouMean, fail } from '../base/index.ts'
 import { checkFile, formatOf, type OutputRule, statusOf, writeOutput } from '../base/outputs.ts'
@@ -184,8 +184,9 @@ function toFolder(
   rule: OutputRule,
 ): Converted {
   const plan = [...input.tensors.values()].map((tensor) => ({ tensor, dtype: targetDtype(tensor, wanted) }))
-  const parts = [1, input.path, inputFiles(input.path).map(fileMarks), wanted, shardSize]
-  return writeModelFolder(out, { task: 'convert', parts, ...rule }, (folder) => {
+  const request = [1, resolve(input.path), wanted, shardSize]
+  const marks = inputFiles(input.path).map(fileMarks)
+  return writeModelFolder(out, { task: 'convert', request, marks, ...rule }, (folder) => {
     const writer = shardedWriter(folder, { shardSize, metadata: textMetadata(input) })
     for (const [index, { tensor, dtype }] of plan.entries()) {
       onTensor?.(tensor, index)

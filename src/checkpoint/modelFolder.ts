@@ -61,8 +61,10 @@ export function inputFiles(path: string): string[] {
 export interface ModelFolderWork extends OutputRule {
   /** One word for it, such as `convert`. */
   readonly task: string
-  /** Everything that decides the output. */
-  readonly parts: unknown
+  /** What was asked for. */
+  readonly request: unknown
+  /** Besides the request, everything that decides the output: the state of the inputs. */
+  readonly marks: unknown
 }
 
 /**
@@ -71,11 +73,11 @@ export interface ModelFolderWork extends OutputRule {
  */
 export function writeModelFolder<Result extends object>(
   out: string,
-  { task, parts, inputs, force }: ModelFolderWork,
+  { task, request, marks, inputs, force }: ModelFolderWork,
   write: (folder: string) => Result,
 ): Result & { isUnchanged: boolean } {
-  const mark = fingerprint(parts)
-  const folder = openOutputFolder(out, { task, mark, owns: isModelFile, inputs, force })
+  const work = { request: fingerprint([task, request]), mark: fingerprint([task, request, marks]) }
+  const folder = openOutputFolder(out, { task, ...work, owns: isModelFile, inputs, force })
   try {
     if (folder.result) return { ...(folder.result as Result), isUnchanged: true }
     const fresh = join(folder.staging, 'new')

@@ -146,6 +146,7 @@ const refusal2 = (work: () => string): string => {
 describe('a folder', () => {
   const work = (mark: string, more: object = {}) => ({
     task: 'make',
+    request: mark,
     mark,
     owns: (name: string) => name === 'model',
     ...more,
@@ -225,6 +226,19 @@ describe('a folder', () => {
     second.close()
     make(path, 'other', 'two', { force: true })
     expect(readdirSync(path).sort()).toEqual(['.treeline.json', 'model'])
+  })
+  it('the same request begins anew when its inputs have changed, and says so of what it has finished', () => {
+    const path = join(fresh(), 'out')
+    const first = openOutputFolder(path, work('m'))
+    first.begin()
+    first.close()
+    const second = openOutputFolder(path, { ...work('m'), mark: 'm2' })
+    expect([second.isResumed, existsSync(second.staging)]).toEqual([false, false])
+    second.close()
+    make(path, 'm', 'one')
+    expect(refusal(() => openOutputFolder(path, { ...work('m'), mark: 'm2' }))).toMatch(
+      /inputs that have changed/,
+    )
   })
   it('a forced replacement keeps the old until the new is whole, and ends without force', () => {
     const path = fresh()

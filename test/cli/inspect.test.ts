@@ -202,7 +202,11 @@ describe('convert', () => {
       [[large, at('o'), '--shard-size', 'big'], 2, /--shard-size: expected a size such as 5GB/],
       [[at('empty'), at('o')], 1, /no weights/],
       [[at('model'), join(large, 'below')], 1, /below: .*is a file, expected a folder/],
-      [[at('model'), join(large, 'below.safetensors')], 1, /below.safetensors: .*is a file, expected a folder/],
+      [
+        [at('model'), join(large, 'below.safetensors')],
+        1,
+        /below.safetensors: .*is a file, expected a folder/,
+      ],
     ]
     for (const [words, code, message] of cases) {
       const result = await treeline('convert', ...words, '--quiet')

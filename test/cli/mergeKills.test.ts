@@ -61,7 +61,7 @@ function start(out: string, threads = 1) {
 const filesOf = (folder: string): Map<string, Buffer> =>
   new Map(
     readdirSync(folder, { withFileTypes: true })
-      .filter((entry) => entry.isFile())
+      .filter((entry) => entry.isFile() && !entry.name.startsWith('.'))
       .map(({ name }) => [name, readFileSync(join(folder, name))]),
   )
 
@@ -77,6 +77,7 @@ const linesIn = (path: string): number =>
   existsSync(path) ? readFileSync(path, 'utf8').split('\n').length - 1 : 0
 
 it('fifty kills: only whole files have final names, and what was resumed is byte-identical', async () => {
+  for (const name of ['calm', 'killed']) mkdirSync(join(root, name))
   const whole = join(root, 'calm', 'out')
   expect(await start('calm/out').ended).toEqual({ code: 0, signal: null, err: '' })
   const expected = filesOf(whole)
@@ -96,7 +97,8 @@ it('fifty kills: only whole files have final names, and what was resumed is byte
   /** The merge is complete: the same files as undisturbed, and no others. */
   const complete = (): void => {
     check()
-    expect(readdirSync(out).sort()).toEqual([...expected.keys()].sort())
+    expect([...filesOf(out).keys()].sort()).toEqual([...expected.keys()].sort())
+    expect(readdirSync(out).filter((name) => name.startsWith('.treeline-'))).toEqual([])
     rmSync(out, { recursive: true })
   }
   let kills = 0

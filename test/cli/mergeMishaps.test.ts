@@ -248,11 +248,11 @@ describe('a mishap with the output', () => {
   it('below a file, in the folder of an input, where another merge was killed at its end', async () => {
     const refusal = async (out: string) => (await treeline('merge', ...words(out))).err
     expect(await refusal(at('a', 'config.json', 'out'))).toBe(
-      `treeline: cannot write ${at('a', 'config.json', 'out')}: a part of the path is a file, a folder was expected\n`,
+      `treeline: ${at('a', 'config.json', 'out')}: ${at('a', 'config.json')} is a file, expected a folder\n`,
     )
     const before = readdirSync(at('a')).map((name) => readFileSync(at('a', name), 'base64'))
     expect(await refusal(at('a'))).toBe(
-      `treeline: ${at('a')}: there is a model already (config.json); choose another folder, or remove it first\n`,
+      `treeline: ${at('a')}: this is the input itself (${at('a')}), which is never replaced: write the output somewhere else\n`,
     )
     expect(readdirSync(at('a')).map((name) => readFileSync(at('a', name), 'base64'))).toEqual(before)
     const out = fresh()
@@ -260,7 +260,7 @@ describe('a mishap with the output', () => {
     writeFileSync(join(out, '.treeline-merge', 'mark.txt'), 'of another')
     writeFileSync(join(out, 'model-00001-of-00002.safetensors'), '')
     expect(await refusal(out)).toBe(
-      `treeline: ${out}: another merge was interrupted here when some of its files were in place (model-00001-of-00002.safetensors); finish it with its own command, choose another folder, or remove this one\n`,
+      `treeline: ${out}: another merge was interrupted here: finish it with its own command, choose another folder, or discard it with --force\n`,
     )
   })
 })

@@ -47,7 +47,9 @@ const merge = (text: string, out = fresh(), options = {}) =>
   executeMerge(parseMergeConfig(text, 'merge.yaml'), out, { threads: 1, ...options })
 const bytesOf = (folder: string): Record<string, string> =>
   Object.fromEntries(
-    readdirSync(folder).map((name) => [name, readFileSync(join(folder, name)).toString('base64')]),
+    readdirSync(folder)
+      .filter((name) => !name.startsWith('.'))
+      .map((name) => [name, readFileSync(join(folder, name)).toString('base64')]),
   )
 
 const runs = readAll(fixture('merge-runs.safetensors'))
@@ -196,13 +198,16 @@ describe('a merge that is interrupted', () => {
       expect(own).toEqual(expected)
     }
   })
-  it('another seed begins anew', async () => {
+  it('another seed is another merge: with force it begins anew', async () => {
     const out = fresh()
     const controller = new AbortController()
     await expect(
       merge(random(), out, { seed: 1, signal: controller.signal, onProgress: () => controller.abort() }),
     ).rejects.toThrow(/interrupted/)
-    expect((await merge(random(), out, { seed: 2 })).resumed).toBe(false)
+    await expect(merge(random(), out, { seed: 2 })).rejects.toThrow(
+      /another merge was interrupted here.*--force/,
+    )
+    expect((await merge(random(), out, { seed: 2, force: true })).resumed).toBe(false)
     const [again, other] = [fresh(), fresh()]
     await merge(random(), again, { seed: 2 })
     await merge(random(), other, { seed: 1 })
@@ -298,10 +303,12 @@ describe('mishaps', () => {
     ).rejects.toThrow(/beyond float16/)
   })
   it('a folder with a model in it is left alone', async () => {
-    await expect(merge(ties(), place('a'))).rejects.toThrow(/a: there is a model already/)
+    for (const force of [false, true])
+      await expect(merge(ties(), place('a'), { force })).rejects.toThrow(/a: this is the input itself/)
+    await expect(merge(ties(), place('tied'))).rejects.toThrow(/tied: the folder is not empty \(config\.json/)
     const file = join(root, 'file')
     writeFileSync(file, '')
-    await expect(merge(ties(), file)).rejects.toThrow(/cannot write .*file/)
+    await expect(merge(ties(), file)).rejects.toThrow(/file: a file, expected a folder/)
   })
   it('rounds to nearest even', async () => {
     const out = fresh()

@@ -208,6 +208,7 @@ describe('a search', () => {
       /The best of 10 candidates \(minimize\).*\n\| 0\.6 \| .*\n\| 0\.7 \| .*\n\| 0\.5 \|/s,
     )
     expect(readdirSync(out).sort()).toEqual([
+      '.treeline.json',
       'README.md',
       'mergekit_config.yml',
       'model.safetensors',
@@ -273,11 +274,11 @@ describe('a search', () => {
     // without the last two it is a model of someone else
     writeFileSync(join(done, 'search.jsonl'), `${lines.slice(0, -2).join('\n')}\n`)
     await expect(searchMerge(recipe(), axes('lambda=0.1,0.6'), done, never, options)).rejects.toThrow(
-      /there is a model already/,
+      /the folder is not empty \(README\.md, mergekit_config\.yml, model\.safetensors/,
     )
   })
 
-  it('a finished search is left as it is; a larger grid uses its scores in a cleared folder', async () => {
+  it('a finished search is left as it is; a larger grid uses its scores and, with force, its folder', async () => {
     const out = fresh()
     await searchMerge(recipe(), axes('lambda=0.1,0.6'), out, score, options)
     const again = await searchMerge(recipe(), axes('lambda=0.1,0.6'), out, () => Number.NaN, options)
@@ -285,9 +286,12 @@ describe('a search', () => {
     await expect(searchMerge(recipe(), axes('lambda=0.1,0.6,2'), out, score, options)).rejects.toThrow(
       /the best of another grid/,
     )
-    rmSync(join(out, 'model.safetensors'))
-    const larger = await searchMerge(recipe(), axes('lambda=0.1,0.6,2'), out, score, options)
+    const larger = await searchMerge(recipe(), axes('lambda=0.1,0.6,2'), out, score, {
+      ...options,
+      force: true,
+    })
     expect([larger.reused, larger.best.values]).toEqual([2, { lambda: 2 }])
+    expect(valuesOf(out)[0]).toBe(2)
   })
 
   it('never mixes scores: another score, recipe, seed or input is refused', async () => {
@@ -305,6 +309,31 @@ describe('a search', () => {
     await expect(again({}, recipe('dtype: bfloat16\n'))).rejects.toThrow(/another configuration/)
     writeModel('b', [0, 2, 4])
     await expect(again({})).rejects.toThrow(/other inputs/)
+    expect((await again({ force: true })).reused).toBe(0)
+  })
+
+  it('one at a time: the second is told who is there, and no score is of another candidate', async () => {
+    const out = fresh()
+    let second: unknown
+    const slow = async (folder: string): Promise<number> => {
+      second ??= await searchMerge(recipe(), axes('lambda=0.5,0.7'), out, score, options).catch(String)
+      return score(folder)
+    }
+    const { candidates } = await searchMerge(recipe(), axes('lambda=0.1,0.9'), out, slow, options)
+    expect(second).toContain(`in use by process ${process.pid}`)
+    expect(candidates.map((row) => row.values['lambda'])).toEqual([0.1, 0.9])
+  })
+
+  it('a candidate that was replaced while it was scored has no score', async () => {
+    const out = fresh()
+    const replaced = (folder: string): number => {
+      writeFileSync(join(folder, 'mergekit_config.yml'), 'of another candidate')
+      return 1
+    }
+    await expect(searchMerge(recipe(), axes('lambda=0.1'), out, replaced, options)).rejects.toThrow(
+      /somebody has replaced the candidate/,
+    )
+    expect(readFileSync(join(out, 'search.jsonl'), 'utf8').trimEnd().split('\n')).toHaveLength(1)
   })
 
   it('a failed candidate is a row; tried again when the search goes on; all failed is an error', async () => {
@@ -333,7 +362,7 @@ describe('a search', () => {
     rmSync(join(occupied, 'search.jsonl'))
     let calls = 0
     await expect(searchMerge(recipe(), axes('lambda=0.1'), occupied, () => ++calls, options)).rejects.toThrow(
-      /there is a model already/,
+      /the folder is not empty \(README\.md, mergekit_config\.yml, model\.safetensors/,
     )
     expect([calls, existsSync(join(occupied, 'search.jsonl'))]).toEqual([0, false])
   })

@@ -3,7 +3,7 @@ import { Command, Option } from 'commander'
 import { fail } from '../../base/index.ts'
 import { openMergeWorkers } from '../../edit/workers.ts'
 import type { Io } from '../io.ts'
-import { examples, integerOption, jsonOption, quietOption } from '../options.ts'
+import { examples, forceOption, integerOption, jsonOption, quietOption } from '../options.ts'
 import { carryOut, showPlan } from './merge.ts'
 
 interface LinesFlags {
@@ -13,6 +13,7 @@ interface LinesFlags {
   threads?: number
   dryRun?: boolean
   explain?: boolean
+  force?: boolean
   json?: boolean
   quiet?: boolean
 }
@@ -72,6 +73,7 @@ export const linesCommand = (io: Io): Command =>
     .option('--dry-run', 'only the plan, from headers: tensors, sizes, and everything that does not fit')
     .option('--explain', 'the plan with the block and the factor of every tensor; nothing is written')
     .addOption(integerOption('--threads <n>', 'worker threads (default: all cores, at most 8)', 1, 1024))
+    .addOption(forceOption())
     .addOption(jsonOption())
     .addOption(quietOption())
     .addHelpText(
@@ -82,7 +84,7 @@ export const linesCommand = (io: Io): Command =>
       ),
     )
     .action(async (base: string, tuned: string, out: string, flags: LinesFlags) => {
-      const { alpha, beta = 1 - alpha, dtype, threads } = flags
+      const { alpha, beta = 1 - alpha, dtype, threads, force = false } = flags
       const workers = flags.dryRun || flags.explain ? undefined : openMergeWorkers(threads)
       try {
         const edit = await import('../../edit/index.ts')
@@ -91,7 +93,7 @@ export const linesCommand = (io: Io): Command =>
           'the recipe of lines',
         )
         if (!workers) return showPlan(edit, config, flags, io)
-        await carryOut(edit, config, out, { workers }, flags, io)
+        await carryOut(edit, config, out, { workers, force }, flags, io)
       } finally {
         await workers?.close()
       }

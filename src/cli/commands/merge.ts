@@ -14,12 +14,13 @@ import type {
 import { openMergeWorkers } from '../../edit/workers.ts'
 import { interruption } from '../interrupt.ts'
 import type { Io } from '../io.ts'
-import { collect, examples, integerOption, jsonOption, quietOption } from '../options.ts'
+import { collect, examples, forceOption, integerOption, jsonOption, quietOption } from '../options.ts'
 import { makeDisplay } from '../progress.ts'
 import { carryOutSearch, checkSearchFlags, type SearchFlags } from './search.ts'
 
 interface MergeFlags extends SearchFlags {
   explain?: boolean
+  force?: boolean
   arithmetic: 'float32' | 'dtype'
 }
 
@@ -62,10 +63,11 @@ export async function carryOut(
     io.out(json({ ...outcome, seconds }))
     return
   }
-  const { tensors, lines, resumed, files } = outcome
+  const { tensors, lines, resumed, files, isUnchanged } = outcome
   const scaled = lines ? `, LiNeS α = ${Number(lines.alpha.toPrecision(4))}, β = ${lines.beta}` : ''
   const count = `${tensors} tensors, ${bytes(outcome.bytes)} in ${files.length} file${files.length === 1 ? '' : 's'}`
-  io.out(`${out}: ${count}${scaled}; ${duration(seconds)}${resumed ? ' (resumed)' : ''}\n`)
+  const how = `${duration(seconds)}${resumed ? ' (resumed)' : ''}`
+  io.out(`${out}: ${count}${scaled}; ${isUnchanged ? 'the same merge was there already' : how}\n`)
 }
 
 /** Parameters as `weight 0.5, density 0.3`. */
@@ -191,6 +193,7 @@ export const mergeCommand = (io: Io): Command =>
     .addOption(integerOption('--timeout <seconds>', 'longest time for one score', 1, 1e6))
     .option('--keep-all', 'keep every candidate in OUT/candidates')
     .option('--verbose', 'every score, and what the score command writes on standard error')
+    .addOption(forceOption())
     .addOption(jsonOption())
     .addOption(quietOption())
     .addHelpText(
@@ -203,7 +206,7 @@ export const mergeCommand = (io: Io): Command =>
     .addHelpText('after', searchExample)
     .action(async (path: string, out: string, flags: MergeFlags) => {
       checkSearchFlags(flags)
-      const { lenient = false, threads, seed, shardSize, arithmetic } = flags
+      const { lenient = false, threads, seed, shardSize, arithmetic, force = false } = flags
       const text = readText(path)
       // threads load what they need while this one does, reads and plans
       const workers = flags.dryRun || flags.search ? undefined : openMergeWorkers(threads)
@@ -215,7 +218,7 @@ export const mergeCommand = (io: Io): Command =>
         }
         const config = edit.parseMergeConfig(text, path, { lenient })
         if (!workers) return showPlan(edit, config, flags, io)
-        await carryOut(edit, config, out, { lenient, seed, shardSize, arithmetic, workers }, flags, io)
+        await carryOut(edit, config, out, { lenient, seed, shardSize, arithmetic, force, workers }, flags, io)
       } finally {
         await workers?.close()
       }

@@ -24,6 +24,7 @@ export interface SearchFlags {
   seed: number
   arithmetic: 'float32' | 'dtype'
   shardSize: number
+  force?: boolean
   json?: boolean
   quiet?: boolean
 }
@@ -106,6 +107,7 @@ export async function carryOutSearch(
 ): Promise<void> {
   const axes = flags.search!.map(edit.parseAxis)
   const { lenient = false, threads, seed, shardSize, timeout, keepAll, verbose, score: command = '' } = flags
+  const { force = false } = flags
   if (flags.dryRun) {
     showPlan(edit, edit.planSearch(recipe, axes, lenient), lenient, flags, io)
     return
@@ -140,6 +142,7 @@ export async function carryOutSearch(
         lenient,
         seed,
         shardSize,
+        force,
         arithmetic: flags.arithmetic,
         ...(threads === undefined ? {} : { threads }),
         ...(keepAll ? { keepAll } : {}),

@@ -1,4 +1,5 @@
 /** @file θ₀ + s·τ: a model from a base and a task vector. */
+import { resolve } from 'node:path'
 import { fail } from '../../base/index.ts'
 import { checkFile, formatOf, statusOf, writeOutput } from '../../base/outputs.ts'
 import {
@@ -102,8 +103,9 @@ export function applyVector(
     const chunks = safetensorsChunks(entries, { format: 'pt' })
     return { ...outcome, isUnchanged: writeOutput(out, chunks, rule) === 'unchanged' }
   }
-  const parts = [1, base.path, vector.path, rule.inputs.map(fileMarks), scale]
-  return writeModelFolder(out, { task: 'apply', parts, ...rule }, (folder) => {
+  const request = [1, resolve(base.path), resolve(vector.path), scale]
+  const marks = rule.inputs.map(fileMarks)
+  return writeModelFolder(out, { task: 'apply', request, marks, ...rule }, (folder) => {
     const writer = shardedWriter(folder, { metadata: { format: 'pt' } })
     for (const { name, dtype, shape, data } of plan) writer.write(name, dtype, shape, data())
     writer.finish()

@@ -1,9 +1,18 @@
 /** @file Carries out a merge: pieces of bounded size over several workers, resumable at any moment, the same bytes always. */
 import { basename, join } from 'node:path'
 import { writeAtomically } from '../../../base/files.ts'
-import { fail } from '../../../base/index.ts'
+import { fail, TreelineError } from '../../../base/index.ts'
+import { type FolderWork, type OutputFolder, openOutputFolder } from '../../../base/outputFolder.ts'
+import { statusOf } from '../../../base/outputs.ts'
 import type { Workers } from '../../../base/workers.ts'
-import { type Checkpoint, openCheckpoint } from '../../../checkpoint/index.ts'
+import {
+  type Checkpoint,
+  fileMarks,
+  fingerprint,
+  inputFiles,
+  isModelFile,
+  openCheckpoint,
+} from '../../../checkpoint/index.ts'
 import { autoAlpha, type LinesRow, linesPlan } from '../../lines/index.ts'
 import { openMergeWorkers } from '../../workers.ts'
 import type { MergeConfig } from '../config/index.ts'
@@ -20,15 +29,7 @@ import {
 import { differentTokens, readVocabulary, type Vocabulary } from '../vocabulary/index.ts'
 import { writeCompanions } from './companions.ts'
 import { elementsOf, indexOf, layOut, type Shard, storedSize } from './layout.ts'
-import {
-  besideWeights,
-  fileMarks,
-  fingerprint,
-  forget,
-  openUnfinished,
-  publish,
-  type Unfinished,
-} from './state.ts'
+import { besideWeights, finished, openUnfinished, type Unfinished } from './state.ts'
 import { closeOpened, type LinesStep, type LookItem, lookTask, type MergeItem, mergeTask } from './work.ts'
 import { writeBack } from './writeBack.ts'
 
@@ -52,6 +53,8 @@ export interface MergeOptions {
   readonly arithmetic?: 'float32' | 'dtype'
   /** Bytes of data in each file of the output. Default 5 GB. */
   readonly shardSize?: number
+  /** Replace the model that is there. Never an input. */
+  readonly force?: boolean
   readonly signal?: AbortSignal
   readonly onProgress?: (progress: { done: number; total: number; phase: 'measure' | 'merge' }) => void
 }
@@ -64,6 +67,8 @@ export interface MergeOutcome {
   /** Bytes of the output's weights. */
   readonly bytes: number
   readonly resumed: boolean
+  /** The same merge was there already, finished; nothing was done. */
+  readonly isUnchanged: boolean
   readonly lines?: { readonly alpha: number; readonly beta: number }
   readonly warnings: readonly string[]
 }
@@ -272,8 +277,9 @@ function arithmeticLine({ tensors }: MergePlan, arithmetic: 'float32' | 'dtype')
 
 /**
  * Merge into the folder `out`. Bytes depend on config, inputs and seed, not on threads or interruptions. Throws
- * TL_SHAPE_MISMATCH for a plan with problems, TL_IO (disk, occupied folder), TL_NOT_FINITE, TL_INTERRUPTED; whatever was
- * done is kept in `out/.treeline-merge`, and the same call goes on.
+ * TL_SHAPE_MISMATCH for a plan with problems, TL_EXISTS for a folder that is not empty, TL_BUSY for one in which somebody
+ * works, TL_USAGE for an input, TL_IO, TL_NOT_FINITE, TL_INTERRUPTED; whatever was done is kept in `out/.treeline-merge`, and
+ * the same call goes on. Of a merge that is finished it returns the outcome.
  */
 export async function executeMerge(
   config: MergeConfig,
@@ -282,37 +288,70 @@ export async function executeMerge(
 ): Promise<MergeOutcome> {
   const workers = options.workers ?? openMergeWorkers(options.threads)
   try {
-    return await mergeWith(workers, config, out, options)
+    return await mergeInto(workers, config, out, options, (work) => openOutputFolder(out, work))
   } finally {
     closeOpened()
     if (workers !== options.workers) await workers.close()
   }
 }
 
-async function mergeWith(
+/** Names that only a file has. */
+function refuseFileName(out: string): void {
+  if (/\.(safetensors|gguf|bin|pt|pth|onnx|npz|json|ya?ml|txt)$/i.test(out) && !statusOf(out)?.isDirectory())
+    fail('TL_USAGE', `${out}: a merge is written as a folder: expected a name without a file's ending`)
+}
+
+/** The same with workers that are there, in a folder that `open` opens. */
+export async function mergeInto(
   workers: Workers,
   config: MergeConfig,
   out: string,
   options: MergeOptions,
+  open: (work: FolderWork) => OutputFolder,
 ): Promise<MergeOutcome> {
-  const { seed = 0, lenient = false, shardSize = 5e9, arithmetic = 'float32' } = options
+  const { seed = 0, lenient = false, shardSize = 5e9, arithmetic = 'float32', force = false } = options
+  refuseFileName(out)
   const models = modelsOf(config)
   const marks = models.map(fileMarks)
   const { plan, vocabulary } = prepareMerge(config, { lenient })
   assertPlan(plan)
   const shards = layOut(plan.tensors, shardSize)
-  const mark = fingerprint([
-    2,
-    config.text,
-    seed,
-    lenient,
-    shardSize,
-    arithmetic,
-    plan.tensors,
-    marks,
-    vocabulary?.digest,
-  ])
-  const unfinished = openUnfinished(out, mark, shards)
+  const asked = [3, config.text, seed, lenient, shardSize, arithmetic]
+  const mark = fingerprint([asked, plan.tensors, marks, vocabulary?.digest])
+  const inputs = [...models.flatMap(inputFiles), config.path]
+  const work = { task: 'merge', request: fingerprint(asked), mark, owns: isModelFile, inputs, force }
+  const output = open(work)
+  try {
+    const before = output.result as MergeOutcome | undefined
+    if (before) return { ...before, out, resumed: false, isUnchanged: true }
+    return await carryOut(workers, config, out, options, { output, marks, plan, shards, vocabulary })
+  } catch (error) {
+    // the same command would meet it again
+    if (error instanceof TreelineError && error.code === 'TL_NOT_FINITE') output.abandon()
+    throw error
+  } finally {
+    output.close()
+  }
+}
+
+interface Prepared {
+  readonly output: OutputFolder
+  readonly marks: readonly (readonly string[])[]
+  readonly plan: MergePlan
+  readonly shards: readonly Shard[]
+  readonly vocabulary: Vocabulary | undefined
+}
+
+async function carryOut(
+  workers: Workers,
+  config: MergeConfig,
+  out: string,
+  options: MergeOptions,
+  { output, marks, plan, shards, vocabulary }: Prepared,
+): Promise<MergeOutcome> {
+  const { seed = 0, lenient = false, arithmetic = 'float32' } = options
+  const models = modelsOf(config)
+  const unfinished = openUnfinished(output, shards)
   const resumed = unfinished.done.size > 0
   const step = linesSteps(plan)
   const common = { run: ++runs, method: plan.method, seed, lenient, arithmetic }
@@ -363,17 +402,21 @@ async function mergeWith(
       arithmeticLine(plan, arithmetic),
     ]
     const warnings = writeCompanions(beside, config, plan, { vocabulary, title: basename(out), details })
-    publish(out, unfinished, shards, beside)
-    forget(unfinished)
-    return {
+    const outcome: MergeOutcome = {
       out,
       files: shards.map(({ name }) => name),
       tensors: plan.tensors.length,
       bytes: plan.tensors.reduce((sum, tensor) => sum + storedSize(tensor), 0),
       resumed,
+      isUnchanged: false,
       ...(lines ? { lines } : {}),
       warnings: [...plan.warnings, ...warnings],
     }
+    const files = finished(unfinished, shards, beside)
+    unfinished.close()
+    const { out: _, resumed: __, isUnchanged: ___, ...lasting } = outcome
+    output.publish(files, lasting)
+    return outcome
   } finally {
     unfinished.close()
   }

@@ -3,8 +3,12 @@ import { existsSync, readFileSync, renameSync, rmSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { explainSystemError, makeFolder, writeAtomically } from '../../../base/files.ts'
 import { fail, TreelineError } from '../../../base/index.ts'
+import { claimFolder, openOutputFolder, requireRoom } from '../../../base/outputFolder.ts'
+import type { Workers } from '../../../base/workers.ts'
+import { fileMarks, fingerprint, inputFiles } from '../../../checkpoint/index.ts'
 import { openMergeWorkers } from '../../workers.ts'
 import { type MergeConfig, parseMergeConfig } from '../config/index.ts'
+import { mergeInto } from '../execute/execute.ts'
 import {
   assertPlan,
   executeMerge,
@@ -12,8 +16,7 @@ import {
   type MergeOutcome,
   planFromFiles,
 } from '../execute/index.ts'
-import { fileMarks, fingerprint, refuseOccupied } from '../execute/state.ts'
-import { modelsOf } from '../plan/index.ts'
+import { type MergePlan, modelsOf } from '../plan/index.ts'
 import { type Recipe, recipeWriter } from './apply.ts'
 import { type Axis, gridOf, type SearchValue, valuesText } from './grid.ts'
 import { csvOf, openTable, type Row, type Table } from './table.ts'
@@ -152,6 +155,21 @@ function writeResults(out: string, plan: SearchPlan, rows: readonly Row[], optio
   writeAtomically(card, `${before!.trimEnd()}\n${cardSection(plan.parameters, rows, options)}`)
 }
 
+/** The table, the picture, the candidates that were kept: they lie beside the model. */
+const besideModel = (name: string): boolean => /^search\.(jsonl|csv|svg)$|^candidates$/.test(name)
+
+const stagingFolder = '.treeline-search'
+
+/** What was scored is what was merged: a score under the values of another model would be believed by every later run. */
+function requireOwn(folder: string, { text }: MergeConfig): void {
+  const path = join(folder, 'mergekit_config.yml')
+  if (existsSync(path) && readFileSync(path, 'utf8') === text) return
+  fail(
+    'TL_IO',
+    `${folder}: somebody has replaced the candidate while it was scored; its score is not kept: run the same command again`,
+  )
+}
+
 /** Merge one candidate, score it, and put it away. */
 async function tryCandidate(
   plan: SearchPlan,
@@ -163,7 +181,7 @@ async function tryCandidate(
 ): Promise<Row> {
   const { id, values } = plan.candidates[index]!
   const { workers, seed, lenient, shardSize, arithmetic, signal, keepAll } = options
-  const folder = resolve(out, '.treeline-search', 'candidate')
+  const folder = resolve(out, stagingFolder, 'candidate')
   const begun = performance.now()
   const row = (result: { score: number | null; error?: string }): Row => ({
     candidate: id,
@@ -178,10 +196,13 @@ async function tryCandidate(
   ) as MergeOptions
   try {
     rmSync(folder, { recursive: true, force: true })
+    makeFolder(join(out, stagingFolder))
+    const config = plan.config(index)
     tell('merge')
-    await executeMerge(plan.config(index), folder, merging)
+    await executeMerge(config, folder, merging)
     tell('score')
     const value = await score(folder, signal)
+    requireOwn(folder, config)
     if (!Number.isFinite(value)) fail('TL_NOT_FINITE', `the score is ${value}; expected a finite number`)
     if (keepAll) {
       const kept = join(out, 'candidates', folderName(values))
@@ -208,8 +229,8 @@ const hasModel = (out: string, { published }: Table): boolean =>
  * Merge and score every candidate of a grid, one after another, and write the best to `out`, with the table (`search.csv`,
  * `search.jsonl`) and a model card that shows its best rows. Of equal scores the first in the grid wins. Interrupted at any
  * moment, the same call goes on: candidates that have a score keep it, also when the grid has grown; those that failed are
- * tried again. Throws as `planSearch`, `planFromFiles` and `executeMerge` do; TL_BAD_CONFIG when `out` holds scores of other
- * inputs, another recipe or another score; TL_SCORE when no candidate could be scored.
+ * tried again. Throws as `planSearch`, `planFromFiles` and `executeMerge` do; TL_BUSY when another process searches there;
+ * TL_BAD_CONFIG when `out` holds scores of other inputs, another recipe or another score (`force` drops them); TL_SCORE when no candidate could be scored.
  */
 export async function searchMerge(
   recipe: Recipe,
@@ -218,44 +239,51 @@ export async function searchMerge(
   score: Score,
   options: SearchOptions,
 ): Promise<SearchOutcome> {
+  const { lenient = false } = options
+  const plan = planSearch(recipe, axes, lenient)
+  const first = plan.config(0)
+  const headers = planFromFiles(first, { lenient })
+  assertPlan(headers)
+  const inputs = [...modelsOf(first).flatMap(inputFiles), recipe.path]
+  const release = claimFolder(out, { inputs })
   const workers = options.workers ?? openMergeWorkers(options.threads)
   try {
-    return await searchWith(recipe, axes, out, score, { ...options, workers })
+    return await searchWith(recipe, plan, headers, out, score, { ...options, workers })
   } finally {
     if (workers !== options.workers) await workers.close()
+    release()
   }
 }
 
 async function searchWith(
   recipe: Recipe,
-  axes: readonly Axis[],
+  plan: SearchPlan,
+  headers: MergePlan,
   out: string,
   score: Score,
-  options: SearchOptions,
+  options: SearchOptions & { readonly workers: Workers },
 ): Promise<SearchOutcome> {
-  const { direction = 'maximize', seed = 0, lenient = false, arithmetic = 'float32' } = options
+  const { direction = 'maximize', seed = 0, lenient = false, arithmetic = 'float32', force = false } = options
   const { signal, onProgress } = options
-  const plan = planSearch(recipe, axes, lenient)
-  const first = plan.config(0)
-  const headers = planFromFiles(first, { lenient })
-  assertPlan(headers)
   const jsonl = join(out, 'search.jsonl')
-  if (!existsSync(jsonl)) refuseOccupied(out)
-  const table = openTable(jsonl, {
+  if (!existsSync(jsonl) && !force) requireRoom(out)
+  const conditions = {
     recipe: recipe.text,
-    inputs: fingerprint(modelsOf(first).map(fileMarks)).slice(0, 16),
+    inputs: fingerprint(modelsOf(plan.config(0)).map(fileMarks)).slice(0, 16),
     score: options.scoreName,
     seed,
     lenient,
     arithmetic,
-  })
+  }
+  const table = openTable(jsonl, conditions, force)
   const total = plan.candidates.length
   const known = (): Row[] =>
     plan.candidates.flatMap(({ id, values }) => {
       const row = table.rows.get(id)
       return row ? [{ ...row, values }] : []
     })
-  const isThere = hasModel(out, table)
+  // with force even a model that is right is written anew
+  const isThere = !force && hasModel(out, table)
   const isOver = isThere && table.published!.isComplete
   // failures of a search that is over are results; of one that is not, the cause may be gone
   const isOpen = (row: Row | undefined): boolean => !row || (row.score === null && !isOver)
@@ -263,11 +291,11 @@ async function searchWith(
   const isSame = open.length === 0 && bestOf(known(), direction)?.candidate === table.published?.candidate
   if (isThere && !isSame)
     fail(
-      'TL_IO',
-      `${out}: it holds the best of another grid; choose another folder, or remove its model.safetensors and config.json: the scores in search.jsonl are used again`,
+      'TL_EXISTS',
+      `${out}: it holds the best of another grid: choose another folder, or replace the model with --force; the scores in search.jsonl are used again`,
     )
   // hours of scoring must not end at a folder that cannot take the result
-  if (!isThere) refuseOccupied(out)
+  if (!isThere && !force && !existsSync(join(out, '.treeline-merge'))) requireRoom(out, besideModel)
   const outcome = (merge?: MergeOutcome): SearchOutcome => ({
     out,
     parameters: plan.parameters,
@@ -305,10 +333,13 @@ async function searchWith(
     table.publish(best.candidate, false)
     const index = plan.candidates.findIndex(({ id }) => id === best.candidate)
     const { scoreName, direction: _, keepAll, onProgress: __, ...merging } = options
-    merge = await executeMerge(plan.config(index), out, merging)
+    merge = await mergeInto(options.workers, plan.config(index), out, merging, (work) =>
+      // the search holds the folder
+      openOutputFolder(out, { ...work, spares: besideModel }, () => undefined),
+    )
   }
   writeResults(out, plan, rows, options)
-  rmSync(join(out, '.treeline-search'), { recursive: true, force: true })
+  rmSync(join(out, stagingFolder), { recursive: true, force: true })
   table.publish(best.candidate, true)
   return outcome(merge)
 }

@@ -73,23 +73,25 @@ function readLines(path: string): Record<string, unknown>[] {
     })
 }
 
-function checkHead(path: string, head: Record<string, unknown> | undefined, conditions: Conditions): void {
+/** In what the conditions of a table differ, in words. Throws TL_BAD_FILE for a file that is no table. */
+function differenceOf(
+  path: string,
+  head: Record<string, unknown> | undefined,
+  conditions: Conditions,
+): string | undefined {
   if (head?.['format'] !== format)
     fail('TL_BAD_FILE', `${path}: no table of a search (expected format ${format}); choose another folder`)
   // tables of before there was a choice computed in float32
   const stored: Record<string, unknown> = { arithmetic: 'float32', ...head }
-  const different = (Object.keys(words) as (keyof Conditions)[]).find(
-    (key) => stored[key] !== conditions[key],
-  )
-  if (different !== undefined)
-    fail(
-      'TL_BAD_CONFIG',
-      `${path}: its scores belong to ${words[different]}; scores are never mixed: choose another folder, or remove the file to begin anew`,
-    )
+  const key = (Object.keys(words) as (keyof Conditions)[]).find((one) => stored[one] !== conditions[one])
+  return key && words[key]
 }
 
-/** Open the table at `path`, or begin it. Throws TL_BAD_CONFIG when it was made under other conditions, TL_BAD_FILE, TL_IO. */
-export function openTable(path: string, conditions: Conditions): Table {
+/**
+ * Open the table at `path`, or begin it. Throws TL_BAD_CONFIG when it was made under other conditions (with `force` it begins
+ * anew then), TL_BAD_FILE, TL_IO.
+ */
+export function openTable(path: string, conditions: Conditions, force = false): Table {
   const write = (value: unknown): void => {
     try {
       const descriptor = openSync(path, 'a')
@@ -106,9 +108,20 @@ export function openTable(path: string, conditions: Conditions): Table {
   const rows = new Map<string, Row>()
   let published: Table['published']
   try {
-    if (!existsSync(path)) writeAtomically(path, `${JSON.stringify({ format, ...conditions })}\n`)
-    const [head, ...lines] = readLines(path)
-    checkHead(path, head, conditions)
+    const begin = (): void => writeAtomically(path, `${JSON.stringify({ format, ...conditions })}\n`)
+    if (!existsSync(path)) begin()
+    const [head, ...written] = readLines(path)
+    let lines = written
+    const different = differenceOf(path, head, conditions)
+    if (different !== undefined && !force)
+      fail(
+        'TL_BAD_CONFIG',
+        `${path}: its scores belong to ${different}; scores are never mixed: choose another folder, or drop them with --force`,
+      )
+    if (different !== undefined) {
+      begin()
+      lines = []
+    }
     for (const line of lines) {
       if ('published' in line) published = line['published'] as Table['published']
       else rows.set(String(line['candidate']), line as unknown as Row)
