@@ -139,3 +139,37 @@ describe('heat map', () => {
     expect(() => heatMap({ ...chart, x: [], values: [[], []] })).toThrow('at least one column')
   })
 })
+
+describe('what was tried', () => {
+  const small = {
+    ...{ name: 'small', title: 'Small', caption: '', xLabel: 'a', yLabel: 'b', valueLabel: 'score' },
+    x: [0.25, 1],
+    y: [2, 7],
+    values: [
+      [1, 2],
+      [3, 4],
+    ],
+  }
+
+  it('is ticked, and nothing between', () => {
+    const { document } = parseHTML(`<html>${heatMap(small).svg}</html>`)
+    const ticks = (axis: string) =>
+      [...document.querySelectorAll(`g[aria-label="${axis}-axis tick label"] text`)].map(
+        (tick) => tick.textContent,
+      )
+    expect(ticks('x')).toEqual(['0.25', '1'])
+    expect(ticks('y')).toEqual(['2', '7'])
+  })
+
+  it('names a single point where it is', () => {
+    const overlay = (x: number) => ({ name: 'best', dots: true, points: [{ x, y: 7 }] })
+    for (const [x, anchor] of [
+      [0.25, 'start'],
+      [1, 'end'],
+    ] as const) {
+      const { document } = parseHTML(`<html>${heatMap({ ...small, overlays: [overlay(x)] }).svg}</html>`)
+      const label = [...document.querySelectorAll('text')].find((text) => text.textContent === 'best')!
+      expect(label.closest('[text-anchor]')!.getAttribute('text-anchor') ?? 'middle').toBe(anchor)
+    }
+  })
+})

@@ -93,7 +93,7 @@ export const linesCommand = (io: Io): Command =>
           'the recipe of lines',
         )
         if (!workers) return showPlan(edit, config, flags, io)
-        await carryOut(edit, config, out, { workers, force }, flags, io)
+        await carryOut(edit, config, out, { workers, force }, flags, io, 'lines')
       } finally {
         await workers?.close()
       }

@@ -36,8 +36,9 @@ export async function carryOut(
   options: Omit<MergeOptions, 'signal' | 'onProgress'>,
   flags: { json?: boolean; quiet?: boolean },
   io: Io,
+  title = 'merge',
 ): Promise<void> {
-  const display = makeDisplay('merge', io, flags.quiet)
+  const display = makeDisplay(title, io, flags.quiet)
   const interrupt = interruption(() => display.line('stopping; the same command goes on from here'))
   const begun = performance.now()
   const rate = (done: number): string => `${bytes(Math.round(done / ((performance.now() - begun) / 1000)))}/s`
@@ -50,7 +51,9 @@ export async function carryOut(
       onProgress({ phase, done, total }) {
         if (phase === 'measure') return display.update({ done, total, detail: 'measuring norms for alpha' })
         first ??= done
-        display.update({ done, total, detail: `${bytes(done)} of ${bytes(total)} · ${rate(done - first)}` })
+        // the first word is no pace yet
+        const pace = done > first ? ` · ${rate(done - first)}` : ''
+        display.update({ done, total, detail: `${bytes(done)} of ${bytes(total)}${pace}` })
       },
     })
   } finally {
@@ -190,7 +193,9 @@ export const mergeCommand = (io: Io): Command =>
     )
     .option('--maximize', 'the highest score is the best (default)')
     .option('--minimize', 'the lowest is')
-    .addOption(integerOption('--timeout <seconds>', 'longest time for one score', 1, 1e6))
+    .addOption(
+      integerOption('--timeout <seconds>', 'longest time for one score, in seconds (default: none)', 1, 1e6),
+    )
     .option('--keep-all', 'keep every candidate in OUT/candidates')
     .option('--verbose', 'every score, and what the score command writes on standard error')
     .addOption(forceOption())

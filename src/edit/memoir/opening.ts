@@ -8,6 +8,7 @@ import { random } from '../../tensor/index.ts'
 import { backgroundPrompts, heldOutPrompts } from './background.ts'
 import { contextBeginnings, contextLengths, contextsOf } from './contexts.ts'
 import { type Editor, makeEditor } from './editor.ts'
+import { rememberedFeatures } from './featureCache.ts'
 import { modelFingerprint } from './fingerprint.ts'
 import { defaultLayer, defaultOnes, drawPermutation, type Mask, sharedOnes, topHash } from './masks.ts'
 import { featuresOf, openTogether } from './opened.ts'
@@ -55,6 +56,8 @@ export interface OpenOptions {
   readonly mustExist?: boolean
   /** While a store is made: background prompts taken in, of how many. */
   readonly onPrompt?: (done: number, total: number) => void
+  /** A folder where features of the prompts a new store is calibrated by are kept for the next store of the model. */
+  readonly cache?: string
 }
 
 const short = (hash: string): string => hash.slice(0, 12)
@@ -123,7 +126,7 @@ export async function openEditor(
   try {
     if (!exists) {
       requireEmpty(path)
-      await makeStore(model, path, words, own, options.create ?? {}, options.onPrompt ?? (() => undefined))
+      await makeStore(model, path, words, own, options)
     }
     const store = openOwnStore(model, path, words, own)
     return makeEditor(openTogether(model, words, store), unlock)
@@ -140,8 +143,7 @@ async function makeStore(
   path: string,
   words: Words,
   fingerprints: Fingerprints,
-  given: NewStore,
-  onPrompt: NonNullable<OpenOptions['onPrompt']>,
+  { create: given = {}, onPrompt = () => undefined, cache }: OpenOptions,
 ): Promise<void> {
   const { hidden, width, layers } = model.config
   const { background: prompts = backgroundPrompts, heldOut = heldOutPrompts, ...rest } = given
@@ -180,14 +182,10 @@ async function makeStore(
   const others = threshold === undefined ? heldOut : []
   if (threshold === undefined && others.length < 2)
     fail('TL_BAD_ARGUMENT', `heldOut: expected at least two prompts, got ${others.length}`)
-  const features = await featuresOf(
-    model,
-    unset,
-    [...prompts, ...others].map((prompt) =>
-      words.encode(prompt, { bos: words.addsBos }).slice(0, model.context),
-    ),
-    onPrompt,
+  const ids = [...prompts, ...others].map((prompt) =>
+    words.encode(prompt, { bos: words.addsBos }).slice(0, model.context),
   )
+  const features = await rememberedFeatures(cache, unset, ids, () => featuresOf(model, unset, ids, onPrompt))
   const background = new Float64Array(hidden)
   for (const own of features.slice(0, prompts.length))
     for (let j = 0; j < hidden; j++) background[j]! += own[j]! / prompts.length

@@ -82,6 +82,9 @@ function cellsOf({ x, y, values }: HeatMap, [least, most]: readonly [number, num
   )
 }
 
+/** Few columns are ticked where they are: between them nothing was measured. */
+const ticksOf = (centres: readonly number[]): number | number[] => (centres.length <= 8 ? [...centres] : 6)
+
 const opacityOf = (weight: number): number => palest + (0.92 - palest) * weight
 
 /** The scale of the colour: its label, the two ends, and steps between them, set against the right edge `right`. */
@@ -146,7 +149,10 @@ export function heatMap(chart: HeatMap): Figure {
     // cells are of the first colour: lines in ink, points in the second and on
     hue: overlay.dots ? seriesColor(1 + dotted.indexOf(overlay)) : color('ink'),
   }))
-  const labelled = overlays.filter(({ points, name }) => points.length > 0 && name !== '')
+  const named = overlays.filter(({ points, name }) => points.length > 0 && name !== '')
+  // one point wears its label itself; a line and a cloud of points are named at the border
+  const isOne = ({ points, dots }: HeatMapOverlay): boolean => dots === true && points.length === 1
+  const labelled = named.filter((overlay) => !isOne(overlay))
   const labelRoom = Math.max(0, ...labelled.map(({ name }) => textWidth(name)))
   const axis = { label: null, color: color('muted'), fontSize: 12, tickFormat: tickText }
   const marks: Plot.Markish[] = [
@@ -161,9 +167,17 @@ export function heatMap(chart: HeatMap): Figure {
       shapeRendering: 'crispEdges',
     }),
     Plot.frame({ stroke: color('grid') }),
-    Plot.axisX({ ...axis, ticks: 6, tickSize: 4 }),
-    Plot.axisY({ ...axis, ticks: 6, tickSize: 4 }),
+    Plot.axisX({ ...axis, ticks: ticksOf(chart.x), tickSize: 4 }),
+    Plot.axisY({ ...axis, ticks: ticksOf(chart.y), tickSize: 4 }),
     ...overlays.flatMap((overlay) => overlayMarks(overlay, overlay.hue)),
+    ...named.filter(isOne).map(({ name, points, hue }) => {
+      const isRight = points[0]!.x > (left + right) / 2
+      return Plot.text(points, {
+        ...{ x: 'x', y: 'y', text: [name], fill: hue, fontWeight: 600 },
+        ...{ stroke: color('paper'), strokeWidth: 3, dx: isRight ? -9 : 9 },
+        textAnchor: isRight ? 'end' : 'start',
+      })
+    }),
   ]
   const options: Plot.PlotOptions = {
     width,

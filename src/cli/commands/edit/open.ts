@@ -1,4 +1,5 @@
 /** @file The editor behind `treeline edit`. */
+import { join } from 'node:path'
 import { fail } from '../../../base/index.ts'
 import type * as memoir from '../../../edit/memoir/index.ts'
 import type { LanguageModel, Tokenizer } from '../../../lm/index.ts'
@@ -19,7 +20,9 @@ export async function withEditor<R>(
   try {
     const tokenizer = loadTokenizer(model)
     await before?.(opened, tokenizer)
-    const editor = await openEditor(opened, store, { ...options, tokenizer })
+    const { defaultCacheDirectory } = await import('../../../data/index.ts')
+    const cache = join(defaultCacheDirectory(), 'calibration')
+    const editor = await openEditor(opened, store, { ...options, tokenizer, cache })
     try {
       return await work(editor)
     } finally {
