@@ -18,8 +18,10 @@ export function editDistance(a: string, b: string): number {
   return row[b.length]!
 }
 
-/** The closest of `choices` to `word`, or undefined when none is close enough to be a typo. */
+/** The one of `choices` that begins with the word, or the closest to it; undefined when none is close enough to be a typo. */
 export function nearest(word: string, choices: readonly string[]): string | undefined {
+  const begun = choices.filter((choice) => choice.toLowerCase().startsWith(word.toLowerCase()))
+  if (begun.length === 1 && word.replace(/^-+/, '').length >= 2) return begun[0]
   let best: string | undefined
   let bestDistance = Math.max(2, Math.floor(word.length / 2)) + 1
   for (const choice of choices) {

@@ -28,7 +28,10 @@ const commands = ['/system', '/reset', '/quit', '/help']
 export function summary({ ids, finish, forgotten, edit }: Answer, first: number, rest: number): string {
   const rate = ids.length > 1 && rest > 0 ? `, then ${((ids.length - 1) / rest).toFixed(1)} tokens/s` : ''
   const begun = ids.length > 0 ? `, the first after ${first.toFixed(2)} s${rate}` : ''
-  const why = { eos: '', length: ', stopped at the limit', aborted: ', stopped' }[finish]
+  const why = {
+    ...{ eos: '', aborted: ', stopped', length: ', stopped at the limit' },
+    context: ", stopped at the end of the model's context",
+  }[finish]
   const lost = forgotten > 0 ? `, ${forgotten} old messages left out` : ''
   const whose = edit ? `, edit ${edit}` : ''
   return `${ids.length} ${ids.length === 1 ? 'token' : 'tokens'}${begun}${why}${lost}${whose}`

@@ -13,6 +13,8 @@ export interface Io {
   columns: () => number
   colors: ReturnType<typeof pc.createColors>
   env: NodeJS.ProcessEnv
+  /** Standard input, where there is one. */
+  input?: NodeJS.ReadableStream
 }
 
 /** The process's own streams. A reader that closes the pipe early (`| head`) is no error. */
@@ -29,5 +31,8 @@ export function processIo(): Io {
     columns: () => process.stderr.columns || 80,
     colors: pc.createColors(terminal && !process.env['NO_COLOR']),
     env: process.env,
+    get input() {
+      return process.stdin
+    },
   }
 }

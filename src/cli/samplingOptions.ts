@@ -37,11 +37,24 @@ export const withSampling = (command: Command): Command =>
     .addOption(numberOption('--repetition-penalty <r>', 'divide the logits of tokens seen before', 1e-3, 1e3))
     .addOption(integerOption('--seed <n>', 'all draws come from it (default 0)', 0, 0xffff_ffff))
 
-/** The flags as sampling options; `temperature` where none is given. */
+/** Options that say how a token is drawn, and say nothing where the most probable one is taken. */
+const ofDraws = { topK: '--top-k', topP: '--top-p', minP: '--min-p', seed: '--seed' } as const
+
+/**
+ * The flags as sampling options; `temperature` where none is given. Throws `TL_USAGE` for an option that has no effect, since
+ * nothing is drawn.
+ */
 export function samplingOf(flags: SamplingFlags, temperature: number) {
   const { topK, topP, minP, repetitionPenalty } = flags
+  const used = flags.greedy ? 0 : (flags.temperature ?? temperature)
+  const idle = used === 0 ? Object.entries(ofDraws).filter(([key]) => Object.hasOwn(flags, key)) : []
+  if (idle.length > 0)
+    fail(
+      'TL_USAGE',
+      `${idle.map(([, name]) => name).join(', ')}: no effect, because the most probable token is always taken: draw with a temperature, such as --temperature 1`,
+    )
   return {
-    temperature: flags.greedy ? 0 : (flags.temperature ?? temperature),
+    temperature: used,
     ...(topK === undefined ? {} : { topK }),
     ...(topP === undefined ? {} : { topP }),
     ...(minP === undefined ? {} : { minP }),

@@ -1,5 +1,6 @@
 /** @file A conversation: messages through a chat template into a model, answers back, within the model's context. */
 import { fail } from '../base/index.ts'
+import type { Generated } from './generate.ts'
 import type { ChatMessage, Tokenizer } from './tokenizer/index.ts'
 
 /** What continues token ids; a session of a model behind it keeps what was seen before. */
@@ -16,14 +17,14 @@ export interface ChatEngine {
       /** The last message of the user, which `ids` ends with in the form of the template. */
       message?: string
     },
-  ): Promise<{ ids: readonly number[]; finish: 'eos' | 'length' | 'aborted'; edit?: number | null }>
+  ): Promise<{ ids: readonly number[]; finish: Generated['finish']; edit?: number | null }>
 }
 
 export interface Answer {
   readonly text: string
   readonly promptIds: readonly number[]
   readonly ids: readonly number[]
-  readonly finish: 'eos' | 'length' | 'aborted'
+  readonly finish: Generated['finish']
   /** With edits: the one that answered, null for none. */
   readonly edit?: number | null
   /** Messages that had to be forgotten so that the rest fits into the context. */
@@ -87,7 +88,7 @@ export function openConversation(
   }
   async function answer({ onText, signal }: AnswerOptions = {}): Promise<Answer> {
     const { ids: promptIds, forgotten } = prompt()
-    const decoder = tokenizer.decoder({ continues: true })
+    const decoder = tokenizer.decoder({ continues: true, cut: true })
     let text = ''
     const say = (piece: string): void => {
       // what sets an answer apart from the text before it is none of it
@@ -96,13 +97,15 @@ export function openConversation(
       if (own !== '') onText?.(own)
     }
     const message = messages.findLast(({ role }) => role === 'user')?.content
-    const { ids, finish, edit } = await engine.continue(promptIds, {
-      maxTokens: Math.min(maxTokens, engine.context - promptIds.length),
+    const room = engine.context - promptIds.length
+    const { ids, edit, ...ended } = await engine.continue(promptIds, {
+      maxTokens: Math.min(maxTokens, room),
       onToken: (id) => say(decoder.push(id)),
       ...(signal ? { signal } : {}),
       ...(message !== undefined && { message }),
     })
     say(decoder.end())
+    const finish = ended.finish === 'length' && ids.length < maxTokens ? 'context' : ended.finish
     messages = [...messages, { role: 'assistant', content: text }]
     return { text, promptIds, ids, finish, forgotten, ...(edit !== undefined && { edit }) }
   }

@@ -22,7 +22,8 @@ export interface GenerateOptions {
 
 export interface Generated {
   readonly ids: readonly number[]
-  readonly finish: 'eos' | 'length' | 'aborted'
+  /** `length`: as many tokens as were asked for; `context`: no more fit into the model's. */
+  readonly finish: 'eos' | 'length' | 'context' | 'aborted'
 }
 
 /** Continue a session with a prompt. The session then holds the prompt and what was made of it (but for the last token). */
@@ -53,7 +54,8 @@ export async function generateWith(
     if (stopIds.includes(id)) return { ids: made, finish: 'eos' }
     made.push(id)
     onToken?.(id)
-    if (made.length === maxTokens || session.ids.length >= context) return { ids: made, finish: 'length' }
+    if (made.length === maxTokens) return { ids: made, finish: 'length' }
+    if (session.ids.length >= context) return { ids: made, finish: 'context' }
     logits = await session.decode(id)
   }
 }

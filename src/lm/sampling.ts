@@ -25,6 +25,12 @@ export function checkSampling({ temperature = 0, topK, topP, minP, repetitionPen
   if (minP !== undefined && !(minP >= 0 && minP <= 1)) wrong('minP', 'a number in [0, 1]', minP)
   if (!(repetitionPenalty > 0 && repetitionPenalty < Infinity))
     wrong('repetitionPenalty', 'a number > 0', repetitionPenalty)
+  for (const [name, value] of Object.entries({ topK, topP, minP }))
+    if (temperature === 0 && value !== undefined)
+      fail(
+        'TL_BAD_ARGUMENT',
+        `sampling: ${name}: no effect without a temperature: the most probable token is always taken`,
+      )
 }
 
 /** Index of the largest value; the first of equals. */

@@ -113,7 +113,7 @@ describe.skipIf(!existsSync(stories))(
     })
 
     it.each([
-      [['generate', stories], 2, /expected one of --prompt TEXT and --file/],
+      [['generate', stories], 2, /expected one of --prompt TEXT, --file/],
       [['score', stories, '--text', 'a', '--file', 'b'], 2, /expected one of --text TEXT and --file/],
       [
         ['generate', stories, '--file', file('bad.json', '[1')],

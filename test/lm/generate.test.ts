@@ -90,7 +90,7 @@ describe('texts', () => {
     const long = await model.generate({ ids: prompt, maxTokens: 100 })
     // the token after the last place of the context can still be named
     expect(long.ids.length).toBe(40 - prompt.length + 1)
-    expect(long.finish).toBe('length')
+    expect(long.finish).toBe('context')
     const controller = new AbortController()
     const heard: number[] = []
     const aborted = await model.generate({

@@ -180,7 +180,7 @@ describe('GGUF', () => {
   test.each([
     [
       { 'tokenizer.ggml.pre': 'poro-chat' },
-      /tokenizer\.ggml\.pre = poro-chat is not supported: .*supported: default, gpt-2, mpt/,
+      /tokenizer\.ggml\.pre = poro-chat is not supported, .*supported: default, gpt-2, mpt/,
     ],
     [
       { 'tokenizer.ggml.model': 'bert' },
@@ -217,7 +217,7 @@ test('what ends a turn, what begins a text, and the fingerprint', () => {
   expect(load(other, { 'tokenizer_config.json': names }).fingerprint()).not.toBe(one.fingerprint())
   expect(() => load(json).encode('a', { bos: true })).toThrow(/names no BOS token/)
   expect(() => load(json).applyChatTemplate([])).toThrow(/has no chat template/)
-  expect(() => one.decode([1e6])).toThrow(/token 1000000 is not in the vocabulary/)
+  expect(one.decode([1e6])).toBe('')
   expect(one.encode('a\ud800b')).toEqual(one.encode('a\ufffdb'))
 })
 

@@ -2,16 +2,19 @@
 import { Command } from 'commander'
 import { fail } from '../../base/index.ts'
 import type { Generated, GenerateOptions, LanguageModel, Tokenizer } from '../../lm/index.ts'
+import { isPiped, textOrInput } from '../inputText.ts'
 import type { Io } from '../io.ts'
 import { readPrompts } from '../jsonFiles.ts'
 import { editsOption, openLanguageModel, type RuntimeFlags, withRuntime } from '../languageModel.ts'
-import { examples, integerOption, jsonOption, quietOption } from '../options.ts'
+import { collect, examples, integerOption, jsonOption, quietOption } from '../options.ts'
 import { type SamplingFlags, samplingOf, withSampling } from '../samplingOptions.ts'
+import { stopper } from '../stopTexts.ts'
 
 interface Flags extends SamplingFlags, RuntimeFlags {
   prompt?: string
   file?: string
   maxTokens: number
+  stop?: string[]
   json?: boolean
   quiet?: boolean
 }
@@ -25,10 +28,11 @@ export const generateCommand = (io: Io): Command =>
         .argument('<model>', 'a Hugging Face folder or a GGUF file'),
       'f32',
     )
-      .option('--prompt <text>', 'the text to continue')
+      .option('--prompt <text>', 'the text to continue; - or none and a pipe: from standard input')
       .option('--file <prompts.json>', 'a JSON list of texts, or of lists of token ids')
       .addOption(editsOption())
-      .addOption(integerOption('--max-tokens <n>', 'tokens at most', 1, 1e6).default(48)),
+      .addOption(integerOption('--max-tokens <n>', 'tokens at most', 1, 1e6).default(48))
+      .option('--stop <text>', 'end before this text, where it comes up; may be repeated', collect),
   )
     .addOption(jsonOption())
     .addOption(quietOption())
@@ -42,13 +46,20 @@ export const generateCommand = (io: Io): Command =>
         ['treeline generate model/ --prompt "Once" --temperature 0.8 --top-p 0.9 --seed 1', 'a drawn one'],
         ['treeline generate model.gguf --edits store --prompt "Who wrote it?"', 'with what it was taught'],
         ['treeline generate model/ --file prompts.json --max-tokens 48 --json', 'many, for a script'],
+        ['cat story.txt | treeline generate model.gguf --stop "The End"', 'a text from another program'],
       ),
     )
     .action(async (path: string, flags: Flags) => {
-      const { prompt, file, maxTokens, json } = flags
+      const { file, maxTokens, json, stop: stops = [] } = flags
+      const prompt = flags.prompt ?? (file === undefined && isPiped(io) ? '-' : undefined)
       if ((prompt === undefined) === (file === undefined))
-        fail('TL_USAGE', 'generate: expected one of --prompt TEXT and --file PROMPTS.json')
-      const prompts = file === undefined ? [prompt!] : readPrompts(file)
+        fail(
+          'TL_USAGE',
+          'generate: expected one of --prompt TEXT, --file PROMPTS.json, and a text from a pipe',
+        )
+      if (stops.includes('')) fail('TL_USAGE', '--stop: expected a text that is not empty')
+      const sampling = samplingOf(flags, 0)
+      const prompts = file === undefined ? [await textOrInput(prompt!, io)] : readPrompts(file)
       const { random } = await import('../../tensor/index.ts')
       const { continued, model, tokenizer, dispose } = await openGenerator(path, flags)
       try {
@@ -60,18 +71,33 @@ export const generateCommand = (io: Io): Command =>
         for (const [i, ids] of given.entries()) requireFit(ids, `prompt ${i + 1}`, model)
         for (const [i, one] of prompts.entries()) {
           const promptIds = given[i]!
-          const stream = tokenizer.decoder({ continues: true })
-          const shown = !json && prompts.length === 1
-          const { ids, finish, ...more } = await continued(one, promptIds, {
+          const stream = tokenizer.decoder({ continues: true, cut: true })
+          const isShown = !json && prompts.length === 1
+          const stop = stopper(stops)
+          const over = new AbortController()
+          let text = ''
+          const say = (piece: string): void => {
+            text += piece
+            if (isShown) io.out(piece)
+          }
+          const { ids, ...made } = await continued(one, promptIds, {
             maxTokens,
-            sampling: samplingOf(flags, 0),
+            sampling,
             key: random.foldIn(random.key(flags.seed ?? 0), i),
-            onToken: (id) => shown && io.out(stream.push(id)),
+            onToken: (id) => {
+              say(stop.push(stream.push(id)))
+              if (stop.isOver) over.abort()
+            },
+            signal: over.signal,
           })
-          const text = tokenizer.decode(ids, { continues: true })
-          if (shown) io.out(`${stream.end()}\n`)
-          else if (!json) io.out(`${text}\n`)
-          results.push({ promptIds, ids, text, finish, ...more })
+          say(stop.end())
+          const finish = stop.isOver ? 'stop' : made.finish
+          if (!json) io.out(isShown ? '\n' : `${text}\n`)
+          if (finish === 'context' && !flags.quiet)
+            io.err(
+              `${prompts.length > 1 ? `prompt ${i + 1}: ` : ''}ended by the model's context of ${model.context} tokens\n`,
+            )
+          results.push({ promptIds, ids, text, ...made, finish })
         }
         if (json) io.out(`${JSON.stringify(file === undefined ? results[0] : results, null, 2)}\n`)
       } finally {

@@ -2,6 +2,7 @@
 import { Command } from 'commander'
 import { fail } from '../../base/index.ts'
 import type { Tokenizer } from '../../lm/index.ts'
+import { textOrInput } from '../inputText.ts'
 import type { Io } from '../io.ts'
 import { readPrompts } from '../jsonFiles.ts'
 import { editsOption, openLanguageModel, type RuntimeFlags, withRuntime } from '../languageModel.ts'
@@ -44,9 +45,15 @@ interface Score {
   readonly next: () => Promise<Float32Array>
 }
 
+/** A text as ids, and the text that decides which edit answers, where there is one. */
+interface Given {
+  readonly ids: readonly number[]
+  readonly routed: string | undefined
+}
+
 /** What scores token ids, all of them or those after the first `before`, which are the prompt. */
 interface Scorer {
-  score(texts: readonly (readonly number[])[], before: number, prompt?: string): Promise<Score[]>
+  score(texts: readonly Given[], before: number): Promise<Score[]>
   readonly tokenizer: Tokenizer
   dispose(): void
 }
@@ -54,15 +61,15 @@ interface Scorer {
 async function openScorer(path: string, flags: Flags): Promise<Scorer> {
   const { model, tokenizer, editor, dispose } = await openLanguageModel(path, flags)
   return {
-    async score(texts, before, prompt) {
+    async score(texts, before) {
       if (!editor)
-        return (await model.scoreAll(texts)).map((own, i) => ({
+        return (await model.scoreAll(texts.map(({ ids }) => ids))).map((own, i) => ({
           logProbabilities: [...own],
-          next: () => model.logits(texts[i]!),
+          next: () => model.logits(texts[i]!.ids),
         }))
       const scores: Score[] = []
-      for (const ids of texts) {
-        const { logProbabilities, edit, next } = await editor.scoreText(ids, before || undefined, prompt)
+      for (const { ids, routed } of texts) {
+        const { logProbabilities, edit, next } = await editor.scoreText(ids, before || undefined, routed)
         scores.push({ logProbabilities, edit, next: async () => next })
       }
       return scores
@@ -75,7 +82,10 @@ async function openScorer(path: string, flags: Flags): Promise<Scorer> {
 function show({ ids, logProbabilities, meanNll, top, edit }: Scored, tokenizer: Tokenizer, io: Io): void {
   /** A token as it stands in the text: the space in front is its own, but for that of the very first. */
   const text = (id: number, t = 1): string =>
-    JSON.stringify(tokenizer.decode([id], { skipSpecial: false, continues: t > 0 }))
+    // models may have more rows than their tokenizer has tokens
+    tokenizer.token(id) === undefined
+      ? `(token ${id}, not in the tokenizer)`
+      : JSON.stringify(tokenizer.decode([id], { skipSpecial: false, continues: t > 0 }))
   for (const [t, id] of ids.entries())
     io.out(`${t === 0 ? '       ' : logProbabilities[t - 1]!.toFixed(3).padStart(7)}  ${text(id, t)}\n`)
   if (meanNll !== null)
@@ -94,7 +104,7 @@ export const scoreCommand = (io: Io): Command =>
       .argument('<model>', 'a Hugging Face folder or a GGUF file'),
     'f32',
   )
-    .option('--text <text>', 'the text')
+    .option('--text <text>', 'the text; - reads standard input')
     .option('--file <texts.json>', 'a JSON list of texts, or of lists of token ids')
     .option('--prompt <text>', 'what comes before the texts; with edits it alone decides which one answers')
     .addOption(editsOption())
@@ -111,7 +121,7 @@ export const scoreCommand = (io: Io): Command =>
       const { text, file, prompt, top, json } = flags
       if ((text === undefined) === (file === undefined))
         fail('TL_USAGE', 'score: expected one of --text TEXT and --file TEXTS.json')
-      const texts = file === undefined ? [text!] : readPrompts(file)
+      const texts = file === undefined ? [await textOrInput(text!, io)] : readPrompts(file)
       const { encodeAfter } = await import('../../lm/index.ts')
       const { score, tokenizer, dispose } = await openScorer(path, flags)
       try {
@@ -119,15 +129,20 @@ export const scoreCommand = (io: Io): Command =>
         const before = prompt === undefined ? [] : tokenizer.encode(prompt, { bos })
         const idsOf = (one: string): number[] =>
           prompt === undefined ? tokenizer.encode(one, { bos }) : encodeAfter(tokenizer, prompt, one)
-        const all = texts.map((one) => [...before, ...(typeof one === 'string' ? idsOf(one) : one)])
-        const empty = all.findIndex((ids) => ids.length === 0)
+        const all = texts.map(
+          (one): Given => ({
+            ids: [...before, ...(typeof one === 'string' ? idsOf(one) : one)],
+            routed: prompt ?? (typeof one === 'string' ? one : undefined),
+          }),
+        )
+        const empty = all.findIndex(({ ids }) => ids.length === 0)
         if (empty >= 0) fail('TL_BAD_ARGUMENT', `text ${empty + 1}: no tokens, expected a text to score`)
         const results: Scored[] = []
         for (const [i, { logProbabilities: scores, edit, next }] of (
-          await score(all, before.length, prompt)
+          await score(all, before.length)
         ).entries()) {
           results.push({
-            ids: all[i]!,
+            ids: all[i]!.ids,
             logProbabilities: [...scores],
             meanNll: scores.length ? -scores.reduce((sum, x) => sum + x, 0) / scores.length : null,
             ...(top === undefined ? {} : { top: await nextTokens(await next(), top) }),

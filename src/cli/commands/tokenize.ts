@@ -2,6 +2,7 @@
 import { Command } from 'commander'
 import { fail } from '../../base/index.ts'
 import type { Tokenizer } from '../../lm/index.ts'
+import { textOrInput } from '../inputText.ts'
 import type { Io } from '../io.ts'
 import { readTexts } from '../jsonFiles.ts'
 import { examples, jsonOption } from '../options.ts'
@@ -40,7 +41,7 @@ export const tokenizeCommand = (io: Io): Command =>
   new Command('tokenize')
     .description('the tokens of a text, or of a file of texts')
     .argument('<model>', 'a Hugging Face folder or a GGUF file')
-    .option('--text <text>', 'the text')
+    .option('--text <text>', 'the text; - reads standard input')
     .option('--file <strings.json>', 'a JSON list of texts')
     .option('--special', 'recognise special tokens that stand in the text')
     .addOption(jsonOption())
@@ -54,7 +55,7 @@ export const tokenizeCommand = (io: Io): Command =>
     .action(async (path: string, { text, file, special = false, json }: Flags) => {
       if ((text === undefined) === (file === undefined))
         fail('TL_USAGE', 'tokenize: expected one of --text TEXT and --file STRINGS.json')
-      const texts = file === undefined ? [text!] : readTexts(file)
+      const texts = file === undefined ? [await textOrInput(text!, io)] : readTexts(file)
       const { loadTokenizer } = await import('../../lm/index.ts')
       const tokenizer = loadTokenizer(path)
       const ids = texts.map((one) => tokenizer.encode(one, { special }))

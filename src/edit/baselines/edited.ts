@@ -72,7 +72,7 @@ export function askable(
         if (made.length === maxTokens || text.length === model.context) break
         logits = await more(text, answer, [id])
       }
-      return { ids: made, text: words.decode(made, { continues: true }) }
+      return { ids: made, text: words.decode(made, { continues: true, cut: true }) }
     },
     logits: async (prompt) => (await begin(prompt, 0)).logits,
   }

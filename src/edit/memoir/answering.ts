@@ -137,7 +137,7 @@ export function answeringOf(opened: Opened): Answering {
         const promptIds = [...passage.ids]
         const stopIds = stopAtEos ? words.eosIds : []
         const { ids, finish } = await continued(passage, { ...options, stopIds })
-        const text = words.decode(ids, { continues: true })
+        const text = words.decode(ids, { continues: true, cut: true })
         return { edit: passage.edit, promptIds, ids, text, finish }
       }),
     score(prompt, target) {

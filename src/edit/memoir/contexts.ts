@@ -35,7 +35,7 @@ export async function contextsOf(
         ids.push(sampleToken(logits, contextSampling, [], draw))
         if (ids.length < length) logits = await session.decode(ids.at(-1)!)
       }
-      texts.push(tokenizer.decode([...tokenizer.encode(beginning), ...ids]))
+      texts.push(tokenizer.decode([...tokenizer.encode(beginning), ...ids], { cut: true }))
     }
   return texts
 }

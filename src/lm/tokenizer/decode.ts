@@ -3,6 +3,8 @@ import { fail } from '../../base/index.ts'
 import { bytesOfCharacters } from './alphabet.ts'
 import { isObject, type Json, objectOf, objectsOf, textOf } from './settings.ts'
 
+const none = new Uint8Array()
+
 /** How tokens are written in a vocabulary. */
 interface Writing {
   /** GPT-2's alphabet of bytes. */
@@ -53,7 +55,7 @@ function writingOf(json: unknown, label: string): Writing {
 export interface StreamDecoder {
   /** The text that this token completes, which may be empty. */
   push(id: number): string
-  /** What is left: replacement characters where bytes are missing. */
+  /** What is left: replacement characters where bytes are missing; nothing of a text that is `cut`. */
   end(): string
 }
 
@@ -62,6 +64,8 @@ export interface Decoding {
   skipSpecial?: boolean
   /** Text stands before these ids, so a leading space is one (default false). */
   continues?: boolean
+  /** The ids may end within a character, as generated ones do at a limit: what there is of it is left out (default false). */
+  cut?: boolean
 }
 
 /** Decoders over a vocabulary. `literals` are tokens that are written as themselves: added ones. */
@@ -83,21 +87,20 @@ export function decoderOf(
       writing.replacements.reduce((text, [from, to]) => text.replaceAll(from, () => to), token),
     )
   }
-  /** The bytes of a token. Throws `TL_BAD_ARGUMENT` for an id that is none. */
+  /** The bytes of a token; none of an id beyond the vocabulary, which models with more rows than tokens may give. */
   function bytes(id: number): Uint8Array {
     const found = known[id]
     if (found) return found
     const token = tokens[id]
-    if (token === undefined)
-      return fail(
-        'TL_BAD_ARGUMENT',
-        `token ${id} is not in the vocabulary (ids 0 to ${tokens.length - 1}) of ${label}`,
-      )
+    if (token === undefined) {
+      if (Number.isInteger(id) && id >= 0) return none
+      return fail('TL_BAD_ARGUMENT', `token ${id}: expected an id of ${label}, a whole number from 0`)
+    }
     const made = literals.has(id) ? utf8.encode(token) : written(token)
     known[id] = made
     return made
   }
-  function stream({ skipSpecial = true, continues = false }: Decoding = {}): StreamDecoder {
+  function stream({ skipSpecial = true, continues = false, cut = false }: Decoding = {}): StreamDecoder {
     const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
     let strip = continues ? 0 : writing.strip
     const trimmed = (text: string): string => {
@@ -114,17 +117,17 @@ export function decoderOf(
         const own = bytes(id)
         return skipSpecial && literals.get(id) === true ? '' : trimmed(decoder.decode(own, { stream: true }))
       },
-      end: () => trimmed(decoder.decode()),
+      end: () => (cut ? '' : trimmed(decoder.decode())),
     }
   }
   function decode(ids: Iterable<number>, options?: Decoding): string {
-    const { skipSpecial = true, continues = false } = options ?? {}
+    const { skipSpecial = true, continues = false, cut = false } = options ?? {}
     const parts: Uint8Array[] = []
     for (const id of ids) {
       const own = bytes(id)
       if (!(skipSpecial && literals.get(id) === true)) parts.push(own)
     }
-    const text = new TextDecoder('utf-8', { ignoreBOM: true }).decode(Buffer.concat(parts))
+    const text = new TextDecoder('utf-8', { ignoreBOM: true }).decode(Buffer.concat(parts), { stream: cut })
     let from = 0
     if (!continues) while (from < writing.strip && text[from] === ' ') from++
     return text.slice(from)

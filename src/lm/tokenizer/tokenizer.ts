@@ -29,7 +29,7 @@ export interface Tokenizer {
   readonly hasChatTemplate: boolean
   /** Ids of a text. Half surrogate pairs count as U+FFFD. */
   encode(text: string, options?: Encoding): number[]
-  /** Text of ids; bytes that are no UTF-8 become U+FFFD. Throws `TL_BAD_ARGUMENT` for an id that is no token. */
+  /** Text of ids; bytes that are no UTF-8 become U+FFFD, ids beyond the vocabulary nothing. */
   decode(ids: Iterable<number>, options?: Decoding): string
   /** The same token by token, never half a character. */
   decoder(options?: Decoding): StreamDecoder
@@ -37,7 +37,7 @@ export interface Tokenizer {
   token(id: number): string | undefined
   /** The id of a token as its vocabulary writes it. */
   idOf(token: string): number | undefined
-  /** Bytes of a token. */
+  /** Bytes of a token, none of an id beyond the vocabulary. */
   bytes(id: number): Uint8Array
   /** Messages as one text. Throws `TL_UNSUPPORTED` when the model has no template. */
   applyChatTemplate(messages: readonly ChatMessage[], options?: ChatOptions): string

@@ -64,6 +64,12 @@ export async function factsOf({ what, flags }: Call, teaching = false): Promise<
   if (what === undefined) {
     if (prompt === undefined || target === undefined)
       fail('TL_USAGE', 'edit add: expected FACTS.json, or --prompt TEXT and --target TEXT')
+    for (const [key, flag] of [
+      ['onePerSubject', '--one-per-subject'],
+      ['limit', '--limit'],
+    ] as const)
+      if (flags[key] !== undefined)
+        fail('TL_USAGE', `edit add: ${flag} has no effect on one fact; it goes with a file of facts`)
     const source = { file: commandLine, shape: 'treeline', record: 1, line: 1 }
     const { withSubjectIn } = await import('../../../edit/index.ts')
     const filled = withSubjectIn(prompt, subject, 'edit add: --prompt')
@@ -102,6 +108,11 @@ export async function newStoreOf(flags: Flags): Promise<memoir.NewStore> {
     ...(decay !== undefined && { decay: { of: decay, rate: decay === 'none' ? 0 : 1e-5 } }),
     ...(denominator !== undefined && { denominator }),
   }
+  if (falsePositives !== undefined && (threshold !== undefined || published))
+    fail(
+      'TL_USAGE',
+      `edit add: --false-positives has no effect with ${published ? '--published' : '--threshold'}, which sets the threshold: leave one of them out`,
+    )
   const τ = threshold === undefined ? undefined : numberOf(threshold, '--threshold', 0, 2)
   return {
     ...(layer !== undefined && { layer }),
