@@ -18,6 +18,7 @@ import {
 import { basename, join } from 'node:path'
 import { fail } from './errors.ts'
 import { explainSystemError, makeFolder, writeAtomically } from './files.ts'
+import { whenLeaving } from './leaving.ts'
 import { lockFolder } from './lock.ts'
 import { inputOf, isSame, isTaken, type OutputRule, refuseInput, requireParent, statusOf } from './outputs.ts'
 
@@ -141,6 +142,8 @@ export function claimFolder(path: string, { inputs }: OutputRule = {}): () => vo
       // somebody else is there already
     }
   }
+  // registered before the lock, so done after it is given back
+  const forget = whenLeaving(leave)
   try {
     const unlock = lockFolder(path, lockName)
     // of processes that were killed while they wrote one of these
@@ -148,9 +151,11 @@ export function claimFolder(path: string, { inputs }: OutputRule = {}): () => vo
       if (/^\.treeline\.(lock|json)\..*\.tmp$/.test(name)) rmSync(join(path, name), { force: true })
     return () => {
       unlock()
+      forget()
       leave()
     }
   } catch (error) {
+    forget()
     leave()
     throw error
   }

@@ -19,7 +19,8 @@ import {
 } from 'node:fs'
 import { dirname, extname, join, resolve } from 'node:path'
 import { fail } from './errors.ts'
-import { explainSystemError, noLinks, writeAtomically } from './files.ts'
+import { explainSystemError, noLinks, writing } from './files.ts'
+import { finish, type Steps } from './steps.ts'
 
 /** What an output may touch. */
 export interface OutputRule {
@@ -148,7 +149,10 @@ const listOf = (chunks: Chunks): Iterable<Uint8Array> => {
 }
 
 /** Does a file hold exactly these bytes? Chunks are taken as far as they agree. */
-export function holds(path: string, chunks: Chunks): boolean {
+export const holds = (path: string, chunks: Chunks): boolean => finish(comparing(path, chunks))
+
+/** The same in steps. */
+function* comparing(path: string, chunks: Chunks): Steps<boolean> {
   const descriptor = openSync(path, 'r')
   try {
     let at = 0
@@ -162,6 +166,7 @@ export function holds(path: string, chunks: Chunks): boolean {
       }
       if (Buffer.compare(own, chunk) !== 0) return false
       at += chunk.byteLength
+      yield
     }
     return fstatSync(descriptor).size === at
   } finally {
@@ -187,11 +192,13 @@ const refuseTaken = (path: string): never =>
     `${path}: there is another ${statusOf(path) ? 'file' : 'link'} of this name: choose another name, or replace it with --force`,
   )
 
-function writeStream(path: string, chunks: Chunks): void {
+function* writingStream(path: string, chunks: Chunks): Steps<void> {
   const descriptor = openSync(path, 'w')
   try {
-    for (const chunk of listOf(chunks))
+    for (const chunk of listOf(chunks)) {
       for (let at = 0; at < chunk.byteLength; ) at += writeSync(descriptor, chunk, at)
+      yield
+    }
   } finally {
     closeSync(descriptor)
   }
@@ -218,21 +225,27 @@ function takeName(temporary: string, path: string): boolean {
  * Write an output file: atomically, and never over another one unless `force` is given. A file that holds exactly these
  * bytes is left as it is. Throws TL_EXISTS, TL_USAGE for an input, TL_IO for a missing parent folder and what the disk says.
  */
-export function writeOutput(path: string, chunks: Chunks, rule: OutputRule = {}): 'written' | 'unchanged' {
+export const writeOutput = (path: string, chunks: Chunks, rule: OutputRule = {}): Outcome =>
+  finish(writingOutput(path, chunks, rule))
+
+type Outcome = 'written' | 'unchanged'
+
+/** The same in steps, one for each chunk. */
+export function* writingOutput(path: string, chunks: Chunks, rule: OutputRule = {}): Steps<Outcome> {
   checkFile(path, rule)
   const status = statusOf(path)
   try {
     if (isStream(status)) {
-      writeStream(path, chunks)
+      yield* writingStream(path, chunks)
       return 'written'
     }
     if (rule.force) {
-      writeAtomically(path, chunks)
+      yield* writing(path, listOf(chunks))
       return 'written'
     }
-    if (isTaken(path)) return status && holds(path, chunks) ? 'unchanged' : refuseTaken(path)
-    let outcome: 'written' | 'unchanged' = 'written'
-    writeAtomically(path, chunks, (temporary) => {
+    if (isTaken(path)) return status && (yield* comparing(path, chunks)) ? 'unchanged' : refuseTaken(path)
+    let outcome: Outcome = 'written'
+    yield* writing(path, listOf(chunks), (temporary) => {
       if (takeName(temporary, path)) return
       // another process has written it meanwhile
       if (!statusOf(path)?.isFile() || !holds(path, bytesOf(temporary))) refuseTaken(path)

@@ -2,14 +2,14 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { writeAtomically } from '../base/files.ts'
-import { didYouMean, fail } from '../base/index.ts'
-import { checkFile, formatOf, type OutputRule, statusOf, writeOutput } from '../base/outputs.ts'
+import { didYouMean, fail, finish, type Steps } from '../base/index.ts'
+import { checkFile, formatOf, type OutputRule, statusOf, writingOutput } from '../base/outputs.ts'
 import { type Checkpoint, type CheckpointTensor, elements } from './checkpoint.ts'
 import { encodeF32, isConvertible } from './convertDtype.ts'
 import { isStoredDtype, type StoredDtype } from './dtypes.ts'
 import { type GgufTensor, ggufChunks, isGguf } from './gguf/index.ts'
 import { quoted } from './header.ts'
-import { fileMarks, inputFiles, writeModelFolder } from './modelFolder.ts'
+import { fileMarks, inputFiles, writingModelFolder } from './modelFolder.ts'
 import { shardedWriter } from './sharded.ts'
 import { safetensorsChunks, type TensorToWrite } from './write.ts'
 
@@ -139,7 +139,11 @@ function textMetadata({ metadata }: Checkpoint): Record<string, string> {
  * Memory: one tensor. Throws `TL_USAGE`, also for an output that is the input, `TL_EXISTS` for one that is taken,
  * `TL_UNSUPPORTED`, `TL_NOT_FINITE` for values too large for the type, `TL_IO`.
  */
-export function convertCheckpoint(input: Checkpoint, out: string, options: ConvertOptions = {}): Converted {
+export const convertCheckpoint = (input: Checkpoint, out: string, options: ConvertOptions = {}): Converted =>
+  finish(converting(input, out, options))
+
+/** The same in steps: what ends in between leaves nothing behind. */
+export function* converting(input: Checkpoint, out: string, options: ConvertOptions = {}): Steps<Converted> {
   const format = formatOf(out, ['.safetensors', '.gguf'], { folder: true })
   if (format !== 'folder' && options.shardSize !== undefined)
     fail(
@@ -148,18 +152,18 @@ export function convertCheckpoint(input: Checkpoint, out: string, options: Conve
     )
   const rule = { inputs: inputFiles(input.path), ...(options.force ? { force: true } : {}) }
   if (format !== 'folder') checkFile(out, rule)
-  if (format === '.gguf') return toGguf(input, out, options, rule)
+  if (format === '.gguf') return yield* toGguf(input, out, options, rule)
   const wanted = options.dtype === undefined ? undefined : parseDtype(options.dtype, FLOATS)
-  return (format === 'folder' ? toFolder : toFile)(input, out, wanted, options, rule)
+  return yield* (format === 'folder' ? toFolder : toFile)(input, out, wanted, options, rule)
 }
 
-function toFile(
+function* toFile(
   input: Checkpoint,
   out: string,
   wanted: string | undefined,
   { onTensor }: ConvertOptions,
   rule: OutputRule,
-): Converted {
+): Steps<Converted> {
   const tensors = new Map<string, TensorToWrite>()
   let converted = 0
   let index = 0
@@ -172,25 +176,27 @@ function toFile(
     }
     tensors.set(tensor.name, { dtype, shape: tensor.shape, data })
   }
-  const isUnchanged = writeOutput(out, safetensorsChunks(tensors, textMetadata(input)), rule) === 'unchanged'
+  const chunks = safetensorsChunks(tensors, textMetadata(input))
+  const isUnchanged = (yield* writingOutput(out, chunks, rule)) === 'unchanged'
   return { format: 'safetensors', tensors: tensors.size, converted, files: [out], isUnchanged }
 }
 
-function toFolder(
+function* toFolder(
   input: Checkpoint,
   out: string,
   wanted: string | undefined,
   { shardSize, onTensor }: ConvertOptions,
   rule: OutputRule,
-): Converted {
+): Steps<Converted> {
   const plan = [...input.tensors.values()].map((tensor) => ({ tensor, dtype: targetDtype(tensor, wanted) }))
   const request = [1, resolve(input.path), wanted, shardSize]
   const marks = inputFiles(input.path).map(fileMarks)
-  return writeModelFolder(out, { task: 'convert', request, marks, ...rule }, (folder) => {
+  return yield* writingModelFolder(out, { task: 'convert', request, marks, ...rule }, function* (folder) {
     const writer = shardedWriter(folder, { shardSize, metadata: textMetadata(input) })
     for (const [index, { tensor, dtype }] of plan.entries()) {
       onTensor?.(tensor, index)
       writer.write(tensor.name, dtype, tensor.shape, pieces(tensor, dtype))
+      yield
     }
     const { files } = writer.finish()
     const copied = statusOf(input.path)?.isDirectory() ? copyCompanions(input.path, folder, wanted) : []
@@ -232,12 +238,12 @@ function withDtype(content: Buffer, dtype: string): Uint8Array | string {
   }
 }
 
-function toGguf(
+function* toGguf(
   input: Checkpoint,
   out: string,
   { dtype: word, onTensor }: ConvertOptions,
   rule: OutputRule,
-): Converted {
+): Steps<Converted> {
   if (!isGguf(input))
     return fail(
       'TL_UNSUPPORTED',
@@ -271,6 +277,6 @@ function toGguf(
     }
     return { name, dtype: wanted, shape, values }
   })
-  const isUnchanged = writeOutput(out, ggufChunks(tensors, metadata), rule) === 'unchanged'
+  const isUnchanged = (yield* writingOutput(out, ggufChunks(tensors, metadata), rule)) === 'unchanged'
   return { format: 'gguf', tensors: tensors.length, converted, files: [out], isUnchanged }
 }

@@ -9,7 +9,13 @@ export {
   rangeEnd,
   type TensorPlace,
 } from './checkpoint.ts'
-export { type Converted, type ConvertOptions, convertCheckpoint, copyCompanions } from './convert.ts'
+export {
+  type Converted,
+  type ConvertOptions,
+  convertCheckpoint,
+  converting,
+  copyCompanions,
+} from './convert.ts'
 export {
   type ConvertibleDtype,
   convertibleDtypes,
@@ -32,8 +38,8 @@ export {
   writeGguf,
 } from './gguf/index.ts'
 export type { SafetensorsHeader, TensorEntry } from './header.ts'
-export { fileMarks, fingerprint, inputFiles, isModelFile, writeModelFolder } from './modelFolder.ts'
-export { type TensorNorms, tensorNorms } from './norms.ts'
+export { fileMarks, fingerprint, inputFiles, isModelFile, writingModelFolder } from './modelFolder.ts'
+export { type TensorNorms, tensorNorms, tensorNormsSteps } from './norms.ts'
 export { openNpy, openNpz } from './npy.ts'
 export { openCheckpoint } from './open.ts'
 export { openPlaces, type Places, type StoredAt } from './places.ts'

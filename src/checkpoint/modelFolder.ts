@@ -3,6 +3,8 @@ import { createHash } from 'node:crypto'
 import { readdirSync, rmSync, statSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { explainSystemError, makeFolder } from '../base/files.ts'
+import type { Steps } from '../base/index.ts'
+import { whenLeaving } from '../base/leave.ts'
 import { openOutputFolder } from '../base/outputFolder.ts'
 import { type OutputRule, statusOf } from '../base/outputs.ts'
 
@@ -71,13 +73,14 @@ export interface ModelFolderWork extends OutputRule {
  * Let `write` fill a folder, and put its files into `out` when all of them are there. When an earlier run of the same work
  * has done so, nothing is written and its result comes back, `isUnchanged`. Throws as `openOutputFolder` does.
  */
-export function writeModelFolder<Result extends object>(
+export function* writingModelFolder<Result extends object>(
   out: string,
   { task, request, marks, inputs, force }: ModelFolderWork,
-  write: (folder: string) => Result,
-): Result & { isUnchanged: boolean } {
+  write: (folder: string) => Steps<Result>,
+): Steps<Result & { isUnchanged: boolean }> {
   const work = { request: fingerprint([task, request]), mark: fingerprint([task, request, marks]) }
   const folder = openOutputFolder(out, { task, ...work, owns: isModelFile, inputs, force })
+  const forget = whenLeaving(folder.abandon)
   try {
     if (folder.result) return { ...(folder.result as Result), isUnchanged: true }
     const fresh = join(folder.staging, 'new')
@@ -85,7 +88,7 @@ export function writeModelFolder<Result extends object>(
     // of a run that was killed
     rmSync(fresh, { recursive: true, force: true })
     makeFolder(fresh)
-    const result = write(fresh)
+    const result = yield* write(fresh)
     folder.publish(
       readdirSync(fresh)
         .sort()
@@ -97,6 +100,7 @@ export function writeModelFolder<Result extends object>(
     folder.abandon()
     return explainSystemError(error, `cannot write ${out}`)
   } finally {
+    forget()
     folder.close()
   }
 }

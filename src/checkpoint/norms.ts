@@ -1,4 +1,5 @@
 /** @file Size of a tensor's values, a piece at a time. */
+import { finish, type Steps } from '../base/index.ts'
 import { type CheckpointTensor, elements } from './checkpoint.ts'
 
 /** Of the finite values: L1 and L2 norm, largest magnitude, mean (null when there are none); and how many are not finite. */
@@ -53,12 +54,16 @@ function addAll(values: Float32Array, into: Sums): void {
 }
 
 /** Norms in double precision. Throws `TL_UNSUPPORTED` for a dtype without number values. */
-export function tensorNorms(tensor: CheckpointTensor): TensorNorms {
+export const tensorNorms = (tensor: CheckpointTensor): TensorNorms => finish(tensorNormsSteps(tensor))
+
+/** The same in steps. */
+export function* tensorNormsSteps(tensor: CheckpointTensor): Steps<TensorNorms> {
   const total = elements(tensor.shape)
   let sums: Sums = { l1: 0, squares: 0, sum: 0, max: 0 }
   let notFinite = 0
   for (let start = 0; start < total; start += PIECE) {
     const values = tensor.f32(start, Math.min(PIECE, total - start))
+    yield
     const before = { ...sums }
     addAll(values, sums)
     // squares of f32 cannot overflow here: the sum is finite if and only if all values are

@@ -1,5 +1,11 @@
 /** @file Model editing: merge methods as pure functions of tensors, LiNeS, task vectors, and facts to teach (lifelong editing, which runs a language model, is in ./memoir). */
-export { type CheckpointDiff, diffCheckpoints, type LayerDiff, type TensorDiff } from './diff/diff.ts'
+export {
+  type CheckpointDiff,
+  diffCheckpoints,
+  diffing,
+  type LayerDiff,
+  type TensorDiff,
+} from './diff/diff.ts'
 export {
   contradictions,
   duplicates,
@@ -73,9 +79,12 @@ export {
   valuesText,
 } from './merge/search/index.ts'
 export {
+  type Applied,
+  applying,
   applyVector,
   differenceOf,
   type Norms,
+  type OnTensor,
   openVector,
   type TaskVector,
   type Term,
@@ -84,9 +93,13 @@ export {
   type VectorNorms,
   type VectorTensor,
   vectorCosines,
+  vectorCosinesSteps,
   vectorDtypes,
   vectorFormat,
   vectorNorms,
+  vectorNormsSteps,
+  type WrittenVector,
   writeVector,
+  writingVector,
 } from './vectors/index.ts'
 export { openMergeWorkers } from './workers.ts'

@@ -1,6 +1,6 @@
 /** @file `treeline convert`: a checkpoint in another format or number type. */
 import { Command } from 'commander'
-import { bytes } from '../../base/index.ts'
+import { bytes, inSteps } from '../../base/index.ts'
 import type { Io } from '../io.ts'
 import { examples, forceOption, jsonOption, quietOption } from '../options.ts'
 import { makeDisplay } from '../progress.ts'
@@ -51,19 +51,21 @@ export const convertCommand = (io: Io): Command =>
       ),
     )
     .action(async (input: string, out: string, flags: Flags) => {
-      const { convertCheckpoint, openCheckpoint } = await import('../../checkpoint/index.ts')
+      const { converting, openCheckpoint } = await import('../../checkpoint/index.ts')
       const shardSize = flags.shardSize === undefined ? undefined : await parseBytes(flags.shardSize)
       const checkpoint = openCheckpoint(input)
       const display = makeDisplay('convert', io, flags.quiet || flags.json)
       try {
         const total = checkpoint.tensors.size
-        const written = convertCheckpoint(checkpoint, out, {
-          dtype: flags.dtype,
-          shardSize,
-          force: flags.force,
-          onTensor: ({ name, byteLength }, done) =>
-            display.update({ done, total, detail: `${name}, ${bytes(byteLength)}` }),
-        })
+        const written = await inSteps(
+          converting(checkpoint, out, {
+            dtype: flags.dtype,
+            shardSize,
+            force: flags.force,
+            onTensor: ({ name, byteLength }, done) =>
+              display.update({ done, total, detail: `${name}, ${bytes(byteLength)}` }),
+          }),
+        )
         display.end()
         if (flags.json) io.out(`${JSON.stringify({ out, ...written }, null, 2)}\n`)
         else {

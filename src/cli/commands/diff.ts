@@ -1,10 +1,12 @@
 /** @file `treeline diff`: how far two checkpoints are apart, layer by layer. */
 import { Command } from 'commander'
 import { writeAtomically } from '../../base/files.ts'
+import { inSteps } from '../../base/index.ts'
 import type { CheckpointDiff, LayerDiff } from '../../edit/index.ts'
 import { diffFigure } from '../diffFigure.ts'
 import type { Io } from '../io.ts'
 import { examples, jsonOption } from '../options.ts'
+import { makeDisplay } from '../progress.ts'
 
 const blocks = [...' ▁▂▃▄▅▆▇█']
 
@@ -71,13 +73,17 @@ export const diffCommand = (io: Io): Command =>
       ),
     )
     .action(async (a: string, b: string, flags: { all?: boolean; svg?: string; json?: boolean }) => {
-      const { diffCheckpoints } = await import('../../edit/index.ts')
+      const { diffing } = await import('../../edit/index.ts')
       const { openCheckpoint } = await import('../../checkpoint/index.ts')
+      const display = makeDisplay('diff', io, flags.json)
       const first = openCheckpoint(a)
       try {
         const second = openCheckpoint(b)
         try {
-          const diff = diffCheckpoints(first, second)
+          const diff = await inSteps(
+            diffing(first, second, (detail, done, total) => display.update({ done, total, detail })),
+          )
+          display.end()
           if (flags.svg !== undefined) {
             const lab = await import('../../lab/index.ts')
             const source = `treeline diff ${a} ${b}`
@@ -91,6 +97,7 @@ export const diffCommand = (io: Io): Command =>
           second.close()
         }
       } finally {
+        display.end()
         first.close()
       }
     })

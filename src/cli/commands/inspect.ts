@@ -1,9 +1,10 @@
 /** @file `treeline inspect`: the tensors of a weight file or model folder as a tree. */
 import { Command } from 'commander'
-import { bytes, count } from '../../base/index.ts'
+import { bytes, count, inSteps } from '../../base/index.ts'
 import type { Checkpoint, CheckpointTensor, TensorNorms } from '../../checkpoint/index.ts'
 import type { Io } from '../io.ts'
 import { examples, jsonOption } from '../options.ts'
+import { makeDisplay } from '../progress.ts'
 
 interface Flags {
   norms?: boolean
@@ -224,25 +225,35 @@ export const inspectCommand = (io: Io): Command =>
       ),
     )
     .action(async (path: string, flags: Flags) => {
-      const { openCheckpoint, tensorNorms } = await import('../../checkpoint/index.ts')
+      const { openCheckpoint, tensorNormsSteps } = await import('../../checkpoint/index.ts')
       const { TreelineError } = await import('../../base/index.ts')
       const checkpoint = openCheckpoint(path)
       // a type without number values has no norms; that is no reason to show nothing of the others
-      const norms = (tensor: CheckpointTensor): TensorNorms | null => {
+      const norms = async (tensor: CheckpointTensor): Promise<TensorNorms | null> => {
         try {
-          return tensorNorms(tensor)
+          return await inSteps(tensorNormsSteps(tensor))
         } catch (error) {
           if (error instanceof TreelineError && error.code === 'TL_UNSUPPORTED') return null
           throw error
         }
       }
-      const normsOf = flags.norms ? norms : undefined
+      const display = makeDisplay('inspect', io, flags.json)
+      const measured = new Map<string, TensorNorms | null>()
       try {
+        for (const tensor of flags.norms ? checkpoint.tensors.values() : []) {
+          display.update({ done: measured.size, total: checkpoint.tensors.size, detail: tensor.name })
+          measured.set(tensor.name, await norms(tensor))
+        }
+        display.end()
+        const normsOf = flags.norms
+          ? ({ name }: CheckpointTensor): TensorNorms | null => measured.get(name) ?? null
+          : undefined
         if (flags.json) io.out(`${JSON.stringify(inspection(checkpoint, normsOf), null, 2)}\n`)
         else
           for (const line of text(checkpoint, flags.all === true || flags.norms === true, normsOf))
             io.out(line)
       } finally {
+        display.end()
         checkpoint.close()
       }
     })

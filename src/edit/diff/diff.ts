@@ -1,5 +1,5 @@
 /** @file What differs between two checkpoints: norms of the change, tensor by tensor and layer by layer, in pieces. */
-import { fail } from '../../base/index.ts'
+import { fail, finish, type Steps } from '../../base/index.ts'
 import type { Checkpoint, CheckpointTensor } from '../../checkpoint/index.ts'
 import { splitName } from '../merge/plan/index.ts'
 
@@ -50,7 +50,7 @@ interface Sums {
   change: number
 }
 
-function sumsOf(a: CheckpointTensor, b: CheckpointTensor): Sums {
+function* sumsOf(a: CheckpointTensor, b: CheckpointTensor): Steps<Sums> {
   const total = a.shape.reduce((product, size) => product * size, 1)
   const sums: Sums = { aa: 0, bb: 0, ab: 0, change: 0 }
   for (let start = 0; start < total; start += piece) {
@@ -63,12 +63,20 @@ function sumsOf(a: CheckpointTensor, b: CheckpointTensor): Sums {
       sums.ab += p * q
       sums.change += (q - p) * (q - p)
     }
+    yield
   }
   return sums
 }
 
 /** Compare two open checkpoints. Throws TL_BAD_ARGUMENT when they share no tensor. */
-export function diffCheckpoints(a: Checkpoint, b: Checkpoint): CheckpointDiff {
+export const diffCheckpoints = (a: Checkpoint, b: Checkpoint): CheckpointDiff => finish(diffing(a, b))
+
+/** The same in steps; `onTensor` is called before each tensor. */
+export function* diffing(
+  a: Checkpoint,
+  b: Checkpoint,
+  onTensor?: (name: string, done: number, total: number) => void,
+): Steps<CheckpointDiff> {
   const onlyA = [...a.tensors.keys()].filter((name) => !b.tensors.has(name))
   const onlyB = [...b.tensors.keys()].filter((name) => !a.tensors.has(name))
   const shared = [...a.tensors.values()].filter(({ name }) => b.tensors.has(name))
@@ -79,9 +87,11 @@ export function diffCheckpoints(a: Checkpoint, b: Checkpoint): CheckpointDiff {
   const tensors: TensorDiff[] = []
   const layers = new Map<string, { stack: string; layer: number | null; aa: number; change: number }>()
   const all = { aa: 0, change: 0 }
-  for (const tensor of shared.filter(same)) {
+  const compared = shared.filter(same)
+  for (const tensor of compared) {
     const { name, shape } = tensor
-    const { aa, bb, ab, change } = sumsOf(tensor, b.tensors.get(name)!)
+    onTensor?.(name, tensors.length, compared.length)
+    const { aa, bb, ab, change } = yield* sumsOf(tensor, b.tensors.get(name)!)
     const [normA, normB, norm] = [Math.sqrt(aa), Math.sqrt(bb), Math.sqrt(change)]
     const cosine = aa > 0 && bb > 0 ? Math.max(-1, Math.min(1, ab / (normA * normB))) : null
     tensors.push({ name, shape, normA, normB, change: norm, relative: ratio(norm, normA), cosine })

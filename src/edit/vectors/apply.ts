@@ -1,7 +1,7 @@
 /** @file θ₀ + s·τ: a model from a base and a task vector. */
 import { resolve } from 'node:path'
-import { fail } from '../../base/index.ts'
-import { checkFile, formatOf, statusOf, writeOutput } from '../../base/outputs.ts'
+import { fail, finish, type Steps } from '../../base/index.ts'
+import { checkFile, formatOf, statusOf, writingOutput } from '../../base/outputs.ts'
 import {
   type Checkpoint,
   type CheckpointTensor,
@@ -14,9 +14,16 @@ import {
   type StoredDtype,
   safetensorsChunks,
   shardedWriter,
-  writeModelFolder,
+  writingModelFolder,
 } from '../../checkpoint/index.ts'
-import { checkFinite, piece, type TaskVector, tensorMark, type VectorTensor } from './source.ts'
+import {
+  checkFinite,
+  type OnTensor,
+  piece,
+  type TaskVector,
+  tensorMark,
+  type VectorTensor,
+} from './source.ts'
 
 /** Does the vector belong to this model? Unless `anyBase`, the values that it was taken from must be the model's. */
 function checkBase(base: Checkpoint, vector: TaskVector, anyBase: boolean): void {
@@ -69,6 +76,8 @@ export interface ApplyOptions {
   readonly anyBase?: boolean
   /** Replace the file or the model that is there. Never an input. */
   readonly force?: boolean
+  /** Called before each tensor. */
+  readonly onTensor?: OnTensor
 }
 
 /**
@@ -77,22 +86,42 @@ export interface ApplyOptions {
  * the base's bytes. Throws TL_SHAPE_MISMATCH, TL_BAD_ARGUMENT for another base (unless `anyBase`), TL_NOT_FINITE, TL_EXISTS
  * for an output that is taken (unless `force`), TL_USAGE for one that is an input, TL_IO.
  */
-export function applyVector(
+export const applyVector = (
   base: Checkpoint,
   vector: TaskVector,
   out: string,
-  { scale = 1, anyBase = false, force = false }: ApplyOptions = {},
-): { tensors: number; changed: number; isUnchanged: boolean } {
+  options: ApplyOptions = {},
+): Applied => finish(applying(base, vector, out, options))
+
+/** What was written. */
+export interface Applied {
+  readonly tensors: number
+  readonly changed: number
+  readonly isUnchanged: boolean
+}
+
+/** The same in steps. */
+export function* applying(
+  base: Checkpoint,
+  vector: TaskVector,
+  out: string,
+  { scale = 1, anyBase = false, force = false, onTensor }: ApplyOptions = {},
+): Steps<Applied> {
   if (!Number.isFinite(scale)) fail('TL_BAD_ARGUMENT', `scale: expected a finite number, got ${scale}`)
   const format = formatOf(out, ['.safetensors'], { folder: true })
   const rule = { inputs: [base.path, vector.path].flatMap(inputFiles), force }
   if (format !== 'folder') checkFile(out, rule)
   checkBase(base, vector, anyBase)
+  let done = 0
   const plan = [...base.tensors.values()].map((tensor) => {
     const delta = scale === 0 ? undefined : vector.tensors.get(tensor.name)
     // quantized types cannot be written again
     const dtype = delta && !isConvertible(tensor.dtype) ? 'F32' : tensor.dtype
-    const data = () => (delta ? changed(tensor, delta, scale, dtype, out) : [tensor.bytes()])
+    const data = function* () {
+      onTensor?.(tensor.name, done++, base.tensors.size)
+      if (delta) yield* changed(tensor, delta, scale, dtype, out)
+      else yield tensor.bytes()
+    }
     return { name: tensor.name, dtype, shape: tensor.shape, data, isChanged: delta !== undefined }
   })
   const outcome = { tensors: plan.length, changed: plan.filter(({ isChanged }) => isChanged).length }
@@ -101,13 +130,16 @@ export function applyVector(
       ({ name, dtype, shape, data }) => [name, { dtype: dtype as StoredDtype, shape, data }] as const,
     )
     const chunks = safetensorsChunks(entries, { format: 'pt' })
-    return { ...outcome, isUnchanged: writeOutput(out, chunks, rule) === 'unchanged' }
+    return { ...outcome, isUnchanged: (yield* writingOutput(out, chunks, rule)) === 'unchanged' }
   }
   const request = [1, resolve(base.path), resolve(vector.path), scale]
   const marks = rule.inputs.map(fileMarks)
-  return writeModelFolder(out, { task: 'apply', request, marks, ...rule }, (folder) => {
+  return yield* writingModelFolder(out, { task: 'apply', request, marks, ...rule }, function* (folder) {
     const writer = shardedWriter(folder, { metadata: { format: 'pt' } })
-    for (const { name, dtype, shape, data } of plan) writer.write(name, dtype, shape, data())
+    for (const { name, dtype, shape, data } of plan) {
+      writer.write(name, dtype, shape, data())
+      yield
+    }
     writer.finish()
     if (statusOf(base.path)?.isDirectory()) copyCompanions(base.path, folder, undefined)
     return outcome

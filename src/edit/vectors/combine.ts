@@ -1,6 +1,6 @@
 /** @file Sums of task vectors, Σ wᵢτᵢ, written as a file: extraction, negation and scaling are sums of one term. */
-import { fail } from '../../base/index.ts'
-import { checkFile, writeOutput } from '../../base/outputs.ts'
+import { fail, finish, type Steps } from '../../base/index.ts'
+import { checkFile, writingOutput } from '../../base/outputs.ts'
 import {
   elements,
   encodeF32,
@@ -8,7 +8,7 @@ import {
   safetensorsChunks,
   type TensorToWrite,
 } from '../../checkpoint/index.ts'
-import { checkFinite, piece, type TaskVector, vectorFormat } from './source.ts'
+import { checkFinite, type OnTensor, piece, type TaskVector, vectorFormat } from './source.ts'
 
 /** Number types of vector files. */
 export const vectorDtypes = { f32: 'F32', bf16: 'BF16', f16: 'F16' } as const
@@ -27,6 +27,8 @@ export interface VectorOptions {
   readonly anyBase?: boolean
   /** Replace the file that is there. Never an input. */
   readonly force?: boolean
+  /** Called before each tensor. */
+  readonly onTensor?: OnTensor
 }
 
 const shapeText = (shape: readonly number[]): string => `[${shape.join(', ')}]`
@@ -82,11 +84,25 @@ function recipeOf(terms: readonly Term[]): string {
  * TL_SHAPE_MISMATCH, TL_BAD_ARGUMENT for vectors of different bases (unless `anyBase`), TL_NOT_FINITE, TL_EXISTS for a file
  * that is there with other bytes (unless `force`), TL_USAGE for an input, TL_IO.
  */
-export function writeVector(
+export const writeVector = (
   out: string,
   terms: readonly Term[],
-  { dtype = 'f32', anyBase = false, force = false }: VectorOptions = {},
-): { tensors: number; elements: number; isUnchanged: boolean } {
+  options: VectorOptions = {},
+): WrittenVector => finish(writingVector(out, terms, options))
+
+/** What was written. */
+export interface WrittenVector {
+  readonly tensors: number
+  readonly elements: number
+  readonly isUnchanged: boolean
+}
+
+/** The same in steps. */
+export function* writingVector(
+  out: string,
+  terms: readonly Term[],
+  { dtype = 'f32', anyBase = false, force = false, onTensor }: VectorOptions = {},
+): Steps<WrittenVector> {
   const inputs = terms.flatMap(({ vector: { path, base } }) =>
     [path, base].flatMap((input) => (input === undefined ? [] : inputFiles(input))),
   )
@@ -94,12 +110,13 @@ export function writeVector(
   checkTogether(terms, anyBase)
   const names = [...new Set(terms.flatMap(({ vector }) => [...vector.tensors.keys()]))]
   const stored = vectorDtypes[dtype]
-  let count = 0
+  let [count, done] = [0, 0]
   const entries = names.map((name): [string, TensorToWrite] => {
     const { shape } = terms.find(({ vector }) => vector.tensors.has(name))!.vector.tensors.get(name)!
     const total = elements(shape)
     count += total
     const data = function* () {
+      onTensor?.(name, done++, names.length)
       for (let start = 0; start < total; start += piece) {
         const sum = checkFinite(
           sumOf(terms, name, start, Math.min(piece, total - start)),
@@ -128,6 +145,6 @@ export function writeVector(
     base_marks: JSON.stringify(marks),
     recipe: recipeOf(terms),
   })
-  const isUnchanged = writeOutput(out, chunks, { inputs, force }) === 'unchanged'
+  const isUnchanged = (yield* writingOutput(out, chunks, { inputs, force })) === 'unchanged'
   return { tensors: names.length, elements: count, isUnchanged }
 }

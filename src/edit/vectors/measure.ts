@@ -1,9 +1,9 @@
 /** @file Sizes of task vectors and angles between them, in one pass over pieces. */
 
-import { fail } from '../../base/index.ts'
+import { fail, finish, type Steps } from '../../base/index.ts'
 import { elements } from '../../checkpoint/index.ts'
 import { splitName } from '../merge/plan/index.ts'
-import { checkFinite, piece, type TaskVector } from './source.ts'
+import { checkFinite, type OnTensor, piece, type TaskVector } from './source.ts'
 
 /** L1 and L2 norm. */
 export interface Norms {
@@ -19,11 +19,15 @@ export interface VectorNorms extends Norms {
 }
 
 /** Norms in double precision. Throws TL_NOT_FINITE. */
-export function vectorNorms(vector: TaskVector): VectorNorms {
+export const vectorNorms = (vector: TaskVector): VectorNorms => finish(vectorNormsSteps(vector))
+
+/** The same in steps. */
+export function* vectorNormsSteps(vector: TaskVector, onTensor?: OnTensor): Steps<VectorNorms> {
   const layers = new Map<string, { stack: string; layer: number | null; l1: number; squares: number }>()
   const whole = { l1: 0, squares: 0 }
   const tensors: (Norms & { name: string })[] = []
   for (const { name, shape, f32 } of vector.tensors.values()) {
+    onTensor?.(name, tensors.length, vector.tensors.size)
     let [l1, squares] = [0, 0]
     const total = elements(shape)
     for (let start = 0; start < total; start += piece) {
@@ -32,6 +36,7 @@ export function vectorNorms(vector: TaskVector): VectorNorms {
         l1 += Math.abs(values[i]!)
         squares += values[i]! * values[i]!
       }
+      yield
     }
     tensors.push({ name, l1, l2: Math.sqrt(squares) })
     const split = splitName(name)
@@ -57,10 +62,20 @@ export function vectorNorms(vector: TaskVector): VectorNorms {
  * Cosines between vectors, `[n][n]`, over all tensors; one that a vector lacks is zero in it. Null where a vector is zero.
  * Throws TL_SHAPE_MISMATCH, TL_NOT_FINITE.
  */
-export function vectorCosines(vectors: readonly TaskVector[]): (number | null)[][] {
+export const vectorCosines = (vectors: readonly TaskVector[]): (number | null)[][] =>
+  finish(vectorCosinesSteps(vectors))
+
+/** The same in steps. */
+export function* vectorCosinesSteps(
+  vectors: readonly TaskVector[],
+  onTensor?: OnTensor,
+): Steps<(number | null)[][]> {
   const n = vectors.length
   const dots = Array.from({ length: n }, () => new Float64Array(n))
-  for (const name of new Set(vectors.flatMap(({ tensors }) => [...tensors.keys()]))) {
+  const names = new Set(vectors.flatMap(({ tensors }) => [...tensors.keys()]))
+  let done = 0
+  for (const name of names) {
+    onTensor?.(name, done++, names.size)
     const own = vectors.map(({ tensors }) => tensors.get(name))
     const { shape } = own.find((tensor) => tensor)!
     const odd = own.findIndex((tensor) => tensor && tensor.shape.join() !== shape.join())
@@ -83,6 +98,7 @@ export function vectorCosines(vectors: readonly TaskVector[]): (number | null)[]
           for (let k = 0; k < count; k++) dot += a[k]! * b[k]!
           dots[i]![j]! += dot
         }
+      yield
     }
   }
   return dots.map((_, i) =>

@@ -19,6 +19,9 @@ export const vectorFormat = 'treeline-task-vector/1'
 /** Elements in memory at a time, of each vector. */
 export const piece = 1 << 20
 
+/** Called before each tensor of long work. */
+export type OnTensor = (name: string, done: number, total: number) => void
+
 /** The change of one tensor. */
 export interface VectorTensor {
   readonly name: string

@@ -2,7 +2,7 @@
 import { Command } from 'commander'
 import type { Io } from '../../io.ts'
 import { examples, forceOption, jsonOption } from '../../options.ts'
-import { anyBaseOption, before, numberOf, withOpen } from './files.ts'
+import { anyBaseOption, before, numberOf, shown, withOpen } from './files.ts'
 
 export const applyCommand = (io: Io): Command =>
   new Command('apply')
@@ -23,16 +23,15 @@ export const applyCommand = (io: Io): Command =>
         flags: { scale: string; anyBase?: boolean; force?: boolean; json?: boolean },
       ) => {
         const scale = numberOf(flags.scale, '--scale')
-        const { applyVector, openVector } = await import('../../../edit/index.ts')
+        const { applying, openVector } = await import('../../../edit/index.ts')
         const { openCheckpoint } = await import('../../../checkpoint/index.ts')
-        await withOpen((keep) => {
+        await withOpen(async (keep) => {
           const from = keep(openCheckpoint(base))
           const vector = keep(openVector(path, from))
-          const outcome = applyVector(from, vector, out, {
-            scale,
-            anyBase: flags.anyBase === true,
-            force: flags.force === true,
-          })
+          const [anyBase, force] = [flags.anyBase === true, flags.force === true]
+          const outcome = await shown(io, flags.json, (onTensor) =>
+            applying(from, vector, out, { scale, anyBase, force, onTensor }),
+          )
           if (flags.json) io.out(`${JSON.stringify({ out, ...outcome }, null, 2)}\n`)
           else
             io.out(

@@ -1,6 +1,9 @@
 /** @file What the commands on task vectors share: options, and files that are closed whatever happens. */
 import { Option } from 'commander'
-import { fail } from '../../../base/index.ts'
+import { fail, inSteps, type Steps } from '../../../base/index.ts'
+import type { OnTensor } from '../../../edit/index.ts'
+import type { Io } from '../../io.ts'
+import { makeDisplay } from '../../progress.ts'
 
 /** Something open. */
 interface Closable {
@@ -19,6 +22,20 @@ export async function withOpen<Result>(
     })
   } finally {
     for (const { close } of open.reverse()) close()
+  }
+}
+
+/** Do steps, showing the tensor they are at. */
+export async function shown<Result>(
+  io: Io,
+  isQuiet: boolean | undefined,
+  steps: (onTensor: OnTensor) => Steps<Result>,
+): Promise<Result> {
+  const display = makeDisplay('vector', io, isQuiet)
+  try {
+    return await inSteps(steps((detail, done, total) => display.update({ done, total, detail })))
+  } finally {
+    display.end()
   }
 }
 

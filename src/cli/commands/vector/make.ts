@@ -3,7 +3,7 @@ import { Command } from 'commander'
 import { count, fail } from '../../../base/index.ts'
 import type { Io } from '../../io.ts'
 import { examples, forceOption, jsonOption } from '../../options.ts'
-import { anyBaseOption, before, checkOut, dtypeOption, numberOf, withOpen } from './files.ts'
+import { anyBaseOption, before, checkOut, dtypeOption, numberOf, shown, withOpen } from './files.ts'
 
 interface Flags {
   dtype: 'f32' | 'bf16' | 'f16'
@@ -35,12 +35,15 @@ async function combine(
   io: Io,
 ): Promise<void> {
   checkOut(out)
-  const { openVector, writeVector } = await import('../../../edit/index.ts')
-  await withOpen((keep) => {
+  const { openVector, writingVector } = await import('../../../edit/index.ts')
+  await withOpen(async (keep) => {
     const terms = paths.map((path, i) => ({ vector: keep(openVector(path)), weight: weights[i]! }))
     const { dtype, anyBase, force } = flags
     const options = { dtype, anyBase: anyBase === true, force: force === true }
-    say(out, writeVector(out, terms, options), [], flags, io)
+    const written = await shown(io, flags.json, (onTensor) =>
+      writingVector(out, terms, { ...options, onTensor }),
+    )
+    say(out, written, [], flags, io)
   })
 }
 
@@ -60,15 +63,18 @@ export const extractCommand = (io: Io): Command =>
     )
     .action(async (base: string, tuned: string, out: string, flags: Flags) => {
       checkOut(out)
-      const { openVector, vectorFormat, writeVector } = await import('../../../edit/index.ts')
+      const { openVector, vectorFormat, writingVector } = await import('../../../edit/index.ts')
       const { openCheckpoint } = await import('../../../checkpoint/index.ts')
-      await withOpen((keep) => {
+      await withOpen(async (keep) => {
         const from = keep(openCheckpoint(base))
         if (from.metadata['format'] === vectorFormat)
           fail('TL_USAGE', `${base}: a task vector, expected a model`)
         const vector = keep(openVector(tuned, from, flags.lenient))
         const options = { dtype: flags.dtype, force: flags.force === true }
-        say(out, writeVector(out, [{ vector, weight: 1 }], options), vector.skipped, flags, io)
+        const written = await shown(io, flags.json, (onTensor) =>
+          writingVector(out, [{ vector, weight: 1 }], { ...options, onTensor }),
+        )
+        say(out, written, vector.skipped, flags, io)
       })
     })
 

@@ -3,7 +3,7 @@ import { Command } from 'commander'
 import type { TaskVector, VectorNorms } from '../../../edit/index.ts'
 import type { Io } from '../../io.ts'
 import { examples, jsonOption } from '../../options.ts'
-import { baseOption, withOpen } from './files.ts'
+import { baseOption, shown, withOpen } from './files.ts'
 
 interface Flags {
   base?: string
@@ -26,7 +26,7 @@ function table(rows: readonly (readonly string[])[]): string {
 async function measure<Result>(
   paths: readonly string[],
   base: string | undefined,
-  of: (vectors: TaskVector[]) => Result,
+  of: (vectors: TaskVector[]) => Promise<Result>,
 ): Promise<Result> {
   const { openVector } = await import('../../../edit/index.ts')
   const { openCheckpoint } = await import('../../../checkpoint/index.ts')
@@ -73,8 +73,13 @@ export const normsCommand = (io: Io): Command =>
       ]),
     )
     .action(async (paths: string[], flags: Flags) => {
-      const { vectorNorms } = await import('../../../edit/index.ts')
-      const all = await measure(paths, flags.base, (vectors) => vectors.map(vectorNorms))
+      const { vectorNormsSteps } = await import('../../../edit/index.ts')
+      const all = await measure(paths, flags.base, async (vectors) => {
+        const norms: VectorNorms[] = []
+        for (const vector of vectors)
+          norms.push(await shown(io, flags.json, (onTensor) => vectorNormsSteps(vector, onTensor)))
+        return norms
+      })
       if (flags.json) {
         io.out(`${JSON.stringify(all, null, 2)}\n`)
         return
@@ -97,8 +102,10 @@ export const cosineCommand = (io: Io): Command =>
       ]),
     )
     .action(async (paths: string[], flags: Flags) => {
-      const { vectorCosines } = await import('../../../edit/index.ts')
-      const cosines = await measure(paths, flags.base, vectorCosines)
+      const { vectorCosinesSteps } = await import('../../../edit/index.ts')
+      const cosines = await measure(paths, flags.base, (vectors) =>
+        shown(io, flags.json, (onTensor) => vectorCosinesSteps(vectors, onTensor)),
+      )
       if (flags.json) io.out(`${JSON.stringify({ vectors: paths, cosines }, null, 2)}\n`)
       else
         io.out(
