@@ -111,3 +111,19 @@ export function parseRecords(source: string, label: string): Placed[] {
   }
   return lines
 }
+
+/** Parse the bytes of a JSON file; `label` names it in messages. Throws `TL_BAD_FILE`. */
+export function parseJsonBytes(bytes: Uint8Array, label: string): unknown {
+  const [first, second, third] = bytes
+  if (first === 0xef && second === 0xbb && third === 0xbf)
+    fail('TL_BAD_FILE', `${label}: begins with a byte-order mark: save it as UTF-8 without one`)
+  if ((first === 0xff && second === 0xfe) || (first === 0xfe && second === 0xff))
+    fail('TL_BAD_FILE', `${label}: is UTF-16: save it as UTF-8`)
+  try {
+    return JSON.parse(
+      Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8'),
+    ) as unknown
+  } catch (error) {
+    return fail('TL_BAD_FILE', `${label}: not valid JSON: ${(error as Error).message.slice(0, 200)}`, error)
+  }
+}

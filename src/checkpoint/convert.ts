@@ -9,7 +9,9 @@ import { encodeF32, isConvertible } from './convertDtype.ts'
 import { isStoredDtype, type StoredDtype } from './dtypes.ts'
 import { type GgufTensor, ggufChunks, isGguf } from './gguf/index.ts'
 import { quoted } from './header.ts'
+import { resolveModel } from './model.ts'
 import { fileMarks, inputFiles, writingModelFolder } from './modelFolder.ts'
+import { isHead } from './names.ts'
 import { shardedWriter } from './sharded.ts'
 import { safetensorsChunks, type TensorToWrite } from './write.ts'
 
@@ -191,6 +193,8 @@ function* toFolder(
   const plan = [...input.tensors.values()].map((tensor) => ({ tensor, dtype: targetDtype(tensor, wanted) }))
   const request = [1, resolve(input.path), wanted, shardSize]
   const marks = inputFiles(input.path).map(fileMarks)
+  const { path: from, adapter } = resolveModel(input.path)
+  const hasOwnHead = adapter !== undefined && plan.some(({ tensor }) => isHead(tensor.name))
   return yield* writingModelFolder(out, { task: 'convert', request, marks, ...rule }, function* (folder) {
     const writer = shardedWriter(folder, { shardSize, metadata: textMetadata(input) })
     for (const [index, { tensor, dtype }] of plan.entries()) {
@@ -199,7 +203,7 @@ function* toFolder(
       yield
     }
     const { files } = writer.finish()
-    const copied = statusOf(input.path)?.isDirectory() ? copyCompanions(input.path, folder, wanted) : []
+    const copied = statusOf(from)?.isDirectory() ? copyCompanions(from, folder, wanted, hasOwnHead) : []
     const converted = plan.filter(({ tensor, dtype }) => tensor.dtype !== dtype).length
     return { format: 'folder' as const, tensors: plan.length, converted, files: [...copied, ...files] }
   })
@@ -208,8 +212,16 @@ function* toFolder(
 /** Larger companions are no configuration. */
 const MAX_COMPANION = 200_000_000
 
-/** Configuration, tokenizer, licence of a model folder: whatever is no weight file. The type named in the configuration follows. */
-export function copyCompanions(from: string, to: string, wanted: string | undefined): string[] {
+/**
+ * Configuration, tokenizer, licence of a model folder: whatever is no weight file. The type named in the configuration
+ * follows; `hasOwnHead`: the embedding is no longer the head.
+ */
+export function copyCompanions(
+  from: string,
+  to: string,
+  wanted: string | undefined,
+  hasOwnHead = false,
+): string[] {
   const copied: string[] = []
   for (const name of readdirSync(from).sort()) {
     const path = join(from, name)
@@ -217,20 +229,23 @@ export function copyCompanions(from: string, to: string, wanted: string | undefi
     if (!status?.isFile() || status.size > MAX_COMPANION || name.startsWith('.')) continue
     if (!/\.(json|jinja|txt|model|md)$|^(LICENSE|NOTICE)/.test(name) || name.endsWith('.index.json')) continue
     const content = readFileSync(path)
-    writeAtomically(join(to, name), name === 'config.json' && wanted ? withDtype(content, wanted) : content)
+    const isChanged = name === 'config.json' && (wanted !== undefined || hasOwnHead)
+    writeAtomically(join(to, name), isChanged ? changedConfig(content, wanted, hasOwnHead) : content)
     copied.push(name)
   }
   return copied
 }
 
-/** `torch_dtype` (`dtype` in newer files) of a config.json after a conversion. */
-function withDtype(content: Buffer, dtype: string): Uint8Array | string {
+/** `torch_dtype` (`dtype` in newer files) and the tie of a config.json after a conversion. */
+function changedConfig(content: Buffer, dtype: string | undefined, hasOwnHead: boolean): Uint8Array | string {
   const word = Object.keys(ALIASES)
     .find((key) => ALIASES[key] === dtype)
     ?.toLowerCase()
   try {
     const config = JSON.parse(content.toString('utf8')) as Record<string, unknown>
-    for (const key of ['torch_dtype', 'dtype']) if (typeof config[key] === 'string') config[key] = word
+    for (const key of ['torch_dtype', 'dtype'])
+      if (word !== undefined && typeof config[key] === 'string') config[key] = word
+    if (hasOwnHead) config['tie_word_embeddings'] = false
     return `${JSON.stringify(config, null, 2)}\n`
   } catch {
     // not ours to judge: it is copied as it is

@@ -1,6 +1,14 @@
 /** @file Checkpoints: every weight format behind one door, read lazily, written atomically, converted with one rounding. */
 
-export { type Adapter, type LowRankDelta, openAdapter } from './adapter.ts'
+export {
+  type Adapter,
+  type AdapterChange,
+  adapterChanges,
+  deltaElements,
+  isAdapterFolder,
+  type LowRankDelta,
+  openAdapter,
+} from './adapter/index.ts'
 export {
   type Checkpoint,
   type CheckpointTensor,
@@ -38,10 +46,11 @@ export {
   writeGguf,
 } from './gguf/index.ts'
 export type { SafetensorsHeader, TensorEntry } from './header.ts'
+export { companionsOf, type ModelPlace, modelPaths, openCheckpoint, resolveModel } from './model.ts'
 export { fileMarks, fingerprint, inputFiles, isModelFile, writingModelFolder } from './modelFolder.ts'
+export { alignedNames, embeddings, isDerived, isHead, tiedTo } from './names.ts'
 export { type TensorNorms, tensorNorms, tensorNormsSteps } from './norms.ts'
 export { openNpy, openNpz } from './npy.ts'
-export { openCheckpoint } from './open.ts'
 export { openPlaces, type Places, type StoredAt } from './places.ts'
 export { openPytorch, parsePytorch } from './pytorch/index.ts'
 export {

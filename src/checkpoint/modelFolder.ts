@@ -7,6 +7,7 @@ import type { Steps } from '../base/index.ts'
 import { whenLeaving } from '../base/leave.ts'
 import { openOutputFolder } from '../base/outputFolder.ts'
 import { type OutputRule, statusOf } from '../base/outputs.ts'
+import { modelPaths } from './model.ts'
 
 const weightFile = /^(pytorch_)?model(-\d{5}-of-\d{5})?\.(safetensors|bin)(\.index\.json)?$/
 
@@ -35,24 +36,36 @@ export const fingerprint = (parts: unknown): string =>
 
 /** Size and time of a model's files: an input that has changed makes another output. */
 export function fileMarks(model: string): string[] {
+  const mark = (path: string, name: string): string => {
+    const { size, mtimeMs } = statSync(path)
+    return `${name} ${size} ${mtimeMs}`
+  }
   try {
-    const status = statSync(model)
-    const mark = (path: string, name: string): string => {
-      const { size, mtimeMs } = statSync(path)
-      return `${name} ${size} ${mtimeMs}`
-    }
-    if (!status.isDirectory()) return [mark(model, '')]
-    const names = readdirSync(model).filter((name) =>
-      /\.(safetensors|json|gguf|bin|pt|pth|npz|jinja|txt|model|md)$/.test(name),
-    )
-    return names.sort().map((name) => mark(join(model, name), name))
+    return modelPaths(model).flatMap((path) => {
+      if (!statSync(path).isDirectory()) return [mark(path, '')]
+      const names = readdirSync(path).filter((name) =>
+        /\.(safetensors|json|gguf|bin|pt|pth|npz|jinja|txt|model|md)$/.test(name),
+      )
+      return names.sort().map((name) => mark(join(path, name), name))
+    })
   } catch (error) {
     return explainSystemError(error, `cannot read ${model}`)
   }
 }
 
-/** The files that opening `path` may read: an index and a part stand for all the parts beside them. */
+/**
+ * The files that opening `path` may read: an index and a part stand for all the parts beside them, BASE+ADAPTER for both.
+ */
 export function inputFiles(path: string): string[] {
+  try {
+    return modelPaths(path).flatMap(withParts)
+  } catch {
+    // a base that a vector remembers may be gone
+    return [path]
+  }
+}
+
+function withParts(path: string): string[] {
   const name = basename(path)
   if (!/\.index\.json$|-\d{5}-of-\d{5}\./.test(name) || !statusOf(dirname(path))) return [path]
   const parts = readdirSync(dirname(path)).filter((other) => /\.index\.json$|-\d{5}-of-\d{5}\./.test(other))

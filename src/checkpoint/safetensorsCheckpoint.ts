@@ -2,7 +2,7 @@
 import { closeSync, existsSync, fstatSync, openSync, readFileSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { explainSystemError } from '../base/files.ts'
-import { bytes, count, didYouMean, fail } from '../base/index.ts'
+import { bytes, count, didYouMean, fail, parseJsonBytes } from '../base/index.ts'
 import { type Checkpoint, type CheckpointTensor, plainTensor } from './checkpoint.ts'
 import { quoted } from './header.ts'
 import { openSafetensors, type SafetensorsFile } from './read.ts'
@@ -24,24 +24,20 @@ const isRecord = (value: unknown): value is Record<string, unknown> =>
 
 /** A JSON file with a bound on its size. Throws `TL_BAD_FILE`, `TL_IO`. */
 export function readJson(path: string, maxBytes: number): unknown {
-  let text: string
+  let content: Buffer
   try {
     const descriptor = openSync(path, 'r')
     try {
       const { size } = fstatSync(descriptor)
       if (size > maxBytes) fail('TL_BAD_FILE', `${path}: ${bytes(size)}, expected at most ${bytes(maxBytes)}`)
-      text = readFileSync(descriptor, 'utf8')
+      content = readFileSync(descriptor)
     } finally {
       closeSync(descriptor)
     }
   } catch (error) {
     return explainSystemError(error, `cannot read ${path}`)
   }
-  try {
-    return JSON.parse(text) as unknown
-  } catch (error) {
-    return fail('TL_BAD_FILE', `${path}: not valid JSON: ${(error as Error).message.slice(0, 200)}`, error)
-  }
+  return parseJsonBytes(content, path)
 }
 
 /**

@@ -1,7 +1,7 @@
 /** @file What a model is: sizes and variants, from `config.json` or from GGUF metadata, as one record. */
 import { existsSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { fail } from '../base/index.ts'
+import { fail, parseJsonBytes } from '../base/index.ts'
 import { type Checkpoint, isGguf } from '../checkpoint/index.ts'
 import { type Architecture, architectureOf } from './architectures.ts'
 
@@ -92,12 +92,7 @@ function fromFolder(path: string): Found {
       'TL_BAD_FILE',
       `${path}: no config.json: expected a Hugging Face model folder or one GGUF file`,
     )
-  let fields: Fields
-  try {
-    fields = JSON.parse(readFileSync(file, 'utf8')) as Fields
-  } catch (error) {
-    return fail('TL_BAD_FILE', `${file}: not valid JSON: ${(error as Error).message.slice(0, 200)}`, error)
-  }
+  const fields = parseJsonBytes(readFileSync(file), file) as Fields
   if (typeof fields !== 'object' || fields === null) fail('TL_BAD_FILE', `${file}: expected an object`)
   const architecture = architectureOf(file, String(fields['model_type'] ?? 'none'))
   const { number, size } = reader(file, fields)

@@ -1,6 +1,6 @@
 /** @file A language model opened from its files: programs made when first needed, sessions, scores, texts. */
 import { fail } from '../base/index.ts'
-import { openCheckpoint } from '../checkpoint/index.ts'
+import { companionsOf, openCheckpoint } from '../checkpoint/index.ts'
 import { type ModelConfig, readConfig } from './config.ts'
 import { type Generated, type GenerateOptions, generateWith } from './generate.ts'
 import { scoreSequences } from './score.ts'
@@ -51,7 +51,7 @@ export function loadModel(path: string, options: LoadOptions = {}): LanguageMode
     fail('TL_BAD_ARGUMENT', `loadModel: precision: expected f32, q4 or q8, got ${JSON.stringify(precision)}`)
   const checkpoint = openCheckpoint(path)
   try {
-    const config = readConfig(path, checkpoint)
+    const config = readConfig(companionsOf(path), checkpoint)
     const context = options.context ?? Math.min(config.context, longestByDefault)
     if (!(Number.isInteger(context) && context >= 1 && context <= config.context))
       fail('TL_BAD_ARGUMENT', `loadModel: context: expected 1 to ${config.context} tokens, got ${context}`)

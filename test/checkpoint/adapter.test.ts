@@ -139,20 +139,27 @@ describe('LoRA adapters', () => {
 
   it('refuses what it does not understand', () => {
     const cases: [Record<string, unknown>, Shapes | undefined, RegExp][] = [
-      [{ peft_type: 'IA3' }, undefined, /TL_UNSUPPORTED .*only LORA/],
-      [{ use_dora: true }, undefined, /TL_UNSUPPORTED .*DoRA/],
+      [{ peft_type: 'IA3' }, undefined, /TL_UNSUPPORTED .*"IA3": only LORA.*merge_and_unload/],
+      [{ peft_type: 'PREFIX_TUNING' }, undefined, /TL_UNSUPPORTED .*changes no weights/],
+      [{ use_dora: true }, undefined, /TL_BAD_FILE .*no lora_magnitude_vector/],
       [{ r: 0 }, undefined, /r: expected a number above 0, got 0/],
       [{ lora_alpha: undefined }, undefined, /lora_alpha: expected a number above 0/],
       [{ r: 3 }, undefined, /have rank 2, the configuration says 3/],
-      [{ rank_pattern: { '(a+)+$': 2 } }, undefined, /TL_UNSUPPORTED .*no regular expressions/],
+      [{ rank_pattern: { '(a+)+$': 2 } }, undefined, /TL_UNSUPPORTED .*repeated groups/],
       [{ alpha_pattern: { q: 'x' } }, undefined, /alpha_pattern: "q": expected a number/],
       [{}, { 'x.lora_A.weight': [2, 3] }, /"x" has lora_A, expected both factors/],
       [{}, { 'x.lora_A.weight': [2, 3], 'x.lora_B.weight': [4, 3] }, /do not fit/],
       [
         {},
         { 'x.lora_A.weight': [2, 3], 'x.lora_B.weight': [4, 2], 'x.lora_magnitude_vector': [4] },
-        /kind of LoRA that is not read/,
+        /has a lora_magnitude_vector, and use_dora is false/,
       ],
+      [
+        {},
+        { 'x.base_layer.out_proj.lora_A.weight': [2, 3], 'x.base_layer.out_proj.lora_B.weight': [4, 2] },
+        /TL_UNSUPPORTED .*MultiheadAttention/,
+      ],
+      [{}, { 'x.hada_w1_a': [2, 3] }, /TL_UNSUPPORTED .*"x.hada_w1_a" is of a kind of adapter/],
       [
         {},
         { 'x.lora_A.weight': [2, 3], 'x.lora_A.default.weight': [2, 3], 'x.lora_B.weight': [4, 2] },
@@ -162,7 +169,9 @@ describe('LoRA adapters', () => {
     for (const [config, shapes, message] of cases)
       expect(refusal(() => openAdapter(adapter(config, shapes)))).toMatch(message)
     const folder = adapter({})
-    expect(refusal(() => openCheckpoint(folder))).toMatch(/a LoRA adapter, not a whole model/)
+    expect(refusal(() => openCheckpoint(folder))).toMatch(
+      /an adapter and not a whole model: name it with its base as BASE\+/,
+    )
     rmSync(join(folder, 'adapter_model.safetensors'))
     expect(refusal(() => openAdapter(folder))).toMatch(/TL_IO .*no adapter_model.safetensors or/)
     rmSync(join(folder, 'adapter_config.json'))

@@ -252,3 +252,176 @@ describe('what does not belong together', () => {
     })
   })
 })
+
+describe('adapters on embeddings and heads', () => {
+  type Tensors = Readonly<Record<string, readonly [shape: readonly number[], values: readonly number[]]>>
+  function folder(files: Readonly<Record<string, Tensors | Record<string, unknown>>>): string {
+    const path = join(root, `folder${number++}`)
+    mkdirSync(path)
+    for (const [name, content] of Object.entries(files))
+      if (name.endsWith('.json')) writeFileSync(join(path, name), JSON.stringify(content))
+      else
+        writeSafetensors(
+          join(path, name),
+          Object.entries(content as Tensors).map(([own, [shape, values]]) => [
+            own,
+            { dtype: 'F32', shape, data: Float32Array.from(values) },
+          ]),
+        )
+    return path
+  }
+  const zeros: [number[], number[]] = [
+    [3, 2],
+    [0, 0, 0, 0, 0, 0],
+  ]
+  const lora = { peft_type: 'LORA', r: 1, lora_alpha: 2 }
+  const applied = (base: string, adapter: string): string => {
+    const [from, out] = [openCheckpoint(base), join(root, `out${number++}`)]
+    const vector = openVector(adapter, from)
+    applyVector(from, vector, out)
+    vector.close()
+    from.close()
+    return out
+  }
+  const table = [2, 20, 4, 40, 6, 60]
+
+  it('the weight that is saved beside the factors is no replacement', () => {
+    const base = folder({
+      'model.safetensors': { 'model.embed_tokens.weight': zeros, 'lm_head.weight': zeros },
+    })
+    const adapter = folder({
+      'adapter_config.json': lora,
+      'adapter_model.safetensors': {
+        'base_model.model.model.embed_tokens.base_layer.weight': zeros,
+        'base_model.model.model.embed_tokens.lora_embedding_A': [
+          [1, 3],
+          [1, 2, 3],
+        ],
+        'base_model.model.model.embed_tokens.lora_embedding_B': [
+          [2, 1],
+          [1, 10],
+        ],
+        'base_model.model.lm_head.base_layer.weight': zeros,
+        'base_model.model.lm_head.lora_A.weight': [
+          [1, 2],
+          [1, 10],
+        ],
+        'base_model.model.lm_head.lora_B.weight': [
+          [3, 1],
+          [1, 2, 3],
+        ],
+      },
+    })
+    const wanted = { 'model.embed_tokens.weight': table, 'lm_head.weight': table }
+    expect(read(applied(base, adapter))).toEqual(wanted)
+    withVectors([adapter], ([vector]) => expect(vectorNorms(vector!).l1).toBe(2 * 132))
+  })
+
+  it('a saved weight that is not the base’s takes its place, as in peft', () => {
+    const base = folder({ 'model.safetensors': { 'lm_head.weight': zeros } })
+    const adapter = folder({
+      'adapter_config.json': lora,
+      'adapter_model.safetensors': {
+        'base_model.model.lm_head.base_layer.weight': [
+          [3, 2],
+          [1, 1, 1, 1, 1, 1],
+        ],
+        'base_model.model.lm_head.lora_A.weight': [
+          [1, 2],
+          [1, 10],
+        ],
+        'base_model.model.lm_head.lora_B.weight': [
+          [3, 1],
+          [1, 2, 3],
+        ],
+      },
+    })
+    expect(read(applied(base, adapter))['lm_head.weight']).toEqual(table.map((x) => x + 1))
+  })
+
+  it('a tied base gets a head of its own, through a vector file, too', () => {
+    const config = { model_type: 'llama', tie_word_embeddings: true }
+    const base = folder({
+      'model.safetensors': { 'model.embed_tokens.weight': zeros },
+      'config.json': config,
+    })
+    const adapter = folder({
+      'adapter_config.json': lora,
+      'adapter_model.safetensors': {
+        'base_model.model.lm_head.weight': [
+          [3, 2],
+          [1, 1, 1, 1, 1, 1],
+        ],
+      },
+    })
+    for (const vector of [adapter, extract(base, adapter)]) {
+      const out = applied(base, vector)
+      expect(read(out)).toEqual({
+        'model.embed_tokens.weight': zeros[1],
+        'lm_head.weight': [1, 1, 1, 1, 1, 1],
+      })
+      expect(JSON.parse(readFileSync(join(out, 'config.json'), 'utf8'))).toEqual({
+        ...config,
+        tie_word_embeddings: false,
+      })
+    }
+    // without the base it is said what is missing
+    expect(() => openVector(adapter)).toThrow(
+      /lm_head.weight is known only from the base model: name that with --base/,
+    )
+  })
+
+  it('models with and without a head of their own have a difference', () => {
+    const tied = folder({
+      'model.safetensors': {
+        'model.embed_tokens.weight': [
+          [2, 1],
+          [1, 2],
+        ],
+      },
+    })
+    const untied = folder({
+      'model.safetensors': {
+        'model.embed_tokens.weight': [
+          [2, 1],
+          [1, 3],
+        ],
+        'lm_head.weight': [
+          [2, 1],
+          [5, 7],
+        ],
+      },
+    })
+    expect(read(extract(tied, untied))).toEqual({
+      'model.embed_tokens.weight': [0, 1],
+      'lm_head.weight': [4, 5],
+    })
+    expect(read(applied(tied, extract(tied, untied)))).toEqual(read(untied))
+    expect(read(extract(untied, tied))).toEqual({
+      'model.embed_tokens.weight': [0, -1],
+      'lm_head.weight': [-4, -5],
+    })
+  })
+})
+
+describe('names with and without the model’s prefix', () => {
+  const names = ['wte.weight', 'h.0.attn.c_attn.weight', 'h.1.attn.c_attn.weight', 'ln_f.weight']
+  const model = (prefix: string, value: number, more: Values = {}): string =>
+    write({ ...Object.fromEntries(names.map((name, i) => [prefix + name, [value + i, 1]])), ...more })
+  const hub = model('', 1, { 'h.0.attn.bias': [1, 1, 1] })
+  const tuned = model('transformer.', 2)
+
+  it('are one model to extract and apply; tables that programs compute are no weights', () => {
+    const vector = extract(hub, tuned)
+    expect(read(vector)).toEqual(Object.fromEntries(names.map((name) => [name, [1, 0]])))
+    expect(read(apply(hub, vector))).toEqual({
+      ...Object.fromEntries(names.map((name, i) => [name, [2 + i, 1]])),
+      'h.0.attn.bias': [1, 1, 1],
+    })
+    // and the vector of one naming applies to the other
+    expect(Object.keys(read(apply(model('transformer.', 1), vector)))).toEqual(
+      names.map((name) => `transformer.${name}`).sort(),
+    )
+    expect(read(extract(tuned, hub))['transformer.wte.weight']).toEqual([-1, 0])
+  })
+})

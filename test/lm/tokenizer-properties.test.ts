@@ -251,7 +251,7 @@ test.each([
   const json = jsonOf('gpt2')
   change(json)
   expect(() => load(json)).toThrow(message)
-  expect(() => load('{"model": ')).toThrow(/tokenizer\.json: not JSON/)
+  expect(() => load('{"model": ')).toThrow(/tokenizer\.json: not valid JSON/)
 })
 
 test('a damaged tokenizer.json gives a tokenizer or one line', () => {

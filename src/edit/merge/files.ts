@@ -1,7 +1,7 @@
 /** @file Small files of a model's folder: read whole, with a limit, and checked to be what they should. */
 import { existsSync, readFileSync, statSync } from 'node:fs'
 import { explainSystemError } from '../../base/files.ts'
-import { fail, bytes as showBytes } from '../../base/index.ts'
+import { fail, parseJsonBytes, bytes as showBytes } from '../../base/index.ts'
 
 /** A JSON object. */
 export type Json = Record<string, unknown>
@@ -30,13 +30,7 @@ export const readText = (path: string): string => new TextDecoder().decode(readB
 /** A JSON object; undefined when there is no such file. Throws TL_BAD_FILE for anything else. */
 export function readJson(path: string): Json | undefined {
   if (!existsSync(path)) return undefined
-  let value: unknown
-  try {
-    value = JSON.parse(readText(path))
-  } catch (error) {
-    if (!(error instanceof SyntaxError)) throw error
-    fail('TL_BAD_FILE', `${path}: not valid JSON: ${error.message.slice(0, 200)}`, error)
-  }
+  const value = parseJsonBytes(readBytes(path), path)
   return isObject(value) ? value : fail('TL_BAD_FILE', `${path}: expected a JSON object`)
 }
 

@@ -3,8 +3,10 @@ import { resolve } from 'node:path'
 import { fail, finish, type Steps } from '../../base/index.ts'
 import { checkFile, formatOf, statusOf, writingOutput } from '../../base/outputs.ts'
 import {
+  alignedNames,
   type Checkpoint,
   type CheckpointTensor,
+  companionsOf,
   copyCompanions,
   elements,
   encodeF32,
@@ -14,6 +16,7 @@ import {
   type StoredDtype,
   safetensorsChunks,
   shardedWriter,
+  tiedTo,
   writingModelFolder,
 } from '../../checkpoint/index.ts'
 import {
@@ -25,22 +28,42 @@ import {
   type VectorTensor,
 } from './source.ts'
 
-/** Does the vector belong to this model? Unless `anyBase`, the values that it was taken from must be the model's. */
-function checkBase(base: Checkpoint, vector: TaskVector, anyBase: boolean): void {
-  for (const [name, { shape }] of vector.tensors) {
-    const own = base.tensors.get(name)
-    if (!own)
+/** A tensor of the result: what it was, and its change. */
+interface Row {
+  readonly name: string
+  readonly from: CheckpointTensor
+  readonly delta: VectorTensor | undefined
+}
+
+/** The vector's name for each of the base's tensors, and the head that it gives to a base whose head is tied. */
+function rowsOf(base: Checkpoint, vector: TaskVector): Row[] {
+  const names = alignedNames(vector.tensors.keys(), base.tensors)
+  const deltas = new Map([...vector.tensors].map(([name, delta]) => [names.get(name)!, delta]))
+  const rows = [...base.tensors].map(([name, from]): Row => ({ name, from, delta: deltas.get(name) }))
+  for (const [name, delta] of deltas) {
+    if (base.tensors.has(name)) continue
+    const table = tiedTo(name, base.tensors)
+    if (table === undefined)
       fail(
         'TL_SHAPE_MISMATCH',
         `${vector.path}: it changes ${name}, which ${base.path} does not have; it belongs to another architecture`,
       )
-    if (own!.shape.join() !== shape.join())
+    rows.push({ name, from: base.tensors.get(table!)!, delta })
+  }
+  return rows
+}
+
+/** Does the vector belong to this model? Unless `anyBase`, the values that it was taken from must be the model's. */
+function checkBase(base: Checkpoint, vector: TaskVector, rows: readonly Row[], anyBase: boolean): void {
+  for (const { name, from, delta } of rows) {
+    if (!delta) continue
+    if (from.shape.join() !== delta.shape.join())
       fail(
         'TL_SHAPE_MISMATCH',
-        `${name}: ${base.path} has shape [${own!.shape.join(', ')}], ${vector.path} has [${shape.join(', ')}]`,
+        `${name}: ${base.path} has shape [${from.shape.join(', ')}], ${vector.path} has [${delta.shape.join(', ')}]`,
       )
-    const mark = vector.marks[name]
-    if (mark !== undefined && !anyBase && mark !== tensorMark(own!))
+    const mark = vector.marks[delta.name] ?? vector.marks[name]
+    if (mark !== undefined && !anyBase && mark !== tensorMark(from))
       fail(
         'TL_BAD_ARGUMENT',
         `${vector.path} starts from another model (${vector.base ?? 'unknown'}) than ${base.path}: ${name} differs; --any-base applies it all the same`,
@@ -52,19 +75,24 @@ function checkBase(base: Checkpoint, vector: TaskVector, anyBase: boolean): void
 const limits: Readonly<Record<string, number>> = { F16: 65_520, BF16: (2 - 2 ** -8) * 2 ** 127 }
 
 /** One tensor of the result, in pieces: an element without change stays bit for bit what it is. */
-function* changed(tensor: CheckpointTensor, delta: VectorTensor, scale: number, dtype: string, path: string) {
+function* changed(
+  { name, from: tensor }: Row,
+  delta: VectorTensor,
+  scale: number,
+  dtype: string,
+  path: string,
+) {
   const total = elements(tensor.shape)
   for (let start = 0; start < total; start += piece) {
     const count = Math.min(piece, total - start)
     const values = tensor.f32(start, count)
     const changes = delta.f32(start, count)
     for (let i = 0; i < count; i++) if (changes[i] !== 0) values[i] = values[i]! + scale * changes[i]!
-    checkFinite(values, start, tensor.name, path)
+    checkFinite(values, start, name, path)
     const bytes = encodeF32(values, dtype)
     const limit = limits[dtype]
     const at = limit === undefined ? -1 : values.findIndex((value) => Math.abs(value) >= limit)
-    if (at >= 0)
-      fail('TL_NOT_FINITE', `${tensor.name}: element ${start + at} is ${values[at]}, beyond ${dtype}`)
+    if (at >= 0) fail('TL_NOT_FINITE', `${name}: element ${start + at} is ${values[at]}, beyond ${dtype}`)
     yield bytes
   }
 }
@@ -111,18 +139,20 @@ export function* applying(
   const format = formatOf(out, ['.safetensors'], { folder: true })
   const rule = { inputs: [base.path, vector.path].flatMap(inputFiles), force }
   if (format !== 'folder') checkFile(out, rule)
-  checkBase(base, vector, anyBase)
+  const rows = rowsOf(base, vector)
+  checkBase(base, vector, rows, anyBase)
   let done = 0
-  const plan = [...base.tensors.values()].map((tensor) => {
-    const delta = scale === 0 ? undefined : vector.tensors.get(tensor.name)
+  const plan = rows.map((row) => {
+    const { name, from } = row
+    const delta = scale === 0 ? undefined : row.delta
     // quantized types cannot be written again
-    const dtype = delta && !isConvertible(tensor.dtype) ? 'F32' : tensor.dtype
+    const dtype = delta && !isConvertible(from.dtype) ? 'F32' : from.dtype
     const data = function* () {
-      onTensor?.(tensor.name, done++, base.tensors.size)
-      if (delta) yield* changed(tensor, delta, scale, dtype, out)
-      else yield tensor.bytes()
+      onTensor?.(name, done++, rows.length)
+      if (delta) yield* changed(row, delta, scale, dtype, out)
+      else yield from.bytes()
     }
-    return { name: tensor.name, dtype, shape: tensor.shape, data, isChanged: delta !== undefined }
+    return { name, dtype, shape: from.shape, data, isChanged: delta !== undefined }
   })
   const outcome = { tensors: plan.length, changed: plan.filter(({ isChanged }) => isChanged).length }
   if (format !== 'folder') {
@@ -134,6 +164,7 @@ export function* applying(
   }
   const request = [1, resolve(base.path), resolve(vector.path), scale]
   const marks = rule.inputs.map(fileMarks)
+  const companions = companionsOf(base.path)
   return yield* writingModelFolder(out, { task: 'apply', request, marks, ...rule }, function* (folder) {
     const writer = shardedWriter(folder, { metadata: { format: 'pt' } })
     for (const { name, dtype, shape, data } of plan) {
@@ -141,7 +172,9 @@ export function* applying(
       yield
     }
     writer.finish()
-    if (statusOf(base.path)?.isDirectory()) copyCompanions(base.path, folder, undefined)
+    // a head of its own, which the embedding no longer is
+    if (statusOf(companions)?.isDirectory())
+      copyCompanions(companions, folder, undefined, rows.length > base.tensors.size)
     return outcome
   })
 }

@@ -1,16 +1,21 @@
 /** @file Where task vectors come from: files of their own, LoRA adapters, and the difference of two checkpoints, all read in pieces. */
 import { createHash } from 'node:crypto'
-import { existsSync, statSync } from 'node:fs'
-import { join } from 'node:path'
 import { fail } from '../../base/index.ts'
 import {
+  type Adapter,
+  adapterChanges,
+  alignedNames,
   type Checkpoint,
   type CheckpointTensor,
+  deltaElements,
   elements,
+  isAdapterFolder,
   isConvertible,
-  type LowRankDelta,
+  isDerived,
+  isHead,
   openAdapter,
   openCheckpoint,
+  tiedTo,
 } from '../../checkpoint/index.ts'
 
 /** What a vector file says of itself. */
@@ -77,11 +82,12 @@ const shapeText = (shape: readonly number[]): string => `[${shape.join(', ')}]`
 
 /** θ_tuned − θ_base of one tensor, rounded once to f32. */
 function difference(
+  name: string,
   base: CheckpointTensor,
   tuned: CheckpointTensor,
   paths: readonly [string, string],
 ): VectorTensor {
-  const { name, shape } = tuned
+  const { shape } = tuned
   if (base.shape.join() !== shape.join())
     fail(
       'TL_SHAPE_MISMATCH',
@@ -100,10 +106,39 @@ function difference(
   }
 }
 
-/** The task vector of two open checkpoints. Throws TL_SHAPE_MISMATCH when shapes or, unless `isLenient`, names differ. */
+/** A checkpoint's tensors under the names of a reference; buffers that programs compute are no weights. */
+function weightsOf(checkpoint: Checkpoint, reference: Checkpoint): Map<string, CheckpointTensor> {
+  const names = alignedNames(checkpoint.tensors.keys(), reference.tensors)
+  return new Map(
+    [...checkpoint.tensors]
+      .filter(([name]) => !isDerived(name) || reference.tensors.has(name))
+      .map(([name, tensor]) => [names.get(name)!, tensor]),
+  )
+}
+
+/** With a head of its own where only the other model stores one: the embedding that it is tied to. */
+function withTiedHead(
+  tensors: ReadonlyMap<string, CheckpointTensor>,
+  other: ReadonlyMap<string, CheckpointTensor>,
+): Map<string, CheckpointTensor> {
+  const head = [...other.keys()].find((name) => isHead(name) && !tensors.has(name))
+  const table = head === undefined ? undefined : tiedTo(head, tensors)
+  return new Map(
+    head === undefined || table === undefined ? tensors : [...tensors, [head, tensors.get(table)!]],
+  )
+}
+
+/**
+ * The task vector of two open checkpoints, under the names of the base. A model prefix that only one of them has is no
+ * difference, and a head that is tied in one of them is its embedding. Throws TL_SHAPE_MISMATCH when shapes or, unless
+ * `isLenient`, names differ.
+ */
 export function differenceOf(base: Checkpoint, tuned: Checkpoint, isLenient = false): TaskVector {
-  const onlyBase = [...base.tensors.keys()].filter((name) => !tuned.tensors.has(name))
-  const onlyTuned = [...tuned.tensors.keys()].filter((name) => !base.tensors.has(name))
+  const own = weightsOf(tuned, base)
+  const plain = new Map([...base.tensors].filter(([name]) => !isDerived(name) || own.has(name)))
+  const [from, to] = [withTiedHead(plain, own), withTiedHead(own, plain)]
+  const onlyBase = [...from.keys()].filter((name) => !to.has(name))
+  const onlyTuned = [...to.keys()].filter((name) => !from.has(name))
   for (const [names, has, lacks] of [
     [onlyBase, base.path, tuned.path],
     [onlyTuned, tuned.path, base.path],
@@ -116,15 +151,15 @@ export function differenceOf(base: Checkpoint, tuned: Checkpoint, isLenient = fa
   const skipped = [...onlyBase, ...onlyTuned].map((name) => `${name}: only one model has it`)
   const tensors = new Map<string, VectorTensor>()
   const marks: Record<string, string> = {}
-  for (const tensor of tuned.tensors.values()) {
-    const from = base.tensors.get(tensor.name)
-    if (!from) continue
-    if (!isFloating(tensor) || !isFloating(from)) {
-      skipped.push(`${tensor.name}: ${tensor.dtype} has no differences`)
+  for (const [name, tensor] of to) {
+    const start = from.get(name)
+    if (!start) continue
+    if (!isFloating(tensor) || !isFloating(start)) {
+      skipped.push(`${name}: ${tensor.dtype} has no differences`)
       continue
     }
-    tensors.set(tensor.name, difference(from, tensor, [base.path, tuned.path]))
-    marks[tensor.name] = tensorMark(from)
+    tensors.set(name, difference(name, start, tensor, [base.path, tuned.path]))
+    marks[name] = tensorMark(start)
   }
   if (tensors.size === 0)
     fail(
@@ -135,45 +170,38 @@ export function differenceOf(base: Checkpoint, tuned: Checkpoint, isLenient = fa
   return { path: tuned.path, tensors, base: base.path, marks, recipe, skipped, close: () => {} }
 }
 
-/** A low-rank change, read by elements. */
-function lowRankTensor({ name, shape, delta }: LowRankDelta): VectorTensor {
-  const width = Math.max(1, elements(shape.slice(1)))
-  return {
-    name,
-    shape,
-    f32(start, count) {
-      const first = Math.floor(start / width)
-      const rows = delta(first, Math.ceil((start + count) / width) - first)
-      return rows.slice(start - first * width, start - first * width + count)
-    },
-  }
+/** What an adapter changes, as far as it is known without the base. */
+function factorsAlone(path: string, adapter: Adapter): Map<string, VectorTensor> {
+  const { replaced, magnitudes, tokens, biases, deltas } = adapter
+  const [whole] = [
+    ...replaced.keys(),
+    ...[...tokens.keys(), ...magnitudes.keys()].map((name) => `${name}.weight`),
+  ]
+  if (whole !== undefined || biases.size > 0)
+    return fail(
+      'TL_BAD_ARGUMENT',
+      `${path}: what it does to ${whole ?? [...biases.keys()][0]} is known only from the base model: name that with --base, or extract the vector with \`treeline vector extract BASE ${path} OUT\``,
+    )
+  return new Map(
+    [...deltas.values()].map((delta) => [
+      delta.name,
+      { name: delta.name, shape: delta.shape, f32: (start, count) => deltaElements(delta, start, count) },
+    ]),
+  )
 }
 
 function adapterVector(path: string, base: Checkpoint | undefined): TaskVector {
   const adapter = openAdapter(path)
   try {
-    const tensors = new Map([...adapter.deltas.values()].map((delta) => [delta.name, lowRankTensor(delta)]))
-    const marks: Record<string, string> = {}
-    for (const [name, tensor] of adapter.replaced) {
-      const from = base?.tensors.get(name)
-      if (!from)
-        return fail(
-          'TL_BAD_ARGUMENT',
-          `${path}: it replaces ${name} whole, so its change is known only from the base model; extract it with \`treeline vector extract BASE ${path} OUT\``,
-        )
-      tensors.set(name, { ...difference(from, tensor, [base!.path, path]), name })
-    }
-    for (const name of base ? tensors.keys() : []) {
-      const from = base!.tensors.get(name)
-      if (!from)
-        return fail('TL_SHAPE_MISMATCH', `${path}: it changes ${name}, which ${base!.path} does not have`)
-      marks[name] = tensorMark(from)
-    }
+    const changes = base ? adapterChanges(adapter, base) : []
+    const tensors = base
+      ? new Map(changes.map(({ name, shape, change }) => [name, { name, shape, f32: change }]))
+      : factorsAlone(path, adapter)
     return {
       path,
       tensors,
       ...(base ? { base: base.path } : {}),
-      marks,
+      marks: Object.fromEntries(changes.map(({ name, from }) => [name, tensorMark(from)])),
       recipe: `the adapter ${path}`,
       skipped: [],
       close: adapter.close,
@@ -183,9 +211,6 @@ function adapterVector(path: string, base: Checkpoint | undefined): TaskVector {
     throw error
   }
 }
-
-const isAdapter = (path: string): boolean =>
-  existsSync(path) && statSync(path).isDirectory() && existsSync(join(path, 'adapter_config.json'))
 
 function readMarks(text: unknown, path: string): Record<string, string> {
   try {
@@ -207,7 +232,7 @@ function readMarks(text: unknown, path: string): Record<string, string> {
  * as its difference from it. Throws as `openCheckpoint` does, TL_BAD_FILE for a checkpoint without `base`.
  */
 export function openVector(path: string, base?: Checkpoint, isLenient = false): TaskVector {
-  if (isAdapter(path)) return adapterVector(path, base)
+  if (isAdapterFolder(path)) return adapterVector(path, base)
   const file = openCheckpoint(path)
   try {
     if (file.metadata['format'] !== vectorFormat) {

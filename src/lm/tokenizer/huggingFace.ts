@@ -2,16 +2,16 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { explainSystemError } from '../../base/files.ts'
-import { fail } from '../../base/index.ts'
+import { fail, parseJsonBytes } from '../../base/index.ts'
 import type { AddedToken } from './added.ts'
 import { type Definition, turnEnds } from './definition.ts'
 import type { MergeTable } from './merges.ts'
 import { isObject, type Json, objectsOf } from './settings.ts'
 
-function readText(path: string): string | undefined {
+function readContent(path: string): Buffer | undefined {
   if (!existsSync(path)) return undefined
   try {
-    return readFileSync(path, 'utf8')
+    return readFileSync(path)
   } catch (error) {
     return explainSystemError(error, `cannot read ${path}`)
   }
@@ -19,14 +19,9 @@ function readText(path: string): string | undefined {
 
 /** A JSON object, or an empty one where the file is missing. */
 function readObject(path: string): Json {
-  const text = readText(path)
-  if (text === undefined) return {}
-  let value: unknown
-  try {
-    value = JSON.parse(text)
-  } catch (error) {
-    return fail('TL_BAD_FILE', `${path}: not JSON: ${(error as Error).message}`)
-  }
+  const content = readContent(path)
+  if (content === undefined) return {}
+  const value = parseJsonBytes(content, path)
   return isObject(value) ? value : fail('TL_BAD_FILE', `${path}: expected a JSON object`)
 }
 
@@ -185,7 +180,8 @@ export function readHuggingFace(folder: string): Definition {
     addsBos: bosId !== undefined && (inFront || config['add_bos_token'] === true),
     names,
     ...chatTemplateEntry(
-      readText(join(folder, 'chat_template.jinja')) ?? templateOf(config['chat_template']),
+      readContent(join(folder, 'chat_template.jinja'))?.toString('utf8') ??
+        templateOf(config['chat_template']),
     ),
   }
 }

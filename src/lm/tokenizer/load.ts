@@ -1,9 +1,8 @@
 /** @file A tokenizer by path: a Hugging Face folder or a GGUF file, told by its bytes and not by its name. */
 import { existsSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { explainSystemError } from '../../base/files.ts'
 import { fail, TreelineError } from '../../base/index.ts'
-import { type Checkpoint, isGguf, openCheckpoint } from '../../checkpoint/index.ts'
+import { type Checkpoint, companionsOf, isGguf, openCheckpoint } from '../../checkpoint/index.ts'
 import { readGgufTokenizer } from './gguf.ts'
 import { readHuggingFace } from './huggingFace.ts'
 import { makeTokenizer, type Tokenizer } from './tokenizer.ts'
@@ -27,14 +26,9 @@ function ofWeights(path: string): Tokenizer | string {
  * chat_template.jinja, generation_config.json), a GGUF file whatever its name, any part of a split one, or a folder with
  * nothing else. Throws `TL_IO`, `TL_BAD_FILE`, and `TL_UNSUPPORTED` with what is supported.
  */
-export function loadTokenizer(path: string): Tokenizer {
-  let folder: boolean
-  try {
-    folder = statSync(path).isDirectory()
-  } catch (error) {
-    return explainSystemError(error, `cannot read ${path}`)
-  }
-  if (!folder) {
+export function loadTokenizer(model: string): Tokenizer {
+  const path = companionsOf(model)
+  if (!statSync(path).isDirectory()) {
     const found = ofWeights(path)
     if (typeof found !== 'string') return found
     return fail(

@@ -2,15 +2,17 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { writeAtomically } from '../../../base/files.ts'
+import { companionsOf } from '../../../checkpoint/index.ts'
 import type { MergeConfig } from '../config/index.ts'
 import { isObject, type Json, json, readBytes, readJson, readText } from '../files.ts'
 import type { MergePlan } from '../plan/index.ts'
 import { tokenizerFiles, type Vocabulary, writeTokenizer } from '../vocabulary/index.ts'
 
 function templateOf(model: string): string | undefined {
-  const file = join(model, 'chat_template.jinja')
+  const folder = companionsOf(model)
+  const file = join(folder, 'chat_template.jinja')
   if (existsSync(file)) return readText(file).trim()
-  const own = readJson(join(model, 'tokenizer_config.json'))?.['chat_template']
+  const own = readJson(join(folder, 'tokenizer_config.json'))?.['chat_template']
   if (typeof own === 'string') return own.trim()
   // several templates: a list of { name, template }
   const named = Array.isArray(own) ? own.find((one) => isObject(one) && one['name'] === 'default') : undefined
@@ -41,7 +43,7 @@ function outputConfig(
   plan: MergePlan,
   vocabulary: Vocabulary | undefined,
 ): Json | undefined {
-  const source = readJson(join(config.baseModel ?? config.models[0]!, 'config.json'))
+  const source = readJson(join(companionsOf(config.baseModel ?? config.models[0]!), 'config.json'))
   if (!source) return undefined
   const result: Json = { ...source }
   const types = new Set(plan.tensors.filter(({ action }) => action === 'merge').map(({ dtype }) => dtype))
@@ -118,7 +120,7 @@ export function writeCompanions(
   if (own) writeAtomically(join(out, 'config.json'), json(own))
   else warnings.push(`${first} has no config.json, so the output has none`)
   const copy = (model: string, name: string): void => {
-    const path = join(model, name)
+    const path = join(companionsOf(model), name)
     if (existsSync(path)) writeAtomically(join(out, name), readBytes(path))
   }
   copy(first, 'generation_config.json')

@@ -1,5 +1,14 @@
 /** @file Where a tensor stands in a model, told from its name: which stack of layers, which layer, or before or after. */
-import type { StoredAt, TensorPlace } from '../../../checkpoint/index.ts'
+import {
+  embeddings,
+  isDerived,
+  isHead,
+  type StoredAt,
+  type TensorPlace,
+  tiedTo,
+} from '../../../checkpoint/index.ts'
+
+export { isDerived, tiedTo }
 
 /** Sizes and type of a stored tensor, without its values. */
 export interface TensorHeader {
@@ -42,25 +51,6 @@ const afterLayers =
 export const isAfterLayers = (name: string): boolean =>
   afterLayers.test(name) && !/embed(ding)?s?\./.test(name)
 
-/** Tables that programs compute themselves: mergekit leaves them out, and so do we. */
-export const isDerived = (name: string): boolean =>
-  /(^|\.)rotary_emb\.inv_freq$|\.attn\.masked_bias$|(^|\.)h\.\d+\.attn\.bias$/.test(name)
-
-const embeddings = [
-  'model.embed_tokens.weight',
-  'transformer.wte.weight',
-  'wte.weight',
-  'model.language_model.embed_tokens.weight',
-  'model.decoder.embed_tokens.weight',
-  'embed_tokens.weight',
-  'shared.weight',
-  'gpt_neox.embed_in.weight',
-  'token_embd.weight',
-]
-
-/** Is it an output head that may be tied to the embedding? */
-const isHead = (name: string): boolean => name === 'lm_head.weight' || name === 'output.weight'
-
 /** Other tensors whose rows are tokens, in the architectures that mergekit knows. */
 const otherTables = new Set([
   'lm_head.bias',
@@ -89,10 +79,6 @@ const otherTables = new Set([
 /** Does its first axis count tokens? */
 export const isVocabulary = (name: string): boolean =>
   isHead(name) || embeddings.includes(name) || otherTables.has(name)
-
-/** The embedding that stands in for a head which a model does not store because it is tied. */
-export const tiedTo = (name: string, headers: Headers): string | undefined =>
-  isHead(name) ? embeddings.find((embedding) => headers.has(embedding)) : undefined
 
 /** A model's tensors in order: those of no layer, and those of each layer of each stack. */
 export interface Layout {

@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto'
 import { join } from 'node:path'
 import { fail } from '../../../base/index.ts'
+import { companionsOf } from '../../../checkpoint/index.ts'
 import type { MergeConfig } from '../config/index.ts'
 import { isObject, readJson } from '../files.ts'
 import { type AddedToken, addedToken, nextId, readTokenizer, type Tokenizer } from './tokenizer.ts'
@@ -22,7 +23,7 @@ export interface Vocabulary {
 
 /** Where a config.json says how many rows the table has. */
 export function vocabularySize(model: string): number | undefined {
-  const config = readJson(join(model, 'config.json'))
+  const config = readJson(join(companionsOf(model), 'config.json'))
   const inner = config?.['text_config']
   const size = config?.['vocab_size'] ?? (isObject(inner) ? inner['vocab_size'] : undefined)
   return Number.isInteger(size) && (size as number) > 0 ? (size as number) : undefined

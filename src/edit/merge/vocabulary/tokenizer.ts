@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { fail } from '../../../base/index.ts'
+import { companionsOf } from '../../../checkpoint/index.ts'
 import { isObject, type Json, readJson, readText } from '../files.ts'
 
 /** A token that is matched in the text as a whole, before the rest is split; in the words of tokenizer.json. */
@@ -165,7 +166,8 @@ function fromOlderFiles(model: string): Tokenizer | undefined {
  * The tokenizer of a model's folder; undefined when there is none. Throws TL_BAD_FILE for files that are none, and
  * TL_UNSUPPORTED for SentencePiece's binary format alone.
  */
-export function readTokenizer(model: string): Tokenizer | undefined {
+export function readTokenizer(named: string): Tokenizer | undefined {
+  const model = companionsOf(named)
   const path = join(model, 'tokenizer.json')
   const file = readJson(path)
   const tokenizer = file ? fromTokenizerJson(model, path, file) : fromOlderFiles(model)
