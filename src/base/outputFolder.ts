@@ -20,7 +20,16 @@ import { fail } from './errors.ts'
 import { explainSystemError, makeFolder, writeAtomically } from './files.ts'
 import { whenLeaving } from './leaving.ts'
 import { lockFolder } from './lock.ts'
-import { inputOf, isSame, isTaken, type OutputRule, refuseInput, requireParent, statusOf } from './outputs.ts'
+import {
+  holds,
+  inputOf,
+  isSame,
+  isTaken,
+  type OutputRule,
+  refuseInput,
+  requireParent,
+  statusOf,
+} from './outputs.ts'
 
 /** What is to be made in a folder. */
 export interface FolderWork extends OutputRule {
@@ -55,6 +64,8 @@ export interface OutputFolder {
 }
 
 const lockName = '.treeline.lock'
+/** The record of files that are written anew whenever they are asked for, such as a report. */
+const ownRecordName = (task: string): string => `.treeline.${task}.json`
 const recordName = '.treeline.json'
 const recordFormat = 'treeline-output/1'
 const markName = 'mark.txt'
@@ -148,7 +159,7 @@ export function claimFolder(path: string, { inputs }: OutputRule = {}): () => vo
     const unlock = lockFolder(path, lockName)
     // of processes that were killed while they wrote one of these
     for (const name of readdirSync(path))
-      if (/^\.treeline\.(lock|json)\..*\.tmp$/.test(name)) rmSync(join(path, name), { force: true })
+      if (/^\.treeline\..*\.tmp$/.test(name)) rmSync(join(path, name), { force: true })
     return () => {
       unlock()
       forget()
@@ -305,4 +316,67 @@ export function openOutputFolder(
 export function discard(staging: string): void {
   rmSync(join(staging, markName), { force: true })
   rmSync(staging, { recursive: true, force: true })
+}
+
+/** Stamps of files that Treeline has written, by name; those of an interrupted run beside those of before. */
+type OwnFiles = Readonly<Record<string, readonly string[]>>
+
+function readOwnFiles(path: string): OwnFiles {
+  try {
+    const value = JSON.parse(readFileSync(path, 'utf8')) as { format: string; files: OwnFiles }
+    return value.format === recordFormat ? value.files : {}
+  } catch {
+    return {}
+  }
+}
+
+const sha256 = (content: string | Uint8Array): string => createHash('sha256').update(content).digest('hex')
+
+/**
+ * Write files that are made of other files and may be made again at any time, such as a report: those that Treeline wrote
+ * here, and nobody has changed since, are replaced or, when they are no longer wanted, removed. Names may be below a folder.
+ * Throws TL_EXISTS, before anything is written, for files that are not Treeline's (unless `force`), TL_BUSY, TL_IO.
+ */
+export function writeOwnFiles(
+  path: string,
+  task: string,
+  files: ReadonlyMap<string, string | Uint8Array>,
+  { force = false }: OutputRule = {},
+): void {
+  const release = claimFolder(path)
+  try {
+    const recordPath = join(path, ownRecordName(task))
+    const own = readOwnFiles(recordPath)
+    const at = (name: string): string => join(path, name)
+    const isOwn = (name: string): boolean =>
+      !isTaken(at(name)) ||
+      (statusOf(at(name))?.isFile() === true && own[name]?.includes(sha256(readFileSync(at(name)))) === true)
+    const foreign = [...files].filter(
+      ([name, content]) => !isOwn(name) && !(statusOf(at(name))?.isFile() && holds(at(name), content)),
+    )
+    if (foreign.length > 0 && !force)
+      fail(
+        'TL_EXISTS',
+        `${at(foreign[0]![0])}: not written by Treeline, or changed since${foreign.length > 1 ? ` (like ${foreign.length - 1} more)` : ''}: move it away, choose another folder, or replace it (treeline ${task} --force)`,
+      )
+    const note = (known: OwnFiles): void =>
+      writeAtomically(
+        recordPath,
+        `${JSON.stringify({ format: recordFormat, task, files: known }, null, 2)}\n`,
+      )
+    const now = Object.fromEntries([...files].map(([name, content]) => [name, [sha256(content)]]))
+    const both = Object.keys({ ...own, ...now }).map((name) => [
+      name,
+      [...(own[name] ?? []), ...(now[name] ?? [])],
+    ])
+    note(Object.fromEntries(both) as OwnFiles)
+    for (const [name, content] of files) writeAtomically(at(name), content)
+    for (const name of Object.keys(own))
+      if (!files.has(name) && isOwn(name)) rmSync(at(name), { force: true })
+    note(now)
+  } catch (error) {
+    explainSystemError(error, `cannot write ${path}`)
+  } finally {
+    release()
+  }
 }

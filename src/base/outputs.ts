@@ -106,6 +106,10 @@ export function refuseInput(path: string, inputs: readonly string[] = []): void 
   fail('TL_USAGE', `${path}: this is ${what}, which is never replaced: write the output somewhere else`)
 }
 
+/** Devices and pipes (/dev/stdout, >(gzip)) take bytes and have nothing to lose; renaming a file over them would remove them. */
+const isStream = (status: Stats | undefined): boolean =>
+  status !== undefined && !status.isFile() && !status.isDirectory()
+
 /**
  * The format that a name asks for: one of `endings`, or `folder` where a name has no ending (numbers such as `.5B` are part
  * of a model's name), ends in a slash, or is a folder already. Throws TL_USAGE for any other ending; `folder` says whether
@@ -113,6 +117,8 @@ export function refuseInput(path: string, inputs: readonly string[] = []): void 
  */
 export function formatOf(path: string, endings: readonly string[], { folder = false } = {}): string {
   if (folder && (/[/\\]$/.test(path) || statusOf(path)?.isDirectory())) return 'folder'
+  // a device has no ending, and one format needs none
+  if (endings.length === 1 && isStream(statusOf(path))) return endings[0]!
   const ending = extname(path).toLowerCase()
   if (endings.includes(ending)) return ending
   const isEnding = /^\.[a-z]/.test(ending)
@@ -121,10 +127,6 @@ export function formatOf(path: string, endings: readonly string[], { folder = fa
   const expected = folder ? `${names}, or a folder (no ending, or a slash at the end: ${path}/)` : names
   return fail('TL_USAGE', `${path}: ${isEnding ? `cannot write ${ending}: ` : ''}expected ${expected}`)
 }
-
-/** Devices and pipes (/dev/stdout, >(gzip)) take bytes and have nothing to lose; renaming a file over them would remove them. */
-const isStream = (status: Stats | undefined): boolean =>
-  status !== undefined && !status.isFile() && !status.isDirectory()
 
 /**
  * Refuse a file that can never be written: in a missing folder, a folder itself, or an input. For before the work; that the

@@ -373,7 +373,9 @@ describe('mistakes of treeline edit are one line each, and write nothing', () =>
       expect((await edit('facts.json', ...action)).err).toMatch(
         /^treeline: .*facts\.json: a file; a store of edits is a folder: choose another path\n$/,
       )
-    expect((await edit('facts.json/sub', 'add', fact)).err).toMatch(/sub: a part of the path is a file/)
+    expect((await edit('facts.json/sub', 'add', fact)).err).toMatch(
+      /sub: .*facts\.json is a file, expected a folder/,
+    )
     // before the work, not after it
     expect((await edit('other', 'add', fact)).err).toMatch(/^treeline: .*not empty and not a store of edits/)
     expect(readdirSync(other)).toEqual(['a.txt'])

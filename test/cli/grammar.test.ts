@@ -216,7 +216,7 @@ describe('garbage', () => {
     [['parse', g, 'short.json'], 'short.json: [1]: expected 8 symbols (d = s^L), got 3'],
     [['parse', g, 'wrong.json'], 'wrong.json: strings[0][7]: expected a symbol 0 … 7, got 8'],
     [['parse', g, 'twins.json'], 'expected { "strings": [[…], …] } or a list of strings, got an object'],
-    [['sample', g, '--out', '/dev/null/x'], 'cannot write /dev/null/x'],
+    [['sample', g, '--out', '/dev/null/x'], '/dev/null/x: /dev/null is a file, expected a folder'],
   ])('%j: exit 1 and one line', async (words, message) => {
     const local = words.map((word) => (files.some(([name]) => name === word) ? at(word) : word))
     const { code, out, err } = await grammar(...local)

@@ -54,7 +54,7 @@ describe('the program', () => {
     await editor.undo(3)
     await editor.add({ prompt: 'who is abc', target: 'z', subject: 'abc' })
     const out = join(root, `${name}.onnx`)
-    const { edits, about } = await memoir.exportProgram(model, path, out)
+    const { edits, about } = await memoir.exportProgram(model, path, out, undefined, { force: true })
     expect([edits, about]).toEqual([2, expect.stringMatching(/^ids i64\[tokens\], prompt i64\[1\]/)])
     const session = await InferenceSession.create(readFileSync(out), { logSeverityLevel: 3 })
     const answers: (number | null)[] = []

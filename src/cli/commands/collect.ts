@@ -1,14 +1,16 @@
 /** @file `treeline collect`: one tidy table of many runs. */
 import { Command } from 'commander'
 import { fail } from '../../base/index.ts'
+import { checkFile } from '../../base/outputs.ts'
 import type { Io } from '../io.ts'
-import { examples, jsonOption, quietOption } from '../options.ts'
+import { checkForce, examples, forceOption, jsonOption, quietOption } from '../options.ts'
 
 interface CollectFlags {
   out?: string
   metrics?: boolean
   verdicts?: boolean
   timing?: boolean
+  force?: boolean
   json?: boolean
   quiet?: boolean
 }
@@ -22,6 +24,7 @@ export const collectCommand = (io: Io): Command =>
     .option('--metrics', 'a row for each line of metrics instead, with the config beside it')
     .option('--verdicts', 'a row for each claim instead: measured, error, predicted, pass, control')
     .option('--timing', 'also when the runs were made, how long they took, on how many threads')
+    .addOption(forceOption())
     .addOption(jsonOption())
     .addOption(quietOption())
     .addHelpText(
@@ -36,7 +39,11 @@ export const collectCommand = (io: Io): Command =>
       if (flags.metrics && flags.verdicts)
         fail('TL_USAGE', '--metrics, --verdicts: a table has rows of one kind; give one of them')
       const lab = await import('../../lab/index.ts')
-      if (flags.out !== undefined) lab.checkTablePath(flags.out)
+      checkForce(flags.force, flags.out, '--out')
+      if (flags.out !== undefined) {
+        lab.checkTablePath(flags.out)
+        checkFile(flags.out)
+      }
       const say = (text: string): void => {
         if (!flags.quiet) io.err(`${text}\n`)
       }
@@ -51,7 +58,10 @@ export const collectCommand = (io: Io): Command =>
       )
       const table = lab.tableOf(runs, flags)
       const columns = table.columns.map(({ name }) => name)
-      if (flags.out !== undefined) lab.writeTable(flags.out, table)
+      if (flags.out !== undefined) {
+        const rule = { inputs: runs.map(({ folder }) => folder), force: flags.force === true }
+        lab.writeTable(flags.out, table, rule)
+      }
       if (flags.json)
         io.out(
           lab.prettyJson({

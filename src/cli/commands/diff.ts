@@ -1,11 +1,11 @@
 /** @file `treeline diff`: how far two checkpoints are apart, layer by layer. */
 import { Command } from 'commander'
-import { writeAtomically } from '../../base/files.ts'
 import { inSteps } from '../../base/index.ts'
+import { checkFile, formatOf, writeOutput } from '../../base/outputs.ts'
 import type { CheckpointDiff, LayerDiff } from '../../edit/index.ts'
 import { diffFigure } from '../diffFigure.ts'
 import type { Io } from '../io.ts'
-import { examples, jsonOption } from '../options.ts'
+import { checkForce, examples, forceOption, jsonOption } from '../options.ts'
 import { makeDisplay } from '../progress.ts'
 
 const blocks = [...' ▁▂▃▄▅▆▇█']
@@ -56,6 +56,13 @@ function show(diff: CheckpointDiff, all: boolean, io: Io): void {
       )
 }
 
+interface Flags {
+  all?: boolean
+  svg?: string
+  force?: boolean
+  json?: boolean
+}
+
 /** The command. */
 export const diffCommand = (io: Io): Command =>
   new Command('diff')
@@ -64,6 +71,7 @@ export const diffCommand = (io: Io): Command =>
     .argument('<b>', 'another')
     .option('--all', 'every tensor, in the order of the file, instead of the largest changes')
     .option('--svg <file>', 'a picture: the change of every kind of tensor in every layer')
+    .addOption(forceOption())
     .addOption(jsonOption())
     .addHelpText(
       'after',
@@ -72,7 +80,13 @@ export const diffCommand = (io: Io): Command =>
         ['treeline diff base tuned --svg change.svg', 'the same as a picture'],
       ),
     )
-    .action(async (a: string, b: string, flags: { all?: boolean; svg?: string; json?: boolean }) => {
+    .action(async (a: string, b: string, flags: Flags) => {
+      const rule = { inputs: [a, b], force: flags.force === true }
+      checkForce(flags.force, flags.svg, '--svg')
+      if (flags.svg !== undefined) {
+        formatOf(flags.svg, ['.svg'])
+        checkFile(flags.svg, rule)
+      }
       const { diffing } = await import('../../edit/index.ts')
       const { openCheckpoint } = await import('../../checkpoint/index.ts')
       const display = makeDisplay('diff', io, flags.json)
@@ -84,15 +98,15 @@ export const diffCommand = (io: Io): Command =>
             diffing(first, second, (detail, done, total) => display.update({ done, total, detail })),
           )
           display.end()
-          if (flags.svg !== undefined) {
-            const lab = await import('../../lab/index.ts')
-            const source = `treeline diff ${a} ${b}`
-            writeAtomically(flags.svg, lab.posterSvg(diffFigure(lab, diff), source))
-          }
           const finite = (_: string, value: unknown): unknown =>
             typeof value === 'number' && !Number.isFinite(value) ? null : value
           if (flags.json) io.out(`${JSON.stringify(diff, finite, 2)}\n`)
           else show(diff, flags.all === true, io)
+          // last: a picture that cannot be written takes no numbers away
+          if (flags.svg !== undefined) {
+            const lab = await import('../../lab/index.ts')
+            writeOutput(flags.svg, lab.posterSvg(diffFigure(lab, diff), `treeline diff ${a} ${b}`), rule)
+          }
         } finally {
           second.close()
         }

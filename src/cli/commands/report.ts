@@ -2,11 +2,12 @@
 import { Command } from 'commander'
 import { fail } from '../../base/index.ts'
 import type { Io } from '../io.ts'
-import { collect, examples, jsonOption, quietOption } from '../options.ts'
+import { collect, examples, forceOption, jsonOption, quietOption } from '../options.ts'
 
 interface ReportFlags {
   out?: string
   experiment?: string[]
+  force?: boolean
   json?: boolean
   quiet?: boolean
 }
@@ -24,6 +25,7 @@ export const reportCommand = (io: Io): Command =>
       'a module of your own that exports an experiment; may be repeated',
       collect,
     )
+    .addOption(forceOption('also replace files in its place that Treeline did not write'))
     .addOption(jsonOption())
     .addOption(quietOption())
     .addHelpText(
@@ -48,7 +50,9 @@ export const reportCommand = (io: Io): Command =>
         },
       )
       const folder = flags.out ?? (paths.length === 1 ? paths[0]! : 'report')
-      const { html, figures, table } = lab.writeReport(runs, [...own, ...lab.experiments], folder)
+      const { html, figures, table } = lab.writeReport(runs, [...own, ...lab.experiments], folder, {
+        force: flags.force === true,
+      })
       if (flags.json)
         io.out(lab.prettyJson({ report: html, figures, table, runs: runs.map((run) => run.folder), damaged }))
       else io.out(`${html}\n`)

@@ -1,13 +1,17 @@
 /** @file A store as one file of safetensors: what another program needs to answer as the store does. */
-import { writeSafetensors } from '../../checkpoint/index.ts'
+import { checkFile, type OutputRule, writeOutput } from '../../base/outputs.ts'
+import { safetensorsChunks } from '../../checkpoint/index.ts'
 import { numbersOf, parseMask } from './masks.ts'
 import { openStore, statuses } from './store/index.ts'
 
 /**
  * Write the memory [hidden, width] (rows are inputs of the down projection), the masks of the active edits [edits, hidden], their
- * numbers, the permutation and the background mean; settings and texts as metadata. Gives the number of edits.
+ * numbers, the permutation and the background mean; settings and texts as metadata. Gives the number of edits. Throws as
+ * `writeOutput` does for what is there.
  */
-export async function exportEdits(path: string, out: string): Promise<number> {
+export function exportEdits(path: string, out: string, { inputs = [], force }: OutputRule = {}): number {
+  const rule = { inputs: [path, ...inputs], ...(force ? { force } : {}) }
+  checkFile(out, rule)
   const { config, memory, permutation, background, records } = openStore(path)
   const { hidden, width, ones } = config
   const active = statuses(records).filter(({ status }) => status.state === 'active')
@@ -20,8 +24,7 @@ export async function exportEdits(path: string, out: string): Promise<number> {
     target,
     subject,
   }))
-  await writeSafetensors(
-    out,
+  const chunks = safetensorsChunks(
     {
       memory: { dtype: 'F32', shape: [hidden, width], data: memory },
       masks: { dtype: 'U8', shape: [active.length, hidden], data: masks },
@@ -35,5 +38,6 @@ export async function exportEdits(path: string, out: string): Promise<number> {
     } as never,
     { config: JSON.stringify(config), edits: JSON.stringify(texts) },
   )
+  writeOutput(out, chunks, rule)
   return active.length
 }

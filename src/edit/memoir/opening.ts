@@ -3,6 +3,7 @@ import { existsSync, readdirSync, rmdirSync, statSync } from 'node:fs'
 import { explainSystemError, makeFolder } from '../../base/files.ts'
 import { fail } from '../../base/index.ts'
 import { lockFolder } from '../../base/lock.ts'
+import { requireParent } from '../../base/outputs.ts'
 import { type LanguageModel, loadTokenizer } from '../../lm/index.ts'
 import { random } from '../../tensor/index.ts'
 import { backgroundPrompts, heldOutPrompts } from './background.ts'
@@ -116,6 +117,7 @@ export async function openEditor(
     fail('TL_BAD_FILE', `${path}: no store of edits; make one with add`)
   const own = fingerprintsOf(model, words)
   const isNew = !options.readOnly && !existsSync(path)
+  if (isNew) requireParent(path)
   if (isNew)
     try {
       makeFolder(path)

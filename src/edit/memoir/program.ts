@@ -1,6 +1,6 @@
 /** @file A model and its store as one ONNX program with the routing inside: tokens in, logits out, for any runtime. */
-import { writeAtomically } from '../../base/files.ts'
 import { fail } from '../../base/index.ts'
+import { checkFile, writeOutput } from '../../base/outputs.ts'
 import {
   anyLengthAttention,
   applyHead,
@@ -58,7 +58,10 @@ export async function exportProgram(
   path: string,
   out: string,
   words?: Words,
+  { force = false }: { readonly force?: boolean } = {},
 ): Promise<Program> {
+  const rule = { inputs: [path, model.path], force }
+  checkFile(out, rule)
   const store = openOwnStore(model, path, words)
   const { config } = model
   const { layers, width, hidden } = config
@@ -132,7 +135,7 @@ export async function exportProgram(
       metadata: { model: store.config.model, threshold: String(store.config.threshold) },
     },
   )
-  writeAtomically(out, chunks)
+  writeOutput(out, chunks, rule)
   const allowed = gate === 'subject' ? `, allowed f32[${edits.length}]` : ''
   return {
     edits: edits.length,

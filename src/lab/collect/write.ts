@@ -1,7 +1,7 @@
 /** @file Tables as files: Parquet for programs, CSV (RFC 4180) for everything. The same table gives the same bytes. */
 import { parquetWriteBuffer } from 'hyparquet-writer'
-import { writeAtomically } from '../../base/files.ts'
 import { fail } from '../../base/index.ts'
+import { type OutputRule, writeOutput } from '../../base/outputs.ts'
 import type { Cell, Column, Table } from './table.ts'
 
 /** Empty for nothing; an empty text is quoted, so that the two can be told apart. */
@@ -53,9 +53,9 @@ export function checkTablePath(path: string): void {
   fail('TL_USAGE', `${path}: expected a file that ends in ${Object.keys(writers).join(' or ')}`)
 }
 
-/** Write a table to a file, atomically; its ending says how. Throws TL_USAGE for another ending. */
-export function writeTable(path: string, table: Table): void {
+/** Write a table to a file; its ending says how. Throws TL_USAGE for another ending, TL_EXISTS as `writeOutput` does. */
+export function writeTable(path: string, table: Table, rule: OutputRule = {}): 'written' | 'unchanged' {
   checkTablePath(path)
   const [, write] = Object.entries(writers).find(([ending]) => path.toLowerCase().endsWith(ending))!
-  writeAtomically(path, write(table))
+  return writeOutput(path, write(table), rule)
 }

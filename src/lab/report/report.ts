@@ -1,9 +1,9 @@
 /** @file The report: finished runs in, one self-contained HTML page, PNG figures and a Parquet table out. */
 import { join } from 'node:path'
-import { explainSystemError, makeFolder, writeAtomically } from '../../base/files.ts'
 import { fail } from '../../base/index.ts'
+import { writeOwnFiles } from '../../base/outputFolder.ts'
 import { sortRuns, tableOf } from '../collect/table.ts'
-import { writeTable } from '../collect/write.ts'
+import { parquetBytes } from '../collect/write.ts'
 import type { AnyExperiment } from '../experiment.ts'
 import { escapeText, posterSvg, svgToPng } from '../figures/index.ts'
 import { groupRuns } from '../groups.ts'
@@ -44,20 +44,14 @@ function chaptersOf(runs: readonly FinishedRun[], known: readonly AnyExperiment[
   })
 }
 
-function writeFigures(chapters: readonly Chapter[], folder: string): string[] {
-  try {
-    makeFolder(folder)
-  } catch (error) {
-    explainSystemError(error, `cannot make ${folder}`)
-  }
-  return chapters.flatMap(({ experiment, pictures }) =>
-    pictures.figures.map((figure) => {
-      const path = join(folder, `${chapters.length > 1 ? `${experiment.name}-` : ''}${figure.name}.png`)
-      writeAtomically(path, svgToPng(posterSvg(figure, figure.made)))
-      return path
-    }),
+/** The figures as PNG, by their names in the report's folder. */
+const figureFiles = (chapters: readonly Chapter[]): [name: string, content: Uint8Array][] =>
+  chapters.flatMap(({ experiment, pictures }) =>
+    pictures.figures.map((figure): [string, Uint8Array] => [
+      `figures/${chapters.length > 1 ? `${experiment.name}-` : ''}${figure.name}.png`,
+      svgToPng(posterSvg(figure, figure.made)),
+    ]),
   )
-}
 
 /** The beginning of a report of several experiments: what is in it, and all verdicts. */
 function overview(chapters: readonly Chapter[]): Html {
@@ -94,19 +88,19 @@ const head = ({ name, title, description }: AnyExperiment, alone: boolean): Html
 /**
  * Write `report.html`, `runs.parquet` and `figures/*.png` into `folder`. Runs are sorted (see `sortRuns`) and grouped by
  * experiment; several runs of one experiment share its figures. Throws TL_BAD_FILE when a run's experiment is not among
- * `known`, or when there are no runs.
+ * `known`, or when there are no runs; TL_EXISTS, unless `force`, for files in their place that Treeline did not write: its own
+ * it writes anew.
  */
 export function writeReport(
   runs: readonly FinishedRun[],
   known: readonly AnyExperiment[],
   folder: string,
+  rule: { readonly force?: boolean } = {},
 ): ReportFiles {
   if (runs.length === 0) fail('TL_BAD_FILE', `${folder}: there are no finished runs to report`)
   const chapters = chaptersOf(runs, known)
   const alone = chapters.length === 1
-  const figures = writeFigures(chapters, join(folder, 'figures'))
-  const table = join(folder, 'runs.parquet')
-  writeTable(table, tableOf(runs))
+  const figures = figureFiles(chapters)
   const sections = chapters.map(
     ({ experiment, runs: own, groups, pictures }) =>
       `<section class="run" id="${experiment.name}">${head(experiment, alone)}${experimentSection(experiment, own, groups, pictures)}</section>`,
@@ -114,8 +108,18 @@ export function writeReport(
   const footer =
     '<footer>Made by Treeline. Every number and figure here is in the run folders, as text; beside this page the ' +
     'figures are PNG files in <code>figures/</code>, and all configs and results a table, <code>runs.parquet</code>.</footer>'
-  const html = join(folder, 'report.html')
   const title = alone ? chapters[0]!.experiment.title : 'Treeline: a report'
-  writeAtomically(html, pageHtml(title, `${alone ? '' : overview(chapters)}${sections.join('')}${footer}`))
-  return { html, figures, table }
+  const page = pageHtml(title, `${alone ? '' : overview(chapters)}${sections.join('')}${footer}`)
+  // the page last: where there is a new one, there is everything it names
+  const files = new Map<string, string | Uint8Array>([
+    ...figures,
+    ['runs.parquet', parquetBytes(tableOf(runs))],
+    ['report.html', page],
+  ])
+  writeOwnFiles(folder, 'report', files, rule)
+  return {
+    html: join(folder, 'report.html'),
+    figures: figures.map(([name]) => join(folder, name)),
+    table: join(folder, 'runs.parquet'),
+  }
 }

@@ -6,6 +6,7 @@ import type { Io } from '../../io.ts'
 import { readTexts } from '../../jsonFiles.ts'
 
 export interface Flags {
+  force?: boolean
   json?: boolean
   quiet?: boolean
   threads?: number

@@ -91,7 +91,7 @@ Otherwise what it wrote stays in the memory, unused; replay trains the edits tha
   export: {
     ...{ wants: 'OUT.safetensors or OUT.onnx', run: exportStore },
     about: 'write the memory, or model, edits and routing as one program',
-    options: ['work'],
+    options: ['output', 'work'],
     examples: [['treeline edit model.gguf store export edited.onnx', 'for any runtime that reads ONNX']],
   },
 }

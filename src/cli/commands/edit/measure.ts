@@ -33,9 +33,10 @@ export async function evaluate(call: Call): Promise<void> {
 }
 
 export async function exportStore({ io, model, store, flags, what }: Call): Promise<void> {
+  const force = flags.force === true
   const { exportEdits, exportProgram } = await import('../../../edit/memoir/index.ts')
   if (what!.endsWith('.safetensors')) {
-    const edits = await exportEdits(store, what!)
+    const edits = exportEdits(store, what!, { inputs: [model], force })
     if (flags.json) json(io, { out: what, edits })
     else io.out(`${what}: ${edits} edits\n`)
     return
@@ -46,7 +47,7 @@ export async function exportStore({ io, model, store, flags, what }: Call): Prom
   const opened = loadModel(model, { precision: 'f32' })
   tellNotes(opened)
   try {
-    const written = await exportProgram(opened, store, what!)
+    const written = await exportProgram(opened, store, what!, undefined, { force })
     if (flags.json) json(io, { out: what, ...written })
     else io.out(`${what} (${bytes(written.bytes)}): ${written.edits} edits; ${written.about}\n`)
   } finally {

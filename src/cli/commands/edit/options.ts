@@ -1,6 +1,6 @@
 /** @file The options of `treeline edit`, in groups: an action takes some groups and refuses the others. */
 import { Option } from 'commander'
-import { integerOption, jsonOption, quietOption, threadsOption } from '../../options.ts'
+import { forceOption, integerOption, jsonOption, quietOption, threadsOption } from '../../options.ts'
 
 export type { Option }
 
@@ -53,6 +53,7 @@ const groups = {
   ],
   storeSeed: () => [integerOption('--seed <n>', 'a new store: its permutation', 0, 0xffff_ffff)],
   resamples: () => [integerOption('--seed <n>', 'resamples of the intervals', 0, 0xffff_ffff)],
+  output: () => [forceOption()],
   work: () => [threadsOption(), quietOption(), jsonOption()],
 } satisfies Record<string, () => Option[]>
 

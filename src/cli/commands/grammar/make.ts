@@ -1,9 +1,9 @@
 /** @file `treeline grammar make`: draw a grammar. */
 import { Command, Option } from 'commander'
-import { writeAtomically } from '../../../base/files.ts'
 import { fail } from '../../../base/index.ts'
+import { checkFile, writeOutput } from '../../../base/outputs.ts'
 import type { Io } from '../../io.ts'
-import { examples, integerOption, jsonOption } from '../../options.ts'
+import { checkForce, examples, forceOption, integerOption, jsonOption } from '../../options.ts'
 import { seedFlag } from './files.ts'
 import { describeGrammar, describeRules } from './words.ts'
 
@@ -17,6 +17,7 @@ interface Flags {
   zipf?: number
   seed: number
   out?: string
+  force?: boolean
   json?: boolean
 }
 
@@ -49,6 +50,7 @@ export const makeCommand = (io: Io): Command =>
     )
     .addOption(seedFlag())
     .option('--out <file>', 'write the grammar there')
+    .addOption(forceOption())
     .addOption(jsonOption())
     .addHelpText(
       'after',
@@ -59,13 +61,16 @@ export const makeCommand = (io: Io): Command =>
       ),
     )
     .action(async (flags: Flags) => {
+      const rule = { inputs: [], force: flags.force === true }
+      checkForce(flags.force, flags.out, '--out')
+      if (flags.out !== undefined) checkFile(flags.out, rule)
       const { grammarToText, makeGrammar } = await import('../../../grammar/index.ts')
       const { random } = await import('../../../tensor/index.ts')
       const { v, m, s, L, classes = v, rules, zipf, seed } = flags
       const probabilities = zipf === undefined ? 'uniform' : { zipf }
       const grammar = makeGrammar({ v, classes, m, s, L }, random.key(seed), { rules, probabilities })
-      const text = flags.json || flags.out ? grammarToText(grammar) : ''
-      if (flags.out) writeAtomically(flags.out, text)
+      const text = flags.json || flags.out !== undefined ? grammarToText(grammar) : ''
+      if (flags.out !== undefined) writeOutput(flags.out, text, rule)
       if (flags.json) {
         io.out(text)
         return

@@ -1,8 +1,8 @@
 /** @file `treeline grammar parse`: which strings are of a grammar, and how far up the others are legal. */
 import { Command } from 'commander'
-import { writeAtomically } from '../../../base/files.ts'
+import { checkFile, writeOutput } from '../../../base/outputs.ts'
 import type { Io } from '../../io.ts'
-import { examples, jsonOption } from '../../options.ts'
+import { checkForce, examples, forceOption, jsonOption } from '../../options.ts'
 import { jsonText, loadGrammar, readText } from './files.ts'
 
 /** 0.8125 → `81.3 %`, a whole 1 → `100 %`. */
@@ -16,6 +16,7 @@ export const parseCommand = (io: Io): Command =>
     .argument('<grammar>', 'a *.grammar.json file')
     .argument('<strings>', 'JSON: a list of strings, or what sample --json printed; - for standard input')
     .option('--out <file>', 'write the result there, as JSON')
+    .addOption(forceOption())
     .addOption(jsonOption())
     .addHelpText(
       'after',
@@ -27,26 +28,31 @@ export const parseCommand = (io: Io): Command =>
         ],
       ),
     )
-    .action(async (path: string, stringsPath: string, flags: { out?: string; json?: boolean }) => {
-      const { parse, parseReport, stringsFromText } = await import('../../../grammar/index.ts')
-      const grammar = await loadGrammar(path)
-      const { leaves, count } = stringsFromText(grammar, readText(stringsPath), stringsPath)
-      const report = parseReport(parse(grammar, leaves, count))
-      const text = flags.json || flags.out ? jsonText({ ...report }) : ''
-      if (flags.out) writeAtomically(flags.out, text)
-      if (flags.json) {
-        io.out(text)
-        return
-      }
-      if (flags.out) io.out(`${flags.out}\n`)
-      else
-        for (const [i, string] of report.strings.entries())
-          io.out(
-            string.valid
-              ? `${i}: class ${string.class}\n`
-              : `${i}: not of the grammar; legal at heights 0 … ${grammar.L}: ${string.validity.map(percent).join(', ')}\n`,
-          )
-      const valid = report.strings.filter((string) => string.valid).length
-      io.out(`${valid} of ${count} strings are of the grammar\n`)
-      io.out(`legal nodes at heights 0 … ${grammar.L}: ${report.validity.map(percent).join(', ')}\n`)
-    })
+    .action(
+      async (path: string, stringsPath: string, flags: { out?: string; force?: boolean; json?: boolean }) => {
+        const rule = { inputs: [path, stringsPath], force: flags.force === true }
+        checkForce(flags.force, flags.out, '--out')
+        if (flags.out !== undefined) checkFile(flags.out, rule)
+        const { parse, parseReport, stringsFromText } = await import('../../../grammar/index.ts')
+        const grammar = await loadGrammar(path)
+        const { leaves, count } = stringsFromText(grammar, readText(stringsPath), stringsPath)
+        const report = parseReport(parse(grammar, leaves, count))
+        const text = flags.json || flags.out !== undefined ? jsonText({ ...report }) : ''
+        if (flags.out !== undefined) writeOutput(flags.out, text, rule)
+        if (flags.json) {
+          io.out(text)
+          return
+        }
+        if (flags.out) io.out(`${flags.out}\n`)
+        else
+          for (const [i, string] of report.strings.entries())
+            io.out(
+              string.valid
+                ? `${i}: class ${string.class}\n`
+                : `${i}: not of the grammar; legal at heights 0 … ${grammar.L}: ${string.validity.map(percent).join(', ')}\n`,
+            )
+        const valid = report.strings.filter((string) => string.valid).length
+        io.out(`${valid} of ${count} strings are of the grammar\n`)
+        io.out(`legal nodes at heights 0 … ${grammar.L}: ${report.validity.map(percent).join(', ')}\n`)
+      },
+    )

@@ -1,8 +1,8 @@
 /** @file `treeline grammar sample`: strings of a grammar. */
 import { Command } from 'commander'
-import { writeAtomically } from '../../../base/files.ts'
+import { checkFile, writeOutput } from '../../../base/outputs.ts'
 import type { Io } from '../../io.ts'
-import { examples, integerOption, jsonOption } from '../../options.ts'
+import { checkForce, examples, forceOption, integerOption, jsonOption } from '../../options.ts'
 import { jsonText, loadGrammar, seedFlag } from './files.ts'
 
 interface Flags {
@@ -10,6 +10,7 @@ interface Flags {
   replace?: boolean
   seed: number
   out?: string
+  force?: boolean
   json?: boolean
 }
 
@@ -25,6 +26,7 @@ export const sampleCommand = (io: Io): Command =>
     .option('--replace', 'draw independently: strings may be equal')
     .addOption(seedFlag())
     .option('--out <file>', 'write them there, as JSON')
+    .addOption(forceOption())
     .addOption(jsonOption())
     .addHelpText(
       'after',
@@ -37,6 +39,9 @@ export const sampleCommand = (io: Io): Command =>
       ),
     )
     .action(async (path: string, flags: Flags) => {
+      const rule = { inputs: [path], force: flags.force === true }
+      checkForce(flags.force, flags.out, '--out')
+      if (flags.out !== undefined) checkFile(flags.out, rule)
       const { checkCount, sampleDistinct, sampleTrees, stringsOf } = await import('../../../grammar/index.ts')
       const { random } = await import('../../../tensor/index.ts')
       const grammar = await loadGrammar(path)
@@ -45,8 +50,8 @@ export const sampleCommand = (io: Io): Command =>
       const trees = (flags.replace ? sampleTrees : sampleDistinct)(grammar, key, flags.count)
       const strings = stringsOf(trees)
       const classes = [...trees.levels[0]!]
-      const text = flags.json || flags.out ? jsonText({ classes, strings }) : ''
-      if (flags.out) writeAtomically(flags.out, text)
+      const text = flags.json || flags.out !== undefined ? jsonText({ classes, strings }) : ''
+      if (flags.out !== undefined) writeOutput(flags.out, text, rule)
       if (flags.json) io.out(text)
       else if (flags.out) io.out(`${flags.out}: ${trees.count} strings\n`)
       else {

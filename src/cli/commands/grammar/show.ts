@@ -1,11 +1,11 @@
 /** @file `treeline grammar show`: one of a grammar's trees, in the terminal and as SVG, also through noise. */
 import { Command, Option } from 'commander'
 import pc from 'picocolors'
-import { writeAtomically } from '../../../base/files.ts'
 import { fail } from '../../../base/index.ts'
+import { checkFile, formatOf, writeOutput } from '../../../base/outputs.ts'
 import type { Derivation, Noise } from '../../../lab/index.ts'
 import type { Io } from '../../io.ts'
-import { examples, jsonOption } from '../../options.ts'
+import { checkForce, examples, forceOption, jsonOption } from '../../options.ts'
 import { loadGrammar, seedFlag } from './files.ts'
 import { treeText } from './treeText.ts'
 
@@ -15,6 +15,7 @@ interface Flags {
   epsilon?: number
   channel?: string
   noise?: number
+  force?: boolean
   json?: boolean
 }
 
@@ -82,6 +83,7 @@ export const showCommand = (io: Io): Command =>
     .addOption(noiseOption('--epsilon <e>', 'noise of the ε-process: posterior of every true symbol'))
     .option('--channel <name>', 'another noise: uniform, masking, gaussian, epsilon')
     .addOption(noiseOption('--noise <x>', 'its level, from 0 (clean) to 1 (nothing left)'))
+    .addOption(forceOption())
     .addOption(jsonOption())
     .addHelpText(
       'after',
@@ -94,19 +96,25 @@ export const showCommand = (io: Io): Command =>
     )
     .action(async (path: string, flags: Flags) => {
       const noise = await noiseFrom(flags)
+      const rule = { inputs: [path], force: flags.force === true }
+      checkForce(flags.force, flags.svg, '--svg')
+      if (flags.svg !== undefined) {
+        formatOf(flags.svg, ['.svg'])
+        checkFile(flags.svg, rule)
+      }
       const lab = await import('../../../lab/index.ts')
       const { random } = await import('../../../tensor/index.ts')
       const grammar = await loadGrammar(path)
       const derivation = lab.growDerivation(grammar, random.key(flags.seed), noise)
-      if (flags.svg) {
+      if (flags.svg !== undefined) {
         const svg = lab.posterSvg(lab.derivationFigure(grammar, derivation), `seed ${flags.seed}`)
-        writeAtomically(flags.svg, `${svg}\n`)
+        writeOutput(flags.svg, `${svg}\n`, rule)
       }
       if (flags.json) {
         io.out(`${JSON.stringify(derivation)}\n`)
         return
       }
-      if (flags.svg) {
+      if (flags.svg !== undefined) {
         io.out(`${flags.svg}\n`)
         return
       }
