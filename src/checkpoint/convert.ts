@@ -50,6 +50,8 @@ export interface ConvertOptions {
   readonly shardSize?: number
   /** Replace what is there: the file, or the model of a folder. Never the input. */
   readonly force?: boolean
+  /** Text files that go into an output folder, by name, instead of those of the input's folder. */
+  readonly companions?: ReadonlyMap<string, string>
   /** Called before each tensor. */
   readonly onTensor?: (tensor: CheckpointTensor, index: number) => void
 }
@@ -136,8 +138,8 @@ function textMetadata({ metadata }: Checkpoint): Record<string, string> {
 }
 
 /**
- * Write `input` to `out`: a `.safetensors` file, a `.gguf` file (from GGUF only: names and hyper-parameters of other models
- * are not translated), or a folder, which gets shards and, from a model folder, its configuration and tokenizer.
+ * Write `input` to `out`: a `.safetensors` file, a `.gguf` file (from GGUF, or what `toGguf` of `treeline/lm` made of a
+ * folder), or a folder, which gets shards and `companions`, or from a model folder its configuration and tokenizer. Names stay.
  * Memory: one tensor. Throws `TL_USAGE`, also for an output that is the input, `TL_EXISTS` for one that is taken,
  * `TL_UNSUPPORTED`, `TL_NOT_FINITE` for values too large for the type, `TL_IO`.
  */
@@ -187,11 +189,11 @@ function* toFolder(
   input: Checkpoint,
   out: string,
   wanted: string | undefined,
-  { shardSize, onTensor }: ConvertOptions,
+  { shardSize, companions, onTensor }: ConvertOptions,
   rule: OutputRule,
 ): Steps<Converted> {
   const plan = [...input.tensors.values()].map((tensor) => ({ tensor, dtype: targetDtype(tensor, wanted) }))
-  const request = [1, resolve(input.path), wanted, shardSize]
+  const request = [1, resolve(input.path), wanted, shardSize, companions && [...companions]]
   const marks = inputFiles(input.path).map(fileMarks)
   const { path: from, adapter } = resolveModel(input.path)
   const hasOwnHead = adapter !== undefined && plan.some(({ tensor }) => isHead(tensor.name))
@@ -203,7 +205,11 @@ function* toFolder(
       yield
     }
     const { files } = writer.finish()
-    const copied = statusOf(from)?.isDirectory() ? copyCompanions(from, folder, wanted, hasOwnHead) : []
+    const copied = companions
+      ? writeCompanions(companions, folder, wanted)
+      : statusOf(from)?.isDirectory()
+        ? copyCompanions(from, folder, wanted, hasOwnHead)
+        : []
     const converted = plan.filter(({ tensor, dtype }) => tensor.dtype !== dtype).length
     return { format: 'folder' as const, tensors: plan.length, converted, files: [...copied, ...files] }
   })
@@ -236,6 +242,19 @@ export function copyCompanions(
   return copied
 }
 
+function writeCompanions(
+  files: ReadonlyMap<string, string>,
+  to: string,
+  wanted: string | undefined,
+): string[] {
+  for (const [name, text] of files)
+    writeAtomically(
+      join(to, name),
+      name === 'config.json' && wanted ? changedConfig(Buffer.from(text), wanted, false) : text,
+    )
+  return [...files.keys()]
+}
+
 /** `torch_dtype` (`dtype` in newer files) and the tie of a config.json after a conversion. */
 function changedConfig(content: Buffer, dtype: string | undefined, hasOwnHead: boolean): Uint8Array | string {
   const word = Object.keys(ALIASES)
@@ -262,7 +281,7 @@ function* toGguf(
   if (!isGguf(input))
     return fail(
       'TL_UNSUPPORTED',
-      `${out}: GGUF is written from GGUF only: tensor names and hyper-parameters of ${input.format} models are not translated`,
+      `${out}: GGUF needs names and hyper-parameters that ${input.path} has not: name the model's Hugging Face folder, and translate it first (toGguf of treeline/lm)`,
     )
   const wanted = word === undefined ? undefined : parseDtype(word, Object.keys(GGUF_FILE_TYPES))
   const metadata = new Map(input.fields)
@@ -271,8 +290,13 @@ function* toGguf(
   let converted = 0
   const tensors = [...input.tensors.values()].map((tensor, index): GgufTensor => {
     const { name, shape, dtype } = tensor
-    // vectors (norms, biases) stay as they are, as llama.cpp keeps them; so do rows that are no whole number of blocks
-    const isKept = wanted === undefined || shape.length < 2 || (wanted === 'Q8_0' && shape.at(-1)! % 32 !== 0)
+    // vectors (norms, biases) and learned positions stay as they are, as llama.cpp keeps them; so do rows that are no whole
+    // number of blocks
+    const isKept =
+      wanted === undefined ||
+      shape.length < 2 ||
+      name === 'position_embd.weight' ||
+      (wanted === 'Q8_0' && shape.at(-1)! % 32 !== 0)
     if (isKept || dtype === wanted || (isConvertible(dtype) && !isFloat(dtype)))
       return {
         name,

@@ -31,6 +31,10 @@ export interface Architecture {
   /** Values that keys of config.json may have. */
   readonly expects: Readonly<Record<string, readonly unknown[]>>
   readonly names: { readonly huggingFace: TensorNames; readonly gguf: TensorNames }
+  /** What Transformers calls the whole model, and the prefix that it gives all names but the head's. */
+  readonly huggingFace: { readonly className: string; readonly prefix: string }
+  /** `general.architecture` in GGUF. */
+  readonly ggufName: string
 }
 
 const llamaNames: TensorNames = {
@@ -65,16 +69,27 @@ const llama: Architecture = {
   ggufInterleaved: true,
   expects: { hidden_act: ['silu'], mlp_bias: [false] },
   names: { huggingFace: llamaNames, gguf: ggufNames },
+  huggingFace: { className: 'LlamaForCausalLM', prefix: '' },
+  ggufName: 'llama',
 }
 
 const rows: readonly Architecture[] = [
   llama,
-  { ...llama, name: 'mistral' },
-  { ...llama, name: 'qwen2', biases: { attention: 'required', rest: false }, ggufInterleaved: false },
+  { ...llama, name: 'mistral', huggingFace: { className: 'MistralForCausalLM', prefix: '' } },
+  {
+    ...llama,
+    name: 'qwen2',
+    biases: { attention: 'required', rest: false },
+    ggufInterleaved: false,
+    huggingFace: { className: 'Qwen2ForCausalLM', prefix: '' },
+    ggufName: 'qwen2',
+  },
   {
     ...llama,
     name: 'qwen3',
     ggufInterleaved: false,
+    huggingFace: { className: 'Qwen3ForCausalLM', prefix: '' },
+    ggufName: 'qwen3',
     names: {
       huggingFace: {
         ...llamaNames,
@@ -116,6 +131,8 @@ const rows: readonly Architecture[] = [
         up: ['blk.{}.ffn_up'],
       },
     },
+    huggingFace: { className: 'GPT2LMHeadModel', prefix: 'transformer.' },
+    ggufName: 'gpt2',
   },
 ]
 
@@ -129,3 +146,69 @@ export const architectureOf = (path: string, name: string): Architecture =>
     'TL_UNSUPPORTED',
     `${path}: models of type "${name}" are not supported (supported: ${supportedModels.join(', ')}; SmolLM is of type llama)`,
   )
+
+/** A tensor of a model under both its names, and what else differs between the files. */
+export interface TensorPair {
+  readonly huggingFace: string
+  readonly gguf: string
+  /** Heads whose rows GGUF keeps for rotary pairs 2i, 2i + 1; 0 where the rows are in one order. */
+  readonly interleavedHeads: number
+  /** Stored [inputs, outputs] in Hugging Face's files. */
+  readonly transposed: boolean
+  /** A file may do without. */
+  readonly optional: boolean
+}
+
+/** Every tensor that a model of this family may have, in the order in which files usually keep them. */
+export function tensorPairs(
+  { names, biases, norm, transposed, ggufInterleaved, huggingFace: { prefix } }: Architecture,
+  { layers, heads, keyValueHeads }: { layers: number; heads: number; keyValueHeads: number },
+): TensorPair[] {
+  const { huggingFace: hf, gguf } = names
+  const pairs: TensorPair[] = []
+  const add = (
+    [ours, theirs]: readonly [string | undefined, string | undefined],
+    part: 'weight' | 'bias',
+    more: Partial<TensorPair> = {},
+    layer = 0,
+  ): void => {
+    if (ours === undefined || theirs === undefined) return
+    const [own, other] = [ours, theirs].map((name) => `${name.replace('{}', String(layer))}.${part}`)
+    pairs.push({
+      ...{ huggingFace: `${ours === hf.head ? '' : prefix}${own}`, gguf: other! },
+      ...{ interleavedHeads: 0, transposed: false, optional: false },
+      ...more,
+    })
+  }
+  const norms = (own: readonly [string, string], layer?: number): void => {
+    add(own, 'weight', {}, layer)
+    if (norm === 'layer') add(own, 'bias', {}, layer)
+  }
+  add([hf.embedding, gguf.embedding], 'weight')
+  add([hf.positions, gguf.positions], 'weight')
+  for (let layer = 0; layer < layers; layer++) {
+    const linear = (
+      own: readonly [string | undefined, string | undefined],
+      kind: 'none' | 'optional' | 'required',
+      interleavedHeads = 0,
+    ): void => {
+      add(own, 'weight', { transposed, interleavedHeads }, layer)
+      if (kind !== 'none') add(own, 'bias', { interleavedHeads, optional: kind === 'optional' }, layer)
+    }
+    const rest = biases.rest ? 'required' : 'none'
+    norms([hf.norm1, gguf.norm1], layer)
+    for (const [i, name] of hf.attention.entries()) {
+      const turned = ggufInterleaved && hf.attention.length > 1
+      const own = i === 0 ? heads : keyValueHeads
+      linear([name, gguf.attention[i]], biases.attention, turned && i < 2 ? own : 0)
+    }
+    for (const i of [0, 1] as const) add([hf.headNorms?.[i], gguf.headNorms?.[i]], 'weight', {}, layer)
+    linear([hf.out, gguf.out], biases.attention === 'optional' ? 'optional' : rest)
+    norms([hf.norm2, gguf.norm2], layer)
+    for (const [i, name] of hf.up.entries()) linear([name, gguf.up[i]], rest)
+    linear([hf.down, gguf.down], rest)
+  }
+  norms([hf.finalNorm, gguf.finalNorm])
+  add([hf.head, gguf.head], 'weight', { optional: true })
+  return pairs
+}

@@ -62,5 +62,6 @@ export {
   tokenizerOfGguf,
   tokensUpTo,
 } from './tokenizer/index.ts'
+export { type Translation, toGguf, toHuggingFace } from './translate/index.ts'
 export type { BlockWeights, HeadWeights, ModelWeights, Norm, Precision } from './weights.ts'
 export { applyWhole, type WholeInputs, type WholeWeights, wholeWeights } from './whole.ts'

@@ -3,7 +3,7 @@ import { type Tensor, tensor } from '../tensor/index.ts'
 import type { ModelConfig, RotaryScaling } from './config.ts'
 
 /** One frequency under a scaling: angles per position, unitless. */
-function scaled(frequency: number, scaling?: RotaryScaling): number {
+export function scaled(frequency: number, scaling?: RotaryScaling): number {
   if (!scaling) return frequency
   if (scaling.kind === 'linear') return frequency / scaling.factor
   const { factor, lowFrequencyFactor: low, highFrequencyFactor: high, context } = scaling

@@ -7,7 +7,7 @@ import {
   isGguf as isGgufFile,
 } from '../checkpoint/index.ts'
 import { type Tensor, tensor } from '../tensor/index.ts'
-import type { TensorNames } from './architectures.ts'
+import { type TensorNames, tensorPairs } from './architectures.ts'
 import type { Part } from './blocks.ts'
 import type { ModelConfig } from './config.ts'
 import { areSmallBlocks, blockMatrix, denseMatrix, exactHead, type Linear } from './matrix.ts'
@@ -85,6 +85,13 @@ function slotRows(heads: number, { headWidth, headSlots }: ModelConfig, isInterl
     return head * headWidth + (isInterleaved ? 2 * i + second : second * half + i)
   })
 }
+
+/** Is a head that is stored beside the embedding the model's head? Where it is said to be the embedding, values decide. */
+export const hasOwnHead = (
+  { tied }: ModelConfig,
+  embedding: CheckpointTensor,
+  head: CheckpointTensor,
+): boolean => tied !== true || !areEqual(embedding, head)
 
 /** Open the weights; the first look checks that every tensor is there with its shape. */
 export function openWeights(
@@ -204,6 +211,16 @@ export function openWeights(
     ? need(`${names.positions}.weight`, [config.context, width]).f32()
     : undefined
   const factors = find('rope_freqs.weight')
+  if (isGguf) {
+    // llama.cpp refuses them, too: a bias, an expert or an adapter that nothing here adds makes other numbers
+    const known = new Set(tensorPairs(architecture, config).map(({ gguf }) => gguf))
+    const unknown = [...tensors.keys()].find((name) => !known.has(name) && name !== 'rope_freqs.weight')
+    if (unknown !== undefined)
+      fail(
+        'TL_UNSUPPORTED',
+        `${path}: a tensor "${unknown}", which a ${architecture.name} model has not: its numbers would be missing from every result`,
+      )
+  }
   const headTensor = find(`${names.head}.weight`)
   if (config.tied === false && !headTensor)
     fail(
@@ -238,16 +255,15 @@ export function openWeights(
     ),
     down: map(held, one(names.down, width), hidden, layer, rest),
   })
-  const hasOwnHead =
-    headTensor !== undefined &&
-    (config.tied !== true || !areEqual(table, need(`${names.head}.weight`, [vocabulary, width])))
+  const ownHead = headTensor && need(`${names.head}.weight`, [vocabulary, width])
+  const isOwn = ownHead !== undefined && hasOwnHead(config, table, ownHead)
   const notes =
-    hasOwnHead && config.tied === true
+    isOwn && config.tied === true
       ? [
-          `${path}: the configuration says that the head is the embedding (tie_word_embeddings), but the file has a "${headTensor.name}" with other values, which is used`,
+          `${path}: the configuration says that the head is the embedding (tie_word_embeddings), but the file has a "${ownHead.name}" with other values, which is used`,
         ]
       : []
-  const headPart = (): Part => part(hasOwnHead ? names.head : names.embedding, width, vocabulary)
+  const headPart = (): Part => part(isOwn ? names.head : names.embedding, width, vocabulary)
 
   const weights: ModelWeights = {
     precision,

@@ -10,7 +10,13 @@ import type { MergeTable } from './merges.ts'
 
 type Metadata = Readonly<Record<string, unknown>>
 
-const byteLevel = (useRegex: boolean) => ({ type: 'ByteLevel', add_prefix_space: false, use_regex: useRegex })
+/** `trim_offsets` decides no ids, but the reference wants it written. */
+const byteLevel = (useRegex: boolean) => ({
+  type: 'ByteLevel',
+  add_prefix_space: false,
+  trim_offsets: true,
+  use_regex: useRegex,
+})
 const isolated = (pattern: string) => ({
   type: 'Split',
   pattern: { Regex: pattern },
@@ -90,7 +96,7 @@ export const pres: Readonly<Record<string, Pre>> = {
 }
 
 /** llama.cpp's `llama_token_type`. */
-const TYPE = { normal: 1, unknown: 2, control: 3, userDefined: 4 } as const
+export const TYPE = { normal: 1, unknown: 2, control: 3, userDefined: 4, unused: 5, byte: 6 } as const
 
 interface Reader {
   text(key: string): string | undefined
@@ -128,7 +134,7 @@ function readerOf(metadata: Metadata, label: string): Reader {
  * SentencePiece has scores where BPE has a list: a pair may merge when the two together are a token, the best score first.
  * Tokens of one score share a rank.
  */
-function mergesByScore(
+export function mergesByScore(
   vocabulary: ReadonlyMap<string, number>,
   scores: ArrayLike<number>,
   usable: (id: number) => boolean,
@@ -227,7 +233,7 @@ function bytePairs(read: Reader, vocabulary: ReadonlyMap<string, number>, label:
     ignoreMerges: row.ignoreMerges ?? false,
     normalizer: row.normalizer ?? null,
     preTokenizer: row.preTokenizer,
-    decoder: { type: 'ByteLevel' },
+    decoder: { type: 'ByteLevel', add_prefix_space: true, trim_offsets: true, use_regex: true },
     addsBos: row.addsBos ?? false,
   }
 }
