@@ -17,6 +17,7 @@ export type ErrorCode =
   | 'TL_CHECKSUM'
   | 'TL_NOT_FINITE'
   | 'TL_SCORE'
+  | 'TL_MODULE'
   | 'TL_USAGE'
   | 'TL_INTERRUPTED'
 

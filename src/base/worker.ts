@@ -2,13 +2,15 @@
 import { parentPort, workerData } from 'node:worker_threads'
 import { TreelineError } from './errors.ts'
 import { useGate } from './native.ts'
+import { importOwn, isOurs } from './ownModules.ts'
 import type { Order, Reply, Task } from './workers.ts'
 
 type Module = Record<string, (item: unknown, signal: AbortSignal) => unknown>
 
 const loaded = new Map<string, Promise<Module>>()
 function load({ module }: Task): Promise<Module> {
-  const found = loaded.get(module) ?? (import(module) as Promise<Module>)
+  const found =
+    loaded.get(module) ?? ((isOurs(module) ? import(module) : importOwn(module, module)) as Promise<Module>)
   loaded.set(module, found)
   return found
 }

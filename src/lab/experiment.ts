@@ -115,6 +115,34 @@ export interface Experiment<
 /** An experiment whose config and result types have been forgotten, as the table holds it. */
 export type AnyExperiment = Experiment<BaseConfig, Record<string, Json>>
 
+/** What a value is, in words. */
+export const kindOf = (value: unknown): string => {
+  if (value === null || value === undefined) return String(value)
+  return Array.isArray(value) ? 'a list' : typeof value === 'object' ? 'an object' : `a ${typeof value}`
+}
+
+const functions = ['run', 'summary', 'figures'] as const
+const optional = ['cost', 'tables', 'network'] as const
+
+/** Refuse what TypeScript would: JavaScript modules define experiments too. */
+export function checkDefinition(definition: Partial<AnyExperiment>): void {
+  const refuse = (field: string, expected: string, got: unknown): never =>
+    fail(
+      'TL_BAD_CONFIG',
+      `experiment "${definition.name}": ${field}: expected ${expected}, got ${kindOf(got)}`,
+    )
+  if (typeof definition.config?.safeParse !== 'function')
+    refuse('config', 'a schema of zod (z.strictObject({ … }))', definition.config)
+  for (const field of functions)
+    if (typeof definition[field] !== 'function') refuse(field, 'a function', definition[field])
+  for (const field of optional)
+    if (definition[field] !== undefined && typeof definition[field] !== 'function')
+      refuse(field, 'a function', definition[field])
+  for (const preset of ['quick', 'paper'] as const)
+    if (typeof definition.presets?.[preset] !== 'object')
+      refuse(`presets.${preset}`, 'an object of fields', definition.presets?.[preset])
+}
+
 /**
  * Define an experiment. The config schema must accept `{}` (all fields have defaults) and have a whole-number `seed`.
  * Throws TL_BAD_CONFIG when it does not: a mistake in the experiment, found when the table is loaded.
@@ -125,6 +153,7 @@ export function defineExperiment<Config extends BaseConfig, Result extends objec
   const { name, config } = definition
   if (!/^[a-z][a-z0-9-]*$/.test(name))
     fail('TL_BAD_CONFIG', `experiment "${name}": expected a name of small letters, digits and hyphens`)
+  checkDefinition(definition as unknown as Partial<AnyExperiment>)
   const defaults = config.safeParse({})
   if (!defaults.success)
     fail(
