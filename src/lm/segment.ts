@@ -244,7 +244,8 @@ export async function compileSegment(
     to,
     cache: (batch, capacity) => {
       const size = batch * keyValueHeads * capacity * headSlots
-      const make = (): Float32Array[] => Array.from({ length: to - from }, () => new Float32Array(size))
+      const make = (): Float32Array[] =>
+        Array.from({ length: to - from }, () => dynamic.allocate('f32', size) as Float32Array)
       return { batch, capacity, keys: make(), values: make() }
     },
     async run({ x, tokens, last, total, cache, rows = [], hook: given }) {

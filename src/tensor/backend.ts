@@ -2,9 +2,10 @@
  * @file What runs programs. A backend turns a graph into an executable over typed arrays; ONNX Runtime (native or in a
  * browser) and the reference interpreter are the two kinds there are.
  */
-import { allocate, fromFloat64, type TypedArray, toFloat64 } from './dtype.ts'
+import { allocate, type Dtype, fromFloat64, type TypedArray, toFloat64 } from './dtype.ts'
 import type { Graph } from './graph.ts'
 import type { Sizes } from './onnx/dynamic.ts'
+import type { RuntimeMemory } from './onnx/ort.ts'
 import { evaluateNodes } from './reference.ts'
 
 export interface BackendOptions {
@@ -25,13 +26,17 @@ export interface OpenExecutable {
     inputs: readonly TypedArray[],
     outputs?: readonly (TypedArray | undefined)[],
   ): Promise<TypedArray[]>
+  /** Zeros where `run` reads and writes them without a copy, if there is such a place. */
+  allocate?(dtype: Dtype, size: number): TypedArray
   dispose(): void
 }
 
 export interface Backend {
   readonly name: string
-  /** True where pre-allocated outputs are filled in place, without a copy; steps then run their tails as kernels. */
-  readonly fillsOutputs?: boolean
+  /** Steps run their elementwise ends as kernels of our own, which round as this backend does. */
+  readonly fusesUpdates?: boolean
+  /** Memory that programs read and write without a copy, where the backend has its own. */
+  memory?(options: BackendOptions): Promise<RuntimeMemory | undefined>
   compile(graph: Graph, options: BackendOptions): Promise<Executable>
   /**
    * One executable for every size of some axes, from the same program traced at two assignments of sizes. `inPlace`: outputs

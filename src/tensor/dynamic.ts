@@ -2,7 +2,7 @@
 import { fail } from '../base/index.ts'
 import type { OpenExecutable } from './backend.ts'
 import { backendOf, type CompileOptions } from './compile.ts'
-import type { Spec, TypedArray } from './dtype.ts'
+import { allocate, type Dtype, type Spec, type TypedArray } from './dtype.ts'
 import { type Graph, trace } from './graph.ts'
 import type { Sizes } from './onnx/dynamic.ts'
 import type { Tensor } from './tensor.ts'
@@ -32,6 +32,8 @@ export interface DynamicProgram {
     inputs: readonly TypedArray[],
     outputs?: readonly (TypedArray | undefined)[],
   ): Promise<TypedArray[]>
+  /** Zeros where `run` reads and writes them without a copy: for caches. A view made from the array must not outlive it. */
+  allocate(dtype: Dtype, size: number): TypedArray
   dispose(): void
 }
 
@@ -66,7 +68,7 @@ export async function compileDynamic<A extends readonly Tree<Tensor>[], R extend
         return target
       })
     }
-    return { inputNames, outputNames, run, dispose: () => traced.clear() }
+    return { inputNames, outputNames, run, allocate, dispose: () => traced.clear() }
   }
   const executable = await open([traceAt(samples[0]), traceAt(samples[1])], samples, inPlace, options)
   return guarded(name, executable, { inputNames, outputNames, inPlace })
@@ -99,6 +101,7 @@ function guarded(
       }
       return executable.run(sizes, inputs, outputs)
     },
+    allocate: executable.allocate ?? allocate,
     dispose: executable.dispose,
   }
 }

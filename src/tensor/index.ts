@@ -32,7 +32,9 @@ export {
   type OnnxFile,
 } from './exportOnnx.ts'
 export { type Graph, printGraph, trace } from './graph.ts'
-export { makeOnnxBackend, type OrtModule, onnxBackend } from './onnx/session.ts'
+export type { OrtModule } from './onnx/ort.ts'
+export { type RuntimeChoice, type RuntimeName, runtime, silenceRuntimeNotice } from './onnx/runtime.ts'
+export { makeOnnxBackend, type OnnxBackendOptions, onnxBackend } from './onnx/session.ts'
 export { blockSums } from './ops/blockSums.ts'
 export { broadcastTo } from './ops/broadcast.ts'
 export {

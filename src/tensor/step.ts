@@ -43,6 +43,9 @@ interface Place {
   readonly size: number
 }
 
+/** What views are views of: the runtime's memory is freed with the array that it was given for. */
+const owners = new WeakMap<TypedArray, TypedArray>()
+
 /** Below this mean size of a leaf, one flat input and a split inside the program are cheaper than many inputs. */
 const flatBelow = 5000
 
@@ -123,12 +126,13 @@ export async function compileStep<
     graph: Graph
   }
   /** Memory for two sets of state, and what the runtime is given to compute. */
-  const open = (whole: Graph, { fillsOutputs }: Backend) => {
+  const open = async (whole: Graph, backend: Backend) => {
     const count = stateSpecs.length
-    if (fillsOutputs && !isFlat && steps === 1) {
+    const memory = await backend.memory?.(options)
+    if (backend.fusesUpdates && !isFlat && steps === 1) {
       const simplified = simplify(whole, 'cpu')
       const plan = splitTail(simplified, count)
-      const tail = plan && openTail(plan, simplified.inputs, count)
+      const tail = plan && openTail(plan, simplified.inputs, count, memory)
       if (tail) {
         const keptState = plan.kept.filter((i) => i < count)
         return {
@@ -144,11 +148,15 @@ export async function compileStep<
         }
       }
     }
-    const buffers = [0, 1].map(
-      () => new Map(dtypes.map((dtype) => [dtype, allocate(dtype, totals.get(dtype)!)])),
-    )
+    const make = (dtype: Dtype, size: number): TypedArray =>
+      memory?.allocate(dtype, size) ?? allocate(dtype, size)
+    const buffers = [0, 1].map(() => new Map(dtypes.map((dtype) => [dtype, make(dtype, totals.get(dtype)!)])))
     const leafViews = buffers.map((set) =>
-      places.map(({ dtype, offset, size }) => set.get(dtype)!.subarray(offset, offset + size) as TypedArray),
+      places.map(({ dtype, offset, size }) => {
+        const view = set.get(dtype)!.subarray(offset, offset + size) as TypedArray
+        owners.set(view, set.get(dtype)!)
+        return view
+      }),
     )
     const arrays = isFlat ? buffers.map((set) => dtypes.map((dtype) => set.get(dtype)!)) : leafViews
     return {
@@ -160,7 +168,7 @@ export async function compileStep<
     }
   }
   const backend = backendOf(options.backend)
-  const storage = open(graph, backend)
+  const storage = await open(graph, backend)
   const executable = await backend.compile(storage.graph, options)
   const views = storage.views
   const write = (state: S, side: number): void => {

@@ -34,6 +34,7 @@ import {
   valueAndGrad,
   where,
 } from '../../src/tensor/index.ts'
+import { noKernels } from '../../src/tensor/onnx/kernels.ts'
 import { lower } from '../../src/tensor/onnx/lower.ts'
 import { type ConvGeometry, outputSize } from '../../src/tensor/ops/conv.ts'
 import { simplify } from '../../src/tensor/simplify.ts'
@@ -282,7 +283,9 @@ describe('images between convolutions', () => {
     const whole = (x: Tensor, w: Tensor, scale: Tensor): Tensor =>
       sum(block(conv2d(x, w, { padding: 1 }), w, scale))
     const { graph } = trace(whole, [spec([16, 32, 8, 8]), spec([32, 32, 3, 3]), spec([32, 1, 1])])
-    const ops = lower(simplify(graph, 'cpu'), 'cpu', 16).nodes.map((node) => node.op)
+    const ops = lower(simplify(graph, 'cpu'), 'cpu', { ...noKernels, channels: 16 }).nodes.map(
+      (node) => node.op,
+    )
     const kernels = 3 // their reordering uses the same node
     expect(ops.filter((op) => op === 'ReorderInput')).toHaveLength(1 + kernels)
     expect(ops.filter((op) => op === 'ReorderOutput')).toHaveLength(1)
@@ -345,16 +348,16 @@ describe('what convolutions become', () => {
   const loss = (x: Tensor, w: Tensor): Tensor =>
     sum(mul(conv2d(relu(conv2d(x, w, { padding: 1 })), w, { padding: 1 }), 2))
   const { graph } = trace((x: Tensor, w: Tensor) => grad((v: Tensor) => loss(x, v))(w), [image, kernel])
-  const domainsOf = (target: 'portable' | 'cpu', block?: number): Set<string> =>
-    new Set(lower(simplify(graph, target), target, block).nodes.map((node) => node.domain))
+  const domainsOf = (target: 'portable' | 'cpu'): Set<string> =>
+    new Set(lower(simplify(graph, target), target).nodes.map((node) => node.domain))
 
   it('is standard ONNX in a file and where the processor has no blocked kernels', () => {
     expect([...domainsOf('portable')]).toEqual([''])
-    expect([...domainsOf('cpu', 0)]).not.toContain('com.microsoft.nchwc')
+    expect([...domainsOf('cpu')]).not.toContain('com.microsoft.nchwc')
   })
 
   it.each([8, 16])('is blocked nodes in a training step where blocks have %i channels', (block) => {
-    const { nodes } = lower(simplify(graph, 'cpu'), 'cpu', block)
+    const { nodes } = lower(simplify(graph, 'cpu'), 'cpu', { ...noKernels, channels: block })
     expect(nodes.filter((node) => /Conv/.test(node.op)).every((node) => /nchwc/.test(node.domain))).toBe(true)
   })
 

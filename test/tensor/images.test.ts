@@ -30,6 +30,7 @@ import {
   vmap,
   zeros,
 } from '../../src/tensor/index.ts'
+import { noKernels } from '../../src/tensor/onnx/kernels.ts'
 import { lower } from '../../src/tensor/onnx/lower.ts'
 import { simplify } from '../../src/tensor/simplify.ts'
 import { type Draw, drawFrom, numbers, toTensor, type Value } from './draw.ts'
@@ -114,7 +115,10 @@ describe('convolutions', () => {
   it('are large enough for blocked kernels, most of them; files have none', () => {
     const blocked = (job: Job, target: 'cpu' | 'portable'): boolean => {
       const { graph } = trace((...xs: Tensor[]) => [...job.fn(...xs)], job.inputs)
-      const { nodes } = lower(simplify(graph, target), target, target === 'cpu' ? 16 : 0)
+      const { nodes } = lower(simplify(graph, target), target, {
+        ...noKernels,
+        channels: target === 'cpu' ? 16 : 0,
+      })
       return nodes.some((node) => node.domain === 'com.microsoft.nchwc')
     }
     expect(jobs.filter((job) => blocked(job, 'cpu')).length).toBeGreaterThan(jobs.length / 2)

@@ -23,7 +23,7 @@ import { splitTail } from '../../src/tensor/tail/partition.ts'
 import { encodeKernel, hasSimd } from '../../src/tensor/tail/wasm.ts'
 
 /** The same runtime, but told that it does everything itself. */
-const whole: Backend = { ...onnxBackend, name: 'whole', fillsOutputs: false }
+const whole: Backend = { ...onnxBackend, name: 'whole', fusesUpdates: false }
 
 const draw = (seed: number, shape: readonly number[], shift = 0): Tensor =>
   tensor(

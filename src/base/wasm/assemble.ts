@@ -98,10 +98,18 @@ export const functionCode = (locals: readonly Code[], body: Code): number[] => {
   return [...unsigned(all.length), ...all]
 }
 
-/** A module of functions over an imported memory m.m; a function's type is [parameters, results], all of it bytes. */
+/** Pages of 64 KiB: at most 4 GiB of memory. */
+export const mostPages = 65536
+
+/**
+ * A module of functions over an imported memory m.m, which may be shared between threads and then says how far it grows; a
+ * function's type is [parameters, results], all of it bytes.
+ */
 export function encodeModule(
   functions: readonly { name: string; parameters: Code; results: Code; code: Code }[],
+  isShared = false,
 ): Uint8Array<ArrayBuffer> {
+  const limits = isShared ? [3, 0, ...unsigned(mostPages)] : [0, 0]
   const types = functions.map(({ parameters, results }) => [
     0x60,
     ...vector(parameters.map((type) => [type])),
@@ -110,7 +118,7 @@ export function encodeModule(
   return Uint8Array.from([
     ...[0, 0x61, 0x73, 0x6d, 1, 0, 0, 0],
     ...section(1, vector(types)),
-    ...section(2, vector([[...name('m'), ...name('m'), 2, 0, 0]])),
+    ...section(2, vector([[...name('m'), ...name('m'), 2, ...limits]])),
     ...section(3, vector(functions.map((_, i) => [i]))),
     ...section(7, vector(functions.map((f, i) => [...name(f.name), 0, i]))),
     ...section(10, vector(functions.map((f) => f.code))),

@@ -36,6 +36,8 @@ export interface Emitter {
   readonly target: Target
   /** Channels in a block of the runtime's own image layout on this processor (8 or 16); 0 where it has none. */
   readonly block: number
+  /** Widths of block-quantized weights that the runtime multiplies as they are (4, 8). */
+  readonly bits: ReadonlySet<number>
   /** Add a node, return the names of its outputs. Numbers become INT attributes, `{ float }` FLOAT ones. */
   readonly nodes: (
     op: string,

@@ -18,15 +18,16 @@ import {
   onnxType,
   type Target,
 } from './emitter.ts'
+import { type Kernels, noKernels } from './kernels.ts'
 import { mapBranches, type OnnxModel, type OnnxNode, type OnnxTensor, readBy } from './proto.ts'
 
 export const opset = 20
 
 /**
- * Lower a graph. Inputs and outputs of zero size do not appear in the model: they carry nothing. With target 'cpu', `block` is
- * the processor's (`Emitter.block`).
+ * Lower a graph. Inputs and outputs of zero size do not appear in the model: they carry nothing. With target 'cpu', `kernels` are
+ * those that the runtime was found to have.
  */
-export function lower(graph: Graph, target: Target, block = 0): OnnxModel {
+export function lower(graph: Graph, target: Target, kernels: Kernels = noKernels): OnnxModel {
   let nodes: OnnxNode[] = []
   const initializers: OnnxTensor[] = []
   const constants = new Map<string, string>()
@@ -67,7 +68,8 @@ export function lower(graph: Graph, target: Target, block = 0): OnnxModel {
   }
   const emitter: Emitter = {
     target,
-    block,
+    block: kernels.channels,
+    bits: kernels.bits,
     nodes: emit,
     node: (op, inputs, attributes, domain = '') => emit(op, inputs, attributes, { domain })[0]!,
     choose: (condition, then, otherwise) =>

@@ -1,63 +1,21 @@
 /**
- * @file The ONNX Runtime backend. `onnxruntime-node` is loaded on first use; a browser passes `onnxruntime-web` to
- * `makeOnnxBackend`. Sessions are shared by programs with equal bytes and options.
+ * @file ONNX Runtime as a backend. The default one runs on the native library or its WebAssembly build (`runtime.ts`); a browser
+ * passes `onnxruntime-web` to `makeOnnxBackend`. Sessions are shared by programs with equal bytes and options.
  */
-import { fail, native, TreelineError } from '../../base/index.ts'
+import { fail, TreelineError } from '../../base/index.ts'
 import type { Backend, BackendOptions, Executable, OpenExecutable } from '../backend.ts'
 import { allocate, type Dtype, sameShape, showSpec, sizeOf, type TypedArray } from '../dtype.ts'
 import { type Graph, nodesOf } from '../graph.ts'
 import { simplify } from '../simplify.ts'
 import type { Tensor } from '../tensor.ts'
-import { nchwc } from './blocked.ts'
 import { openModel, requireInPlace, type Sizes } from './dynamic.ts'
-import { onnxType } from './emitter.ts'
-import { lower, opset } from './lower.ts'
+import type { Kernels } from './kernels.ts'
+import { lower } from './lower.ts'
+import { lineOf, type OrtModule, type OrtSession, type OrtTensor, ortType } from './ort.ts'
+import { type Abilities, abilitiesOf, bitsOf, channelsOf } from './probe.ts'
 import { encodeModel, joinChunks, type OnnxModel } from './proto.ts'
 import { isLastResult, lastResult, withLastResult } from './results.ts'
-import { silenceTelemetry } from './telemetry.ts'
-
-// The few members of onnxruntime-common that are used, so that either package fits.
-interface OrtTensor {
-  readonly data: unknown
-  readonly dims: readonly number[]
-}
-interface OrtSession {
-  run(
-    feeds: Record<string, OrtTensor>,
-    fetches: Record<string, OrtTensor | null>,
-  ): Promise<Record<string, OrtTensor>>
-  release(): Promise<void>
-}
-export interface OrtModule {
-  readonly Tensor: new (type: string, data: never, dims: readonly number[]) => OrtTensor
-  readonly InferenceSession: { create(bytes: Uint8Array, options: object): Promise<unknown> }
-}
-
-/** The same runtime with every call through `native`: no thread may be ended within one. */
-async function guarded(load: () => Promise<OrtModule>): Promise<OrtModule> {
-  const ort = await native(load)
-  const guard = (session: OrtSession): OrtSession => ({
-    run: (feeds, fetches) => native(() => session.run(feeds, fetches)),
-    // a thread that is to end leaves this to its end
-    release: () => native(() => session.release()).catch(() => undefined),
-  })
-  return {
-    Tensor: ort.Tensor,
-    InferenceSession: {
-      create: (bytes, options) =>
-        native(async () => guard((await ort.InferenceSession.create(bytes, options)) as OrtSession)),
-    },
-  }
-}
-
-const ortType: Record<Dtype, string> = {
-  f32: 'float32',
-  f64: 'float64',
-  i32: 'int32',
-  i64: 'int64',
-  u32: 'uint32',
-  bool: 'bool',
-}
+import { runtime } from './runtime.ts'
 
 interface SharedSession {
   readonly session: Promise<OrtSession>
@@ -74,42 +32,38 @@ function fingerprint(bytes: Uint8Array): string {
   return `${bytes.length}-${(a >>> 0).toString(16)}-${(b >>> 0).toString(16)}`
 }
 
-/** The runtime's message in one line, without its C++ signatures. */
-const lineOf = (error: unknown): string =>
-  (error as Error).message.split('\n')[0]!.replace(/\S*onnxruntime_src\S+ .*?[&*>\w]\)( const)? /, '')
-
 const emptyExecutable = (graph: Graph): Executable => ({
   run: async (_, outputs) => graph.outputs.map((t, i) => outputs?.[i] ?? allocate(t.dtype, 0)),
   dispose() {},
 })
 
+const turns = new WeakMap<OrtModule, Promise<unknown>>()
 /**
- * How many channels the runtime puts into a block on this processor, found by reordering an image of few channels; 0 where it
- * has no blocked kernels.
+ * Do `work` when everything asked of this runtime before is done. Nothing says whether its sessions may overlap: those of
+ * onnxruntime-web share a stack and their external data.
  */
-async function findBlock(ort: OrtModule): Promise<number> {
-  const channels = 4
-  const model = {
-    name: 'block',
-    nodes: [
-      { op: 'ReorderInput', domain: nchwc, inputs: ['i0'], outputs: ['blocked'], attributes: {} },
-      { op: 'Shape', domain: '', inputs: ['blocked'], outputs: ['o0'], attributes: {} },
-    ],
-    initializers: [],
-    inputs: [{ name: 'i0', type: onnxType.f32, shape: [1, channels, 1, 1] }],
-    outputs: [{ name: 'o0', type: onnxType.i64, shape: [4] }],
-    opsets: { '': opset, [nchwc]: 1 },
-  }
-  try {
-    const options = { intraOpNumThreads: 1, interOpNumThreads: 1, logSeverityLevel: 4 }
-    const session = (await ort.InferenceSession.create(joinChunks(encodeModel(model)), options)) as OrtSession
-    const image = new ort.Tensor(ortType.f32, new Float32Array(channels) as never, [1, channels, 1, 1])
-    const { o0 } = await session.run({ i0: image }, { o0: null })
-    await session.release()
-    const block = Number((o0!.data as BigInt64Array)[1])
-    return block === 8 || block === 16 ? block : 0
-  } catch {
-    return 0
+function inTurn<T>(ort: OrtModule, work: () => Promise<T>): Promise<T> {
+  const result = (turns.get(ort) ?? Promise.resolve()).then(work)
+  turns.set(
+    ort,
+    result.catch(() => undefined),
+  )
+  return result
+}
+
+/** Bytes of weights that are unpacked where no kernel takes them packed. Larger models stay packed, to fit at all. */
+const mostUnpacked = 3e9
+
+/** The kernels that matter to a graph. */
+async function kernelsFor(ort: OrtModule, graph: Graph): Promise<Kernels> {
+  const nodes = nodesOf(graph)
+  const unpacked = nodes
+    .filter(({ op }) => op === 'quantizedMatmul')
+    .reduce((n, { inputs: [x], outputs: [y] }) => n + 4 * x!.shape.at(-1)! * y!.shape.at(-1)!, 0)
+  const hasImages = nodes.some(({ op }) => op.startsWith('conv'))
+  return {
+    channels: hasImages ? await inTurn(ort, () => channelsOf(ort)) : 0,
+    bits: unpacked > 0 && unpacked <= mostUnpacked ? await inTurn(ort, () => bitsOf(ort)) : new Set([4, 8]),
   }
 }
 
@@ -172,18 +126,19 @@ interface Place {
 
 interface OpenParts {
   readonly name: string
+  readonly ort: OrtModule
   readonly session: OrtSession
-  readonly wrap: ReturnType<typeof wrapper>
   readonly inputs: readonly Place[]
   readonly outputs: readonly Place[]
   /** Places of the inputs that the model has. */
   readonly wanted: readonly number[]
-  readonly fillsOutputs: boolean
+  readonly abilities: Abilities
 }
 
 /** A session with open axes as an executable. */
 function openExecutable(parts: OpenParts): OpenExecutable {
-  const { name, session, wrap, inputs: ins, outputs: outs, wanted, fillsOutputs } = parts
+  const { name, ort, session, inputs: ins, outputs: outs, wanted, abilities } = parts
+  const wrap = wrapper(ort)
   /** An array of the right length as the runtime sees it. */
   const view = (place: Place, data: TypedArray, sizes: Sizes): OrtTensor => {
     const { dtype } = place
@@ -195,69 +150,69 @@ function openExecutable(parts: OpenParts): OpenExecutable {
       )
     return wrap(data, dtype, shape)
   }
-  let busy: Promise<unknown> = Promise.resolve()
   const run: OpenExecutable['run'] = async (sizes, inputs, outputs) => {
     const feeds: Record<string, OrtTensor> = {}
     for (const i of wanted) feeds[`i${i}`] = view(ins[i]!, inputs[i]!, sizes)
+    const isFilled = (target: TypedArray | undefined): boolean =>
+      target !== undefined && abilities.fillsOutputs && (abilities.runsInPlace || !inputs.includes(target))
     const fetches: Record<string, OrtTensor | null> = {}
     for (const [i, place] of outs.entries()) {
       const target = outputs?.[i]
-      fetches[`o${i}`] = target && fillsOutputs ? view(place, target, sizes) : null
+      fetches[`o${i}`] = isFilled(target) ? view(place, target!, sizes) : null
     }
-    if (fillsOutputs && outputs && outs.every((_, i) => outputs[i])) {
+    if (abilities.endsAtLastResult && outs.every((_, i) => isFilled(outputs?.[i]))) {
       await session.run(feeds, { ...fetches, [lastResult]: null }).catch((error: unknown) => {
         if (!isLastResult(error)) throw error
       })
       return outputs as TypedArray[]
     }
     const results = await session.run(feeds, fetches)
-    return outs.map((_, i) => {
-      const target = outputs?.[i]
-      if (target && fillsOutputs) return target
-      const data = results[`o${i}`]!.data as TypedArray
-      if (!target) return data
-      ;(target as Float64Array).set(data as Float64Array)
-      return target
-    })
+    return outs.map((_, i) => placed(results[`o${i}`]!, outputs?.[i], isFilled(outputs?.[i])))
   }
   return {
-    run: (sizes, inputs, outputs) => {
-      const result = busy.then(() => run(sizes, inputs, outputs))
-      busy = result.catch(() => undefined)
-      return result.catch((error: unknown) =>
+    run: (sizes, inputs, outputs) =>
+      inTurn(ort, () => run(sizes, inputs, outputs)).catch((error: unknown) =>
         error instanceof TreelineError
           ? Promise.reject(error)
           : fail('TL_UNSUPPORTED', `${name}: the runtime stopped: ${lineOf(error)}`, error),
-      )
-    },
-    dispose: () => void session.release(),
+      ),
+    allocate: (dtype, size) => ort.memory?.allocate(dtype, size) ?? allocate(dtype, size),
+    dispose: () => void inTurn(ort, () => session.release()),
   }
+}
+
+/** A result in the array that was asked for. */
+function placed(result: OrtTensor, target: TypedArray | undefined, isFilled: boolean): TypedArray {
+  if (target && isFilled) return target
+  const data = result.data as TypedArray
+  if (!target) return data
+  ;(target as Float64Array).set(data as Float64Array)
+  return target
 }
 
 export interface OnnxBackendOptions {
   /** Extra session options, as the runtime's package defines them. */
   readonly session?: object
-  /** Whether pre-allocated outputs are filled in place (true for the native package). */
-  readonly fillsOutputs?: boolean
 }
 
+/**
+ * A backend on a build of ONNX Runtime: `load` is called at each program with the number of threads, and gives its module. What
+ * that build can do is found out, not assumed.
+ */
 export function makeOnnxBackend(
   name: string,
-  load: () => Promise<OrtModule>,
-  { session: extra = {}, fillsOutputs = true }: OnnxBackendOptions = {},
+  load: (threads: number) => Promise<OrtModule>,
+  { session: extra = {} }: OnnxBackendOptions = {},
 ): Backend {
-  const sessions = new Map<string, SharedSession>()
-  let block: Promise<number> | undefined
-  const blockOf = (ort: OrtModule): Promise<number> => {
-    block ??= findBlock(ort)
-    return block
-  }
+  const opened = new WeakMap<OrtModule, Map<string, SharedSession>>()
 
   async function open(
     ort: OrtModule,
     bytes: Uint8Array,
     { threads = 1 }: BackendOptions,
   ): Promise<{ session: OrtSession; release: () => void }> {
+    const sessions = opened.get(ort) ?? new Map<string, SharedSession>()
+    opened.set(ort, sessions)
     const id = `${fingerprint(bytes)}-${threads}`
     let shared = sessions.get(id)
     if (!shared) {
@@ -269,7 +224,8 @@ export function makeOnnxBackend(
         logSeverityLevel: 3,
         ...extra,
       }
-      shared = { session: ort.InferenceSession.create(bytes, options) as Promise<OrtSession>, users: 0 }
+      const session = inTurn(ort, () => ort.InferenceSession.create(bytes, options) as Promise<OrtSession>)
+      shared = { session, users: 0 }
       sessions.set(id, shared)
     }
     shared.users++
@@ -285,25 +241,25 @@ export function makeOnnxBackend(
         if (released || --entry.users > 0) return
         released = true
         sessions.delete(id)
-        void session.release()
+        void inTurn(ort, () => session.release())
       },
     }
   }
 
   return {
     name,
-    fillsOutputs,
+    fusesUpdates: true,
+    memory: async ({ threads = 1 }) => (await load(threads)).memory,
     async compile(graph: Graph, options: BackendOptions): Promise<Executable> {
-      const ort = await guarded(load)
+      const ort = await load(options.threads ?? 1)
       const simple = simplify(graph, 'cpu')
-      const hasImages = nodesOf(simple).some(({ op }) => op.startsWith('conv'))
-      const model = lower(simple, 'cpu', hasImages ? await blockOf(ort) : 0)
+      const model = lower(simple, 'cpu', await kernelsFor(ort, simple))
       // a program whose results are all empty has nothing to run
       if (model.outputs.length === 0) return emptyExecutable(graph)
+      const { fillsOutputs } = await inTurn(ort, () => abilitiesOf(ort))
       const { session, release } = await open(ort, joinChunks(encodeModel(model)), options)
       const wanted = model.inputs.map(({ name: input }) => Number(input.slice(1)))
       const wrap = wrapper(ort)
-      let busy: Promise<unknown> = Promise.resolve()
       const run: Executable['run'] = async (inputs, outputs) => {
         const feeds: Record<string, OrtTensor> = {}
         for (const i of wanted)
@@ -312,34 +268,27 @@ export function makeOnnxBackend(
         for (const [i, t] of graph.outputs.entries())
           if (t.size)
             fetches[`o${i}`] = outputs?.[i] && fillsOutputs ? wrap(outputs[i]!, t.dtype, t.shape) : null
-        const results = Object.keys(fetches).length ? await session.run(feeds, fetches) : {}
-        return graph.outputs.map((t, i) => {
-          const target = outputs?.[i]
-          if (!t.size) return target ?? allocate(t.dtype, 0)
-          if (target && fillsOutputs) return target
-          const data = results[`o${i}`]!.data as TypedArray
-          if (!target) return data
-          ;(target as Float64Array).set(data as Float64Array)
-          return target
-        })
+        const results = await session.run(feeds, fetches)
+        return graph.outputs.map((t, i) =>
+          t.size
+            ? placed(results[`o${i}`]!, outputs?.[i], fillsOutputs)
+            : (outputs?.[i] ?? allocate(t.dtype, 0)),
+        )
       }
       return {
-        // one call at a time: calls that overlap wait for each other
-        run: (inputs, outputs) => {
-          const result = busy.then(() => run(inputs, outputs))
-          busy = result.catch(() => undefined)
-          return result.catch((error: unknown) =>
-            error instanceof TreelineError
-              ? Promise.reject(error)
-              : fail('TL_UNSUPPORTED', `${graph.name}: the runtime stopped: ${lineOf(error)}`, error),
-          )
-        },
+        run: (inputs, outputs) =>
+          inTurn(ort, () => run(inputs, outputs)).catch((error: unknown) =>
+            fail('TL_UNSUPPORTED', `${graph.name}: the runtime stopped: ${lineOf(error)}`, error),
+          ),
         dispose: release,
       }
     },
     async open([first, second], samples, inPlace, { threads = 1 }): Promise<OpenExecutable> {
-      const ort = await guarded(load)
-      const [a, b] = [first, second].map((graph) => lower(simplify(graph, 'cpu'), 'cpu'))
+      const ort = await load(threads)
+      const graphs = [first, second].map((graph) => simplify(graph, 'cpu'))
+      // the layout of images depends on their sizes, which are open here
+      const kernels = { ...(await kernelsFor(ort, graphs[0]!)), channels: 0 }
+      const [a, b] = graphs.map((graph) => lower(graph, 'cpu', kernels))
       const model = openModel(a!, b!, samples)
       for (const [o, i] of inPlace) requireInPlace(model, `o${o}`, `i${i}`)
       const places = (
@@ -348,23 +297,23 @@ export function makeOnnxBackend(
         theirs: readonly Tensor[],
       ): Place[] =>
         mine.map((t, i) => ({ name: names[i]!, dtype: t.dtype, shape: openAxes(t, theirs[i]!, samples) }))
+      const abilities = await inTurn(ort, () => abilitiesOf(ort))
+      const whole = abilities.endsAtLastResult ? withLastResult(model) : model
       // nothing of the graphs is kept from here on: the weights are the runtime's
       return openExecutable({
         name: first.name,
-        session: await openSession(ort, fillsOutputs ? withLastResult(model) : model, threads, extra),
-        wrap: wrapper(ort),
+        ort,
+        session: await inTurn(ort, () => openSession(ort, whole, threads, extra)),
         inputs: places(first.inputs, first.inputNames, second.inputs),
         outputs: places(first.outputs, first.outputNames, second.outputs),
         wanted: model.inputs.map(({ name: input }) => Number(input.slice(1))),
-        fillsOutputs,
+        abilities,
       })
     },
   }
 }
 
-/** ONNX Runtime's native CPU library, as `onnxruntime-node` ships it. */
-export const onnxBackend: Backend = makeOnnxBackend('onnx', async () => {
-  await silenceTelemetry()
-  const loaded = (await import('onnxruntime-node')) as unknown as OrtModule & { default?: OrtModule }
-  return loaded.InferenceSession ? loaded : loaded.default!
-})
+/** ONNX Runtime in Node: its native CPU library, or where that does not load its WebAssembly build. */
+export const onnxBackend: Backend = makeOnnxBackend('onnx', async (threads) =>
+  (await runtime()).load(threads),
+)

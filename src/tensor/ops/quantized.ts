@@ -82,10 +82,13 @@ const rowBlocks = (matrix: Extent): number => Math.ceil(columnsOf(matrix) / quan
 const matrixOf = (attributes: Attributes): QuantizedMatrix => attributes['matrix'] as QuantizedMatrix
 
 /** The scaled integers as numbers, without offsets: [N, columns]. */
-function scaled(matrix: QuantizedMatrix): Float64Array {
+function scaled<A extends Float32Array | Float64Array = Float64Array>(
+  matrix: QuantizedMatrix,
+  numbers: new (n: number) => A = Float64Array as never,
+): A {
   const { bits, packed, scales, outputs } = matrix
   const [columns, perRow] = [columnsOf(matrix), rowBlocks(matrix)]
-  const out = new Float64Array(outputs * columns)
+  const out = new numbers(outputs * columns)
   for (let r = 0, to = 0; r < outputs; r++)
     for (let c = 0; c < columns; c++, to++) {
       const at = r * perRow * quantizedBlock + c
@@ -134,8 +137,11 @@ defineOp('quantizedMatmul', {
     const [K, perRow, block] = [columnsOf(matrix), rowBlocks(matrix), quantizedBlock]
     const [input] = node.inputs
     const split = exact && bits === 8 ? dense : undefined
-    if (e.target !== 'cpu' || input!.dtype !== 'f32' || (split && input!.rank !== 2))
-      return [e.node('MatMul', [x!, e.constant(fromFloat64(transposed(matrix), input!.dtype), [K, N])])]
+    if (!e.bits.has(bits) || input!.dtype !== 'f32' || (split && input!.rank !== 2)) {
+      const numbers =
+        input!.dtype === 'f32' ? denseOf(matrix) : fromFloat64(turned(scaled(matrix), K, N), input!.dtype)
+      return [e.node('MatMul', [x!, e.constant(numbers, [K, N])])]
+    }
     const constants = [e.bytes(packed, [N, perRow, block * (bits / 8)]), e.constant(scales, [scales.length])]
     const attributes = { K, N, bits, block_size: block, accuracy_level: exact && !split ? 1 : 4 }
     const product = (rows: string): string =>
@@ -152,9 +158,24 @@ const asNumbers = (attributes: Attributes, dtype: Tensor['dtype']): Tensor => {
   return tensor(fromFloat64(scaled(matrix), dtype), { shape: [matrix.outputs, columnsOf(matrix)] })
 }
 
-function transposed(matrix: QuantizedMatrix): Float64Array {
-  const [k, n, w] = [columnsOf(matrix), matrix.outputs, scaled(matrix)]
-  return Float64Array.from({ length: k * n }, (_, i) => w[(i % n) * k + Math.floor(i / n)]!)
+/** [N, K] ↦ [K, N], in tiles, so that neither side leaves the cache. */
+function turned<A extends Float32Array | Float64Array>(from: A, columns: number, rows: number): A {
+  const out = new (from.constructor as new (n: number) => A)(from.length)
+  const tile = 32
+  for (let r0 = 0; r0 < rows; r0 += tile)
+    for (let c0 = 0; c0 < columns; c0 += tile)
+      for (let r = r0; r < Math.min(rows, r0 + tile); r++)
+        for (let c = c0; c < Math.min(columns, c0 + tile); c++) out[c * rows + r] = from[r * columns + c]!
+  return out
+}
+
+const denseMatrices = new WeakMap<QuantizedMatrix, Float32Array>()
+/** [columns, N] in f32, made once: for runtimes that would unpack the blocks at every call. */
+function denseOf(matrix: QuantizedMatrix): Float32Array {
+  const numbers =
+    denseMatrices.get(matrix) ?? turned(scaled(matrix, Float32Array), columnsOf(matrix), matrix.outputs)
+  denseMatrices.set(matrix, numbers)
+  return numbers
 }
 
 /** x · Wᵀ with a quantized W: x [..., K] ↦ [..., N]. Derivatives are those of the dequantized weights. */

@@ -1,10 +1,11 @@
 /** @file A tail at work: one memory that holds state, gradients and scalars, and the kernels that run over it after the head. */
 
-import { pageBytes } from '../../base/wasm/index.ts'
+import { mostPages, pageBytes } from '../../base/wasm/index.ts'
 import { allocate, type TypedArray } from '../dtype.ts'
+import type { RuntimeMemory } from '../onnx/ort.ts'
 import type { Tensor } from '../tensor.ts'
 import type { TailPlan } from './partition.ts'
-import { compileKernels, hasSimd, mostPages } from './wasm.ts'
+import { compileKernels, hasSimd } from './wasm.ts'
 
 /** Room for whole vectors after the last element, so that kernels never read beyond their own memory. */
 const alignment = 64
@@ -19,20 +20,19 @@ export interface Tail {
   run(from: number, inputs: readonly TypedArray[]): void
 }
 
-/**
- * Allocate and compile. `state` are the state's leaves as graph inputs, which come first among `inputs`. Undefined where the
- * engine has no SIMD or the memory would exceed 4 GiB: the caller keeps the whole graph in the runtime then.
- */
-export function openTail(plan: TailPlan, inputs: readonly Tensor[], stateCount: number): Tail | undefined {
+interface Room {
+  readonly memory: WebAssembly.Memory
+  readonly arrays: readonly TypedArray[]
+}
+
+/** Arrays side by side in a memory of their own; undefined beyond 4 GiB. */
+function ownRoom(tensors: readonly Tensor[]): Room | undefined {
   const bytesOf = (t: Tensor): number => padded(allocate(t.dtype, 0).BYTES_PER_ELEMENT * t.size)
-  const state = inputs.slice(0, stateCount)
-  const total =
-    2 * state.reduce((n, t) => n + bytesOf(t), 0) + plan.boundary.reduce((n, t) => n + bytesOf(t), 0)
-  const pages = Math.ceil(total / pageBytes) + 1
-  if (!hasSimd() || pages > mostPages) return undefined
+  const pages = Math.ceil(tensors.reduce((n, t) => n + bytesOf(t), 0) / pageBytes) + 1
+  if (pages > mostPages) return undefined
   const memory = new WebAssembly.Memory({ initial: pages, maximum: pages })
   let next = 0
-  const place = (t: Tensor): TypedArray => {
+  const arrays = tensors.map((t) => {
     const make = allocate(t.dtype, 0).constructor as new (
       buffer: ArrayBuffer,
       offset: number,
@@ -41,9 +41,34 @@ export function openTail(plan: TailPlan, inputs: readonly Tensor[], stateCount: 
     const view = new make(memory.buffer as ArrayBuffer, next, t.size)
     next += bytesOf(t)
     return view
-  }
-  const sets = [state.map(place), state.map(place)]
-  const boundary = plan.boundary.map(place)
+  })
+  return { memory, arrays }
+}
+
+/** Arrays in the runtime's memory, where the head needs no copy of them; undefined when it is full. */
+function runtimeRoom(tensors: readonly Tensor[], { memory, allocate }: RuntimeMemory): Room | undefined {
+  const arrays = tensors.map(({ dtype, size }) => allocate(dtype, size))
+  return arrays.every((array) => array !== undefined) ? { memory, arrays } : undefined
+}
+
+/**
+ * Allocate and compile. `state` are the state's leaves as graph inputs, which come first among `inputs`. Undefined where the
+ * engine has no SIMD or the memory would exceed 4 GiB: the caller keeps the whole graph in the runtime then.
+ */
+export function openTail(
+  plan: TailPlan,
+  inputs: readonly Tensor[],
+  stateCount: number,
+  runtimeMemory?: RuntimeMemory,
+): Tail | undefined {
+  if (!hasSimd()) return undefined
+  const state = inputs.slice(0, stateCount)
+  const wanted = [...state, ...state, ...plan.boundary]
+  const room = (runtimeMemory && runtimeRoom(wanted, runtimeMemory)) ?? ownRoom(wanted)
+  if (!room) return undefined
+  const { memory, arrays } = room
+  const sets = [arrays.slice(0, stateCount), arrays.slice(stateCount, 2 * stateCount)]
+  const boundary = arrays.slice(2 * stateCount)
   const functions = compileKernels(plan.kernels, memory)
   const inputIndex = new Map(inputs.map((t, i) => [t, i]))
   const boundaryIndex = new Map(plan.boundary.map((t, i) => [t, i]))

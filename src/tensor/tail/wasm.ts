@@ -27,9 +27,6 @@ import {
 import type { Tensor } from '../tensor.ts'
 import type { TailKernel } from './partition.ts'
 
-/** Pages of 64 KiB: at most 4 GiB of memory. */
-export const mostPages = 65536
-
 /** SIMD opcode of each operation. */
 const opcodes: Readonly<Record<string, number>> = {
   add: 0xe4,
@@ -58,7 +55,10 @@ function structureOf({ nodes, vectors, scalars, results }: TailKernel): string {
 }
 
 /** The bytes of a module with one function `run` over an imported memory. */
-export function encodeKernel({ nodes, vectors, scalars, results }: TailKernel): Uint8Array<ArrayBuffer> {
+export function encodeKernel(
+  { nodes, vectors, scalars, results }: TailKernel,
+  isShared = false,
+): Uint8Array<ArrayBuffer> {
   const addresses = vectors.length + results.length
   const bytes = addresses
   const firstScalar = bytes + 1
@@ -95,20 +95,16 @@ export function encodeKernel({ nodes, vectors, scalars, results }: TailKernel): 
       ...[...get(at), ...integer(16), ...add, ...tee(at), ...get(bytes), ...below, ...branchIf(0)],
     ]),
   ]
-  return encodeModule([
-    {
-      name: 'run',
-      parameters: [
-        ...new Array<number>(addresses + 1).fill(i32),
-        ...new Array<number>(scalars.length).fill(f32),
-      ],
-      results: [],
-      code: functionCode(
-        [locals(1, i32), locals(scalars.length + vectors.length + nodes.length, v128)],
-        body,
-      ),
-    },
-  ])
+  const run = {
+    name: 'run',
+    parameters: [
+      ...new Array<number>(addresses + 1).fill(i32),
+      ...new Array<number>(scalars.length).fill(f32),
+    ],
+    results: [],
+    code: functionCode([locals(1, i32), locals(scalars.length + vectors.length + nodes.length, v128)], body),
+  }
+  return encodeModule([run], isShared)
 }
 
 /** Whether this engine runs 128-bit SIMD (every current one does). */
@@ -124,12 +120,13 @@ export const hasSimd = (): boolean =>
 /** Compile kernels over one memory; those of equal structure share a function. */
 export function compileKernels(kernels: readonly TailKernel[], memory: WebAssembly.Memory): KernelFunction[] {
   const known = new Map<string, KernelFunction>()
+  const isShared = !(memory.buffer instanceof ArrayBuffer)
   return kernels.map((kernel) => {
     const key = structureOf(kernel)
     let run = known.get(key)
     if (!run) {
       try {
-        const module = new WebAssembly.Module(encodeKernel(kernel))
+        const module = new WebAssembly.Module(encodeKernel(kernel, isShared))
         run = new WebAssembly.Instance(module, { m: { m: memory } }).exports['run'] as KernelFunction
       } catch (error) {
         fail('TL_UNSUPPORTED', `kernel ${key}: ${(error as Error).message}`, error)
