@@ -99,6 +99,8 @@ async function openSession(
     graphOptimizationLevel: 'basic',
     // plans for memory are kept for every shape seen, without bound
     enableMemPattern: false,
+    // weights packed for products are weights twice, in a memory of 4 GB; tokens are no slower without
+    ...(ort.memory && { extra: { session: { disable_prepacking: '1' } } }),
     logSeverityLevel: 3,
     externalData: external.map(({ name, data }) => ({
       path: name,

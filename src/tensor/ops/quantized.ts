@@ -82,13 +82,10 @@ const rowBlocks = (matrix: Extent): number => Math.ceil(columnsOf(matrix) / quan
 const matrixOf = (attributes: Attributes): QuantizedMatrix => attributes['matrix'] as QuantizedMatrix
 
 /** The scaled integers as numbers, without offsets: [N, columns]. */
-function scaled<A extends Float32Array | Float64Array = Float64Array>(
-  matrix: QuantizedMatrix,
-  numbers: new (n: number) => A = Float64Array as never,
-): A {
+function scaled(matrix: QuantizedMatrix): Float64Array {
   const { bits, packed, scales, outputs } = matrix
   const [columns, perRow] = [columnsOf(matrix), rowBlocks(matrix)]
-  const out = new numbers(outputs * columns)
+  const out = new Float64Array(outputs * columns)
   for (let r = 0, to = 0; r < outputs; r++)
     for (let c = 0; c < columns; c++, to++) {
       const at = r * perRow * quantizedBlock + c
@@ -138,8 +135,7 @@ defineOp('quantizedMatmul', {
     const [input] = node.inputs
     const split = exact && bits === 8 ? dense : undefined
     if (!e.bits.has(bits) || input!.dtype !== 'f32' || (split && input!.rank !== 2)) {
-      const numbers =
-        input!.dtype === 'f32' ? denseOf(matrix) : fromFloat64(turned(scaled(matrix), K, N), input!.dtype)
+      const numbers = input!.dtype === 'f32' ? denseOf(matrix) : turned(matrix, new Float64Array(K * N))
       return [e.node('MatMul', [x!, e.constant(numbers, [K, N])])]
     }
     const constants = [e.bytes(packed, [N, perRow, block * (bits / 8)]), e.constant(scales, [scales.length])]
@@ -158,14 +154,24 @@ const asNumbers = (attributes: Attributes, dtype: Tensor['dtype']): Tensor => {
   return tensor(fromFloat64(scaled(matrix), dtype), { shape: [matrix.outputs, columnsOf(matrix)] })
 }
 
-/** [N, K] ↦ [K, N], in tiles, so that neither side leaves the cache. */
-function turned<A extends Float32Array | Float64Array>(from: A, columns: number, rows: number): A {
-  const out = new (from.constructor as new (n: number) => A)(from.length)
-  const tile = 32
-  for (let r0 = 0; r0 < rows; r0 += tile)
-    for (let c0 = 0; c0 < columns; c0 += tile)
-      for (let r = r0; r < Math.min(rows, r0 + tile); r++)
-        for (let c = c0; c < Math.min(columns, c0 + tile); c++) out[c * rows + r] = from[r * columns + c]!
+/** Rows that are turned at once, so that neither side leaves the cache. */
+const tile = 32
+
+/** The scaled integers as numbers [columns, N]. */
+function turned<A extends Float32Array | Float64Array>(matrix: QuantizedMatrix, out: A): A {
+  const { bits, packed, scales, outputs } = matrix
+  const [columns, perRow, zero] = [columnsOf(matrix), rowBlocks(matrix), 2 ** (bits - 1)]
+  for (let r0 = 0; r0 < outputs; r0 += tile)
+    for (let b = 0; b < perRow; b++)
+      for (let r = r0, end = Math.min(outputs, r0 + tile); r < end; r++) {
+        const [place, scale] = [r * perRow + b, scales[r * perRow + b]!]
+        const count = Math.min(quantizedBlock, columns - b * quantizedBlock)
+        for (let j = 0, to = b * quantizedBlock * outputs + r; j < count; j++, to += outputs) {
+          const at = place * quantizedBlock + j
+          const q = bits === 8 ? packed[at]! : (packed[at >> 1]! >> (4 * (at & 1))) & 15
+          out[to] = scale * (q - zero)
+        }
+      }
   return out
 }
 
@@ -173,7 +179,7 @@ const denseMatrices = new WeakMap<QuantizedMatrix, Float32Array>()
 /** [columns, N] in f32, made once: for runtimes that would unpack the blocks at every call. */
 function denseOf(matrix: QuantizedMatrix): Float32Array {
   const numbers =
-    denseMatrices.get(matrix) ?? turned(scaled(matrix, Float32Array), columnsOf(matrix), matrix.outputs)
+    denseMatrices.get(matrix) ?? turned(matrix, new Float32Array(columnsOf(matrix) * matrix.outputs))
   denseMatrices.set(matrix, numbers)
   return numbers
 }
