@@ -71,26 +71,26 @@ function nodeCheck(): Check {
   return { name: 'node', ok: Number(node.split('.')[0]) >= 20, needed: true, value: node, fix }
 }
 
-/** Load the runtime, which also finds out whether its native library fits this system. */
+/** Run a program, which also finds out whether the native library fits this system, and what does its work where it does not. */
 async function runtimeCheck(): Promise<Check> {
-  const name = 'onnxruntime'
-  const installed = installedVersion('onnxruntime-node')
-  const base = { name, needed: true }
-  if (!installed)
-    return { ...base, ok: false, value: 'not installed', fix: 'run npm install in the folder of treeline' }
+  const base = { name: 'onnxruntime', needed: true }
+  const { compile, ones, runtime, silenceRuntimeNotice, square } = await import('../../tensor/index.ts')
+  silenceRuntimeNotice()
   try {
     // loaded by the engine: nothing is to load it with its reports about its use switched on
-    const { compile, ones, square } = await import('../../tensor/index.ts')
     const program = compile(square)
     await program(ones([1]))
     program.dispose()
-    return { ...base, ok: true, value: installed }
   } catch (error) {
-    const reason = String((error as Error).message).split('\n')[0]!
-    const fix =
-      'its native library does not load here: use Linux, macOS or Windows on x64 or arm64, with glibc on Linux'
-    return { ...base, ok: false, value: `${installed}, ${reason}`, fix }
+    const value = String((error as Error).message).split('\n')[0]!
+    return { ...base, ok: false, value, fix: 'npm install treeline --ignore-scripts' }
   }
+  const { name, reason, fix } = await runtime()
+  if (name === 'native')
+    return { ...base, ok: true, value: `${installedVersion('onnxruntime-node')}, native` }
+  const value = `${installedVersion('onnxruntime-web')} on WebAssembly, several times slower than native: ${reason}`
+  // it works, and the way to the other one is shown all the same
+  return { ...base, ok: fix === undefined, needed: false, value, ...(fix && { fix }) }
 }
 
 async function examine(out: string) {

@@ -4,6 +4,7 @@
  */
 import { fail } from '../../base/index.ts'
 import { lineOf, type OrtModule } from './ort.ts'
+import { silenceTelemetry } from './telemetry.ts'
 import type { WasmFactory } from './wasm/core.ts'
 import { openWasm } from './wasm/index.ts'
 
@@ -21,6 +22,7 @@ export interface RuntimeChoice {
 const builtin = (name: string): Promise<unknown> => import(/* @vite-ignore */ `node:${name}`)
 
 const loadNative = async (): Promise<OrtModule> => {
+  await silenceTelemetry()
   const loaded = (await import('onnxruntime-node')) as unknown as OrtModule & { default?: OrtModule }
   return loaded.InferenceSession ? loaded : loaded.default!
 }

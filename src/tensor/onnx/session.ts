@@ -2,13 +2,14 @@
  * @file ONNX Runtime as a backend. The default one runs on the native library or its WebAssembly build (`runtime.ts`); a browser
  * passes `onnxruntime-web` to `makeOnnxBackend`. Sessions are shared by programs with equal bytes and options.
  */
-import { fail, TreelineError } from '../../base/index.ts'
+import { fail, native, TreelineError } from '../../base/index.ts'
 import type { Backend, BackendOptions, Executable, OpenExecutable } from '../backend.ts'
 import { allocate, type Dtype, sameShape, showSpec, sizeOf, type TypedArray } from '../dtype.ts'
 import { type Graph, nodesOf } from '../graph.ts'
 import { simplify } from '../simplify.ts'
 import type { Tensor } from '../tensor.ts'
 import { openModel, requireInPlace, type Sizes } from './dynamic.ts'
+import { guarded } from './guard.ts'
 import type { Kernels } from './kernels.ts'
 import { lower } from './lower.ts'
 import { lineOf, type OrtModule, type OrtSession, type OrtTensor, ortType } from './ort.ts'
@@ -207,6 +208,7 @@ export function makeOnnxBackend(
   { session: extra = {} }: OnnxBackendOptions = {},
 ): Backend {
   const opened = new WeakMap<OrtModule, Map<string, SharedSession>>()
+  const loaded = async (threads = 1): Promise<OrtModule> => guarded(await native(() => load(threads)))
 
   async function open(
     ort: OrtModule,
@@ -251,9 +253,9 @@ export function makeOnnxBackend(
   return {
     name,
     fusesUpdates: true,
-    memory: async ({ threads = 1 }) => (await load(threads)).memory,
+    memory: async ({ threads }) => (await loaded(threads)).memory,
     async compile(graph: Graph, options: BackendOptions): Promise<Executable> {
-      const ort = await load(options.threads ?? 1)
+      const ort = await loaded(options.threads)
       const simple = simplify(graph, 'cpu')
       const model = lower(simple, 'cpu', await kernelsFor(ort, simple))
       // a program whose results are all empty has nothing to run
@@ -280,13 +282,15 @@ export function makeOnnxBackend(
       return {
         run: (inputs, outputs) =>
           inTurn(ort, () => run(inputs, outputs)).catch((error: unknown) =>
-            fail('TL_UNSUPPORTED', `${graph.name}: the runtime stopped: ${lineOf(error)}`, error),
+            error instanceof TreelineError
+              ? Promise.reject(error)
+              : fail('TL_UNSUPPORTED', `${graph.name}: the runtime stopped: ${lineOf(error)}`, error),
           ),
         dispose: release,
       }
     },
     async open([first, second], samples, inPlace, { threads = 1 }): Promise<OpenExecutable> {
-      const ort = await load(threads)
+      const ort = await loaded(threads)
       const graphs = [first, second].map((graph) => simplify(graph, 'cpu'))
       // the layout of images depends on their sizes, which are open here
       const kernels = { ...(await kernelsFor(ort, graphs[0]!)), channels: 0 }
