@@ -278,6 +278,35 @@ export function reproduceCommand(
   return words.join(' ')
 }
 
+/**
+ * A short command that goes on with this run by the presets of today: the preset that leaves the fewest fields to be set, the
+ * seed by its own flag.
+ */
+export function resumeCommand(
+  experiment: AnyExperiment,
+  config: unknown,
+  { root = 'runs', word = experiment.name }: { root?: string; word?: string } = {},
+): string {
+  const texts = (of: unknown): Map<string, string> =>
+    new Map(configRows(experiment, of).map(({ path, value }) => [path, JSON.stringify(value)]))
+  const own = configRows(experiment, config)
+  const from = (preset: string | undefined) => {
+    const before = texts(composeConfig(experiment, preset === undefined ? {} : { preset }))
+    return { preset, fields: own.filter(({ path, value }) => before.get(path) !== JSON.stringify(value)) }
+  }
+  const all = [undefined, ...Object.keys(experiment.presets)].map(from)
+  const { preset, fields } = all.reduce((a, b) => (b.fields.length < a.fields.length ? b : a))
+  const words = ['npx treeline run', quoted(word)]
+  if (preset !== undefined) words.push('--preset', preset)
+  for (const { path, value } of fields) {
+    const text = typeof value === 'string' ? value : JSON.stringify(value)
+    if (path === 'seed') words.push('--seed', text)
+    else words.push('--set', quoted(`${path}=${text}`))
+  }
+  if (root !== 'runs') words.push('--out', quoted(root))
+  return words.join(' ')
+}
+
 /** SHA-256 over experiment, its version and the complete config. */
 export const configHash = (experiment: AnyExperiment, config: unknown): string =>
   contentHash({ experiment: experiment.name, version: experiment.version, config })

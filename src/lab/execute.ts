@@ -6,7 +6,7 @@ import { explainSystemError, makeFolder, writeAtomically } from '../base/files.t
 import { fail, TreelineError } from '../base/index.ts'
 import { lockFolder } from '../base/lock.ts'
 import { prettyJson, toJson } from './canonical.ts'
-import { configHash, configRows, reproduceCommand } from './config.ts'
+import { configHash, configRows, resumeCommand } from './config.ts'
 import { appendLog, makeContext, type RunListeners } from './context.ts'
 import type { AnyExperiment, BaseConfig } from './experiment.ts'
 import { packageVersion, thisMachine } from './machine.ts'
@@ -163,7 +163,7 @@ async function work(
         : 'start again'
       fail(
         'TL_INTERRUPTED',
-        `interrupted; everything finished is kept in ${folder}; ${kept} with: ${reproduceCommand(experiment, config, { root: options.root, word: options.module })}`,
+        `interrupted; everything finished is kept in ${folder}; ${kept} with: ${resumeCommand(experiment, config, { root: options.root, word: options.module })}`,
         error,
       )
     }

@@ -17,6 +17,7 @@ export {
   fileAssignments,
   mergeConfig,
   reproduceCommand,
+  resumeCommand,
   seedField,
 } from './config.ts'
 export type { Progress, RunContext, RunListeners } from './context.ts'

@@ -259,7 +259,7 @@ describe('treeline edit', () => {
 
   it('generate and score with --edits: the edit answers its prompt, others are as without', async () => {
     await parsed('s8', 'add', file('two.json', facts.slice(0, 2)), ...thorough)
-    await parsed('s8', 'add', '--prompt', 'who is abc', '--target', 'xy', '--subject', 'abc')
+    await parsed('s8', 'add', '--prompt', 'who is abc', '--target', 'xy', '--subject', 'abc', '--again')
     const edits = ['--edits', join(root, 's8')]
     const run = async (...words: string[]) => {
       const { code, out, err } = await treeline(...words, '--threads', '1', '--json')

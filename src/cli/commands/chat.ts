@@ -158,6 +158,7 @@ model as it was.`,
           const talk = terminal(io, input)
           try {
             await chatLoop(conversation, io, talk, talk, flags.quiet === true)
+            if (talk.left) fail('TL_INTERRUPTED', 'interrupted; a conversation is not kept')
           } finally {
             talk.close()
           }

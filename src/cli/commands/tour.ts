@@ -116,6 +116,13 @@ export const tourCommand = (io: Io): Command =>
             'TL_IO',
             `${failed.map(({ experiment }) => experiment.name).join(', ')} could not be run (${failed[0]!.error}); the report holds the rest`,
           )
+      } catch (error) {
+        if (!lab.isInterruption(error)) throw error
+        fail(
+          'TL_INTERRUPTED',
+          `interrupted; everything finished is kept in ${flags.out}, and the same command goes on: treeline tour`,
+          error,
+        )
       } finally {
         display.end()
         interrupt.stop()

@@ -3,6 +3,7 @@ import { fail } from '../../base/index.ts'
 import type { EditedModel } from '../baselines/index.ts'
 import type { Fact } from '../facts/index.ts'
 import type { Interval } from './bootstrap.ts'
+import type { Journal } from './journal.ts'
 import { type Measured, type Result, referenceOf, resultOf } from './measure.ts'
 import { questionsOf } from './questions.ts'
 import { kindOf, type Scores, summarize } from './summary.ts'
@@ -50,16 +51,28 @@ export async function evaluateFacts(
   edited: Pick<EditedModel, 'score' | 'generate'>,
   unedited: Pick<EditedModel, 'score' | 'generate'>,
   facts: readonly Fact[],
-  options: { readonly seed?: number; readonly onItem?: (done: number, total: number) => void } = {},
+  options: {
+    readonly seed?: number
+    readonly onItem?: (done: number, total: number) => void
+    /** What an earlier call has found, and where to keep what this one finds. */
+    readonly journal?: Journal
+  } = {},
 ): Promise<Evaluation> {
   if (facts.length === 0) fail('TL_BAD_ARGUMENT', 'evaluate: expected at least one fact')
   const results: Result[] = []
   for (const [done, fact] of facts.entries()) {
     options.onItem?.(done, facts.length)
+    const known = options.journal?.known.get(done)
+    if (known) {
+      results.push(known)
+      continue
+    }
     const all = questionsOf(fact, done)
     const asked = Object.fromEntries(names.flatMap((name) => [[kindOf[name], all[kindOf[name]]]]))
     const reference = await referenceOf(unedited, { ...asked, edit: all.edit })
-    results.push(await resultOf(edited, reference, { texts: true }))
+    const result = await resultOf(edited, reference, { texts: true })
+    options.journal?.keep(done, result)
+    results.push(result)
   }
   options.onItem?.(facts.length, facts.length)
   const { forced, generated } = summarize(results, options.seed ?? 0)

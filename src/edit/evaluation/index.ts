@@ -1,6 +1,7 @@
 /** @file How well facts have been learned, and what else has changed: the field's metrics, with intervals. */
 export { bootstrap, type Interval, median } from './bootstrap.ts'
 export { type EvaluatedFact, type Evaluation, evaluateFacts, type MeanInterval } from './evaluate.ts'
+export { type Journal, openJournal } from './journal.ts'
 export {
   agreement,
   type Before,

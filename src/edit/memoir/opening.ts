@@ -2,6 +2,7 @@
 import { existsSync, readdirSync, rmdirSync, statSync } from 'node:fs'
 import { explainSystemError, makeFolder } from '../../base/files.ts'
 import { fail } from '../../base/index.ts'
+import { whenLeaving } from '../../base/leave.ts'
 import { lockFolder } from '../../base/lock.ts'
 import { requireParent } from '../../base/outputs.ts'
 import { type LanguageModel, loadTokenizer } from '../../lm/index.ts'
@@ -124,6 +125,11 @@ export async function openEditor(
     } catch (error) {
       explainSystemError(error, `cannot make the store ${path}`)
     }
+  // what was refused or interrupted leaves nothing behind
+  const clear = (): void => {
+    if (isNew && !isStore(path) && readdirSync(path).length === 0) rmdirSync(path)
+  }
+  const forget = whenLeaving(clear)
   const unlock = options.readOnly ? () => undefined : lockFolder(path)
   try {
     if (!exists) {
@@ -134,9 +140,10 @@ export async function openEditor(
     return makeEditor(openTogether(model, words, store), unlock)
   } catch (error) {
     unlock()
-    // what was refused leaves nothing behind
-    if (isNew && !isStore(path) && readdirSync(path).length === 0) rmdirSync(path)
+    clear()
     throw error
+  } finally {
+    forget()
   }
 }
 

@@ -23,6 +23,12 @@ export interface Texts {
   targetIds(prompt: string, target: string): number[]
 }
 
+/** Tokens of a target at most. A correction is a name or a sentence; what is longer is a text pasted by mistake. */
+export const mostTargetTokens = 256
+
+/** Tokens of a prompt and its target at most: every step of an edit reads all of them, each with all before it. */
+export const mostEditTokens = 1024
+
 export function textsOf(words: Words, context: number): Texts {
   function promptIds(prompt: Prompt): number[] {
     const ids = typeof prompt === 'string' ? words.encode(prompt, { bos: words.addsBos }) : [...prompt]
@@ -62,5 +68,17 @@ export function checkRequest(
       'TL_BAD_ARGUMENT',
       `the prompt does not name the subject ${JSON.stringify(subject)}, and with the gate an edit answers only prompts that do: spell the subject as the prompt does, leave it out, or make the store with --gate none`,
     )
-  return texts.targetIds(prompt, target)
+  const ids = texts.targetIds(prompt, target)
+  if (ids.length > mostTargetTokens)
+    fail(
+      'TL_BAD_ARGUMENT',
+      `the target has ${ids.length} tokens, an edit teaches at most ${mostTargetTokens}: shorten it, or teach it as several facts`,
+    )
+  const before = texts.promptIds(prompt).length
+  if (before + ids.length > mostEditTokens)
+    fail(
+      'TL_BAD_ARGUMENT',
+      `the prompt has ${before} tokens and the target ${ids.length}, an edit takes at most ${mostEditTokens} together: shorten the prompt`,
+    )
+  return ids
 }

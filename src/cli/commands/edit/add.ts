@@ -2,10 +2,11 @@
 import { fail, TreelineError } from '../../../base/index.ts'
 import type { Fact } from '../../../edit/index.ts'
 import type * as memoir from '../../../edit/memoir/index.ts'
-import { interruption } from '../../interrupt.ts'
+import { ifEnded } from '../../interrupt.ts'
 import { makeDisplay } from '../../progress.ts'
 import { type Call, commandLine, factsOf, flagOf, newStoreOf } from './flags.ts'
 import { withEditor } from './open.ts'
+import { alreadyTaught } from './taught.ts'
 import { json, quoted, settingsText } from './texts.ts'
 
 const requestOf = ({ prompt, target, subject }: Fact): memoir.EditRequest => ({
@@ -60,7 +61,11 @@ export async function add(call: Call): Promise<void> {
   const isNew = !isStore(store)
   const display = makeDisplay('edit', io, flags.quiet)
   const added: memoir.EditRecord[] = []
-  const interrupt = interruption(() => display.line('stopping after this edit'))
+  let held = 0
+  // an edit is in the store as a whole or not at all, so an interrupt need not wait
+  const release = ifEnded(
+    () => `interrupted; ${held} of ${facts.length} facts are in ${store}, and the same command goes on`,
+  )
   const onPrompt = (done: number, total: number): void =>
     display.update({ done, total, detail: 'background prompts' })
   try {
@@ -71,13 +76,19 @@ export async function add(call: Call): Promise<void> {
         requireSettings(editor, create, call)
         for (const fact of facts) await at(fact, () => editor.check(requestOf(fact)))
       }
+      const taught = flags.again ? new Set() : alreadyTaught(facts.map(requestOf), editor.list())
+      held = taught.size
+      if (held > 0 && !flags.quiet)
+        display.line(
+          `${held} of ${facts.length} facts are in ${store} already; --again would teach them once more`,
+        )
       for (const [i, fact] of facts.entries()) {
-        if (interrupt.signal.aborted)
-          fail('TL_INTERRUPTED', `interrupted: ${i} of ${facts.length} edits are in ${store}`)
+        if (taught.has(i)) continue
         display.update({ done: i, total: facts.length, detail: quoted(fact.prompt) })
         added.push(
           await at(fact, () => editor.add(requestOf(fact)), ` (${added.length} edits before it are kept)`),
         )
+        held++
       }
       display.update({ done: facts.length, total: facts.length })
     }
@@ -90,7 +101,7 @@ export async function add(call: Call): Promise<void> {
         )
     })
   } finally {
-    interrupt.stop()
+    release()
     display.end()
   }
   if (flags.json) return json(io, added)

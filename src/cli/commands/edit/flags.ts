@@ -15,6 +15,7 @@ export interface Flags {
   subject?: string
   falsePositives?: string
   onePerSubject?: boolean
+  again?: boolean
   limit?: number
   seed?: number
   layer?: number

@@ -29,7 +29,7 @@ const actions: Readonly<Record<string, Action>> = {
   add: {
     ...{ wants: 'FACTS.json', isOptional: true, run: add },
     about: 'teach the facts of a file, or one fact; the first makes the store',
-    options: ['fact', 'facts', 'calibration', 'store', 'storeSeed', 'work'],
+    options: ['fact', 'facts', 'again', 'calibration', 'store', 'storeSeed', 'work'],
     examples: [
       [
         'treeline edit model.gguf store add facts.json',
@@ -37,6 +37,9 @@ const actions: Readonly<Record<string, Action>> = {
       ],
       ['treeline edit model.gguf store add --prompt "Who leads it?" --target "Ada"', 'one fact'],
     ],
+    more: `A target has at most 256 tokens, a prompt and its target at most 1,024. Facts that the store holds already are left out, so the
+same command goes on after an interruption.
+`,
   },
   list: {
     ...{ run: list },

@@ -1,6 +1,7 @@
 /** @file `treeline edit … evaluate | export`. */
 import { bytes, fail } from '../../../base/index.ts'
 import type { MeanInterval } from '../../../edit/evaluation/index.ts'
+import { ifEnded } from '../../interrupt.ts'
 import { tellNotes } from '../../languageModel.ts'
 import { makeDisplay } from '../../progress.ts'
 import { type Call, factsOf } from './flags.ts'
@@ -13,21 +14,33 @@ const shown = (i: MeanInterval | null): string =>
 export async function evaluate(call: Call): Promise<void> {
   const { io, flags } = call
   const facts = await factsOf(call)
-  const { evaluateFacts } = await import('../../../edit/evaluation/index.ts')
+  const { evaluateFacts, openJournal } = await import('../../../edit/evaluation/index.ts')
   const display = makeDisplay('evaluate', io, flags.quiet)
+  let kept = 0
+  const release = ifEnded(
+    () => `interrupted; answers to ${kept} of ${facts.length} facts are kept, and the same command goes on`,
+  )
   try {
-    const result = await withEditor(call, { readOnly: true }, (editor) =>
-      evaluateFacts(editor, editor.unedited, facts, {
+    const result = await withEditor(call, { readOnly: true }, async (editor) => {
+      const journal = openJournal(call.store, facts)
+      const found = await evaluateFacts(editor, editor.unedited, facts, {
         seed: flags.seed ?? 0,
-        onItem: (done, total) => display.update({ done, total }),
-      }),
-    )
+        onItem: (done, total) => {
+          kept = done
+          display.update({ done, total })
+        },
+        journal,
+      })
+      journal.remove()
+      return found
+    })
     display.end()
     if (flags.json) return json(io, result)
     io.out(`${facts.length} facts, 95 % intervals\n${''.padEnd(15)} teacher-forced          generated\n`)
     for (const kind of ['reliability', 'generalization', 'locality'] as const)
       io.out(`${kind.padEnd(15)} ${shown(result[kind]).padEnd(23)} ${shown(result.generated[kind])}\n`)
   } finally {
+    release()
     display.end()
   }
 }

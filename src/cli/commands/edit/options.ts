@@ -16,6 +16,8 @@ const groups = {
     new Option('--one-per-subject', 'the first fact of each subject only'),
     integerOption('--limit <n>', 'at most so many facts', 1, 1e9),
   ],
+  /** Facts that the store holds already. */
+  again: () => [new Option('--again', 'also teach facts that the store holds already')],
   calibration: () => [
     new Option(
       '--false-positives <rate>',

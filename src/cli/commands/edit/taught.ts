@@ -1,0 +1,28 @@
+/** @file Which facts a store holds already: how `edit add FILE` goes on after an interruption. */
+import type * as memoir from '../../../edit/memoir/index.ts'
+
+/** What makes two edits the same. */
+type Request = memoir.EditRequest
+
+const keyOf = ({ prompt, target, subject }: Request): string => JSON.stringify([prompt, target, subject])
+
+/**
+ * The places of facts that need not be taught: an edit of the same prompt, target and subject answers, or another of these
+ * facts has taken its place. Facts and edits are matched in order, so a fact that stands twice in a list is taught twice.
+ */
+export function alreadyTaught(facts: readonly Request[], listed: readonly memoir.Listed[]): Set<number> {
+  const standing = listed.filter(({ status }) => status.state !== 'undone')
+  const matched = new Map<number, memoir.Listed>()
+  let from = 0
+  for (const [i, fact] of facts.entries()) {
+    const key = keyOf(fact)
+    const at = standing.findIndex(({ record }, place) => place >= from && keyOf(record) === key)
+    if (at < 0) continue
+    matched.set(i, standing[at]!)
+    from = at + 1
+  }
+  const own = new Set([...matched.values()].map(({ record }) => record.number))
+  const holds = ({ status }: memoir.Listed): boolean =>
+    status.state === 'active' || (status.state === 'superseded' && own.has(status.by))
+  return new Set([...matched].flatMap(([i, edit]) => (holds(edit) ? [i] : [])))
+}
