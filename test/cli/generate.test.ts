@@ -101,7 +101,7 @@ describe('an option without effect', () => {
       'treeline: edit list: --layer has no effect here; it belongs to add\n',
     )
     expect(await edit('why', 'who', '--seed', '3')).toBe(
-      'treeline: edit why: --seed has no effect here; it belongs to add, evaluate\n',
+      'treeline: edit why: --seed has no effect here; it belongs to add\n',
     )
     expect(await edit('evaluate', 'f.json', '--prompt', 'a')).toMatch(/--prompt has no effect here/)
     expect(await edit('undo', '1', '--limit', '1')).toMatch(/--limit has no effect here/)

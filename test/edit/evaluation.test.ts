@@ -1,9 +1,10 @@
 /** @file Metrics of editing: known answers, intervals, questions, routing. */
+import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { EditedModel } from '../../src/edit/baselines/index.ts'
 import {
-  bootstrap,
   histogram,
+  meanShare,
   median,
   overlapsOf,
   questionsOf,
@@ -12,6 +13,7 @@ import {
   resultOf,
   routingCurve,
   summarize,
+  wilson,
   withSubject,
 } from '../../src/edit/evaluation/index.ts'
 import type { Fact } from '../../src/edit/index.ts'
@@ -72,7 +74,7 @@ describe('metrics', () => {
     expect(after.locality!.forced).toBeCloseTo(2 / 3, 12)
     expect(after.locality).toMatchObject({ exact: 0, isIdentical: false })
     expect(after.sameSubject).toMatchObject({ forced: 1, exact: 1, isIdentical: true })
-    const { forced, generated, perplexity, identical, silentIsIdentical } = summarize([after, none], 0)
+    const { forced, generated, perplexity, identical, silentIsIdentical } = summarize([after, none])
     expect(forced.reliability!.mean).toBe(0.5)
     expect(forced.generalization!.mean).toBe(0.25)
     expect(forced.average!.mean).toBeCloseTo(((1 + 0.5 + 2 / 3) / 3 + 1 / 3) / 2, 12)
@@ -82,27 +84,93 @@ describe('metrics', () => {
     expect(identical.locality).toBe(0.5)
     expect(silentIsIdentical).toBe(true)
     const loud = { ...after, locality: { ...after.locality!, edit: null } }
-    expect(summarize([loud], 0).silentIsIdentical).toBe(false)
+    expect(summarize([loud]).silentIsIdentical).toBe(false)
   })
 
   it('losses that are not finite count as the largest perplexity', () => {
     const one = { forced: 0, exact: 0, isIdentical: false, edit: 0 }
-    const { perplexity } = summarize([{ edit: { ...one, loss: null } }, { edit: { ...one, loss: 1e4 } }], 0)
+    const { perplexity } = summarize([{ edit: { ...one, loss: null } }, { edit: { ...one, loss: 1e4 } }])
     expect(perplexity.edit).toEqual({ mean: 1e30, median: 1e30 })
     expect(perplexity.rephrase).toBeNull()
   })
 
-  it('bootstrap: the seed decides, the interval is about two errors wide, constants have none', () => {
-    const values = Array.from({ length: 400 }, (_, i) => (i % 4 === 0 ? 1 : 0))
-    const own = bootstrap(values, random.key(3))!
-    expect(own).toEqual(bootstrap(values, random.key(3)))
-    expect(own.mean).toBe(0.25)
-    const error = Math.sqrt((0.25 * 0.75) / 400)
-    expect((own.high - own.low) / (2 * 1.96 * error)).toBeGreaterThan(0.85)
-    expect((own.high - own.low) / (2 * 1.96 * error)).toBeLessThan(1.15)
-    expect(bootstrap([2, 2, 2], random.key(0))).toEqual({ mean: 2, low: 2, high: 2, count: 3 })
-    expect(bootstrap([], random.key(0))).toBeNull()
+  it('a share of outcomes has the interval of Wilson, also where all are right or wrong', () => {
+    const outcomes = (ones: number, n: number) => Array.from({ length: n }, (_, i) => Number(i < ones))
+    // Wilson 1927; Brown, Cai and DasGupta 2001; R: prop.test(x, n, correct = FALSE)
+    for (const [ones, n, low, high] of [
+      [20, 20, 0.8389, 1],
+      [5, 5, 0.5655, 1],
+      [0, 10, 0, 0.2775],
+      [8, 10, 0.4902, 0.9433],
+      [1, 1, 0.2065, 1],
+      [100, 400, 0.2101, 0.2947],
+    ] as const) {
+      const own = meanShare(outcomes(ones, n))!
+      expect([own.mean, own.count]).toEqual([ones / n, n])
+      expect(own.low).toBeCloseTo(low, 4)
+      expect(own.high).toBeCloseTo(high, 4)
+    }
+    expect(meanShare([])).toBeNull()
     expect([median([3, 1, 2]), median([4, 1, 2, 3])]).toEqual([2, 2.5])
+  })
+
+  it('shares of several tokens: narrower than single outcomes of the same mean, never without width', () => {
+    fc.assert(
+      fc.property(fc.array(fc.double({ min: 0, max: 1, noNaN: true }), { minLength: 1 }), (values) => {
+        const own = meanShare(values)!
+        const whole = wilson(own.mean, values.length)
+        expect(own.low).toBeLessThanOrEqual(own.mean + 1e-12)
+        expect(own.high).toBeGreaterThanOrEqual(own.mean - 1e-12)
+        expect(own.high - own.low).toBeGreaterThan(0)
+        // 1e-9: outcomes nearly 0 or 1
+        expect(own.low).toBeGreaterThanOrEqual(whole.low - 1e-9)
+        expect(own.high).toBeLessThanOrEqual(whole.high + 1e-9)
+      }),
+    )
+    // many items: the usual 1.96 standard errors
+    const many = Array.from({ length: 4000 }, (_, i) => (i % 4) / 3)
+    const error = Math.sqrt(many.reduce((s, x) => s + (x - 0.5) ** 2, 0) / 4000 / 4000)
+    const { low, high } = meanShare(many)!
+    expect((high - low) / 2 / (1.96 * error)).toBeCloseTo(1, 2)
+  })
+
+  it('covers the true share in 95 of 100 samples, of outcomes and of shares of tokens', () => {
+    // exactly: all outcomes of n trials, with their probabilities, averaged over p
+    const logFactorial = (n: number): number => (n < 2 ? 0 : Math.log(n) + logFactorial(n - 1))
+    for (const n of [5, 20, 100]) {
+      const intervals = Array.from({ length: n + 1 }, (_, k) => wilson(k / n, n))
+      const covered = Array.from({ length: 199 }, (_, i) => {
+        const p = (i + 1) / 200
+        return intervals.reduce((total, { low, high }, k) => {
+          const log =
+            logFactorial(n) -
+            logFactorial(k) -
+            logFactorial(n - k) +
+            k * Math.log(p) +
+            (n - k) * Math.log(1 - p)
+          return total + (low <= p && p <= high ? Math.exp(log) : 0)
+        }, 0)
+      })
+      const mean = covered.reduce((a, b) => a + b, 0) / covered.length
+      expect(mean).toBeGreaterThan(0.945)
+      expect(mean).toBeLessThan(0.97)
+      expect(Math.min(...covered)).toBeGreaterThan(0.83)
+    }
+    // by draws: an item is right in all its three tokens or in a share of them
+    for (const p of [0.5, 0.9, 0.98]) {
+      const draws = random.sampleUniform(random.key(7), 2000 * 30 * 4) as ArrayLike<number>
+      let hits = 0
+      for (let d = 0; d < 2000; d++) {
+        const values = Array.from({ length: 30 }, (_, i) => {
+          const at = 4 * (30 * d + i)
+          const tokens = [1, 2, 3].map((t) => Number(draws[at + (draws[at]! < 0.5 ? 1 : t)]! < p))
+          return tokens.reduce((a, b) => a + b, 0) / 3
+        })
+        const { low, high } = meanShare(values)!
+        hits += Number(low <= p && p <= high)
+      }
+      expect(hits / 2000).toBeGreaterThan(0.93)
+    }
   })
 
   it('hard locality: another subject in the same wording', () => {

@@ -2,10 +2,10 @@
 import { fail } from '../../base/index.ts'
 import type { EditedModel } from '../baselines/index.ts'
 import type { Fact } from '../facts/index.ts'
-import type { Interval } from './bootstrap.ts'
 import type { Journal } from './journal.ts'
 import { type Measured, type Result, referenceOf, resultOf } from './measure.ts'
 import { questionsOf } from './questions.ts'
+import type { Interval } from './shares.ts'
 import { kindOf, type Scores, summarize } from './summary.ts'
 
 /** The three numbers of the field, for means or for one fact. */
@@ -17,7 +17,7 @@ interface Three<T> {
 type Name = keyof Three<unknown>
 const names: readonly Name[] = ['reliability', 'generalization', 'locality']
 
-/** A mean over facts with its 95 % bootstrap interval. */
+/** A mean over facts with its 95 % interval. */
 export type MeanInterval = Pick<Interval, 'mean' | 'low' | 'high'>
 
 /** Null where the fact has no such question. */
@@ -52,7 +52,6 @@ export async function evaluateFacts(
   unedited: Pick<EditedModel, 'score' | 'generate'>,
   facts: readonly Fact[],
   options: {
-    readonly seed?: number
     readonly onItem?: (done: number, total: number) => void
     /** What an earlier call has found, and where to keep what this one finds. */
     readonly journal?: Journal
@@ -75,7 +74,7 @@ export async function evaluateFacts(
     results.push(result)
   }
   options.onItem?.(facts.length, facts.length)
-  const { forced, generated } = summarize(results, options.seed ?? 0)
+  const { forced, generated } = summarize(results)
   const means = (scores: Scores): Three<MeanInterval | null> =>
     three((name) => {
       const own = scores[name]

@@ -1,5 +1,4 @@
 /** @file How well facts have been learned, and what else has changed: the field's metrics, with intervals. */
-export { bootstrap, type Interval, median } from './bootstrap.ts'
 export { type EvaluatedFact, type Evaluation, evaluateFacts, type MeanInterval } from './evaluate.ts'
 export { type Journal, openJournal } from './journal.ts'
 export {
@@ -22,4 +21,5 @@ export {
   withSubject,
 } from './questions.ts'
 export { histogram, type Overlaps, overlapsOf, type RoutingPoint, routingCurve } from './routing.ts'
+export { type Interval, meanShare, median, wilson } from './shares.ts'
 export { type Scores, type Summary, summarize } from './summary.ts'

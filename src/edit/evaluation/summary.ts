@@ -1,8 +1,7 @@
 /** @file Means over facts: reliability, generalization, locality, their average, perplexity, hard locality. */
-import { type Key, random } from '../../tensor/index.ts'
-import { bootstrap, type Interval, median } from './bootstrap.ts'
 import type { Measured, Result } from './measure.ts'
 import type { Kind } from './questions.ts'
+import { type Interval, meanShare, median } from './shares.ts'
 
 export interface Scores {
   readonly reliability: Interval | null
@@ -44,24 +43,20 @@ export const kindOf = {
 const mean = (values: readonly number[]): number => values.reduce((a, b) => a + b, 0) / values.length
 
 /** Summarize results of facts, with intervals over facts. */
-export function summarize(results: readonly Result[], seed: number): Summary {
-  const key = random.key(seed)
+export function summarize(results: readonly Result[]): Summary {
   const all = (kind: Kind): Measured[] => results.flatMap((result) => result[kind] ?? [])
-  const scores = (value: (measured: Measured) => number, salt: number): Scores => {
-    const own = random.foldIn(key, salt)
-    const keys = random.split(own, 6) as Key[]
-    const of = (name: keyof typeof kindOf, i: number): Interval | null =>
-      bootstrap(all(kindOf[name]).map(value), keys[i]!)
+  const scores = (value: (measured: Measured) => number): Scores => {
+    const of = (name: keyof typeof kindOf): Interval | null => meanShare(all(kindOf[name]).map(value))
     const averages = results.flatMap(({ edit, rephrase, locality }) =>
       edit && rephrase && locality ? [mean([edit, rephrase, locality].map(value))] : [],
     )
     return {
-      reliability: of('reliability', 0),
-      generalization: of('generalization', 1),
-      locality: of('locality', 2),
-      average: bootstrap(averages, keys[3]!),
-      sameSubject: of('sameSubject', 4),
-      sameRelation: of('sameRelation', 5),
+      reliability: of('reliability'),
+      generalization: of('generalization'),
+      locality: of('locality'),
+      average: meanShare(averages),
+      sameSubject: of('sameSubject'),
+      sameRelation: of('sameRelation'),
     }
   }
   const perplexity = (kind: 'edit' | 'rephrase') => {
@@ -73,8 +68,8 @@ export function summarize(results: readonly Result[], seed: number): Summary {
     return values.length ? mean(values) : null
   }
   return {
-    forced: scores(({ forced }) => forced, 0),
-    generated: scores(({ exact }) => exact, 1),
+    forced: scores(({ forced }) => forced),
+    generated: scores(({ exact }) => exact),
     perplexity: { edit: perplexity('edit'), rephrase: perplexity('rephrase') },
     identical: {
       locality: identical('locality'),

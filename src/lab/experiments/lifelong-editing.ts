@@ -278,7 +278,7 @@ export const lifelongEditing = defineExperiment<EditingConfig, EditingResult>({
           const results = groups.flat().map((i) => resultBefore(references[i]!))
           items.push({ method: 'none', edits, facts: groups.flat(), results })
           const none = { secondsPerEdit: null, stepsPerEdit: null, layer: null, threshold: null }
-          const summary = summarize(results, c.seed)
+          const summary = summarize(results)
           rows.push({
             method: 'none',
             title: titleOf('none'),
@@ -304,7 +304,7 @@ export const lifelongEditing = defineExperiment<EditingConfig, EditingResult>({
             title: titleOf(method),
             edits,
             groups: groups.length,
-            summary: summarize(results, c.seed),
+            summary: summarize(results),
             secondsPerEdit: mean(own.map((part) => part.secondsPerEdit)),
             stepsPerEdit: mean(own.flatMap((part) => part.steps)),
             layer: own[0]!.layer,

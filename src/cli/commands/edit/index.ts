@@ -88,7 +88,7 @@ Otherwise what it wrote stays in the memory, unused; replay trains the edits tha
   evaluate: {
     ...{ wants: 'FACTS.json', run: evaluate },
     about: 'measure reliability, generalization and locality',
-    options: ['facts', 'resamples', 'work'],
+    options: ['facts', 'work'],
     examples: [['treeline edit model.gguf store evaluate facts.json --json', 'means with intervals']],
   },
   export: {

@@ -24,7 +24,6 @@ export async function evaluate(call: Call): Promise<void> {
     const result = await withEditor(call, { readOnly: true }, async (editor) => {
       const journal = openJournal(call.store, facts)
       const found = await evaluateFacts(editor, editor.unedited, facts, {
-        seed: flags.seed ?? 0,
         onItem: (done, total) => {
           kept = done
           display.update({ done, total })

@@ -54,7 +54,6 @@ const groups = {
     new Option('--published', 'a new store: steps, decay, stop rule and threshold of the paper'),
   ],
   storeSeed: () => [integerOption('--seed <n>', 'a new store: its permutation', 0, 0xffff_ffff)],
-  resamples: () => [integerOption('--seed <n>', 'resamples of the intervals', 0, 0xffff_ffff)],
   output: () => [forceOption()],
   work: () => [threadsOption(), quietOption(), jsonOption()],
 } satisfies Record<string, () => Option[]>

@@ -33,7 +33,7 @@ function overT(run: View, metric: keyof Scores, title: string): Figure {
     name: metric,
     title,
     caption:
-      'Teacher-forced share of tokens against the number of edits made one after another; bands: 95 % bootstrap intervals over facts.',
+      'Teacher-forced share of tokens against the number of edits made one after another; bands: 95 % score intervals over facts.',
     xLabel: 'edits T',
     yLabel: metric,
     xScale: sizesOf(run).length > 1 ? 'log' : 'linear',
