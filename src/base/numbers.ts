@@ -1,6 +1,6 @@
 /** @file Numbers formatted for people. */
 
-/** 1234567 → `1.2 M`, 950 → `950`. */
+/** 1234567 → `1.2 M`, 950 → `950`, 270.7704 → `270.8`. */
 export function count(n: number): string {
   for (const [scale, unit] of [
     [1e12, 'T'],
@@ -9,7 +9,29 @@ export function count(n: number): string {
     [1e3, 'k'],
   ] as const)
     if (Math.abs(n) >= scale) return `${(n / scale).toFixed(1)} ${unit}`
-  return String(n)
+  return String(Number(n.toPrecision(4)))
+}
+
+/** A value that is no number of its own: named where it stands. */
+const special = (value: number | null): string | undefined => {
+  if (value === null) return '–'
+  if (Number.isNaN(value)) return 'NaN'
+  return Number.isFinite(value) ? undefined : value > 0 ? '∞' : '−∞'
+}
+
+/** A number to so many decimals, without the sign of a zero; `–` for none, NaN and infinities by name. */
+export const fixed = (value: number | null, digits: number): string =>
+  special(value) ?? value!.toFixed(digits).replace(/^-(0(?:\.0*)?)$/, '$1')
+
+/**
+ * A number and its error, `0.732 ± 0.003`. An error of zero is left out, for equal measurements do not make a value exact; one that
+ * so many decimals would show as zero has one digit of its own, `0.999999 ± 4e-8`.
+ */
+export function plusMinus(value: number | null, error: number | null, digits: number): string {
+  const shown = fixed(value, digits)
+  if (value === null || error === null || error === 0) return shown
+  const own = fixed(error, digits)
+  return `${shown} ± ${Number(own) === 0 ? error.toPrecision(1) : own}`
 }
 
 /** Bytes as `12.3 MB` (decimal units, as disks and registries count). */

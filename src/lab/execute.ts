@@ -3,7 +3,7 @@ import { existsSync, readdirSync, rmSync, statSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { explainSystemError, makeFolder, writeAtomically } from '../base/files.ts'
-import { fail, TreelineError } from '../base/index.ts'
+import { fail, notFiniteIn, notFiniteText, TreelineError } from '../base/index.ts'
 import { lockFolder } from '../base/lock.ts'
 import { prettyJson, toJson } from './canonical.ts'
 import { configHash, configRows, resumeCommand } from './config.ts'
@@ -151,8 +151,11 @@ async function work(
   const signal = options.signal ?? new AbortController().signal
   const context = makeContext({ config, threads, folder, resumed: hasState, signal }, options)
   let result: Summary['result']
+  let notFinite: Summary['notFinite']
   try {
-    result = toJson(await experiment.run(context)) as Summary['result']
+    const found = await experiment.run(context)
+    notFinite = notFiniteIn(found)
+    result = toJson(found) as Summary['result']
   } catch (error) {
     session.seconds = (performance.now() - start) / 1000
     saveSessions()
@@ -176,6 +179,8 @@ async function work(
   const metrics = readMetrics(file('metrics.jsonl'))
   const read = (child: string) => readJson(file(child), true)
   const conclusion = experiment.summary({ folder, hash, config, result, metrics, read })
+  // what words are made of has null there, so they are told besides
+  const headline = `${conclusion.headline}${notFinite ? ` (not finite: ${notFiniteText(notFinite)})` : ''}`
   const all = [...sessions, session]
   const summary: Summary = {
     experiment: name,
@@ -183,8 +188,9 @@ async function work(
     hash,
     treeline: about.treeline,
     config,
-    headline: conclusion.headline,
+    headline,
     result,
+    ...(notFinite && { notFinite }),
     verdicts: conclusion.verdicts ?? [],
     timing: {
       startedAt: all[0]!.startedAt,
@@ -196,7 +202,7 @@ async function work(
     machine: thisMachine(),
   }
   writeAtomically(file('summary.json'), prettyJson(summary))
-  appendLog(folder, `finished: ${conclusion.headline}`)
+  appendLog(folder, `finished: ${headline}`)
   writeAtomically(file('done'), `${hash}\n`)
   return { folder, summary: toJson(summary) as unknown as Summary, skipped: false, resumed }
 }

@@ -1,7 +1,7 @@
 /** @file metrics.jsonl: one JSON object a line, appended during the run, cut back on resume, read tolerantly. */
 import { appendFileSync, existsSync, readFileSync } from 'node:fs'
 import { explainSystemError, writeAtomically } from '../base/files.ts'
-import { fail } from '../base/index.ts'
+import { fail, notFiniteIn } from '../base/index.ts'
 import { type Json, toJson } from './canonical.ts'
 
 /** One line of measurements: the step it belongs to, and any named values. */
@@ -40,8 +40,14 @@ export function readMetrics(path: string): Metric[] {
   return metrics
 }
 
-/** What is measured at a step. Numbers that are not finite become null. */
+/** What is measured at a step. Numbers that are not finite become null and are named besides. */
 type Measured = { step: number; [name: string]: unknown }
+
+/** With what is not finite named in the line: `"notFinite": { "loss": "NaN" }`. */
+function named(metric: Measured): Measured {
+  const notFinite = notFiniteIn(metric)
+  return notFinite ? { ...metric, notFinite } : metric
+}
 
 /** Append one line. */
 export const appendMetric = (path: string, metric: Measured): void => appendMetrics(path, [metric])
@@ -49,7 +55,7 @@ export const appendMetric = (path: string, metric: Measured): void => appendMetr
 /** Append several lines at once. */
 export function appendMetrics(path: string, metrics: readonly Measured[]): void {
   try {
-    appendFileSync(path, metrics.map((metric) => `${JSON.stringify(toJson(metric))}\n`).join(''))
+    appendFileSync(path, metrics.map((metric) => `${JSON.stringify(toJson(named(metric)))}\n`).join(''))
   } catch (error) {
     explainSystemError(error, `cannot write ${path}`)
   }

@@ -2,7 +2,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { explainSystemError, statusOf } from '../base/files.ts'
-import { fail, TreelineError } from '../base/index.ts'
+import { fail, type NotFinite, TreelineError } from '../base/index.ts'
 import type { Json } from './canonical.ts'
 import type { BaseConfig, RunView, Verdict } from './experiment.ts'
 import type { Machine } from './machine.ts'
@@ -30,6 +30,8 @@ export interface Summary {
   config: BaseConfig
   headline: string
   result: Record<string, Json>
+  /** Numbers of `result` that are not finite, null there, by dotted path; absent where there is none. */
+  notFinite?: NotFinite
   verdicts: readonly Verdict[]
   timing: { startedAt: string; finishedAt: string; seconds: number; sessions: number; threads: number }
   machine: Machine

@@ -1,4 +1,5 @@
 /** @file Means, slopes and crossings with their errors, as experiments need them. */
+import { plusMinus } from '../base/index.ts'
 import { type Estimate, meanAndError } from '../diffusion/index.ts'
 
 export type { Estimate }
@@ -62,7 +63,5 @@ export function crossing(
 }
 
 /** `0.98 ± 0.03`, the value alone, or a dash where there is none. */
-export function shown({ value, error }: Estimate, digits = 2): string {
-  if (!Number.isFinite(value)) return '–'
-  return error === null ? value.toFixed(digits) : `${value.toFixed(digits)} ± ${error.toFixed(digits)}`
-}
+export const shown = ({ value, error }: Estimate, digits = 2): string =>
+  plusMinus(Number.isFinite(value) ? value : null, error, digits)

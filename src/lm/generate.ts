@@ -26,6 +26,16 @@ export interface Generated {
   readonly finish: 'eos' | 'length' | 'context' | 'aborted'
 }
 
+/** Throws `TL_NOT_FINITE` when the model's numbers have broken down. */
+function requireNumbers(logits: Float32Array, length: number): void {
+  for (let i = 0; i < logits.length; i++)
+    if (Number.isNaN(logits[i]))
+      fail(
+        'TL_NOT_FINITE',
+        `the logits after ${length} tokens are NaN (of token ${i} first): some weights of the model, or what it computes with them, are not finite`,
+      )
+}
+
 /** Continue a session with a prompt. The session then holds the prompt and what was made of it (but for the last token). */
 export async function generateWith(
   session: Pick<Session, 'ids' | 'prefill' | 'decode'>,
@@ -45,6 +55,7 @@ export async function generateWith(
     if (signal?.aborted) return { ids: made, finish: 'aborted' }
     const [next, own] = random.split(key, 2) as [Key, Key]
     key = next
+    requireNumbers(logits, session.ids.length)
     const id = sampleToken(
       logits,
       sampling,

@@ -124,7 +124,7 @@ it('a measured value is shown to the second digit of its error', () => {
     '0.73166 ± 0.00066',
     '9.01 ± 0.11',
     '1234.5 ± 120',
-    '1 ± 0',
+    '1',
     '-0.0083',
     '33',
     '1.202',

@@ -113,7 +113,7 @@ describe('a report of one experiment with seeds', () => {
     const even = values.filter((value) => value % 2 === 0).length
     expect(verdicts[1]![0]).toBe('even [a=1]')
     expect(verdicts[1]![3]).toBe(`${even === 3 ? '✓ holds' : '✗ does not hold'} in ${even} of 3`)
-    expect(verdicts[2]).toEqual(['has steps (control) [a=1]', '5 ± 0', '–', '✓ holds in 3 of 3'])
+    expect(verdicts[2]).toEqual(['has steps (control) [a=1]', '5', '–', '✓ holds in 3 of 3'])
     expect(cells(tableUnder(document, 'Runs'))).toHaveLength(7)
     expect(document.querySelector('figcaption .made')!.textContent).toContain('a 1|2 · seed 0|1|2')
     expect(existsSync(table)).toBe(true)

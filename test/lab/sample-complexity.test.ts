@@ -306,7 +306,7 @@ test('a single point; impossible sizes are refused before anything is trained', 
     root: join(root, 'point'),
     threads: 1,
   })
-  expect(summary.headline).toMatch(/^test error 0\.\d+ ± 0\.0000 with P = 72 \(m = 3, L = 2\)$/)
+  expect(summary.headline).toMatch(/^test error 0\.\d+( ± \S+)? with P = 72 \(m = 3, L = 2\)$/)
   expect(summary.verdicts).toEqual([])
   const bad = composeConfig(experiment, { set: ['v=4,parts=cnn,settings=[{"m":5,"L":2}]'] })
   await expect(executeRun(experiment, bad, { root: join(root, 'bad'), threads: 1 })).rejects.toThrow(

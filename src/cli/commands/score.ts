@@ -1,6 +1,6 @@
 /** @file `treeline score`: how probable a language model finds texts. */
 import { Command } from 'commander'
-import { fail } from '../../base/index.ts'
+import { fail, type NotFinite, notFiniteIn, notFiniteText } from '../../base/index.ts'
 import type { Tokenizer } from '../../lm/index.ts'
 import { textOrInput } from '../inputText.ts'
 import type { Io } from '../io.ts'
@@ -26,6 +26,8 @@ interface Scored {
   top?: [id: number, logProbability: number][]
   /** With a store of edits: the one that answered. */
   edit?: number | null
+  /** Places of these numbers that are not finite, null in JSON. */
+  notFinite?: NotFinite
 }
 
 /** The most probable tokens by logits [vocabulary]. */
@@ -141,13 +143,19 @@ export const scoreCommand = (io: Io): Command =>
         for (const [i, { logProbabilities: scores, edit, next }] of (
           await score(all, before.length)
         ).entries()) {
-          results.push({
+          const result: Scored = {
             ids: all[i]!.ids,
             logProbabilities: [...scores],
             meanNll: scores.length ? -scores.reduce((sum, x) => sum + x, 0) / scores.length : null,
             ...(top === undefined ? {} : { top: await nextTokens(await next(), top) }),
             ...(edit === undefined ? {} : { edit }),
-          })
+          }
+          const notFinite = notFiniteIn(result)
+          results.push(notFinite ? { ...result, notFinite } : result)
+          if (notFinite)
+            io.err(
+              `text ${i + 1}: not finite: ${notFiniteText(notFinite)}: some weights of the model, or what it computes with them, are not finite\n`,
+            )
         }
         if (json) io.out(`${JSON.stringify(file === undefined ? results[0] : results, null, 2)}\n`)
         else for (const one of results) show(one, tokenizer, io)

@@ -31,6 +31,13 @@ type Leaf = readonly [name: string, cell: Cell]
 const isGroup = (node: Json): node is { readonly [key: string]: Json } =>
   typeof node === 'object' && node !== null && !Array.isArray(node)
 
+/** Leaves in which what was not finite has its value again. */
+function restored(found: readonly Leaf[], notFinite: unknown): Leaf[] {
+  if (typeof notFinite !== 'object' || notFinite === null) return [...found]
+  const values = notFinite as Readonly<Record<string, string>>
+  return found.map(([name, cell]) => [name, Object.hasOwn(values, name) ? Number(values[name]) : cell])
+}
+
 /** Leaves by dotted name. Lists become their JSON text (`[32,64]`), or are left out. */
 function leaves(node: Json, lists: 'text' | 'none', prefix = ''): Leaf[] {
   if (isGroup(node))
@@ -63,7 +70,7 @@ function resultLeaves({ summary }: FinishedRun, timing: boolean): Leaf[] {
   const { verdicts = [] } = summary
   const passed = verdicts.filter(({ pass }) => pass).length
   const found: Leaf[] = [
-    ...named('result', leaves(summary.result, 'none')),
+    ...named('result', restored(leaves(summary.result, 'none'), summary.notFinite)),
     ['verdicts.passed', passed],
     ['verdicts.failed', verdicts.length - passed],
   ]
@@ -123,7 +130,10 @@ export function tableOf(runs: readonly FinishedRun[], options: TableOptions = {}
   const rows = sorted.flatMap((run): { about: Leaf[]; measured: Leaf[] }[] => {
     const about = [...aboutLeaves(run), ...configLeaves(run)]
     if (options.metrics)
-      return run.metrics.map((line) => ({ about, measured: named('metric', leaves(line, 'none')) }))
+      return run.metrics.map(({ notFinite, ...line }) => ({
+        about,
+        measured: named('metric', restored(leaves(line, 'none'), notFinite)),
+      }))
     if (options.verdicts)
       return run.summary.verdicts.map((verdict) => ({
         about,

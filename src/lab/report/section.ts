@@ -5,7 +5,7 @@ import type { AnyExperiment, BaseConfig, ReportTable, RunGroup } from '../experi
 import { escapeText, type Figure } from '../figures/index.ts'
 import { overSeeds, varyingFields } from '../groups.ts'
 import type { FinishedRun } from '../runFolder.ts'
-import { figureHtml, formatNumber, type Html, numbersHtml, tableHtml, verdictsHtml } from './html.ts'
+import { figureHtml, formatMeasured, type Html, numbersHtml, tableHtml, verdictsHtml } from './html.ts'
 import { groupVerdicts } from './verdicts.ts'
 
 const shown = (value: unknown): string => (typeof value === 'string' ? value : (JSON.stringify(value) ?? ''))
@@ -128,14 +128,15 @@ function seedTable(groups: readonly RunGroup<BaseConfig>[]): Html {
         label === '' ? 'all runs' : label,
         runs.length,
         ...names.map((name) => {
-          const { mean, error } = overSeeds(runs.map(({ result }) => result[name] as number | null))
-          return `${formatNumber(mean)}${error === null ? '' : ` ± ${formatNumber(error)}`}`
+          const { mean, error, count } = overSeeds(runs.map(({ result }) => result[name] as number | null))
+          const some = count < runs.length ? ` (${count} of ${runs.length})` : ''
+          return `${formatMeasured(count > 0 ? mean : null, error)}${some}`
         }),
       ]),
     },
     true,
   )
-  return `<h2>Over seeds</h2><p class="note">Mean ± standard error of runs that differ only in their seed.</p>${table}`
+  return `<h2>Over seeds</h2><p class="note">Mean ± standard error of runs that differ only in their seed; (2 of 3) where only so many have a finite number.</p>${table}`
 }
 
 /** Commands that make the runs again; many of them are folded away. */

@@ -9,8 +9,10 @@ function merge(verdicts: readonly Verdict[], of: string): ShownVerdict {
   const measured = overSeeds(verdicts.map((verdict) => verdict.measured))
   const predicted = overSeeds(verdicts.map((verdict) => verdict.predicted))
   const passed = verdicts.filter(({ pass }) => pass).length
+  const some = measured.count > 0 && measured.count < verdicts.length
   return {
-    claim: first!.claim,
+    // a mean over those that have a number says so
+    claim: `${first!.claim}${some ? ` (a finite number in ${measured.count} of ${verdicts.length} runs)` : ''}`,
     control: first!.control,
     measured: measured.count > 0 ? measured.mean : null,
     error: measured.error,

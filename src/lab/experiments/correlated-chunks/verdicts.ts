@@ -1,4 +1,5 @@
 /** @file What the run says: verdicts on the paper's claims, and the result in words. */
+import { plusMinus as formatted } from '../../../base/index.ts'
 import type { Conclusion, Verdict } from '../../experiment.ts'
 import type { Config } from './config.ts'
 import type { ControlResult } from './controlResult.ts'
@@ -153,7 +154,7 @@ function controlVerdicts({ controls }: Result): Verdict[] {
 
 /** A number with its error: 0.732(3) written out. */
 export const plusMinus = ({ value, error }: Measured, digits: number): string =>
-  `${value === null ? '–' : value.toFixed(digits)}${error === null ? '' : ` ± ${error.toFixed(digits)}`}`
+  formatted(value, error, digits)
 
 const percent = (share: number): string => `${(100 * share).toFixed(0)} %`
 

@@ -1,4 +1,5 @@
 /** @file Names of noise processes and numbers for people. */
+import { plusMinus as formatted } from '../../../base/index.ts'
 import type { ChannelName } from '../../../diffusion/index.ts'
 import type { Estimate } from './curves.ts'
 
@@ -12,8 +13,7 @@ export const words: Record<ChannelName, { title: string; noise: string }> = {
 
 /** ± for people: two digits of the error, as many of the value. */
 export function plusMinus({ value, error }: Estimate, digits = 4): string {
-  if (value === null) return '–'
-  if (error === null) return value.toFixed(digits)
-  const places = error > 0 ? Math.min(6, Math.max(0, 1 - Math.floor(Math.log10(error)))) : digits
-  return `${value.toFixed(places)} ± ${error.toFixed(places)}`
+  const places =
+    error !== null && error > 0 ? Math.min(6, Math.max(0, 1 - Math.floor(Math.log10(error)))) : digits
+  return formatted(value, error, places)
 }

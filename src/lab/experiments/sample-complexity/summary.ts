@@ -1,4 +1,5 @@
 /** @file A finished run in words: claims put to the test, key numbers, the table of thresholds. */
+import { fixed, plusMinus } from '../../../base/index.ts'
 import type { Shape } from '../../../grammar/index.ts'
 import type { Conclusion, ReportTable, RunView, Verdict } from '../../experiment.ts'
 import type { Config } from './config.ts'
@@ -10,11 +11,9 @@ export type View = RunView<Config, Result>
 
 export const settingName = ({ m, L }: Shape): string => `m = ${m}, L = ${L}`
 
-const number = (value: number | null | undefined, digits = 2): string =>
-  value === null || value === undefined ? '–' : value.toFixed(digits)
+const number = (value: number | null | undefined, digits = 2): string => fixed(value ?? null, digits)
 
-const withError = (value: number, error: number | null, digits = 2): string =>
-  error === null ? value.toFixed(digits) : `${value.toFixed(digits)} ± ${error.toFixed(digits)}`
+const withError = (value: number, error: number | null, digits = 2): string => plusMinus(value, error, digits)
 
 const thresholdText = ({ value, logError }: Threshold): string => {
   if (value === null) return '–'
