@@ -41,7 +41,7 @@ function concreteLeaves(name: string, args: readonly Tree<Tensor>[]): Tensor[] {
     if (!(t instanceof Tensor) || !t.isConcrete)
       fail(
         'TL_NOT_CONCRETE',
-        `${name}: argument leaf ${i} should be a concrete tensor, got ${t instanceof Tensor ? `${t} made by ${t.node.op}` : JSON.stringify(t)} (a compiled function cannot be called inside a traced one; call the plain function there)`,
+        `${name}: argument leaf ${i} should be a concrete tensor, got ${t instanceof Tensor ? `${t} made by ${t.node.op}` : String(t)} (a compiled function cannot be called inside a traced one; call the plain function there)`,
       )
   return list
 }
@@ -59,6 +59,7 @@ export function compile<A extends readonly Tree<Tensor>[], R extends Tree<Tensor
   fn: (...args: A) => R,
   options: CompileOptions = {},
 ): Compiled<A, R> {
+  if (typeof fn !== 'function') fail('TL_BAD_ARGUMENT', `compile: expected a function, got ${String(fn)}`)
   const backend = backendOf(options.backend)
   const name = options.name ?? (fn.name || 'program')
   const programs = new Map<string, Promise<{ executable: Executable; graph: Graph; result: R }>>()

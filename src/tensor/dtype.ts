@@ -26,6 +26,24 @@ export const sameShape = (a: readonly number[], b: readonly number[]): boolean =
 /** `f32[2,3]`, as the graph printer and all messages show a spec. */
 export const showSpec = ({ dtype, shape }: Spec): string => `${dtype}[${shape.join(',')}]`
 
+/** Refuse a shape that is none: `op` asked for it. */
+export function requireShape(op: string, shape: unknown): void {
+  if (!Array.isArray(shape) || !shape.every((n) => Number.isSafeInteger(n) && n >= 0))
+    fail(
+      'TL_BAD_ARGUMENT',
+      `${op}: expected a shape, a list of whole numbers ≥ 0, got ${Array.isArray(shape) ? `[${shape}]` : String(shape)}`,
+    )
+}
+
+/** Refuse an element type that is none: `op` asked for it. */
+export function requireDtype(op: string, dtype: unknown): void {
+  if (!dtypes.includes(dtype as Dtype))
+    fail(
+      'TL_BAD_ARGUMENT',
+      `${op}: ${String(dtype)} is no element type: expected ${dtypes.slice(0, -1).join(', ')} or ${dtypes.at(-1)}`,
+    )
+}
+
 export function allocate(dtype: Dtype, size: number): TypedArray {
   switch (dtype) {
     case 'f32':

@@ -2,7 +2,7 @@
 import { fail } from '../base/index.ts'
 import { type Spec, showSpec } from './dtype.ts'
 import { type Node, placeholder, type Tensor } from './tensor.ts'
-import { ancestors, resultsOf } from './transform/walk.ts'
+import { ancestors, callProgram, resultsOf } from './transform/walk.ts'
 import { entries, mapTree, type Tree } from './tree.ts'
 
 export interface Graph {
@@ -35,7 +35,7 @@ export function trace<A extends readonly Tree<Tensor>[], R extends Tree<Tensor>>
       return hole
     }),
   ) as unknown as A
-  const result = fn(...args)
+  const result = callProgram(name, fn, args)
   resultsOf(name, result)
   const list = entries(result as Tree<Tensor>)
   const graph: Graph = {

@@ -24,13 +24,21 @@ import { gather } from './ops/indexing.ts'
 import { select } from './ops/pieces.ts'
 import { randomWords } from './ops/random.ts'
 import { argmax } from './ops/reduce.ts'
-import { scalar, type Tensor, tensor } from './tensor.ts'
+import { scalar, Tensor, tensor } from './tensor.ts'
 
 export { foldIn, type Key, key, split }
 
 /** A key as a tensor u32[2], to be an input of a program. */
 export const keyTensor = (k: Key): Tensor => tensor(Uint32Array.from(k))
-const asTensor = (k: Key | Tensor): Tensor => ('dtype' in k ? (k as Tensor) : keyTensor(k as Key))
+function asTensor(k: Key | Tensor): Tensor {
+  if (k instanceof Tensor) return k
+  requireKey(k)
+  return keyTensor(k)
+}
+function requireKey(k: Key): void {
+  if (!Array.isArray(k) || k.length !== 2)
+    fail('TL_BAD_ARGUMENT', `expected a key of randomness (random.key(seed)), got ${String(k)}`)
+}
 
 /** Keys u32[count, 2] split from a key inside a graph. */
 export const splitTensor = (k: Tensor, count = 2): Tensor => randomWords(k, [count])
@@ -115,6 +123,9 @@ export function permutation(k: Key, x: number | Tensor): Tensor {
 
 /** Uniform 32-bit words 0 … n − 1 of a key. */
 export function sampleBits(k: Key, n: number): Uint32Array {
+  requireKey(k)
+  if (!Number.isSafeInteger(n) || n < 0)
+    fail('TL_BAD_ARGUMENT', `expected a number of samples, a whole number ≥ 0, got ${String(n)}`)
   const out = new Uint32Array(n)
   for (let i = 0; i < n; i++) {
     const [a, b] = threefry2x32(k[0], k[1], 0, i)

@@ -9,6 +9,8 @@ import {
   dtypeOf,
   fromFloat64,
   isFloat,
+  requireDtype,
+  requireShape,
   type Spec,
   sameShape,
   showSpec,
@@ -29,6 +31,9 @@ export interface Node {
   readonly attributes: Attributes
   readonly outputs: readonly Tensor[]
 }
+
+/** Values in nested lists. */
+export type Values = number | boolean | Values[]
 
 export type TensorLike = Tensor | number | boolean
 
@@ -72,16 +77,20 @@ export class Tensor implements Spec {
     if (this.size !== 1) fail('TL_SHAPE_MISMATCH', `item: expected one element, got ${showSpec(this)}`)
     return Number(this.data[0])
   }
-  /** Nested lists of numbers (booleans for bool). */
-  toArray(): unknown {
+  /** Nested lists of numbers (booleans for bool); of a scalar, the value. Say how deep: `x.toArray<number[][]>()`. */
+  toArray<T extends Values = Values>(): T {
     const { data, shape, dtype } = this
     let next = 0
-    const build = (axis: number): unknown => {
+    const build = (axis: number): Values => {
       if (axis < shape.length) return Array.from({ length: shape[axis]! }, () => build(axis + 1))
       const value = Number(data[next++])
       return dtype === 'bool' ? value !== 0 : value
     }
-    return build(0)
+    return build(0) as T
+  }
+  /** What `console.log` shows in Node: the spec, and the values where they are known and few. */
+  [Symbol.for('nodejs.util.inspect.custom')](): string {
+    return this.toString()
   }
   toString(): string {
     return `Tensor ${showSpec(this)}${this.isConcrete && this.size <= 16 ? ` ${JSON.stringify(this.toArray())}` : ''}`
@@ -105,6 +114,21 @@ function spread(x: Tensor): TypedArray {
   return values
 }
 
+const inWords = (value: unknown): string =>
+  typeof value === 'string'
+    ? JSON.stringify(value)
+    : Array.isArray(value)
+      ? 'a list (make it a tensor: tensor(…))'
+      : value !== null && typeof value === 'object'
+        ? 'an object'
+        : String(value)
+
+/** Refuse what is no tensor, where an operation looks at its operand before it makes a node. */
+export function requireTensor(op: string, ...values: unknown[]): void {
+  for (const value of values)
+    if (!(value instanceof Tensor)) fail('TL_BAD_ARGUMENT', `${op}: expected a tensor, got ${inWords(value)}`)
+}
+
 /** Make a node without checks; `applyAll` is the checked way. */
 export function makeNode(
   op: string,
@@ -124,6 +148,9 @@ export function applyAll(
   inputs: readonly Tensor[],
   attributes: Attributes = {},
 ): readonly Tensor[] {
+  for (const [i, x] of inputs.entries())
+    if (!(x instanceof Tensor))
+      fail('TL_BAD_ARGUMENT', `${op}: operand ${i + 1}: expected a tensor, got ${inWords(x)}`)
   return makeNode(op, inputs, attributes, opRow(op).shape(inputs, attributes)).outputs
 }
 
@@ -149,6 +176,8 @@ export function tensor(
   values: Nested | TypedArray,
   options: { shape?: readonly number[]; dtype?: Dtype } = {},
 ): Tensor {
+  if (options.dtype !== undefined) requireDtype('tensor', options.dtype)
+  if (options.shape !== undefined) requireShape('tensor', options.shape)
   if (ArrayBuffer.isView(values)) {
     const stored = dtypeOf(values)
     const shape = options.shape ?? [values.length]
@@ -172,6 +201,8 @@ export function tensor(
     if (!Array.isArray(value)) {
       if (depth !== shape.length) fail('TL_SHAPE_MISMATCH', 'tensor: nested lists have different depths')
       if (typeof value !== 'boolean') isBoolean = false
+      if (typeof value !== 'number' && typeof value !== 'boolean' && typeof value !== 'bigint')
+        fail('TL_BAD_ARGUMENT', `tensor: expected numbers or booleans, got ${inWords(value)}`)
       flat.push(Number(value))
       return
     }
@@ -200,6 +231,8 @@ export const scalar = (value: number | boolean, dtype: Dtype): Tensor =>
 
 /** A constant filled with one value (held as a scalar and broadcast, so that it costs no memory). */
 export function full(shape: readonly number[], value: number, dtype: Dtype = 'f32'): Tensor {
+  requireShape('full', shape)
+  requireDtype('full', dtype)
   const one = scalar(value, dtype)
   return sameShape(shape, []) ? one : apply('broadcastTo', [one], { shape: [...shape] })
 }
@@ -210,6 +243,9 @@ export const onesLike = (x: Spec): Tensor => ones(x.shape, x.dtype)
 
 /** Operands of one operation: numbers take the element type of the tensors beside them (f32 when there is none). */
 export function operands(...values: TensorLike[]): Tensor[] {
+  for (const v of values)
+    if (!(v instanceof Tensor) && typeof v !== 'number' && typeof v !== 'boolean')
+      fail('TL_BAD_ARGUMENT', `expected a tensor, a number or a boolean as operand, got ${inWords(v)}`)
   const dtype = values.find((v): v is Tensor => v instanceof Tensor)?.dtype
   if (dtype && !isFloat(dtype))
     for (const v of values)

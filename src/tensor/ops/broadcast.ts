@@ -1,7 +1,7 @@
 /** @file NumPy broadcasting: shapes, its adjoint, and index arithmetic for the reference interpreter. */
-import { type Spec, sameShape, showSpec, sizeOf } from '../dtype.ts'
+import { requireShape, type Spec, sameShape, showSpec, sizeOf } from '../dtype.ts'
 import { fail } from '../mistake.ts'
-import { apply, type Tensor } from '../tensor.ts'
+import { apply, requireTensor, type Tensor } from '../tensor.ts'
 
 /** The common shape of operands, axes aligned at the right; axes of size 1 stretch. */
 export function broadcastShapes(op: string, specs: readonly Spec[]): number[] {
@@ -60,8 +60,11 @@ export function broadcastIndices(shape: readonly number[], target: readonly numb
 }
 
 /** Explicitly broadcast to a shape; a no-op when it already has it. */
-export const broadcastTo = (x: Tensor, shape: readonly number[]): Tensor =>
-  sameShape(x.shape, shape) ? x : apply('broadcastTo', [x], { shape: [...shape] })
+export function broadcastTo(x: Tensor, shape: readonly number[]): Tensor {
+  requireTensor('broadcastTo', x)
+  requireShape('broadcastTo', shape)
+  return sameShape(x.shape, shape) ? x : apply('broadcastTo', [x], { shape: [...shape] })
+}
 
 /** Adjoint of broadcasting: sum the axes that were stretched. */
 export function unbroadcast(g: Tensor, shape: readonly number[]): Tensor {

@@ -5,7 +5,7 @@ import { apply, applyAll, type Node, placeholder, type Tensor } from '../tensor.
 import { forward } from '../transform/jvp.ts'
 import { backward } from '../transform/vjp.ts'
 import { batch } from '../transform/vmap.ts'
-import { nodesBetween, replay, resultsOf } from '../transform/walk.ts'
+import { callProgram, nodesBetween, replay, resultsOf } from '../transform/walk.ts'
 import { leaves, mapTree, type Tree, unflatten } from '../tree.ts'
 import { broadcastTo } from './broadcast.ts'
 import { type Dense, defineOp, noDerivative } from './table.ts'
@@ -135,7 +135,7 @@ export const checkpoint =
       holes.push(hole)
       return hole
     }) as unknown as A
-    const value = f(...inner)
+    const value = callProgram('checkpoint', f, inner)
     return unflatten(
       value as Tree<Tensor>,
       makeCheckpoint(holes, resultsOf('checkpoint', value), leaves(args as Tree<Tensor>)),

@@ -3,6 +3,7 @@ import {
   type Dtype,
   isFloat,
   isInteger,
+  requireDtype,
   requireFloat,
   requireSameDtype,
   type Spec,
@@ -10,7 +11,7 @@ import {
 } from '../dtype.ts'
 import { fail } from '../mistake.ts'
 import type { Emitter } from '../onnx/emitter.ts'
-import { apply, type Node, operands, scalar, type Tensor, type TensorLike } from '../tensor.ts'
+import { apply, type Node, operands, requireTensor, scalar, type Tensor, type TensorLike } from '../tensor.ts'
 import { alignBatched, broadcastIndices, broadcastShapes, broadcastTo, unbroadcast } from './broadcast.ts'
 import { erfMiddle, erf as erfNumber, erfSmall } from './special.ts'
 import { type Dense, defineOp, noDerivative } from './table.ts'
@@ -482,5 +483,8 @@ export function where(condition: Tensor, a: TensorLike, b: TensorLike): Tensor {
   return apply('where', [condition, x!, y!])
 }
 /** Convert to another element type; floats truncate towards zero when they become integers, non-zero becomes true. */
-export const cast = (x: Tensor, dtype: Dtype): Tensor =>
-  x.dtype === dtype ? x : apply('cast', [x], { dtype })
+export function cast(x: Tensor, dtype: Dtype): Tensor {
+  requireTensor('cast', x)
+  requireDtype('cast', dtype)
+  return x.dtype === dtype ? x : apply('cast', [x], { dtype })
+}

@@ -3,7 +3,7 @@
 import { isFloat, requireSameDtype, type Spec, showSpec } from '../dtype.ts'
 import { fail } from '../mistake.ts'
 import { microsoft } from '../onnx/emitter.ts'
-import { type Attributes, apply, type Tensor } from '../tensor.ts'
+import { type Attributes, apply, requireTensor, type Tensor } from '../tensor.ts'
 import { broadcastShapes, broadcastTo } from './broadcast.ts'
 import { add } from './elementwise.ts'
 import { sum } from './reduce.ts'
@@ -142,6 +142,7 @@ export function matmul(
   b: Tensor,
   { transposeA = false, transposeB = false }: MatmulOptions = {},
 ): Tensor {
+  requireTensor('matmul', a, b)
   if (a.rank === 0 || b.rank === 0)
     fail(
       'TL_SHAPE_MISMATCH',

@@ -2,7 +2,7 @@
 import { type Dtype, isFloat, requireFloat, type Spec, showSpec, sizeOf } from '../dtype.ts'
 import { fail } from '../mistake.ts'
 import type { Emitter } from '../onnx/emitter.ts'
-import { type Attributes, apply, type Node, type Tensor } from '../tensor.ts'
+import { type Attributes, apply, type Node, requireTensor, type Tensor } from '../tensor.ts'
 import { jvp } from '../transform/jvp.ts'
 import { vjp } from '../transform/vjp.ts'
 import { broadcastTo, flatIndices, stridesOf } from './broadcast.ts'
@@ -235,6 +235,9 @@ export interface ReduceOptions {
 type Axes = number | readonly number[]
 
 function reduce(op: string, x: Tensor, axes: Axes | undefined, { keepDims = false }: ReduceOptions): Tensor {
+  requireTensor(op, x)
+  if (axes !== undefined && typeof axes !== 'number' && !Array.isArray(axes))
+    fail('TL_BAD_ARGUMENT', `${op}: expected an axis or a list of axes, got ${String(axes)}`)
   const list = axes === undefined ? x.shape.map((_, i) => i) : typeof axes === 'number' ? [axes] : axes
   const normal = [...new Set(list.map((a) => normalizeAxis(op, a, x.rank)))].sort((a, b) => a - b)
   const y = normal.length ? apply(op, [x], { axes: normal }) : x

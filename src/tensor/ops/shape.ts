@@ -1,9 +1,9 @@
 /** @file Primitives that give the same elements another shape: reshape, transpose, broadcast. */
 
-import { type Spec, sameShape, showSpec, sizeOf } from '../dtype.ts'
+import { requireShape, type Spec, sameShape, showSpec, sizeOf } from '../dtype.ts'
 import { fail } from '../mistake.ts'
 import type { Emitter } from '../onnx/emitter.ts'
-import { type Attributes, apply, type Tensor } from '../tensor.ts'
+import { type Attributes, apply, requireTensor, type Tensor } from '../tensor.ts'
 import { broadcastIndices, broadcastTo, flatIndices, stridesOf, unbroadcast } from './broadcast.ts'
 import { type Dense, defineOp, type Maybe } from './table.ts'
 
@@ -51,6 +51,8 @@ defineOp('reshape', {
 
 /** The same elements under another shape; one entry may be −1 and is inferred. */
 export function reshape(x: Tensor, shape: readonly number[]): Tensor {
+  requireTensor('reshape', x)
+  requireShape('reshape', Array.isArray(shape) ? shape.map((n) => (n === -1 ? 0 : n)) : shape)
   const unknown = shape.indexOf(-1)
   let target = [...shape]
   if (unknown >= 0) {
@@ -127,6 +129,9 @@ defineOp('transpose', {
 
 /** Permute axes; without a permutation, reverse them. */
 export function transpose(x: Tensor, permutation?: readonly number[]): Tensor {
+  requireTensor('transpose', x)
+  if (permutation !== undefined && !Array.isArray(permutation))
+    fail('TL_BAD_ARGUMENT', `transpose: expected a list of axes, got ${String(permutation)}`)
   const p = permutation
     ? permutation.map((axis) => normalizeAxis('transpose', axis, x.rank))
     : range(x.rank).reverse()

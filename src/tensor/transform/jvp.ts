@@ -4,7 +4,7 @@ import { fail } from '../mistake.ts'
 import { type Maybe, opRow } from '../ops/table.ts'
 import { apply, applyAll, placeholder, type Tensor, zerosLike } from '../tensor.ts'
 import { leaves, leavesLike, mapTree, type Tree, unflatten } from '../tree.ts'
-import { nodesBetween, replay, resultsOf } from './walk.ts'
+import { callProgram, nodesBetween, replay, resultsOf } from './walk.ts'
 
 /** Tangents of `targets` given those of `sources`. */
 export function forward(
@@ -45,7 +45,7 @@ export function jvp<A extends readonly Tree<Tensor>[], R extends Tree<Tensor>>(
   tangents: A,
 ): { value: R; tangents: R } {
   const copies = copyTree(args)
-  const value = f(...copies)
+  const value = callProgram('jvp', f, copies)
   const sources = leaves(copies as Tree<Tensor>)
   const directions = leavesLike('jvp: tangents', args as Tree<Tensor>, tangents as Tree<Tensor>)
   checkTangents(sources, directions)

@@ -7,7 +7,7 @@ import { fail } from '../mistake.ts'
 import { type Maybe, opRow } from '../ops/table.ts'
 import { apply, onesLike, type Tensor, zerosLike } from '../tensor.ts'
 import { leaves, leavesLike, mapTree, type Tree, unflatten } from '../tree.ts'
-import { nodesBetween, resultsOf } from './walk.ts'
+import { callProgram, nodesBetween, resultsOf } from './walk.ts'
 
 /** Cotangents of `sources` given those of `targets`; null where no path carries a derivative. */
 export function backward(
@@ -42,7 +42,7 @@ export function vjp<A extends readonly Tree<Tensor>[], R extends Tree<Tensor>>(
   ...args: A
 ): { value: R; pullback: (cotangent: R) => A } {
   const copies = copyTree(args)
-  const value = f(...copies)
+  const value = callProgram('vjp', f, copies)
   const sources = leaves(copies as Tree<Tensor>)
   const targets = resultsOf('vjp', value)
   return {
@@ -78,7 +78,7 @@ function requireScalar(name: string, value: unknown): Tensor {
 export const valueAndGrad =
   <X extends Tree<Tensor>, A extends readonly unknown[]>(f: (x: X, ...rest: A) => Tensor) =>
   (x: X, ...rest: A): { value: Tensor; gradient: X } => {
-    const { value, pullback } = vjp((leaf: X) => f(leaf, ...rest), x)
+    const { value, pullback } = vjp((leaf: X) => callProgram('grad', f, [leaf, ...rest]), x)
     return { value, gradient: pullback(onesLike(requireScalar('valueAndGrad', value)))[0] }
   }
 

@@ -6,7 +6,7 @@ import { normalizeAxis, transpose } from '../ops/shape.ts'
 import { opRow } from '../ops/table.ts'
 import { placeholder, type Tensor } from '../tensor.ts'
 import { mapTree, type Tree, unflatten } from '../tree.ts'
-import { nodesBetween, resultsOf } from './walk.ts'
+import { callProgram, nodesBetween, resultsOf } from './walk.ts'
 
 function moveAxis(x: Tensor, from: number, to: number): Tensor {
   const order = x.shape.map((_, i) => i).filter((i) => i !== from)
@@ -72,7 +72,7 @@ export function vmap<A extends readonly Tree<Tensor>[], R extends Tree<Tensor>>(
     }) as unknown as A
     if (size === undefined)
       fail('TL_BAD_ARGUMENT', 'vmap: expected at least one mapped argument, got only null axes')
-    const value = f(...inner)
+    const value = callProgram('vmap', f, inner)
     return unflatten(value as Tree<Tensor>, batch(holes, given, resultsOf('vmap', value), size!)) as R
   }
 }

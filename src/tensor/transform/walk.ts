@@ -15,6 +15,18 @@ export function resultsOf(name: string, value: unknown): Tensor[] {
   return list as Tensor[]
 }
 
+/** Call a function that is transformed or traced: one that is none, and an argument that nobody gave, are named here. */
+export function callProgram<A extends readonly unknown[], R>(name: string, f: (...args: A) => R, args: A): R {
+  if (typeof f !== 'function') fail('TL_BAD_ARGUMENT', `${name}: expected a function, got ${String(f)}`)
+  try {
+    return f(...args)
+  } catch (error) {
+    const missing = args.length < f.length ? args.length : args.indexOf(undefined)
+    if (!(error instanceof TypeError) || missing < 0) throw error
+    return fail('TL_BAD_ARGUMENT', `${name}: argument ${missing + 1} of the function is missing`, error)
+  }
+}
+
 /**
  * Nodes on a path from `sources` to `targets`, in topological order (the sources' own nodes excluded). Nodes older than
  * the oldest source cannot depend on one and are not visited.
