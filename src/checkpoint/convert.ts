@@ -2,7 +2,7 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { writeAtomically } from '../base/files.ts'
-import { didYouMean, fail, finish, type Steps } from '../base/index.ts'
+import { didYouMean, dtypeOf, fail, finish, type Steps, torchName } from '../base/index.ts'
 import { checkFile, formatOf, type OutputRule, statusOf, writingOutput } from '../base/outputs.ts'
 import { type Checkpoint, type CheckpointTensor, elements } from './checkpoint.ts'
 import { encodeF32, isConvertible } from './convertDtype.ts'
@@ -25,16 +25,6 @@ const LIMITS: Readonly<Record<string, number>> = {
   F8_E5M2: 61_440,
 }
 const FLOATS = Object.keys(LIMITS)
-
-/** Other words for the same types. */
-const ALIASES: Readonly<Record<string, string>> = {
-  FLOAT64: 'F64',
-  FLOAT32: 'F32',
-  BFLOAT16: 'BF16',
-  FLOAT16: 'F16',
-  FLOAT8_E4M3FN: 'F8_E4M3',
-  FLOAT8_E5M2: 'F8_E5M2',
-}
 
 /** `general.file_type` of a GGUF file whose matrices are of this type. */
 const GGUF_FILE_TYPES: Readonly<Record<string, number>> = { F32: 0, F16: 1, Q8_0: 7, BF16: 32 }
@@ -70,8 +60,7 @@ export interface Converted {
 
 /** The dtype that a word means. Throws `TL_USAGE`. */
 export function parseDtype(word: string, valid: readonly string[]): string {
-  const upper = word.toUpperCase()
-  const name = ALIASES[upper] ?? upper
+  const name = dtypeOf(word)
   if (valid.includes(name)) return name
   const lower = valid.map((dtype) => dtype.toLowerCase())
   return fail(
@@ -257,9 +246,7 @@ function writeCompanions(
 
 /** `torch_dtype` (`dtype` in newer files) and the tie of a config.json after a conversion. */
 function changedConfig(content: Buffer, dtype: string | undefined, hasOwnHead: boolean): Uint8Array | string {
-  const word = Object.keys(ALIASES)
-    .find((key) => ALIASES[key] === dtype)
-    ?.toLowerCase()
+  const word = dtype === undefined ? undefined : torchName(dtype)
   try {
     const config = JSON.parse(content.toString('utf8')) as Record<string, unknown>
     for (const key of ['torch_dtype', 'dtype'])

@@ -1,6 +1,6 @@
 /** @file Options that mean the same in every command. */
 import { Option } from 'commander'
-import { fail } from '../base/index.ts'
+import { didYouMean, dtypeOf, dtypeWord, fail } from '../base/index.ts'
 
 /** An option that takes a whole number in a range. */
 export function integerOption(flags: string, description: string, low: number, high: number): Option {
@@ -10,6 +10,16 @@ export function integerOption(flags: string, description: string, low: number, h
     if (word.trim() === '' || !Number.isInteger(value) || value < low || value > high)
       fail('TL_USAGE', `${name}: expected an integer from ${low} to ${high}, got ${word}`)
     return value
+  })
+}
+
+/** `--dtype`: one spelling in every command; what other programs call the same types is taken, too. */
+export function dtypeOption<Word extends string>(description: string, choices: readonly Word[]): Option {
+  const option = new Option('--dtype <type>', description).choices(choices)
+  return option.argParser((word: string): Word => {
+    const meant = dtypeWord(dtypeOf(word))
+    const found = choices.find((choice) => choice === meant)
+    return found ?? fail('TL_USAGE', `--dtype ${word}: there is no such type: ${didYouMean(meant, choices)}`)
   })
 }
 

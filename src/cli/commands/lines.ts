@@ -1,9 +1,9 @@
 /** @file `treeline lines`: scale what fine-tuning has changed by depth, so that the first layers stay general. */
 import { Command, Option } from 'commander'
-import { fail } from '../../base/index.ts'
+import { dtypeOf, fail, torchName } from '../../base/index.ts'
 import { openMergeWorkers } from '../../edit/workers.ts'
 import type { Io } from '../io.ts'
-import { examples, forceOption, integerOption, jsonOption, quietOption } from '../options.ts'
+import { dtypeOption, examples, forceOption, integerOption, jsonOption, quietOption } from '../options.ts'
 import { carryOut, showPlan } from './merge.ts'
 
 interface LinesFlags {
@@ -42,7 +42,8 @@ export function linesRecipe(
     'merge_method: passthrough',
     `models: [{ model: ${quoted(tuned)} }]`,
     `lines: { alpha: ${alpha}, beta: ${beta}, base: ${quoted(base)} }`,
-    ...(dtype === undefined ? [] : [`dtype: ${dtype}`]),
+    // in the words of mergekit, which may read it, too
+    ...(dtype === undefined ? [] : [`dtype: ${torchName(dtypeOf(dtype))}`]),
     '',
   ].join('\n')
 }
@@ -63,13 +64,7 @@ export const linesCommand = (io: Io): Command =>
       ).makeOptionMandatory(),
     )
     .addOption(numberOption('--beta <number>', 'what the last layer keeps beyond alpha (default: 1 − alpha)'))
-    .addOption(
-      new Option('--dtype <type>', 'number type of the output (default: that of TUNED)').choices([
-        'float32',
-        'bfloat16',
-        'float16',
-      ]),
-    )
+    .addOption(dtypeOption('number type of the output (default: that of TUNED)', ['f32', 'bf16', 'f16']))
     .option('--dry-run', 'only the plan, from headers: tensors, sizes, and everything that does not fit')
     .option('--explain', 'the plan with the block and the factor of every tensor; nothing is written')
     .addOption(integerOption('--threads <n>', 'worker threads (default: all cores, at most 8)', 1, 1024))

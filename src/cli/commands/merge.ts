@@ -131,9 +131,11 @@ function showText(edit: Edit, config: MergeConfig, plan: MergePlan, inFull: bool
   if (inFull) explain(edit, plan, io)
   const { tensors, problems, warnings, outputBytes, method } = plan
   const types = [...new Set(tensors.map(({ dtype }) => dtype))].join(', ')
-  io.out(
-    `${method} of ${config.models.join(', ')}: ${tensors.length} tensors of ${types}, ${bytes(outputBytes)}\n`,
-  )
+  const what =
+    tensors.length === 0
+      ? 'no tensor can be merged'
+      : `${tensors.length} tensors of ${types}, ${bytes(outputBytes)}`
+  io.out(`${method} of ${config.models.join(', ')}: ${what}\n`)
   for (const warning of warnings) io.out(`warning: ${warning}\n`)
   for (const problem of problems) io.out(`problem: ${problem}\n`)
   if (problems.length === 0) io.out('nothing stands against it\n')

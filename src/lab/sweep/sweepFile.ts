@@ -149,7 +149,7 @@ async function readBlock(
       `${where}: expected a sweep: fields such as experiment and grid, got ${text(block)}`,
     )
   for (const key of Object.keys(block))
-    if (!keys.some((known) => known === key))
+    if (!keys.some((known) => known === key) && !(at.length === 0 && file.isAside(key)))
       fail(
         'TL_BAD_CONFIG',
         `${file.where([...at, key])}: ${key}: a sweep has no such entry: ${didYouMean(key, keys)}`,

@@ -3,6 +3,7 @@ import { Option } from 'commander'
 import { fail, inSteps, type Steps } from '../../../base/index.ts'
 import type { OnTensor } from '../../../edit/index.ts'
 import type { Io } from '../../io.ts'
+import { dtypeOption as typeOption } from '../../options.ts'
 import { makeDisplay } from '../../progress.ts'
 
 /** Something open. */
@@ -49,7 +50,7 @@ export function numberOf(word: string, what: string): number {
 
 /** `--dtype` */
 export const dtypeOption = (): Option =>
-  new Option('--dtype <type>', 'number type of the file').choices(['f32', 'bf16', 'f16']).default('f32')
+  typeOption('number type of the file', ['f32', 'bf16', 'f16']).default('f32')
 
 /** `--base` as an open checkpoint. */
 export const baseOption = (): Option =>

@@ -20,7 +20,8 @@ export const isMapping = (value: unknown): value is Record<string, unknown> =>
 
 /** A value within a message, cut to a readable length. */
 export function show(value: unknown): string {
-  const text = JSON.stringify(value) ?? 'nothing'
+  const isOdd = typeof value === 'number' && !Number.isFinite(value)
+  const text = isOdd ? String(value) : (JSON.stringify(value) ?? 'nothing')
   return text.length > 80 ? `${text.slice(0, 79)}…` : text
 }
 

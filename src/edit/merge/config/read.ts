@@ -1,12 +1,13 @@
 /** @file Reads a merge configuration: mergekit's YAML, strictly, with the line of every mistake. */
-import { didYouMean, fail } from '../../../base/index.ts'
+import { didYouMean, dtypeOf, dtypeWord, fail } from '../../../base/index.ts'
 import { parseWritten, type WrittenFile } from '../../../base/written.ts'
 import { type MergeMethod, mergeMethods } from '../methods/index.ts'
-import { isMissing, mapping, optionalText, readModel } from './entries.ts'
+import { isMissing, mapping, optionalText, readModel, refuseForeign } from './entries.ts'
 import { child, isMapping, type Place, refuse, show, top } from './place.ts'
 import { readSettings } from './settings.ts'
 import { readChatTemplate, readTokenizerSetting } from './tokenizer.ts'
 import {
+  isOutputDtype,
   type LinesSetting,
   type MergeConfig,
   type OutputDtype,
@@ -172,11 +173,11 @@ function readModules(place: Place, reading: Reading): OutputModule[] {
 function readDtype(place: Place, what: string): OutputDtype | undefined {
   const word = optionalText(place, what)
   if (word === undefined) return undefined
-  const name = word.replace(/^torch\./, '')
-  if (Object.hasOwn(outputDtypes, name)) return outputDtypes[name as keyof typeof outputDtypes]
+  const dtype = dtypeOf(word)
+  if (isOutputDtype(dtype)) return dtype
   return fail(
     'TL_BAD_CONFIG',
-    `${place.where()}: ${what}: unknown type ${show(word)}: ${didYouMean(word, Object.keys(outputDtypes))}`,
+    `${place.where()}: ${what}: unknown type ${show(word)}: ${didYouMean(word.toLowerCase(), [...Object.values(outputDtypes).map(dtypeWord), ...Object.keys(outputDtypes)])}`,
   )
 }
 
@@ -252,8 +253,7 @@ export interface ReadOptions {
 }
 
 /**
- * Read a configuration. Throws TL_BAD_FILE for what is no YAML and TL_BAD_CONFIG for what is no merge, each beginning
- * with file and line.
+ * Read a configuration. Throws TL_BAD_CONFIG for what is no YAML or no merge, beginning with file and line.
  */
 export function parseMergeConfig(
   text: string,
@@ -262,7 +262,9 @@ export function parseMergeConfig(
 ): MergeConfig {
   const file: WrittenFile = parseWritten(text, path)
   const warnings: string[] = []
-  const place = mapping(top(file, lenient, warnings), 'the configuration', keys.file)
+  const whole = top(file, lenient, warnings)
+  refuseForeign(whole)
+  const place = mapping(whole, 'the configuration', keys.file)
   const method = readMethod(child(place, 'merge_method'))
   const base = child(place, 'base_model')
   const baseModel = isMissing(base.value) ? undefined : readModel(base, 'base_model')

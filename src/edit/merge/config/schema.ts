@@ -8,7 +8,7 @@ type Schema = Readonly<Record<string, unknown>>
 const text = (description: string): Schema => ({ type: 'string', minLength: 1, description })
 
 const model = {
-  description: 'a model: a folder or weight file on this machine',
+  description: 'a model: a folder or weight file on this machine, or BASE+ADAPTER',
   anyOf: [{ type: 'string', minLength: 1 }, { type: 'object' }],
 }
 
@@ -208,6 +208,8 @@ export function mergeConfigSchema(): Schema {
       }),
     ),
     required: ['merge_method'],
+    // places for anchors
+    patternProperties: { '^(x-|_|\\.)': {} },
     additionalProperties: false,
     oneOf: ['models', 'slices', 'modules'].map((key) => ({ required: [key] })),
     allOf: methods.map((method) => ({

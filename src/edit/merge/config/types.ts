@@ -86,6 +86,10 @@ export const outputDtypes = {
 } as const
 export type OutputDtype = (typeof outputDtypes)[keyof typeof outputDtypes]
 
+/** Can a merge write it? */
+export const isOutputDtype = (dtype: string): dtype is OutputDtype =>
+  Object.values<string>(outputDtypes).includes(dtype)
+
 /** A configuration that makes sense by itself; whether it fits the checkpoints is for the plan to say. */
 export interface MergeConfig {
   readonly path: string

@@ -7,6 +7,7 @@ import type { MergeConfig } from '../config/index.ts'
 import { isObject, type Json, json, readBytes, readJson, readText } from '../files.ts'
 import type { MergePlan } from '../plan/index.ts'
 import { tokenizerFiles, type Vocabulary, writeTokenizer } from '../vocabulary/index.ts'
+import { withTakenLayers } from './layerConfig.ts'
 
 function templateOf(model: string): string | undefined {
   const folder = companionsOf(model)
@@ -35,17 +36,18 @@ const torchNames: Readonly<Record<string, string>> = {
   F16: 'float16',
   F64: 'float64',
 }
-const layerKeys = ['num_hidden_layers', 'n_layer', 'num_layers', 'n_layers']
 
 /** The output's config.json: the base's (or the first model's), with the type, depth and head of what was written. */
 function outputConfig(
   config: MergeConfig,
   plan: MergePlan,
   vocabulary: Vocabulary | undefined,
-): Json | undefined {
+): { config: Json; warnings: readonly string[] } | undefined {
   const source = readJson(join(companionsOf(config.baseModel ?? config.models[0]!), 'config.json'))
   if (!source) return undefined
-  const result: Json = { ...source }
+  const { config: layered, warnings } =
+    plan.layers === undefined ? { config: source, warnings: [] } : withTakenLayers(source, config)
+  const result: Json = { ...layered }
   const types = new Set(plan.tensors.filter(({ action }) => action === 'merge').map(({ dtype }) => dtype))
   const [type] = types
   if (types.size === 1 && torchNames[type!])
@@ -56,11 +58,9 @@ function outputConfig(
       result['text_config'] = { ...inner, vocab_size: vocabulary.rows }
     if ('vocab_size' in result || !isObject(inner)) result['vocab_size'] = vocabulary.rows
   }
-  const key = layerKeys.find((name) => name in result)
-  if (plan.layers !== undefined && key) result[key] = plan.layers
   if (result['tie_word_embeddings'] === true && plan.tensors.some(({ name }) => name === 'lm_head.weight'))
     result['tie_word_embeddings'] = false
-  return result
+  return { config: result, warnings }
 }
 
 /** Longer than any run of backquotes in the text. */
@@ -117,8 +117,10 @@ export function writeCompanions(
   const warnings: string[] = []
   const first = config.baseModel ?? config.models[0]!
   const own = outputConfig(config, plan, vocabulary)
-  if (own) writeAtomically(join(out, 'config.json'), json(own))
-  else warnings.push(`${first} has no config.json, so the output has none`)
+  if (own) {
+    writeAtomically(join(out, 'config.json'), json(own.config))
+    warnings.push(...own.warnings)
+  } else warnings.push(`${first} has no config.json, so the output has none`)
   const copy = (model: string, name: string): void => {
     const path = join(companionsOf(model), name)
     if (existsSync(path)) writeAtomically(join(out, name), readBytes(path))

@@ -6,12 +6,14 @@ import { type FolderWork, type OutputFolder, openOutputFolder } from '../../../b
 import { statusOf } from '../../../base/outputs.ts'
 import type { Workers } from '../../../base/workers.ts'
 import {
+  alignedNames,
   type Checkpoint,
   fileMarks,
   fingerprint,
   inputFiles,
   isModelFile,
   openCheckpoint,
+  resolveModel,
 } from '../../../checkpoint/index.ts'
 import { autoAlpha, type LinesRow, linesPlan } from '../../lines/index.ts'
 import { openMergeWorkers } from '../../workers.ts'
@@ -27,6 +29,7 @@ import {
   tiedTo,
 } from '../plan/index.ts'
 import { differentTokens, readVocabulary, type Vocabulary } from '../vocabulary/index.ts'
+import { architectureFindings } from './architectures.ts'
 import { writeCompanions } from './companions.ts'
 import { elementsOf, indexOf, layOut, type Shard, storedSize } from './layout.ts'
 import { besideWeights, finished, openUnfinished, type Unfinished } from './state.ts'
@@ -77,25 +80,60 @@ export interface MergeOutcome {
 export const planFromFiles = (config: MergeConfig, options: { lenient?: boolean } = {}): MergePlan =>
   prepareMerge(config, options).plan
 
+/** Where the file names a model. */
+function placeOf(config: MergeConfig, model: string): string | undefined {
+  const sources = config.modules.flatMap(({ slices }) => slices.flatMap((slice) => slice.sources))
+  if (config.lines?.base === model)
+    return sources.find((one) => one.model === model)?.where ?? config.lines.where
+  return sources.find((one) => one.model === model)?.where
+}
+
+/** Find every model before any is opened; what is no model is named with its line. */
+function findModels(config: MergeConfig): void {
+  for (const model of modelsOf(config))
+    try {
+      resolveModel(model)
+    } catch (error) {
+      if (!(error instanceof TreelineError)) throw error
+      const where = placeOf(config, model)
+      fail(error.code, where === undefined ? error.message : `${where}: ${error.message}`, error)
+    }
+}
+
+/** A model's headers under the names of the first model, which may have a prefix that this one has not. */
+function headersAs(tensors: Headers, first: Headers | undefined): Headers {
+  if (!first) return tensors
+  const names = alignedNames(tensors.keys(), first)
+  return new Map([...tensors].map(([name, header]) => [names.get(name)!, header]))
+}
+
 /** The plan, and the vocabulary of the output when the configuration asks for one. */
 function prepareMerge(
   config: MergeConfig,
   { lenient = false }: { lenient?: boolean },
 ): { plan: MergePlan; vocabulary: Vocabulary | undefined } {
+  findModels(config)
   const opened: Checkpoint[] = []
   try {
     const heads = new Map<string, Headers>()
     for (const model of modelsOf(config)) {
       const checkpoint = openCheckpoint(model)
       opened.push(checkpoint)
-      heads.set(model, checkpoint.tensors)
+      heads.set(model, headersAs(checkpoint.tensors, [...heads.values()][0]))
     }
     const vocabulary = config.tokenizer && readVocabulary(config, modelsOf(config))
     const plan = planMerge(config, heads, { lenient, ...(vocabulary ? { vocabulary } : {}) })
     // a model whose layers cannot be told is refused here, whatever α will be
     if (plan.lines) linesFactors(plan, 0)
-    const warnings = vocabulary ? plan.warnings : [...plan.warnings, ...differentTokens(config)]
-    return { plan: { ...plan, warnings }, vocabulary }
+    const found = architectureFindings(config)
+    const problems = [...(lenient ? [] : found.problems.map((line) => `${line} (--lenient lets it pass)`))]
+    const warnings = [
+      ...plan.warnings,
+      ...(lenient ? found.problems : []),
+      ...found.warnings,
+      ...(vocabulary ? [] : differentTokens(config)),
+    ]
+    return { plan: { ...plan, problems: [...problems, ...plan.problems], warnings }, vocabulary }
   } finally {
     for (const checkpoint of opened) checkpoint.close()
   }
@@ -168,15 +206,15 @@ function linesSteps(plan: MergePlan): (tensor: PlannedTensor) => LinesStep | und
   const { lines } = plan
   if (!lines) return () => undefined
   const checkpoint = openCheckpoint(lines.base)
-  const headers = checkpoint.tensors
+  const headers = headersAs(checkpoint.tensors, new Map(plan.tensors.map((tensor) => [tensor.name, tensor])))
   const names = new Map(
     plan.tensors.map(({ name }) => [name, headers.has(name) ? name : tiedTo(name, headers)]),
   )
   checkpoint.close()
   return ({ name, action, linesView }) => {
     if (action === 'copy') return undefined
-    const tensor = names.get(name) ?? name
-    const header = headers.get(tensor)
+    const header = headers.get(names.get(name) ?? name)
+    const tensor = header?.name ?? name
     return {
       model: lines.base,
       tensor,
@@ -311,6 +349,7 @@ export async function mergeInto(
 ): Promise<MergeOutcome> {
   const { seed = 0, lenient = false, shardSize = 5e9, arithmetic = 'float32', force = false } = options
   refuseFileName(out)
+  findModels(config)
   const models = modelsOf(config)
   const marks = models.map(fileMarks)
   const { plan, vocabulary } = prepareMerge(config, { lenient })

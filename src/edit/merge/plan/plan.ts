@@ -34,6 +34,31 @@ interface Findings {
   readonly missing: Map<string, string[]>
   /** Tensors by the numbers of tokens that the models have. */
   readonly vocabulary: Map<string, string[]>
+  /** Tensors of other shapes, with both shapes, by the models that have them. */
+  readonly shapes: Map<string, Reshaped>
+}
+
+/** Tensors of two models whose shapes differ. */
+interface Reshaped {
+  readonly a: string
+  readonly b: string
+  readonly why: string
+  readonly tensors: { readonly name: string; readonly a: readonly number[]; readonly b: readonly number[] }[]
+}
+
+type Shape = readonly number[]
+
+function noteShapes(
+  { shapes }: Findings,
+  name: string,
+  [a, own]: readonly [string, Shape],
+  [b, other]: readonly [string, Shape],
+  why: string,
+): void {
+  const key = `${a}\n${b}\n${why}`
+  const known = shapes.get(key) ?? { a, b, why, tensors: [] }
+  known.tensors.push({ name, a: own, b: other })
+  shapes.set(key, known)
 }
 
 function append(lists: Map<string, string[]>, key: string, value: string): void {
@@ -43,7 +68,20 @@ function append(lists: Map<string, string[]>, key: string, value: string): void 
 }
 
 /** Turn what was gathered into lines. */
-function conclude({ problems, warnings, missing, vocabulary }: Findings, lenient: boolean): void {
+function conclude({ problems, warnings, missing, vocabulary, shapes }: Findings, lenient: boolean): void {
+  for (const { a, b, tensors, why } of shapes.values()) {
+    const text = (shape: readonly number[]): string => `[${shape.join(', ')}]`
+    const [first] = tensors
+    if (tensors.length === 1)
+      problems.push(`${first!.name}: ${a} has shape ${text(first!.a)}, ${b} has ${text(first!.b)}; ${why}`)
+    else {
+      const some = tensors.slice(0, 3).map((one) => `${one.name} ${text(one.a)} and ${text(one.b)}`)
+      const more = tensors.length > 3 ? ` and ${tensors.length - 3} more` : ''
+      problems.push(
+        `${tensors.length} tensors differ in shape between ${a} and ${b}: ${some.join(', ')}${more}; ${why}`,
+      )
+    }
+  }
   for (const [model, tensors] of missing) {
     const some = tensors.slice(0, 3).join(', ')
     const more = tensors.length > 3 ? ` and ${tensors.length - 3} more` : ''
@@ -83,7 +121,7 @@ function findInputs(
     else
       found.push({
         model: source.model,
-        tensor: stored,
+        tensor: headers.get(stored)!.name ?? stored,
         written: tensor,
         own: source.parameters,
         header: headers.get(stored)!,
@@ -108,8 +146,12 @@ function shapesAgree(wanted: Wanted, found: readonly Found[], findings: Findings
       wanted.name,
     )
   else
-    findings.problems.push(
-      `${wanted.name}: ${found[0]!.model} has shape [${shape.join(', ')}], ${odd.model} has [${odd.header.shape.join(', ')}]; only equal shapes can be merged`,
+    noteShapes(
+      findings,
+      wanted.name,
+      [found[0]!.model, shape],
+      [odd.model, odd.header.shape],
+      'only equal shapes can be merged',
     )
   return false
 }
@@ -136,8 +178,12 @@ function alignTables(
     (one) => !sameShape(rest(one.header.shape), rest(shape)) || one.header.shape.length === 0,
   )
   if (odd) {
-    findings.problems.push(
-      `${wanted.name}: ${found[0]!.model} has shape [${shape.join(', ')}], ${odd.model} has [${odd.header.shape.join(', ')}]; tokens can be moved, but each must have equally many values`,
+    noteShapes(
+      findings,
+      wanted.name,
+      [found[0]!.model, shape],
+      [odd.model, odd.header.shape],
+      'tokens can be moved, but each must have equally many values',
     )
     return undefined
   }
@@ -164,7 +210,7 @@ function alignTables(
   const header = tensor === undefined ? undefined : headers?.get(tensor)
   const linesView =
     tensor !== undefined && header && sameShape(rest(header.shape), rest(shape))
-      ? of(table({ model: config.lines!.base, tensor, header }))
+      ? of(table({ model: config.lines!.base, tensor: header.name ?? tensor, header }))
       : undefined
   return {
     found: found.map(viewed),
@@ -279,8 +325,12 @@ function checkLines(
     const tensor = headers.has(name) ? name : tiedTo(name, headers)
     if (tensor === undefined) lacking.push(name)
     else if (!sameShape(headers.get(tensor)!.shape, shape))
-      findings.problems.push(
-        `${name}: the base of lines, ${config.lines.base}, has shape [${headers.get(tensor)!.shape.join(', ')}], the merge [${shape.join(', ')}]`,
+      noteShapes(
+        findings,
+        name,
+        [`the base of lines, ${config.lines.base},`, headers.get(tensor)!.shape],
+        ['the merge', shape],
+        'LiNeS needs equal shapes',
       )
   }
   if (lacking.length > 0)
@@ -306,7 +356,13 @@ export function planMerge(
   heads: ReadonlyMap<string, Headers>,
   { lenient = false, vocabulary }: PlanOptions = {},
 ): MergePlan {
-  const findings: Findings = { problems: [], warnings: [], missing: new Map(), vocabulary: new Map() }
+  const findings: Findings = {
+    problems: [],
+    warnings: [],
+    missing: new Map(),
+    vocabulary: new Map(),
+    shapes: new Map(),
+  }
   const layouts = new Map([...heads].map(([model, headers]) => [model, layoutOf(headers)]))
   const { wanted, layers } = groups(config, layouts)
   const tensors: PlannedTensor[] = []

@@ -12,6 +12,8 @@ export { isDerived, tiedTo }
 
 /** Sizes and type of a stored tensor, without its values. */
 export interface TensorHeader {
+  /** Its name in the file, where that is another one than in the plan. */
+  readonly name?: string
   readonly dtype: string
   readonly shape: readonly number[]
   readonly byteLength?: number

@@ -29,7 +29,7 @@ const lineNames = ['alpha', 'beta']
 
 /** The document to write into. Aliases are written out: a value of one place must not appear in another. */
 function documentOf({ text, path }: Recipe): Document {
-  const document: Document = parseDocument(text)
+  const document: Document = parseDocument(text, { merge: true })
   // what is no YAML, or no mapping, the reader of configurations can explain
   if (document.errors.length > 0 || !isMap(document.contents)) {
     parseMergeConfig(text, path)
