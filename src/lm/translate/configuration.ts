@@ -10,8 +10,8 @@ export interface Particulars {
   readonly isTied: boolean
   /** Do query, key, value and output projections have biases? */
   readonly hasBiases: boolean
-  /** `bos_token_id`, `eos_token_id`, `pad_token_id`, as far as they are known. */
-  readonly tokens: Readonly<Record<string, number | readonly number[]>>
+  /** `bos_token_id`, `eos_token_id`, `pad_token_id`. */
+  readonly tokens: Readonly<Record<string, number | readonly number[] | null>>
   /** Type of the matrices, in Hugging Face's words. */
   readonly dtype: string
   readonly name: string

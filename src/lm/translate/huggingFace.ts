@@ -45,13 +45,13 @@ export function toHuggingFace(path: string, file: GgufFile, dtype?: string): Tra
     metadata[`tokenizer.ggml.${key}_token_id`] as number | undefined
   const ends = [id('eos'), id('eot'), id('eom')].filter((one) => one !== undefined)
   const eos = [...new Set(ends)]
-  const tokens = Object.fromEntries(
-    Object.entries({
-      bos_token_id: id('bos'),
-      eos_token_id: eos.length > 1 ? eos : eos[0],
-      pad_token_id: id('padding'),
-    }).filter((pair): pair is [string, number | number[]] => pair[1] !== undefined),
-  )
+  // written where there is none, too: the reference has ids of its own for what is not said
+  const tokens = {
+    bos_token_id: id('bos') ?? null,
+    eos_token_id: (eos.length > 1 ? eos : eos[0]) ?? null,
+    pad_token_id: id('padding') ?? null,
+  }
+  const known = Object.fromEntries(Object.entries(tokens).filter(([, value]) => value !== null))
   const table = file.tensors.get('token_embd.weight')!.dtype
   const matrices = [...tensors.values()].filter(({ shape }) => shape.length > 1).map(({ dtype }) => dtype)
   const packed = [...new Set(matrices.filter((dtype) => !isConvertible(dtype)))]
@@ -64,7 +64,7 @@ export function toHuggingFace(path: string, file: GgufFile, dtype?: string): Tra
         name: String(metadata['general.name'] ?? ''),
       }),
     ],
-    ['generation_config.json', json(tokens)],
+    ['generation_config.json', json(known)],
     ...tokenizerFiles(definition, {
       context: config.context,
       addsEos:
