@@ -177,7 +177,9 @@ describe('convert', () => {
       if (shape.length > 1) expect(dtype).toMatch(/^BF16$|^[IU]/)
     back.close()
     const refused = await treeline('convert', at('model'), at('y.gguf'))
-    expect(refused.err).toMatch(/GGUF is written from GGUF only/)
+    expect(refused.err).toMatch(/config.json: "num_attention_heads" should be a positive number/)
+    const bare = await treeline('convert', at('weights.safetensors'), at('y.gguf'))
+    expect(bare.err).toMatch(/no config.json: expected a Hugging Face model folder/)
     expect(existsSync(at('y.gguf'))).toBe(false)
   })
 

@@ -17,6 +17,8 @@ import {
   writeSafetensors,
 } from '../../src/checkpoint/index.ts'
 import { loadModel, loadTokenizer, toGguf, toHuggingFace } from '../../src/lm/index.ts'
+import { readGgufTokenizer } from '../../src/lm/tokenizer/gguf.ts'
+import { ggufTokenizer } from '../../src/lm/translate/ggufTokenizer.ts'
 import { treeline } from '../cli/caught.ts'
 import {
   furthest,
@@ -84,6 +86,7 @@ const sorted = (map: Map<string, string>) => [...map].sort(([a], [b]) => (a < b 
 
 interface Oracle {
   texts: string[]
+  default: { texts: string[]; ids: number[][] }
   models: Record<
     string,
     {
@@ -417,6 +420,17 @@ describe('tokenizers', () => {
         }
     },
   )
+  it('of pre = default cut words where llama.cpp cuts them, and come back under that name', () => {
+    const gguf = fixture('conversion-default.gguf')
+    const tokenizer = loadTokenizer(gguf)
+    const { texts, ids } = oracle.default
+    expect(texts.map((text) => tokenizer.encode(text))).toEqual(ids)
+    const file = openGguf(gguf)
+    const definition = readGgufTokenizer(file.metadata, gguf)
+    file.close()
+    const around = { rows: ids.length + 300, ends: [], addsEos: false, ids: {}, templates: [] }
+    expect(new Map(ggufTokenizer(definition, around).fields).get('tokenizer.ggml.pre')?.value).toBe('default')
+  })
   it('whose merges are not those of scores are refused', () => {
     expect(() => ggufOf(modelOf('llama'))).toThrow(
       /its merges are not those of a SentencePiece vocabulary \(".*" \+ ".*"\)/,
