@@ -33,7 +33,8 @@ export function summary({ ids, finish, forgotten, edit }: Answer, first: number,
     context: ", stopped at the end of the model's context",
   }[finish]
   const lost = forgotten > 0 ? `, ${forgotten} old messages left out` : ''
-  const whose = edit ? `, edit ${edit}` : ''
+  // with edits an answer that none of them gave may still repeat what one said before in the conversation
+  const whose = edit === undefined ? '' : edit === null ? ', no edit' : `, edit ${edit}`
   return `${ids.length} ${ids.length === 1 ? 'token' : 'tokens'}${begun}${why}${lost}${whose}`
 }
 

@@ -6,6 +6,7 @@ import { Readable } from 'node:stream'
 import { gunzipSync } from 'node:zlib'
 import pc from 'picocolors'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { summary } from '../../src/cli/chatLoop.ts'
 import { chatCommand } from '../../src/cli/commands/chat.ts'
 import type { Io } from '../../src/cli/io.ts'
 import { type ChatEngine, loadTokenizer, openConversation, sharedLength } from '../../src/lm/index.ts'
@@ -82,8 +83,8 @@ test('turns follow each other, commands change the conversation', async () => {
   )
   expect(prompts[3]).toMatch(/^<\|im_start\|>system\nBe brief\.<\|im_end\|>\n<\|im_start\|>user\nLast/)
   expect(pieces.join('')).not.toContain('\ufffd')
-  const summary = /\[\d+ tokens, the first after \d+\.\d\d s, then [\d.]+ tokens\/s\]/g
-  expect(err.match(summary)).toHaveLength(4)
+  const shown = /\[\d+ tokens, the first after \d+\.\d\d s, then [\d.]+ tokens\/s\]/g
+  expect(err.match(shown)).toHaveLength(4)
   expect(err).toContain('/sistem: no such command: did you mean "/system"?')
 })
 
@@ -159,4 +160,13 @@ test('a session keeps what is the same, and gets at least one token', () => {
   expect(sharedLength([1, 2, 3], [1, 2, 4, 5])).toBe(2)
   expect(sharedLength([1, 2, 3], [1, 2, 3])).toBe(2)
   expect(sharedLength([], [1])).toBe(0)
+})
+
+test('says whose an answer is: of an edit, of none of them, and nothing without a store', () => {
+  const answer = { text: 'x', promptIds: [1], ids: [2, 3], finish: 'context', forgotten: 0 } as const
+  expect(summary({ ...answer, edit: 3 }, 1, 0)).toMatch(
+    /, stopped at the end of the model's context, edit 3$/,
+  )
+  expect(summary({ ...answer, edit: null }, 1, 0)).toMatch(/context, no edit$/)
+  expect(summary(answer, 1, 0)).toMatch(/context$/)
 })

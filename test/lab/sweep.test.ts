@@ -155,6 +155,12 @@ describe('mistakes in a sweep file', () => {
     ['zip:\n  a: [1, 2]\n  steps: [1]', 's.yaml:4: zip.steps: expected 2 values, as many as a has, got 1'],
     ['grid: { a: [1] }\nzip: { a: [1] }', 's.yaml:3: zip: a is given by grid already'],
     ['grid: { seed: [1] }\nrepeat: 2', 's.yaml:3: repeat: seed is given by grid already'],
+    [
+      'set: { a: 2 }\ngrid: { a: [1] }',
+      's.yaml:2: set: a is given by grid already, so that this value has no effect; keep one of them',
+    ],
+    ['zip: { a: [1] }\nset: { a: 2 }', 's.yaml:3: set: a is given by zip already'],
+    ['set: { seed: 2 }\nrepeat: [1, 2]', 's.yaml:2: set: seed is given by repeat already'],
     ['repeat: 0', 's.yaml:2: repeat: expected a number of seeds from 1 to 100000, or a list of seeds, got 0'],
     ['repeat: [1, x]', 's.yaml:2: repeat: expected a number of seeds'],
     ['preset: quik', 's.yaml:2: preset "quik": walk has no such preset: did you mean "quick"?'],

@@ -134,6 +134,16 @@ function checkOnce(block: Omit<Block, 'where'>, repeatPlace: string): void {
       fail('TL_BAD_CONFIG', `${where}: ${rule}: ${path} is given by ${other} already; keep one of them`)
     seen.set(path, rule)
   }
+  // a number of repeats counts from the seed that is set
+  const varied = rules.filter(({ rule }) => rule !== 'repeat' || typeof block.repeat !== 'number')
+  for (const { path, where } of block.set) {
+    const other = varied.find((one) => path === one.path || path.startsWith(`${one.path}.`))
+    if (other)
+      fail(
+        'TL_BAD_CONFIG',
+        `${where}: set: ${path} is given by ${other.rule} already, so that this value has no effect; keep one of them`,
+      )
+  }
 }
 
 async function readBlock(

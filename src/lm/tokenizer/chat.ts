@@ -1,6 +1,6 @@
 /** @file Chat templates: messages as the one text a model was trained to continue. */
-import { Template } from '@huggingface/jinja'
 import { fail } from '../../base/index.ts'
+import { readTemplate, renderTemplate, TemplateRefusal } from './jinja.ts'
 
 export interface ChatMessage {
   /** `system`, `user`, `assistant`, or what else the template knows. */
@@ -15,9 +15,9 @@ export interface ChatOptions {
 
 /** A compiled template. `names` are the special tokens it may refer to. Throws `TL_UNSUPPORTED` for one that cannot be compiled. */
 export function chatTemplate(source: string, names: Readonly<Record<string, string>>, label: string) {
-  let template: Template
+  let template: ReturnType<typeof readTemplate>
   try {
-    template = new Template(source)
+    template = readTemplate(source)
   } catch (error) {
     return fail(
       'TL_UNSUPPORTED',
@@ -27,7 +27,7 @@ export function chatTemplate(source: string, names: Readonly<Record<string, stri
   }
   return (messages: readonly ChatMessage[], { addGenerationPrompt = true }: ChatOptions = {}): string => {
     try {
-      return template.render({
+      return renderTemplate(template, {
         ...names,
         messages: messages.map((message) => ({ ...message })),
         tools: null,
@@ -36,7 +36,13 @@ export function chatTemplate(source: string, names: Readonly<Record<string, stri
       })
     } catch (error) {
       const reason = (error as Error).message
-      return fail('TL_BAD_ARGUMENT', `${label}: its chat template refuses these messages: ${reason}`, error)
+      if (error instanceof TemplateRefusal)
+        return fail('TL_BAD_ARGUMENT', `${label}: its chat template refuses these messages: ${reason}`, error)
+      return fail(
+        'TL_UNSUPPORTED',
+        `${label}: its chat template asks for what the renderer does not have, or refuses these messages: ${reason}; without the template, continue a plain text with generate`,
+        error,
+      )
     }
   }
 }

@@ -174,7 +174,8 @@ export function conclude(config: Config, result: Result): Conclusion {
   const headline =
     own.measured.value === null
       ? `no noise at which the class is lost at once (${theory})`
-      : `class lost at ε = ${measured} (${theory})`
+      : // `thresholds` has depths of its own: those of `depths` do not move it
+        `class lost at ε = ${measured}, where the curves of L = ${own.depths.join(' and ')} cross (${theory})`
   const deepest = epsilon.depths.at(-1)!
   const last = epsilon.rootLeaf.at(-1)!
   return {
