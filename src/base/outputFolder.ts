@@ -20,16 +20,7 @@ import { fail } from './errors.ts'
 import { explainSystemError, makeFolder, writeAtomically } from './files.ts'
 import { whenLeaving } from './leaving.ts'
 import { lockFolder } from './lock.ts'
-import {
-  holds,
-  inputOf,
-  isSame,
-  isTaken,
-  type OutputRule,
-  refuseInput,
-  requireParent,
-  statusOf,
-} from './outputs.ts'
+import { holds, isSame, isTaken, type OutputRule, refuseInput, requireParent, statusOf } from './outputs.ts'
 
 /** What is to be made in a folder. */
 export interface FolderWork extends OutputRule {
@@ -232,6 +223,15 @@ function replaceable(path: string, owns: (name: string) => boolean): string[] {
   )
 }
 
+/** Refuse a folder in which an input would be replaced, be it by another name of it. Throws TL_USAGE. */
+export function refuseInputsIn(
+  path: string,
+  owns: (name: string) => boolean,
+  inputs: readonly string[],
+): void {
+  for (const name of replaceable(path, owns)) refuseInput(join(path, name), inputs)
+}
+
 /** Open a folder for a piece of work. `release` is given when the folder is claimed already. */
 export function openOutputFolder(
   path: string,
@@ -252,10 +252,7 @@ export function openOutputFolder(
       if (isResumed || !existsSync(markFile)) rmSync(staging, { recursive: true, force: true })
     } else {
       if (!force) refuseOccupied(path, work)
-      for (const name of replaceable(path, owns)) {
-        const input = inputOf(join(path, name), inputs)
-        if (input !== undefined && !isSame(input, path)) refuseInput(join(path, name), [input])
-      }
+      refuseInputsIn(path, owns, inputs)
       if (!isResumed) rmSync(staging, { recursive: true, force: true })
       if (force)
         for (const name of othersWork(path, stagingName(task)))

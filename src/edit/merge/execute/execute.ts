@@ -333,8 +333,8 @@ export async function executeMerge(
   }
 }
 
-/** Names that only a file has. */
-function refuseFileName(out: string): void {
+/** Refuse a name that only a file has. Throws TL_USAGE. */
+export function refuseFileName(out: string): void {
   if (/\.(safetensors|gguf|bin|pt|pth|onnx|npz|json|ya?ml|txt)$/i.test(out) && !statusOf(out)?.isDirectory())
     fail('TL_USAGE', `${out}: a merge is written as a folder: expected a name without a file's ending`)
 }

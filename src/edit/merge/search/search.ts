@@ -3,12 +3,12 @@ import { existsSync, readFileSync, renameSync, rmSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { explainSystemError, makeFolder, writeAtomically } from '../../../base/files.ts'
 import { fail, TreelineError } from '../../../base/index.ts'
-import { claimFolder, openOutputFolder, requireRoom } from '../../../base/outputFolder.ts'
+import { claimFolder, openOutputFolder, refuseInputsIn, requireRoom } from '../../../base/outputFolder.ts'
 import type { Workers } from '../../../base/workers.ts'
-import { fileMarks, fingerprint, inputFiles } from '../../../checkpoint/index.ts'
+import { fileMarks, fingerprint, inputFiles, isModelFile } from '../../../checkpoint/index.ts'
 import { openMergeWorkers } from '../../workers.ts'
 import { type MergeConfig, parseMergeConfig } from '../config/index.ts'
-import { mergeInto } from '../execute/execute.ts'
+import { mergeInto, refuseFileName } from '../execute/execute.ts'
 import {
   assertPlan,
   executeMerge,
@@ -244,10 +244,13 @@ export async function searchMerge(
   const first = plan.config(0)
   const headers = planFromFiles(first, { lenient })
   assertPlan(headers)
+  refuseFileName(out)
   const inputs = [...modelsOf(first).flatMap(inputFiles), recipe.path]
   const release = claimFolder(out, { inputs })
   const workers = options.workers ?? openMergeWorkers(options.threads)
   try {
+    // before hours of scoring, not after them
+    if (options.force) refuseInputsIn(out, isModelFile, inputs)
     return await searchWith(recipe, plan, headers, out, score, { ...options, workers })
   } finally {
     if (workers !== options.workers) await workers.close()
