@@ -30,6 +30,8 @@ const diff: CheckpointDiff = {
     change: i,
     relative: i / 10,
     cosine: 1,
+    differing: i,
+    notFinite: [0, 0],
   })),
   layers: [],
   change: 1,

@@ -2,7 +2,7 @@
 import { Command } from 'commander'
 import { inSteps } from '../../base/index.ts'
 import { checkFile, formatOf, writeOutput } from '../../base/outputs.ts'
-import type { CheckpointDiff, LayerDiff } from '../../edit/index.ts'
+import type { CheckpointDiff, LayerDiff, TensorDiff } from '../../edit/index.ts'
 import { diffFigure } from '../diffFigure.ts'
 import type { Io } from '../io.ts'
 import { checkForce, examples, forceOption, jsonOption } from '../options.ts'
@@ -30,12 +30,24 @@ function strips(layers: readonly LayerDiff[], io: Io): void {
 
 function show(diff: CheckpointDiff, all: boolean, io: Io): void {
   const { tensors, layers, onlyA, onlyB, reshaped, change, relative } = diff
-  const changed = tensors.filter((one) => one.change !== 0).length
+  const changed = tensors.filter((one) => one.differing > 0).length
+  const odd = tensors.filter(({ notFinite: [a, b] }) => a + b > 0)
   io.out(
-    `${changed} of ${tensors.length} shared tensors differ; ‖b − a‖ = ${change.toPrecision(4)}, ${percent(relative)} of ‖a‖\n`,
+    `${changed} of ${tensors.length} shared tensors differ; ‖b − a‖ = ${change.toPrecision(4)}, ${percent(relative)} of ‖a‖${odd.length > 0 ? ', of what is finite' : ''}\n`,
   )
+  for (const { name, shape, notFinite } of odd.slice(0, 10))
+    io.out(
+      `${name}: ${notFinite[0]} of ${shape.reduce((product, size) => product * size, 1)} elements not finite in a, ${notFinite[1]} in b\n`,
+    )
+  if (odd.length > 10) io.out(`… and ${odd.length - 10} more tensors with elements that are not finite\n`)
   strips(layers, io)
-  const largest = tensors.toSorted((a, b) => (b.relative ?? Infinity) - (a.relative ?? Infinity))
+  // what has become NaN or infinite has changed the most
+  const sizeOf = ({ relative: own, differing, notFinite: [a, b] }: TensorDiff): number =>
+    differing > 0 && a !== b ? Infinity : (own ?? Number.MAX_VALUE)
+  const largest = tensors.toSorted((a, b) => {
+    const [x, y] = [sizeOf(a), sizeOf(b)]
+    return x === y ? 0 : y - x
+  })
   const rows = (all ? tensors : largest.slice(0, 10)).map((one) => [
     percent(one.relative),
     one.cosine === null ? '–' : one.cosine.toFixed(6),
@@ -69,7 +81,7 @@ export const diffCommand = (io: Io): Command =>
     .description('how two checkpoints differ: the change of every layer and tensor, norms and cosines')
     .argument('<a>', 'a model folder or weight file')
     .argument('<b>', 'another')
-    .option('--all', 'every tensor, in the order of the file, instead of the largest changes')
+    .option('--all', 'every tensor, layer by layer, instead of the largest changes')
     .option('--svg <file>', 'a picture: the change of every kind of tensor in every layer')
     .addOption(forceOption())
     .addOption(jsonOption())

@@ -43,7 +43,11 @@ function signature({ tensor, children }: Node): string {
 /** Children to show; runs of numbered ones that are alike become one, named `0…29`. */
 function grouped(node: Node, showAll: boolean): { name: string; node: Node; times: number }[] {
   const rows = [...node.children].map(([name, child]) => ({ name, node: child, times: 1 }))
-  if (showAll) return rows
+  // layers in the order of their numbers; a file sorts them as texts
+  if (showAll)
+    return rows.every(({ name }) => /^\d+$/.test(name))
+      ? rows.sort((a, b) => Number(a.name) - Number(b.name))
+      : rows
   const numbered = rows
     .filter(({ name }) => /^\d+$/.test(name))
     .sort((a, b) => Number(a.name) - Number(b.name))

@@ -8,7 +8,7 @@ import {
   safetensorsChunks,
   type TensorToWrite,
 } from '../../checkpoint/index.ts'
-import { checkFinite, type OnTensor, piece, type TaskVector, vectorFormat } from './source.ts'
+import { alignedVector, checkFinite, type OnTensor, piece, type TaskVector, vectorFormat } from './source.ts'
 
 /** Number types of vector files. */
 export const vectorDtypes = { f32: 'F32', bf16: 'BF16', f16: 'F16' } as const
@@ -100,9 +100,13 @@ export interface WrittenVector {
 /** The same in steps. */
 export function* writingVector(
   out: string,
-  terms: readonly Term[],
+  given: readonly Term[],
   { dtype = 'f32', anyBase = false, force = false, onTensor }: VectorOptions = {},
 ): Steps<WrittenVector> {
+  const terms = given.map(({ vector, weight }) => ({
+    vector: alignedVector(vector, given[0]!.vector),
+    weight,
+  }))
   const inputs = terms.flatMap(({ vector: { path, base } }) =>
     [path, base].flatMap((input) => (input === undefined ? [] : inputFiles(input))),
   )

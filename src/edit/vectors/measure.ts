@@ -2,10 +2,10 @@
 
 import { fail, finish, type Steps } from '../../base/index.ts'
 import { elements } from '../../checkpoint/index.ts'
-import { splitName } from '../merge/plan/index.ts'
-import { checkFinite, type OnTensor, piece, type TaskVector } from './source.ts'
+import { inLayerOrder, splitName } from '../merge/plan/index.ts'
+import { alignedVector, checkFinite, type OnTensor, piece, type TaskVector } from './source.ts'
 
-/** L1 and L2 norm. */
+/** L1 and L2 norm of the finite elements. */
 export interface Norms {
   readonly l1: number
   readonly l2: number
@@ -15,30 +15,34 @@ export interface Norms {
 export interface VectorNorms extends Norms {
   readonly path: string
   readonly layers: readonly (Norms & { readonly stack: string; readonly layer: number | null })[]
-  readonly tensors: readonly (Norms & { readonly name: string })[]
+  readonly tensors: readonly (Norms & { readonly name: string; readonly notFinite: number })[]
 }
 
-/** Norms in double precision. Throws TL_NOT_FINITE. */
+/** Norms in double precision; elements that are not finite are counted and left out. */
 export const vectorNorms = (vector: TaskVector): VectorNorms => finish(vectorNormsSteps(vector))
 
 /** The same in steps. */
 export function* vectorNormsSteps(vector: TaskVector, onTensor?: OnTensor): Steps<VectorNorms> {
   const layers = new Map<string, { stack: string; layer: number | null; l1: number; squares: number }>()
   const whole = { l1: 0, squares: 0 }
-  const tensors: (Norms & { name: string })[] = []
-  for (const { name, shape, f32 } of vector.tensors.values()) {
+  const tensors: (Norms & { name: string; notFinite: number })[] = []
+  for (const { name, shape, f32, unchecked = f32 } of vector.tensors.values()) {
     onTensor?.(name, tensors.length, vector.tensors.size)
-    let [l1, squares] = [0, 0]
+    let [l1, squares, notFinite] = [0, 0, 0]
     const total = elements(shape)
     for (let start = 0; start < total; start += piece) {
-      const values = checkFinite(f32(start, Math.min(piece, total - start)), start, name, vector.path)
+      const values = unchecked(start, Math.min(piece, total - start))
       for (let i = 0; i < values.length; i++) {
+        if (!Number.isFinite(values[i])) {
+          notFinite++
+          continue
+        }
         l1 += Math.abs(values[i]!)
         squares += values[i]! * values[i]!
       }
       yield
     }
-    tensors.push({ name, l1, l2: Math.sqrt(squares) })
+    tensors.push({ name, l1, l2: Math.sqrt(squares), notFinite })
     const split = splitName(name)
     const [stack, layer] = split ? [split.stack, split.layer] : ['', null]
     const sums = layers.get(`${stack} ${layer}`) ?? { stack, layer, l1: 0, squares: 0 }
@@ -49,12 +53,12 @@ export function* vectorNormsSteps(vector: TaskVector, onTensor?: OnTensor): Step
     }
   }
   const norms = ({ l1, squares }: { l1: number; squares: number }): Norms => ({ l1, l2: Math.sqrt(squares) })
-  const ordered = [...layers.values()].sort((a, b) => (a.stack === b.stack ? a.layer! - b.layer! : 0))
+  const ordered = inLayerOrder([...layers.values()], (one) => one)
   return {
     path: vector.path,
     ...norms(whole),
     layers: ordered.map((one) => ({ stack: one.stack, layer: one.layer, ...norms(one) })),
-    tensors,
+    tensors: inLayerOrder(tensors, ({ name }) => splitName(name)),
   }
 }
 
@@ -67,9 +71,10 @@ export const vectorCosines = (vectors: readonly TaskVector[]): (number | null)[]
 
 /** The same in steps. */
 export function* vectorCosinesSteps(
-  vectors: readonly TaskVector[],
+  given: readonly TaskVector[],
   onTensor?: OnTensor,
 ): Steps<(number | null)[][]> {
+  const vectors = given.map((vector) => alignedVector(vector, given[0]!))
   const n = vectors.length
   const dots = Array.from({ length: n }, () => new Float64Array(n))
   const names = new Set(vectors.flatMap(({ tensors }) => [...tensors.keys()]))

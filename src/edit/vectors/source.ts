@@ -33,6 +33,8 @@ export interface VectorTensor {
   readonly shape: readonly number[]
   /** Elements `[start, start + count)` of the flattened change, as f32. */
   readonly f32: (start: number, count: number) => Float32Array
+  /** The same without a check, where `f32` throws at values that are not finite: 0 where both models have equal bits. */
+  readonly unchecked?: (start: number, count: number) => Float32Array
 }
 
 /** A task vector, open for reading. */
@@ -96,6 +98,13 @@ function difference(
   return {
     name,
     shape,
+    unchecked(start, count) {
+      const [from, to] = [base.f32(start, count), tuned.f32(start, count)]
+      const bits = [from, to].map(
+        ({ buffer, byteOffset, length }) => new Uint32Array(buffer, byteOffset, length),
+      )
+      return to.map((value, i) => (bits[0]![i] === bits[1]![i] ? 0 : value - from[i]!))
+    },
     f32(start, count) {
       const from = checkFinite(base.f32(start, count), start, name, paths[0])
       const to = checkFinite(tuned.f32(start, count), start, name, paths[1])
@@ -209,6 +218,17 @@ function adapterVector(path: string, base: Checkpoint | undefined): TaskVector {
   } catch (error) {
     adapter.close()
     throw error
+  }
+}
+
+/** A vector under the names of another one, which may have a prefix that this one has not. */
+export function alignedVector(vector: TaskVector, reference: TaskVector): TaskVector {
+  const names = alignedNames(vector.tensors.keys(), reference.tensors)
+  const renamed = (name: string): string => names.get(name) ?? name
+  return {
+    ...vector,
+    tensors: new Map([...vector.tensors].map(([name, tensor]) => [renamed(name), tensor])),
+    marks: Object.fromEntries(Object.entries(vector.marks).map(([name, mark]) => [renamed(name), mark])),
   }
 }
 

@@ -84,7 +84,11 @@ export const normsCommand = (io: Io): Command =>
         io.out(`${JSON.stringify(all, null, 2)}\n`)
         return
       }
-      for (const [i, { path }] of all.entries()) io.out(`${i + 1}: ${path}\n`)
+      for (const [i, { path, tensors }] of all.entries()) {
+        io.out(`${i + 1}: ${path}\n`)
+        for (const { name, notFinite } of tensors.filter((one) => one.notFinite > 0).slice(0, 10))
+          io.out(`   ${name}: ${notFinite} elements not finite, left out\n`)
+      }
       io.out(table(normRows(all, flags.tensors === true)))
     })
 

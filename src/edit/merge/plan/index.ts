@@ -1,4 +1,4 @@
 /** @file Plans of merges, from headers alone. */
 export { modelsOf, type PlanOptions, planMerge } from './plan.ts'
-export { type Headers, splitName, storedAt, type TensorHeader, tiedTo } from './stacks.ts'
+export { type Headers, inLayerOrder, splitName, storedAt, type TensorHeader, tiedTo } from './stacks.ts'
 export type { MergePlan, PlannedInput, PlannedTensor } from './types.ts'

@@ -82,6 +82,21 @@ const otherTables = new Set([
 export const isVocabulary = (name: string): boolean =>
   isHead(name) || embeddings.includes(name) || otherTables.has(name)
 
+/** The same items with the layers of each stack in the order of their numbers; files sort names as texts: 0, 1, 10, 2. */
+export function inLayerOrder<Item>(
+  items: readonly Item[],
+  placeOf: (item: Item) => { readonly stack: string; readonly layer: number | null } | undefined,
+): Item[] {
+  const first = new Map<string, number>()
+  const placed = items.map((item, index) => {
+    const place = placeOf(item)
+    const key = place && place.layer !== null ? place.stack : undefined
+    if (key !== undefined && !first.has(key)) first.set(key, index)
+    return { item, index, at: key === undefined ? index : first.get(key)!, layer: place?.layer ?? 0 }
+  })
+  return placed.sort((a, b) => a.at - b.at || a.layer - b.layer || a.index - b.index).map(({ item }) => item)
+}
+
 /** A model's tensors in order: those of no layer, and those of each layer of each stack. */
 export interface Layout {
   readonly loose: readonly string[]
