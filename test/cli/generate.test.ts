@@ -7,6 +7,7 @@ import fc from 'fast-check'
 import pc from 'picocolors'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { nearest } from '../../src/base/index.ts'
+import { openSafetensorsCheckpoint, writeSafetensors } from '../../src/checkpoint/index.ts'
 import { main } from '../../src/cli/program.ts'
 import { stopper } from '../../src/cli/stopTexts.ts'
 import { loadModel, loadTokenizer } from '../../src/lm/index.ts'
@@ -189,6 +190,33 @@ describe('where a text ends', () => {
       }),
     )
   })
+})
+
+it('a model with NaN in it: generate stops at the place, score names every place', async () => {
+  const nan = join(root, 'nan')
+  cpSync(model, nan, { recursive: true })
+  const path = join(nan, 'model.safetensors')
+  const read = openSafetensorsCheckpoint(path)
+  const tensors: Record<string, { dtype: 'F32'; shape: readonly number[]; data: Float32Array }> = {}
+  for (const [name, tensor] of read.tensors)
+    tensors[name] = { dtype: 'F32', shape: tensor.shape, data: tensor.f32().slice() }
+  read.close()
+  // one row of the embedding: only texts with this token break down
+  const [name] = Object.keys(tensors).filter((key) => key.includes('embed_tokens'))
+  const id = loadTokenizer(model).idOf('b')!
+  const { data, shape } = tensors[name!]!
+  data.fill(Number.NaN, id * shape[1]!, (id + 1) * shape[1]!)
+  await writeSafetensors(path, tensors as never)
+  const made = await treeline('generate', nan, '--prompt', 'ab', '--max-tokens', '3')
+  expect([made.code, made.out]).toEqual([1, ''])
+  expect(made.err).toMatch(
+    /^treeline: the logits after 2 tokens are NaN \(of token \d+ first\): some weights/,
+  )
+  const { out, err } = await treeline('score', nan, '--text', 'abc', '--json')
+  const scored = JSON.parse(out)
+  expect(scored.logProbabilities.at(-1)).toBeNull()
+  expect(scored.notFinite).toMatchObject({ 'logProbabilities[1]': 'NaN', meanNll: 'NaN' })
+  expect(err).toMatch(/^text 1: not finite: logProbabilities\[\d\] is NaN/)
 })
 
 it('a prompt of - is read from standard input, without the line end that closes it', async () => {

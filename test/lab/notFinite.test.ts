@@ -8,7 +8,7 @@ import { tableOf } from '../../src/lab/collect/table.ts'
 import { csvText } from '../../src/lab/collect/write.ts'
 import { executeRun } from '../../src/lab/execute.ts'
 import { defineExperiment, seedField } from '../../src/lab/index.ts'
-import { formatMeasured, formatNumber } from '../../src/lab/report/html.ts'
+import { formatMeasured, formatNumber, tableHtml } from '../../src/lab/report/html.ts'
 import { groupVerdicts } from '../../src/lab/report/verdicts.ts'
 
 const root = mkdtempSync(join(tmpdir(), 'treeline-nan-'))
@@ -71,5 +71,7 @@ it('is named where it stands, never null without a word, never averaged', async 
 
 it('numbers of reports', () => {
   expect([formatNumber(Number.NaN), formatNumber(null), formatNumber(-0)]).toEqual(['NaN', '–', '0'])
+  const table = tableHtml({ title: 't', columns: ['a', 'b'], rows: [['x', '-0.0 ± 0.1 (-0.03, a-0, -0)']] })
+  expect(table).toContain('<td>0.0 ± 0.1 (-0.03, a-0, 0)</td>')
   expect([formatMeasured(1, 0), formatMeasured(Number.NaN, 1)]).toEqual(['1', 'NaN'])
 })

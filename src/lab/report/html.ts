@@ -30,10 +30,13 @@ export function formatMeasured(value: number | null, error: number | null): stri
   return plusMinus(value, error, decimals)
 }
 
+/** A zero that rounding has left a minus has none. */
+const signless = (text: string): string => text.replace(/(?<![\w.)])[-−](0(?:\.0+)?)(?![\w.])/g, '$1')
+
 const cell = (value: string | number): Html =>
   typeof value === 'number'
     ? `<td class="number">${formatNumber(value)}</td>`
-    : `<td>${escapeText(value)}</td>`
+    : `<td>${escapeText(signless(value))}</td>`
 
 /** A table; its first column heads the rows. A quiet title is for people who hear the page: the heading shows it. */
 export function tableHtml(table: ReportTable, quiet = false): Html {
@@ -58,7 +61,7 @@ export function numbersHtml(numbers: NonNullable<Conclusion['numbers']>): Html {
     const small = note ? `<small>${escapeText(note)}</small>` : ''
     // several numbers in one tile are smaller, and may break after a slash (a space without width)
     const long = value.length > 10 ? ' class="long"' : ''
-    const shown = escapeText(value).replaceAll('/', '/\u200b')
+    const shown = escapeText(signless(value)).replaceAll('/', '/\u200b')
     return `<div><dt>${escapeText(label)}</dt><dd${long}>${shown}${small}</dd></div>`
   })
   return `<dl class="numbers">${tiles.join('')}</dl>`
