@@ -1,6 +1,8 @@
 /** @file A score from a command line: the last number that it prints, of the model folder that stands for `{model}`. */
 import { type ChildProcess, spawn } from 'node:child_process'
+import type { Writable } from 'node:stream'
 import { fail } from '../base/index.ts'
+import { whenLeaving } from '../base/leave.ts'
 
 /** How to run the command. */
 export interface ScoreCommandOptions {
@@ -91,13 +93,25 @@ interface Ended {
   readonly err: string
 }
 
+/**
+ * The command in a shell that ends it, with all that it has begun, when this process is gone: file 3 is a pipe from here, which
+ * ends with us; a line on it says that the command has ended by itself.
+ */
+const watched = (line: string): string =>
+  process.platform === 'win32' ? line : `(read _ <&3 || kill -KILL 0) >/dev/null 2>&1 & exec 3<&-\n${line}`
+
 function run(line: string, { timeout, onError }: ScoreCommandOptions, signal?: AbortSignal): Promise<Ended> {
   return new Promise((resolve, reject) => {
-    const child = spawn(line, {
+    const child = spawn(watched(line), {
       shell: true,
       detached: process.platform !== 'win32',
-      stdio: ['ignore', 'pipe', 'pipe'],
+      stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
     })
+    const watch = child.stdio[3] as Writable
+    // the shell may have ended before it has read
+    watch.on('error', () => undefined)
+    child.once('exit', () => watch.end('\n'))
+    const forget = whenLeaving(() => end(child))
     let [out, err] = ['', '']
     let isLate = false
     const stop = (): void => end(child)
@@ -110,13 +124,14 @@ function run(line: string, { timeout, onError }: ScoreCommandOptions, signal?: A
           }, timeout * 1000)
     signal?.addEventListener('abort', stop, { once: true })
     if (signal?.aborted) stop()
-    child.stdout.setEncoding('utf8').on('data', (text: string) => (out = (out + text).slice(-kept)))
-    child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    child.stdout!.setEncoding('utf8').on('data', (text: string) => (out = (out + text).slice(-kept)))
+    child.stderr!.setEncoding('utf8').on('data', (text: string) => {
       err = (err + text).slice(-kept)
       onError?.(text)
     })
     const over = (): void => {
       clearTimeout(timer)
+      forget()
       signal?.removeEventListener('abort', stop)
     }
     child.on('error', (error) => {

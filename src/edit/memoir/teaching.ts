@@ -5,7 +5,7 @@ import type { Opened } from './opened.ts'
 import { checkRequest, type EditRequest } from './requests.ts'
 import { type EditRecord, type Keys, type Rows, type Status, statuses } from './store/index.ts'
 import { plainText } from './subject.ts'
-import { makeTrainer, type Trainer } from './train.ts'
+import { makeTrainer, type OnStep, type Trainer } from './train.ts'
 
 export interface Replayed {
   readonly edits: readonly number[]
@@ -16,7 +16,7 @@ export interface Replayed {
 export interface Teaching {
   /** Throws what `add` would throw for the texts: empty ones, longer than the context, or a prompt that does not name its subject. */
   check(request: EditRequest): void
-  add(request: EditRequest): Promise<EditRecord>
+  add(request: EditRequest, onStep?: OnStep): Promise<EditRecord>
   /** The edit answers no longer. `memory`: 'restored' bit for bit, or 'kept' when later edits were trained on top of it. */
   undo(number: number): Promise<{ number: number; memory: 'restored' | 'kept' }>
   /** Compute the memory anew from the edits that are not undone. */
@@ -51,8 +51,13 @@ export function teachingOf(opened: Opened): Teaching & { dispose(): void } {
     trainer ??= makeTrainer(model, layer)
     return trainer
   }
-  const teach = async (request: EditRequest, mask: Mask, current: Float32Array, others: readonly Keys[]) =>
-    opener().teach(current, mask, await lessonsOf(request), training, others)
+  const teach = async (
+    request: EditRequest,
+    mask: Mask,
+    current: Float32Array,
+    others: readonly Keys[],
+    onStep?: OnStep,
+  ) => opener().teach(current, mask, await lessonsOf(request), training, others, onStep)
 
   async function keysOf(record: EditRecord): Promise<Keys> {
     const keys =
@@ -77,14 +82,14 @@ export function teachingOf(opened: Opened): Teaching & { dispose(): void } {
 
   return {
     check: (request) => void checkRequest(opened, request, store.config.gate),
-    async add(request) {
+    async add(request, onStep) {
       const { prompt, target, subject } = request
       const targets = checkRequest(opened, request, store.config.gate)
       const { ids, mask } = await opened.look(prompt)
       const same = statuses(store.records).findLast(
         ({ record, status }) => status.state === 'active' && plainText(record.prompt) === plainText(prompt),
       )?.record
-      const taught = await teach(request, mask, memory, await spared(same))
+      const taught = await teach(request, mask, memory, await spared(same), onStep)
       if (!Number.isFinite(taught.losses.last) || taught.values.some((v) => !Number.isFinite(v)))
         fail(
           'TL_NOT_FINITE',

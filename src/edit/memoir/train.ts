@@ -18,6 +18,9 @@ export interface Taught {
   readonly stopped: 'loss' | 'steps'
 }
 
+/** Called before each step of an edit. */
+export type OnStep = (done: number, most: number) => void
+
 export interface Trainer {
   /** What an edit reads the memory with. */
   keysOf(mask: Mask, lessons: readonly Lesson[]): Promise<Keys>
@@ -28,6 +31,7 @@ export interface Trainer {
     lessons: readonly Lesson[],
     training: Training,
     others?: readonly Keys[],
+    onStep?: OnStep,
   ): Promise<Taught>
   dispose(): void
 }
@@ -75,7 +79,7 @@ export function makeTrainer(model: LanguageModel, layer: number): Trainer {
       const places = placesOf(mask)
       return keysIn(places, await differentiator.prepare(lessons.slice(0, 1), places, 'n'), lessons)
     },
-    async teach(memory, mask, lessons, training, others = []) {
+    async teach(memory, mask, lessons, training, others = [], onStep) {
       const places = placesOf(mask)
       const { maxSteps, stop, denominator, decay } = training
       const batch = await differentiator.prepare(lessons, places, denominator)
@@ -89,6 +93,7 @@ export function makeTrainer(model: LanguageModel, layer: number): Trainer {
       const velocity = new Float32Array(rows.length)
       let stopped: Taught['stopped'] = 'steps'
       for (;;) {
+        onStep?.(steps, maxSteps)
         await batch.evaluate(rows, directions)
         if (steps === 0) first = mean(losses)
         if (steps === maxSteps) break

@@ -84,9 +84,18 @@ export async function add(call: Call): Promise<void> {
         )
       for (const [i, fact] of facts.entries()) {
         if (taught.has(i)) continue
-        display.update({ done: i, total: facts.length, detail: quoted(fact.prompt) })
+        const onStep = (step: number, most: number): void =>
+          display.update({
+            ...{ done: i + step / most, total: facts.length },
+            detail: `${step === 0 ? '' : `step ${step} of at most ${most}, `}${quoted(fact.prompt)}`,
+          })
+        onStep(0, 1)
         added.push(
-          await at(fact, () => editor.add(requestOf(fact)), ` (${added.length} edits before it are kept)`),
+          await at(
+            fact,
+            () => editor.add(requestOf(fact), onStep),
+            ` (${added.length} edits before it are kept)`,
+          ),
         )
         held++
       }

@@ -1,0 +1,87 @@
+/**
+ * @file Loaded before the program (`node --import`): counts what it does to files below a folder, and its native calls, and at
+ * one of these moments sends a signal to it or lets the disk be full. So a moment is the same one on every machine.
+ */
+import fs from 'node:fs'
+import { createRequire, syncBuiltinESMExports } from 'node:module'
+import { resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { isMainThread } from 'node:worker_threads'
+
+/**
+ * root: folder; at: the moment, from 1; send: signals; full: a write from then on fails; count: file for the number of
+ * moments; native: count native calls too, and only where it says 'worker', only in worker threads; lines: count lines on
+ * standard error too; group: send to the process group, as a terminal does
+ */
+const { root, at = 0, send = [], full = false, count, native, lines, group } = JSON.parse(process.env.TREELINE_TEST_HOOK)
+const fullMark = `${root}.full-${process.env.TREELINE_TEST_MARK}`
+const isCounted = native === 'worker' ? !isMainThread : isMainThread
+let moments = 0
+let isFull = false
+
+function stall(milliseconds) {
+  for (const until = performance.now() + milliseconds; performance.now() < until; );
+}
+
+function moment(isWrite) {
+  if (isCounted && ++moments === at) {
+    if (full) isFull = true
+    for (const signal of send) {
+      process.kill(group ? 0 : process.pid, signal)
+      // long work lets signals in every few milliseconds
+      stall(25)
+    }
+  }
+  // threads write the pieces of a merge: they know the disk by its mark
+  if (isWrite && full && (isFull || fs.existsSync(fullMark))) {
+    if (isFull && isMainThread) real.writeFileSync(fullMark, '')
+    throw Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC' })
+  }
+}
+
+const pathOf = (file) => {
+  if (typeof file !== 'number') return resolve(file instanceof URL ? fileURLToPath(file) : String(file))
+  try {
+    return fs.readlinkSync(`/proc/self/fd/${file}`)
+  } catch {
+    return ''
+  }
+}
+
+const real = { ...fs }
+for (const [name, isWrite] of Object.entries({
+  readSync: false,
+  readFileSync: false,
+  renameSync: false,
+  writeSync: true,
+  writeFileSync: true,
+  appendFileSync: true,
+}))
+  fs[name] = (file, ...rest) => {
+    if (native !== 'worker' && pathOf(file).startsWith(root)) moment(isWrite)
+    return real[name](file, ...rest)
+  }
+syncBuiltinESMExports()
+
+if (lines) {
+  const write = process.stderr.write.bind(process.stderr)
+  process.stderr.write = (...given) => {
+    moment(false)
+    return write(...given)
+  }
+}
+
+if (native) {
+  const { InferenceSession } = createRequire(process.argv[1])('onnxruntime-node')
+  const run = InferenceSession.prototype.run
+  InferenceSession.prototype.run = async function (...given) {
+    moment(false)
+    const result = await run.apply(this, given)
+    // a call that takes its time: signals come while the thread is in native code
+    if (native === 'worker' && moments >= at && at > 0)
+      for (let i = 0; i < 200; i++) await run.apply(this, given)
+    return result
+  }
+}
+
+if (count && isMainThread) process.on('exit', () => real.writeFileSync(count, String(moments)))
