@@ -194,7 +194,11 @@ function samples(run: View): Figure {
     title: 'What the models draw',
     caption: `Images drawn with ${run.config.samplingSteps} steps of DDIM (η = 0), all rows from the same noise. ${drawn
       .map(({ title, name }) => `${title}: ${name}`)
-      .join('; ')}.`,
+      .join('; ')}.${
+      run.config.samplingSteps < 100
+        ? ' With so few steps the models before merging draw white blobs, too: compare models by their losses, and pictures with more samplingSteps.'
+        : ''
+    }`,
     columns: run.config.samples,
     items: drawn.flatMap(({ title, images }) =>
       images.map((pixels) => ({ title, image: { width: 28, height: 28, channels: 1 as const, pixels } })),
