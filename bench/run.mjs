@@ -6,8 +6,9 @@ import { inference, usage as inferenceUsage } from './inference.mjs'
 import { lm, usage as lmUsage } from './lm.mjs'
 import { merge, usage as mergeUsage } from './merge.mjs'
 import { profile, usage as profileUsage } from './profile.mjs'
+import { runtime, usage as runtimeUsage } from './runtime.mjs'
 
-const benchmarks = { edit, engine, hierarchical, inference, lm, merge, profile }
+const benchmarks = { edit, engine, hierarchical, inference, lm, merge, profile, runtime }
 const [name, ...args] = process.argv.slice(2)
 const run = Object.hasOwn(benchmarks, name ?? '') ? benchmarks[name] : undefined
 if (run) process.exitCode = await run(args)
@@ -15,7 +16,7 @@ else {
   const isHelp = name === '--help' || name === '-h'
   const names = Object.keys(benchmarks).join(', ')
   const complaint = `${name ? `unknown benchmark "${name}"` : 'which benchmark?'} expected ${names}\n\n`
-  const text = `${isHelp ? '' : complaint}${editUsage}\n\n${engineUsage}\n\n${hierarchicalUsage}\n\n${inferenceUsage}\n\n${lmUsage}\n\n${mergeUsage}\n\n${profileUsage}\n`
+  const text = `${isHelp ? '' : complaint}${editUsage}\n\n${engineUsage}\n\n${hierarchicalUsage}\n\n${inferenceUsage}\n\n${lmUsage}\n\n${mergeUsage}\n\n${profileUsage}\n\n${runtimeUsage}\n`
   ;(isHelp ? process.stdout : process.stderr).write(text)
   process.exitCode = isHelp ? 0 : 2
 }

@@ -72,6 +72,10 @@ export async function main(argv: readonly string[], io: Io = processIo()): Promi
         ['treeline doctor', 'check this machine'],
       ),
     )
+  program.hook('preAction', async (_, command) => {
+    // only the result is wanted, also where the runtime is not the native one
+    if (command.opts()['quiet']) (await import('../tensor/index.ts')).silenceRuntimeNotice()
+  })
   for (const command of await wanted(argv, io)) program.addCommand(command)
 
   // commander tells which command complained only by whose callback is called
