@@ -223,6 +223,12 @@ describe('folders as Hugging Face writes them', () => {
     const model = loadModel(gguf)
     expect(furthest(await model.logits(ids), logits.subarray(-96))).toBeLessThan(1e-4)
     model.dispose()
+    const converted = await treeline(
+      'convert',
+      withTokenizer('llama', { tie_word_embeddings: true }),
+      fresh('.gguf'),
+    )
+    expect(converted.err).toMatch(/note: .*"lm_head.weight" has other values: it is written, too/)
     const same = withTokenizer('linear')
     using(same, ({ tensors }) => {
       const copied = Object.fromEntries(
@@ -486,6 +492,20 @@ describe('on the command line', () => {
       }),
     )
     for (const ids of texts) expect(ids).toEqual(texts[0])
+  })
+
+  it('a plan says when a merge of GGUF files would have no configuration', async () => {
+    const gguf = fixture('conversion-llama.gguf')
+    const [twin, recipe, out] = [fresh('.gguf'), fresh('.yaml'), fresh()]
+    cpSync(gguf, twin)
+    const models = [gguf, twin].map((path) => `  - model: ${path}\n    parameters: { weight: 1 }\n`)
+    writeFileSync(recipe, `merge_method: linear\nmodels:\n${models.join('')}`)
+    const warning =
+      /has no config.json, so the output has none: its tensors have the names of GGUF.*treeline convert/
+    expect((await treeline('merge', recipe, out, '--dry-run')).out).toMatch(warning)
+    const merged = await treeline('merge', recipe, out)
+    expect([merged.code, merged.err]).toEqual([0, expect.stringMatching(warning)])
+    expect(readFileSync(join(out, 'README.md'), 'utf8')).not.toContain('library_name')
   })
 
   it('a single file keeps the names, unless told otherwise; what has no effect is refused', async () => {

@@ -67,14 +67,30 @@ function outputConfig(
 const fence = (text: string): string =>
   '`'.repeat(Math.max(3, ...[...text.matchAll(/`+/g)].map(([run]) => run.length + 1)))
 
+/** Why the output will have no config.json, if so; a GGUF file has one only as a folder. */
+export function withoutConfig({ baseModel, models }: MergeConfig, isGguf: boolean): string[] {
+  const first = baseModel ?? models[0]!
+  if (existsSync(join(companionsOf(first), 'config.json'))) return []
+  const advice = isGguf
+    ? `: its tensors have the names of GGUF, which Transformers does not know: convert it first (treeline convert ${first} FOLDER/)`
+    : ''
+  return [`${first} has no config.json, so the output has none${advice}`]
+}
+
 /** The model card: everything that is needed to make the same bytes again. */
-export function modelCard(title: string, config: MergeConfig, details: readonly string[]): string {
+export function modelCard(
+  title: string,
+  config: MergeConfig,
+  details: readonly string[],
+  hasConfig: boolean,
+): string {
   const { method, models, baseModel, text } = config
   const around = fence(text)
   const list = models.map((model) => `- \`${model}\`${model === baseModel ? ' (base)' : ''}`)
   return [
     '---',
-    'library_name: transformers',
+    // weights alone are no model that the library could load
+    ...(hasConfig ? ['library_name: transformers'] : []),
     'tags:',
     '- merge',
     '- treeline',
@@ -120,7 +136,7 @@ export function writeCompanions(
   if (own) {
     writeAtomically(join(out, 'config.json'), json(own.config))
     warnings.push(...own.warnings)
-  } else warnings.push(`${first} has no config.json, so the output has none`)
+  }
   const copy = (model: string, name: string): void => {
     const path = join(companionsOf(model), name)
     if (existsSync(path)) writeAtomically(join(out, name), readBytes(path))
@@ -140,6 +156,6 @@ export function writeCompanions(
     }
   }
   writeAtomically(join(out, 'mergekit_config.yml'), config.text)
-  writeAtomically(join(out, 'README.md'), modelCard(title, config, details))
+  writeAtomically(join(out, 'README.md'), modelCard(title, config, details, own !== undefined))
   return warnings
 }

@@ -30,7 +30,7 @@ import {
 } from '../plan/index.ts'
 import { differentTokens, readVocabulary, type Vocabulary } from '../vocabulary/index.ts'
 import { architectureFindings } from './architectures.ts'
-import { writeCompanions } from './companions.ts'
+import { withoutConfig, writeCompanions } from './companions.ts'
 import { elementsOf, indexOf, layOut, type Shard, storedSize } from './layout.ts'
 import { besideWeights, finished, openUnfinished, type Unfinished } from './state.ts'
 import { closeOpened, type LinesStep, type LookItem, lookTask, type MergeItem, mergeTask } from './work.ts'
@@ -132,6 +132,7 @@ function prepareMerge(
       ...(lenient ? found.problems : []),
       ...found.warnings,
       ...(vocabulary ? [] : differentTokens(config)),
+      ...withoutConfig(config, heads.get(config.baseModel ?? config.models[0]!)!.has('token_embd.weight')),
     ]
     return { plan: { ...plan, problems: [...problems, ...plan.problems], warnings }, vocabulary }
   } finally {
