@@ -4,16 +4,16 @@
  */
 import fs from 'node:fs'
 import { createRequire, syncBuiltinESMExports } from 'node:module'
-import { resolve } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { isMainThread } from 'node:worker_threads'
 
 /**
  * root: folder; at: the moment, from 1; send: signals; full: a write from then on fails; count: file for the number of
  * moments; native: count native calls too, and only where it says 'worker', only in worker threads; lines: count lines on
- * standard error too; group: send to the process group, as a terminal does
+ * standard error too; group: send to the process group, as a terminal does; hold: milliseconds of that native call
  */
-const { root, at = 0, send = [], full = false, count, native, lines, group } = JSON.parse(process.env.TREELINE_TEST_HOOK)
+const { root, at = 0, send = [], full = false, count, native, lines, group, hold = 400 } = JSON.parse(process.env.TREELINE_TEST_HOOK)
 const fullMark = `${root}.full-${process.env.TREELINE_TEST_MARK}`
 const isCounted = native === 'worker' ? !isMainThread : isMainThread
 let moments = 0
@@ -72,15 +72,18 @@ if (lines) {
 }
 
 if (native) {
-  const { InferenceSession } = createRequire(process.argv[1])('onnxruntime-node')
-  const run = InferenceSession.prototype.run
-  InferenceSession.prototype.run = async function (...given) {
-    moment(false)
-    const result = await run.apply(this, given)
-    // a call that takes its time: signals come while the thread is in native code
-    if (native === 'worker' && moments >= at && at > 0)
-      for (let i = 0; i < 200; i++) await run.apply(this, given)
-    return result
+  const require = createRequire(process.argv[1])
+  // the class behind every session: its `run` is the native call itself
+  const { binding } = require(join(dirname(require.resolve('onnxruntime-node')), 'binding.js'))
+  const Native = binding.InferenceSession
+  binding.InferenceSession = class extends Native {
+    run(...given) {
+      moment(false)
+      // a call that takes its time: what comes meanwhile finds the thread in native code
+      if (native === 'worker' && isCounted && moments >= at)
+        for (const until = performance.now() + hold; performance.now() < until; ) super.run(...given)
+      return super.run(...given)
+    }
   }
 }
 
