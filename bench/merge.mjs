@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { checkpoints, models, shapes, weightBytes } from './lib/checkpoints.mjs'
 import { busyCores, busySeconds, machineFacts } from './lib/machine.mjs'
-import { agreement, mergeMarkdown, ratiosOf, summaryOf } from './lib/mergeReport.mjs'
+import { agreement, disagreement, mergeMarkdown, ratiosOf, summaryOf } from './lib/mergeReport.mjs'
 import { dropCaches, fillCaches, sync } from './lib/pageCache.mjs'
 import { measureProcess } from './lib/processes.mjs'
 import { findMergekit } from './lib/python.mjs'
@@ -96,15 +96,18 @@ function settingsFrom(args) {
 /** The sides of a row: label, command, arguments. `config` is the file of the configuration, `out` the folder to write. */
 function sidesOf({ settings, peer, folders, config, out }) {
   const { threads } = settings
+  const ours = (label, ...more) => ({
+    label,
+    command: process.execPath,
+    args: [
+      ...[join(here, '..', 'dist', 'cli', 'main.js'), 'merge', config, out(label)],
+      ...['--threads', String(threads), '--quiet', ...more],
+    ],
+  })
   const all = [
-    {
-      label: 'treeline',
-      command: process.execPath,
-      args: [
-        ...[join(here, '..', 'dist', 'cli', 'main.js'), 'merge', config, out('treeline')],
-        ...['--threads', String(threads), '--quiet'],
-      ],
-    },
+    // in f32, rounded once; and rounded to bf16 after every operation, as mergekit computes
+    ours('treeline'),
+    ours('treeline bf16', '--arithmetic', 'dtype'),
     {
       label: 'mergekit',
       command: peer.command,
@@ -122,9 +125,7 @@ function sidesOf({ settings, peer, folders, config, out }) {
       isMany: true,
     },
   ]
-  return all.filter(
-    ({ label, command }) => command && settings.sides.includes(label === 'cp inputs' ? 'cp' : label),
-  )
+  return all.filter(({ label, command }) => command && settings.sides.includes(label.split(' ')[0]))
 }
 
 /** One row: a method for a size of model, its weights in memory or on disk. */
@@ -147,7 +148,8 @@ async function measure(row, settings, peer) {
   }
   const sides = sidesOf({ settings, peer, folders, config, out })
   const rounds = settings.rounds ?? (model === '135m' ? 5 : 3)
-  let [disturbed, how, compared] = [0, null, null]
+  let [disturbed, how] = [0, null]
+  const compared = {}
   const found = new Map(sides.map(({ label }) => [label, { rounds: [] }]))
   try {
     // round 0 brings the programs themselves into memory
@@ -174,12 +176,14 @@ async function measure(row, settings, peer) {
           own.error = error.message
           say(`  ${label} failed: ${error.message}`)
         }
-        const isKept = round === rounds && (label === 'treeline' || label === 'mergekit')
+        const isKept = round === rounds && !label.startsWith('cp')
         if (!isKept) rmSync(out(label), { recursive: true, force: true })
       }
     }
-    const isWhole = ['treeline', 'mergekit'].every((label) => found.has(label) && !found.get(label).error)
-    if (isWhole) compared = agreement(out('treeline'), out('mergekit'), isDeterministic(method))
+    const isThere = (label) => found.has(label) && !found.get(label).error
+    for (const label of ['treeline', 'treeline bf16'].filter(isThere))
+      if (isThere('mergekit'))
+        compared[label] = agreement(out(label), out('mergekit'), isDeterministic(method))
   } finally {
     rmSync(work, { recursive: true, force: true })
   }
@@ -277,7 +281,7 @@ async function measureAll(settings, peer) {
   writeFileSync(`${path}.json`, `${JSON.stringify(results, null, 2)}\n`)
   writeFileSync(`${path}.md`, text)
   process.stdout.write(`${text}\n${relative(process.cwd(), path)}.md\n`)
-  const isSound = ({ timings, agreement: a }) =>
-    Object.values(timings).every(({ error }) => !error) && (a === null || a.agrees)
+  const isSound = (row) =>
+    Object.values(row.timings).every(({ error }) => !error) && disagreement(row).length === 0
   return rows.every(isSound) ? 0 : 1
 }

@@ -72,6 +72,7 @@ export function ratiosOf(timings) {
     timings[a]?.[key] && timings[b]?.[key] ? timings[a][key] / timings[b][key] : null
   return {
     faster: over('mergekit', 'treeline', 'seconds'),
+    fasterBf16: over('mergekit', 'treeline bf16', 'seconds'),
     overCopy: over('treeline', 'cp', 'seconds'),
     onDiskOverCopy: over('treeline', 'cp', 'onDiskSeconds'),
     onDiskOverCopyOfInputs: over('treeline', 'cp inputs', 'onDiskSeconds'),
@@ -95,32 +96,46 @@ function line(row, label, timing) {
   return `| ${cells.join(' | ')} |`
 }
 
+/**
+ * What speaks against a result. Ours in f32 and mergekit's in bf16 differ where a sign, rank or threshold decides; with
+ * mergekit's own arithmetic that is no excuse.
+ */
+export function disagreement({ model, method, from, agreement: all }) {
+  const [plain, same] = [all?.['treeline'], all?.['treeline bf16']]
+  const judged = same ?? plain
+  if (!judged || judged.agrees) return []
+  const how = judged.why ?? `by ${judged.worst} of the largest value`
+  return [
+    `${model} ${method}, ${from}: THE SIDES DISAGREE (${same ? "with mergekit's arithmetic, " : ''}${how})`,
+  ]
+}
+
 export function mergeMarkdown({ machine, forced, rows, notes }) {
   const details = rows.flatMap(({ timings, ...row }) => [
     ...Object.entries(timings)
       .filter(([, { error }]) => error)
       .map(([label, { error }]) => `${row.model} ${row.method}, ${row.from}, ${label}: ${error}`),
-    ...(row.agreement && !row.agreement.agrees
-      ? [
-          `${row.model} ${row.method}, ${row.from}: THE SIDES DISAGREE (${row.agreement.why ?? `by ${row.agreement.worst} of the largest value`})`,
-        ]
-      : []),
+    ...disagreement(row),
     ...(row.disturbed > 0
       ? [
           `${row.model} ${row.method}, ${row.from}: other programs were at work in ${row.disturbed} of ${row.measurements} measurements`,
         ]
       : []),
   ])
-  const equal = (a) =>
-    !a
-      ? ''
-      : a.equal === null
-        ? 'names and shapes'
-        : `${(100 * a.equal).toFixed(1)} % equal, rest ≤ ${a.worst.toPrecision(1)}`
-  const ratios = rows.map(
-    ({ model, method, from, ratios: r, agreement: a }) =>
-      `| ${model} ${method}, ${from} | ${times(r.faster)} | ${times(r.overCopy)} | ${times(r.onDiskOverCopy)} | ${times(r.onDiskOverCopyOfInputs)} | ${equal(a)} |`,
-  )
+  const equal = (a) => {
+    if (!a) return ''
+    if (a.why) return a.why
+    if (a.equal === null) return 'names and shapes'
+    return a.worst === 0
+      ? 'every value equal'
+      : `${(100 * a.equal).toFixed(1)} % equal, rest ≤ ${a.worst.toPrecision(1)}`
+  }
+  const ratios = rows.flatMap(({ model, method, from, ratios: r, agreement: a }) => [
+    `| ${model} ${method}, ${from} | ${times(r.faster)} | ${times(r.overCopy)} | ${times(r.onDiskOverCopy)} | ${times(r.onDiskOverCopyOfInputs)} | ${equal(a?.['treeline'])} |`,
+    ...(a?.['treeline bf16']
+      ? [`|  | ${times(r.fasterBf16)} |  |  |  | bf16: ${equal(a['treeline bf16'])} |`]
+      : []),
+  ])
   return [
     '# Merges against mergekit',
     '',
@@ -132,7 +147,8 @@ export function mergeMarkdown({ machine, forced, rows, notes }) {
     'Whole programs, two bf16 models (ties and the like: and their base) merged to bf16, medians (least–most). *Until on disk*',
     'adds the time in which the system writes what waits; treeline waits for that itself, the others do not. *Resident* is',
     "the largest resident set, in which pages of files that a program maps count; *own* the program's anonymous and",
-    'shared memory at its largest. `cp` copies one model, `cp inputs` all inputs.',
+    'shared memory at its largest. `cp` copies one model, `cp inputs` all inputs. *treeline* computes in f32 and rounds once;',
+    '*treeline bf16* rounds after every operation, as mergekit does: the second row of the results compares that one.',
     '',
     '| merge, weights from | side | seconds | until on disk | processor s | resident | own |',
     '|---|---|---|---|---|---|---|',
