@@ -13,7 +13,7 @@ import {
   rmSync,
   writeSync,
 } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { explainSystemError, makeFolder, writeAtomically } from '../../../base/files.ts'
 import type { OutputFolder } from '../../../base/outputFolder.ts'
 import type { Shard } from './layout.ts'
@@ -83,7 +83,7 @@ export function openUnfinished(output: OutputFolder, shards: readonly Shard[]): 
       remember: (name, value) => writeAtomically(note(name), JSON.stringify(value)),
     }
   } catch (error) {
-    return explainSystemError(error, `cannot write ${folder}`)
+    return explainSystemError(error, `cannot write ${dirname(folder)}`)
   }
 }
 
