@@ -7,7 +7,7 @@ import { threadsOption } from './options.ts'
 
 /** How the model is run, as flags give it. */
 export interface RuntimeFlags {
-  precision: Precision
+  precision: Precision | 'auto'
   threads?: number
   /** A store of edits. */
   edits?: string
@@ -17,18 +17,16 @@ export interface RuntimeFlags {
 export const editsOption = (): Option =>
   new Option('--edits <store>', 'answer with the edits of a store (precision f32)')
 
+/** `--precision`, without its default. */
+export const precisionOption = (more = ''): Option =>
+  new Option(
+    '--precision <p>',
+    `f32: exact; q8: blocks of weights as stored or in 8 bits, activations beyond 8 bits: nearly the same answers; q4: blocks of 4 bits where they may be, activations of 8 bits: fastest, other answers at times; auto: by model and machine${more}`,
+  ).choices(['auto', 'f32', 'q8', 'q4'])
+
 /** Add the options to a command. */
 export const withRuntime = (command: Command, precision: Precision): Command =>
-  command
-    .addOption(
-      new Option(
-        '--precision <p>',
-        'f32: exact; q4, q8: blocks of 4 or 8 bits, activations of 8: faster, a little worse',
-      )
-        .choices(['f32', 'q4', 'q8'])
-        .default(precision),
-    )
-    .addOption(threadsOption())
+  command.addOption(precisionOption().default(precision)).addOption(threadsOption())
 
 /** Threads of a command: all cores, at most 8, unless told otherwise. */
 export const threadsOf = ({ threads }: { threads?: number }): number => threads ?? Math.min(8, cpus().length)

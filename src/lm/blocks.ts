@@ -230,22 +230,27 @@ export function widened(blocks: Blocks): Blocks {
   return { ...blocks, bits: 8, packed }
 }
 
-/** Times that a row of so many blocks has their sums: so often that each comes again after the blocks where all come first. */
-export const sumsOf = (perRow: number): number =>
-  1 + Math.ceil((Math.ceil(perRow / quantizedBlock) * quantizedBlock) / perRow)
+/**
+ * Times that a row of so many blocks has their sums: so often that each comes `again` times behind the blocks where all come
+ * first.
+ */
+export const sumsOf = (perRow: number, again = 1): number =>
+  1 + Math.ceil((again * Math.ceil(perRow / quantizedBlock) * quantizedBlock) / perRow)
 
 /** Blocks at the end of a row that hold the weights of its blocks' sums. */
-export const roomForSums = (perRow: number): number => Math.ceil((sumsOf(perRow) * perRow) / quantizedBlock)
+export const roomForSums = (perRow: number, again = 1): number =>
+  Math.ceil((sumsOf(perRow, again) * perRow) / quantizedBlock)
 
 /**
  * Offsets of 4-bit blocks without a product of their own: as weights of the blocks' sums, in 4 bits like the others. Each block
- * of them takes what those before have left over, in steps of a seventh of the largest, so that a 196th of a row's largest
- * offset is left of any in the end. Rows have `roomForSums`; the blocks that are given are changed.
+ * of them takes what those before have left over, in steps of a seventh of the largest: a fourteenth is left at most. Where
+ * sums come once again, a 196th of a row's largest offset is left of any in the end, where twice, a 2744th. Rows have
+ * `roomForSums`; the blocks that are given are changed.
  */
-export function splitOffsets({ bits, packed, scales, offsets }: Blocks, perRow: number): Blocks {
-  const columns = sumsOf(perRow) * perRow
+export function splitOffsets({ bits, packed, scales, offsets }: Blocks, perRow: number, again = 1): Blocks {
+  const columns = sumsOf(perRow, again) * perRow
   const left = new Float64Array(perRow)
-  const stride = perRow + roomForSums(perRow)
+  const stride = perRow + roomForSums(perRow, again)
   for (let row = 0, o = 0; row < scales.length; row += stride, o += perRow) {
     left.set(offsets!.subarray(o, o + perRow))
     for (let c = 0, b = row + perRow; c < columns; c += quantizedBlock, b++) {

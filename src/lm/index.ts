@@ -35,6 +35,7 @@ export {
   passageBlock,
   picked,
 } from './passages.ts'
+export { type Choice, choosePrecision, type Precision, precisions } from './precision.ts'
 export { rotaryTables } from './rotary.ts'
 export { argmaxOf, logProbabilities, logProbabilityOf, type Sampling, sampleToken } from './sampling.ts'
 export { perplexity } from './score.ts'
@@ -63,5 +64,5 @@ export {
   tokensUpTo,
 } from './tokenizer/index.ts'
 export { type Translation, toGguf, toHuggingFace } from './translate/index.ts'
-export type { BlockWeights, HeadWeights, ModelWeights, Norm, Precision } from './weights.ts'
+export type { BlockWeights, HeadWeights, ModelWeights, Norm } from './weights.ts'
 export { applyWhole, type WholeInputs, type WholeWeights, wholeWeights } from './whole.ts'

@@ -109,11 +109,21 @@ function joined<A extends Uint8Array | Float32Array>(arrays: readonly A[]): A {
 }
 
 /**
- * Matrices side by side in blocks: Q4_0, Q4_1 and Q8_0 as stored; weights in floats rounded to `bits`, other block formats to 8.
- * Where any of them has 8 bits, all do. Offsets (of Q4_1, of floats in 4 bits) are rounded (`splitOffsets`), unless the matrix is
- * `exact`: then they and activations stay f32.
+ * What a product with blocks makes of its activations. `rounded`: 8 bits in each block. `fine`: f32 with weights of 4 bits, for
+ * which the runtime has such a kernel, and two terms of 8 bits with weights of 8. `exact`: f32, and offsets too.
  */
-export function blockMatrix(parts: readonly Part[], bits: 4 | 8, exact = false): QuantizedMatrix {
+export type Activations = 'rounded' | 'fine' | 'exact'
+
+/**
+ * Matrices side by side in blocks: Q4_0, Q4_1 and Q8_0 as stored; weights in floats rounded to `bits`, other block formats to 8.
+ * Where any of them has 8 bits, all do. Offsets (of Q4_1, of floats in 4 bits) are rounded (`splitOffsets`), fourteen times as
+ * finely where activations are `fine`; an `exact` matrix keeps them, and has only 4-bit blocks.
+ */
+export function blockMatrix(
+  parts: readonly Part[],
+  bits: 4 | 8,
+  activations: Activations = 'rounded',
+): QuantizedMatrix {
   const { inputs } = parts[0]!
   if (inputs % quantizedBlock !== 0)
     fail(
@@ -126,13 +136,14 @@ export function blockMatrix(parts: readonly Part[], bits: 4 | 8, exact = false):
     ({ source }, p) => (formats[p]?.bits ?? (isFloatType(source.dtype) ? bits : 8)) === 8,
   )
   const wide = isWide ? 8 : 4
+  const [exact, again] = [activations === 'exact', activations === 'fine' ? 2 : 1]
   const hasOffsets = !exact && formats.some((format) => format?.hasOffset || (!format && !isWide))
-  const [sums, room] = hasOffsets ? [sumsOf(perRow), roomForSums(perRow)] : [0, 0]
+  const [sums, room] = hasOffsets ? [sumsOf(perRow, again), roomForSums(perRow, again)] : [0, 0]
   const all = parts.map((part, p): Blocks => {
     const format = formats[p]
     if (!format && isWide) return roundedBlocks(part, room)
     const stored = format ? storedBlocks(part, format, room) : fittedBlocks(part, room)
-    const blocks = exact || !stored.offsets ? stored : splitOffsets(stored, perRow)
+    const blocks = exact || !stored.offsets ? stored : splitOffsets(stored, perRow, again)
     return blocks.bits < wide ? widened(blocks) : blocks
   })
   const outputs = parts.reduce((n, part) => n + part.outputs, 0)
@@ -148,7 +159,8 @@ export function blockMatrix(parts: readonly Part[], bits: 4 | 8, exact = false):
     row += count
   }
   return quantizedMatrix({
-    ...{ bits: wide, inputs, outputs, packed, scales, exact, sums },
+    ...{ bits: wide, inputs, outputs, packed, scales, sums },
+    ...(activations !== 'rounded' && (isWide ? { twoTerms: true } : { exact: true })),
     ...(offsets && { offsets }),
   })
 }

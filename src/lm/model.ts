@@ -3,14 +3,15 @@ import { fail } from '../base/index.ts'
 import { companionsOf, openCheckpoint } from '../checkpoint/index.ts'
 import { type ModelConfig, readConfig } from './config.ts'
 import { type Generated, type GenerateOptions, generateWith } from './generate.ts'
+import { choosePrecision, type Precision, precisions } from './precision.ts'
 import { scoreSequences } from './score.ts'
 import { compileSegment, type Segment, type SegmentOptions } from './segment.ts'
 import { openSession, type Session } from './session.ts'
-import { type ModelWeights, openWeights, type Precision } from './weights.ts'
+import { type ModelWeights, openWeights } from './weights.ts'
 
 export interface LoadOptions {
-  /** Default 'f32'. */
-  readonly precision?: Precision
+  /** Default 'f32'; 'auto' is what suits the model and the machine (`choosePrecision`). */
+  readonly precision?: Precision | 'auto'
   /** Threads within one operation. Default 1. */
   readonly threads?: number
   /** Most tokens of a session. Default the model's own context, at most 8192. */
@@ -21,6 +22,8 @@ export interface LanguageModel {
   readonly path: string
   readonly config: ModelConfig
   readonly precision: Precision
+  /** Why `auto` chose it. */
+  readonly precisionReason?: string
   readonly context: number
   readonly threads: number
   /** Weights as tensors, read from the file at each call: for programs of your own (training the top blocks). */
@@ -46,15 +49,20 @@ const longestByDefault = 8192
  * weights are read when the first program is made. Throws `TL_IO`, `TL_BAD_FILE`, `TL_UNSUPPORTED`.
  */
 export function loadModel(path: string, options: LoadOptions = {}): LanguageModel {
-  const { precision = 'f32', threads = 1 } = options
-  if (!['f32', 'q4', 'q8'].includes(precision))
-    fail('TL_BAD_ARGUMENT', `loadModel: precision: expected f32, q4 or q8, got ${JSON.stringify(precision)}`)
+  const { precision: asked = 'f32', threads = 1 } = options
+  if (asked !== 'auto' && !precisions.includes(asked))
+    fail(
+      'TL_BAD_ARGUMENT',
+      `loadModel: precision: expected auto, f32, q8 or q4, got ${JSON.stringify(asked)}`,
+    )
   const checkpoint = openCheckpoint(path)
   try {
     const config = readConfig(companionsOf(path), checkpoint)
     const context = options.context ?? Math.min(config.context, longestByDefault)
     if (!(Number.isInteger(context) && context >= 1 && context <= config.context))
       fail('TL_BAD_ARGUMENT', `loadModel: context: expected 1 to ${config.context} tokens, got ${context}`)
+    const chosen = asked === 'auto' ? choosePrecision(checkpoint, config) : undefined
+    const precision = chosen?.precision ?? (asked as Precision)
     const weights = openWeights(path, checkpoint, config, precision)
     const segment = (own?: SegmentOptions): Promise<Segment> =>
       compileSegment(config, weights, context, threads, own)
@@ -68,6 +76,7 @@ export function loadModel(path: string, options: LoadOptions = {}): LanguageMode
       scoreSequences(config, weights, context, program, sequences)
     return {
       ...{ path, config, precision, context, threads, weights, segment, session, scoreAll },
+      ...(chosen && { precisionReason: chosen.reason }),
       logits: (ids, rows = [ids.length - 1]) => session().logits(ids, rows),
       score: async (ids) => (await scoreAll([ids]))[0]!,
       generate: (own) => generateWith(session(), context, own),

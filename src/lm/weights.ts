@@ -11,9 +11,7 @@ import { type TensorNames, tensorPairs } from './architectures.ts'
 import type { Part } from './blocks.ts'
 import type { ModelConfig } from './config.ts'
 import { areSmallBlocks, blockMatrix, denseMatrix, exactHead, type Linear } from './matrix.ts'
-
-/** `f32`: exact. `q4`, `q8`: blocks of weights, kept as stored where they are Q4_0, Q4_1 or Q8_0, with 8-bit activations. */
-export type Precision = 'f32' | 'q4' | 'q8'
+import type { Precision } from './precision.ts'
 
 export interface Norm {
   readonly weight: Tensor
@@ -145,12 +143,14 @@ export function openWeights(
     transposed: turned,
     ...(order && { order }),
   })
-  const bits = precision === 'q4' ? 4 : 8
+  const inBlocks = (parts: readonly Part[], bits: 4 | 8): Linear['weight'] =>
+    blockMatrix(parts, bits, precision === 'q8' ? 'fine' : 'rounded')
   /** How a matrix is held, by its parts. */
   type Hold = (parts: readonly Part[]) => Linear['weight']
-  const hold: Hold = (parts) => (precision === 'f32' ? denseMatrix(parts) : blockMatrix(parts, bits))
+  const hold: Hold = (parts) =>
+    precision === 'f32' ? denseMatrix(parts) : inBlocks(parts, precision === 'q4' ? 4 : 8)
   const holdForRunning: Hold = (parts) =>
-    precision === 'f32' && areSmallBlocks(parts) ? blockMatrix(parts, 4, true) : hold(parts)
+    precision === 'f32' && areSmallBlocks(parts) ? blockMatrix(parts, 4, 'exact') : hold(parts)
   const bias = (
     list: readonly { name: string; outputs: number; order?: Int32Array }[],
     kind: 'none' | 'optional' | 'required',
@@ -279,7 +279,7 @@ export function openWeights(
     block: (layer) => blockOf(layer, hold),
     head: () => ({
       norm: norm(names.finalNorm),
-      head: { weight: precision === 'f32' ? denseMatrix([headPart()]) : blockMatrix([headPart()], 8) },
+      head: { weight: precision === 'f32' ? denseMatrix([headPart()]) : inBlocks([headPart()], 8) },
     }),
     forRunning: () => ({
       block: (layer) => blockOf(layer, holdForRunning),

@@ -206,7 +206,7 @@ describe('Q4_1 with its offsets as weights of sums', () => {
     expect(() => quantizedMatrix({ ...parts, bits: 8, sums: 2 })).toThrow(/then sums 2 times\) as 3 blocks/)
     expect(() => quantizedMatrix({ ...parts, bits: 8, exact: true })).toThrow(/1 × 64 numbers as dense/)
     const small = { ...parts, scales: new Float32Array(3), packed: new Uint8Array(48), bits: 4 as const }
-    expect(() => quantizedMatrix({ ...small, sums: 1, exact: true })).toThrow(/no sums/)
+    expect(() => quantizedMatrix({ ...small, sums: 1, exact: true, twoTerms: true })).toThrow(/got both/)
     expect(() => quantizedMatrix({ ...small, sums: 1, offsets: new Float32Array(2) })).toThrow(/got both/)
   })
 })
@@ -394,6 +394,75 @@ describe('an exact product with 8-bit blocks', () => {
       for (let k = 0; k < K; k++) want += 2 * x[Math.floor(i / N) * K + k]! * weight(i % N, k)
       for (const got of [flat, cube]) expect(Math.abs(Number(got![i]) - want)).toBeLessThan(1e-4)
     }
+    program.dispose()
+  })
+})
+
+describe.each([4, 8] as const)('a product with %i-bit blocks and activations in two terms', (bits) => {
+  // three blocks and, in the second case, their sums twice: a row that ends within a block
+  it.each([0, 2])('errs by a 254th of what one term may err by, sums %i times', async (sums) => {
+    const [K, N] = [96, 7]
+    const columns = K + (sums * K) / block
+    const perRow = Math.ceil(columns / block)
+    const packed = Uint8Array.from({ length: (perRow * block * N * bits) / 8 }, (_, i) => (i * 89 + 5) % 256)
+    const scales = Float32Array.from({ length: perRow * N }, (_, i) => 0.001 * (1 + ((i * 7) % 11)))
+    const parts = { bits, inputs: K, outputs: N, packed, scales, sums, twoTerms: true }
+    const matrix = quantizedMatrix(parts)
+    const level = (at: number): number =>
+      bits === 8 ? packed[at]! - 128 : ((packed[at >> 1]! >> (at % 2 ? 4 : 0)) & 15) - 8
+    const program = await compileDynamic(
+      (x: Tensor) => quantizedMatmul(x, matrix),
+      ({ B, S }) => [spec([B!, S!, K])],
+      {
+        samples: [
+          { B: 11, S: 101 },
+          { B: 13, S: 103 },
+        ],
+      },
+    )
+    await fc.assert(
+      fc.asyncProperty(
+        fc.integer({ min: 1, max: 5 }),
+        fc.integer({ min: -10, max: 10 }),
+        fc.integer({ min: 0, max: 12 }),
+        fc.integer(),
+        async (S, exponent, outlier, seed) => {
+          // in each block one number up to 4096 times as large as the others; one block of zeros
+          const x = Float32Array.from({ length: S * K }, (_, i) =>
+            Math.floor(i / block) % 4 === 1
+              ? 0
+              : Math.sin(seed + i * 12.9) * 2 ** (exponent + (i % block === 5 ? outlier : 0)),
+          )
+          const [got] = await program.run({ B: 1, S }, [x])
+          for (let s = 0; s < S; s++) {
+            const row = [...x.subarray(s * K, (s + 1) * K)]
+            const ofBlocks = range(K / block, (b) =>
+              row.slice(b * block, (b + 1) * block).reduce((p, q) => p + q),
+            )
+            const all = [...row, ...Array.from({ length: sums }, () => ofBlocks).flat()]
+            for (let n = 0; n < N; n++) {
+              let [want, steps, size] = [0, 0, 0]
+              for (let b = 0; b < perRow; b++) {
+                const own = all.slice(b * block, (b + 1) * block)
+                const largest = Math.max(...own.map(Math.abs))
+                const scale = scales[n * perRow + b]!
+                for (const [j, value] of own.entries()) {
+                  const w = scale * level((n * perRow + b) * block + j)
+                  want += value * w
+                  // half a step of the second term, whose largest is half a step of the first
+                  steps += (Math.abs(w) * largest) / 254 / 254
+                  // what f32 sums go through: levels of either sign are sums about their zero
+                  size += Math.abs(value) * scale * 2 ** bits
+                }
+              }
+              const away = Math.abs(Number(got![s * N + n]) - want)
+              expect(away).toBeLessThanOrEqual(1.01 * steps + (perRow + 8) * 2 ** -24 * size)
+            }
+          }
+        },
+      ),
+      { numRuns: 40 },
+    )
     program.dispose()
   })
 })

@@ -74,7 +74,7 @@ describe('matrices side by side', () => {
       source: { dtype: 'Q4_1', bytes: () => bytes } as unknown as CheckpointTensor,
       ...{ inputs: 128, outputs: 1, transposed: false },
     }
-    const exact = blockMatrix([part, part], 4, true)
+    const exact = blockMatrix([part, part], 4, 'exact')
     expect(exact).toMatchObject({ bits: 4, exact: true, sums: 0 })
     expect(exact.offsets!.length).toBe(8)
   })
@@ -113,7 +113,7 @@ describe('matrices side by side', () => {
         drawn('Q4_1', perRow, [1, 0], 3),
       ]
       const K = perRow * block
-      const matrix = blockMatrix([first.part, second.part, third.part], 4, true)
+      const matrix = blockMatrix([first.part, second.part, third.part], 4, 'exact')
       const rows = [...first.rows, ...second.rows, ...third.rows]
       const x = Float32Array.from(range(2 * K, (i) => Math.sin(i * 1.1)))
       const got = (await compile((v: Tensor) => quantizedMatmul(v, matrix))(tensor(x, { shape: [2, K] })))
@@ -123,6 +123,29 @@ describe('matrices side by side', () => {
           const want = row.reduce((total, w, k) => total + w * x[s * K + k]!, 0)
           expect(Number(got[s * rows.length + n])).toBeCloseTo(want, 4)
         }
+    },
+  )
+
+  it.each([1, 3, 18, 48])(
+    "fine ones of %i blocks a row keep activations in f32, and offsets to a 2744th of a row's largest",
+    async (perRow) => {
+      const { part, rows } = drawn('Q4_1', perRow, [2, 0, 1], 1)
+      const K = perRow * block
+      const matrix = blockMatrix([part], 4, 'fine')
+      expect(matrix).toMatchObject({ bits: 4, exact: true })
+      // one number in each block is far larger: what 8 bits make of the others would show
+      const x = Float32Array.from(range(K, (i) => Math.sin(i * 1.1) * (i % block === 7 ? 500 : 1)))
+      const got = (await compile((v: Tensor) => quantizedMatmul(v, matrix))(tensor(x, { shape: [1, K] })))
+        .data
+      const sums = range(perRow, (b) => x.subarray(b * block, (b + 1) * block).reduce((p, q) => p + q))
+      const most = sums.reduce((total, sum) => total + Math.abs(sum), 0)
+      for (const [n, row] of rows.entries()) {
+        const want = row.reduce((total, w, k) => total + w * x[k]!, 0)
+        const size = row.reduce((total, w, k) => total + Math.abs(w * x[k]!), 0)
+        // offsets are at most 1/4 + 8/16
+        const bound = (0.75 / 2744) * most + 32 * 2 ** -24 * size
+        expect(Math.abs(Number(got[n]) - want)).toBeLessThan(bound)
+      }
     },
   )
 

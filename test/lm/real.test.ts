@@ -78,6 +78,29 @@ describe.skipIf(!isThere(smollm2))(`SmolLM2-135M from its GGUF${skipped(smollm2)
   })
 })
 
+describe.skipIf(!isThere(smollm2))(`SmolLM2-135M in a chat${skipped(smollm2)}`, () => {
+  it('auto says what f32 says, where 8 bits an activation say something else', {
+    timeout: 120_000,
+  }, async () => {
+    const tokenizer = loadTokenizer(smollm2)
+    const answers = async (precision: 'auto', ...questions: string[]) => {
+      const model = loadModel(smollm2, { precision, threads: 2 })
+      const texts: string[] = []
+      for (const content of questions) {
+        const ids = tokenizer.encodeChat([{ role: 'user', content }])
+        const { ids: made } = await model.generate({ ids, maxTokens: 12, stopIds: tokenizer.eosIds })
+        texts.push(tokenizer.decode(made))
+      }
+      model.dispose()
+      return { texts, precision: model.precision }
+    }
+    expect(await answers('auto', 'What is the capital of France?', 'What is the capital of Italy?')).toEqual({
+      texts: ['The capital of France is Paris.', 'Il Coriobella, Italy.'],
+      precision: 'q8',
+    })
+  })
+})
+
 describe.skipIf(!isThere(stories))(`stories260k${skipped(stories)}`, () => {
   it('the golden text, token by token', async () => {
     const { ids } = readFixture<{ ids: number[] }>('lm-stories.json')

@@ -1,13 +1,13 @@
 /** @file `treeline chat`: a conversation with a model, line by line or from a file of messages. */
 import { createInterface } from 'node:readline'
-import { Command, Option } from 'commander'
+import { Command } from 'commander'
 import { fail } from '../../base/index.ts'
 import type { ChatEngine, ChatMessage, Tokenizer } from '../../lm/index.ts'
 import { chatLoop, type Interrupts, type Lines, showAnswer } from '../chatLoop.ts'
 import { whenInterrupted } from '../interrupt.ts'
 import type { Io } from '../io.ts'
 import { readMessages } from '../jsonFiles.ts'
-import { editsOption, type RuntimeFlags } from '../languageModel.ts'
+import { editsOption, precisionOption, type RuntimeFlags } from '../languageModel.ts'
 import { examples, integerOption, jsonOption, quietOption, threadsOption } from '../options.ts'
 import { type SamplingFlags, samplingOf, withSampling } from '../samplingOptions.ts'
 
@@ -16,6 +16,13 @@ export interface EngineOptions extends RuntimeFlags {
   sampling: ReturnType<typeof samplingOf>
   seed: number
   tokenizer: Tokenizer
+}
+
+/** An engine as the command opens it. */
+export interface OpenedEngine extends ChatEngine {
+  /** How the model is run, and why where that was chosen: `q8: blocks as stored`. */
+  readonly precision?: string
+  dispose?(): void
 }
 
 interface Flags extends SamplingFlags, Omit<RuntimeFlags, 'precision'> {
@@ -87,7 +94,7 @@ function terminal(io: Io, input: NodeJS.ReadableStream): Lines & Interrupts & { 
 /** The command. `open` makes the engine, `input` is where lines come from. */
 export const chatCommand = (
   io: Io,
-  open: (path: string, options: EngineOptions) => Promise<ChatEngine & { dispose?: () => void }>,
+  open: (path: string, options: EngineOptions) => Promise<OpenedEngine>,
   input: NodeJS.ReadableStream = process.stdin,
 ): Command =>
   withSampling(
@@ -97,12 +104,7 @@ export const chatCommand = (
       .option('--file <messages.json>', 'answer these messages and leave: [{ "role", "content" }, …]')
       .option('--system <text>', 'the system message')
       .addOption(integerOption('--max-tokens <n>', 'the longest answer', 1, 1e9).default(512))
-      .addOption(
-        new Option(
-          '--precision <p>',
-          'q4 and q8 are fast, f32 is exact (default: q4; with edits f32)',
-        ).choices(['f32', 'q4', 'q8']),
-      )
+      .addOption(precisionOption(' (default: auto; with edits f32)'))
       .addOption(editsOption())
       .addOption(threadsOption())
       .addOption(quietOption())
@@ -136,7 +138,7 @@ model as it was.`,
       if (!tokenizer.hasChatTemplate)
         fail('TL_UNSUPPORTED', `${path} has no chat template: it is no chat model; use treeline generate`)
       const engine = await open(path, {
-        precision: flags.precision ?? (flags.edits === undefined ? 'q4' : 'f32'),
+        precision: flags.precision ?? (flags.edits === undefined ? 'auto' : 'f32'),
         ...(flags.threads === undefined ? {} : { threads: flags.threads }),
         ...(flags.edits === undefined ? {} : { edits: flags.edits }),
         sampling: samplingOf(flags, 0.2),
@@ -144,6 +146,8 @@ model as it was.`,
         tokenizer,
       })
       try {
+        if (engine.precision && flags.quiet !== true && !flags.json)
+          io.err(io.colors.dim(`[precision ${engine.precision}]\n`))
         const system: ChatMessage[] = flags.system ? [{ role: 'system', content: flags.system }] : []
         const conversation = openConversation(tokenizer, engine, {
           maxTokens: flags.maxTokens,

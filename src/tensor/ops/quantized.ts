@@ -1,7 +1,7 @@
 /**
  * @file Products with block-quantized weights, kept as they are: 4 or 8 bits a weight, a scale (and an offset) for each block of 32
- * along the inputs. The runtime's kernel rounds activations to 8 bits block by block, unless the matrix is exact; the
- * definition does not.
+ * along the inputs. The runtime's kernel rounds activations to 8 bits block by block, unless the matrix is exact or takes them
+ * in two terms; the definition does not.
  */
 import { fromFloat64, requireFloat, showSpec, sizeOf } from '../dtype.ts'
 import { fail } from '../mistake.ts'
@@ -13,6 +13,7 @@ import { linear } from './linear.ts'
 import { matmul } from './matmul.ts'
 import { concatenate } from './pieces.ts'
 import { exactProduct } from './quantizedExact.ts'
+import { productOfTerms } from './quantizedTerms.ts'
 import { defineOp, type Row } from './table.ts'
 
 /** Weights in a block. */
@@ -40,6 +41,8 @@ export interface QuantizedMatrix {
   readonly sums?: number
   /** Activations are not rounded to 8 bits. */
   readonly exact?: boolean
+  /** Activations are sums of two terms that are rounded to 8 bits each: 15 bits and more. */
+  readonly twoTerms?: boolean
   /** The same weights as numbers [N, K]: an exact matrix of 8 bits multiplies many rows with them. */
   readonly dense?: Float32Array
   /** Its name in the text of graphs. */
@@ -50,7 +53,7 @@ let made = 0
 
 /** A quantized matrix from its parts; sizes are checked. */
 export function quantizedMatrix(parts: Omit<QuantizedMatrix, 'toJSON'>): QuantizedMatrix {
-  const { bits, inputs, outputs, packed, scales, offsets, sums = 0, exact, dense } = parts
+  const { bits, inputs, outputs, packed, scales, offsets, sums = 0, exact, twoTerms, dense } = parts
   const blocks = rowBlocks(parts) * outputs
   if (
     !Number.isInteger(inputs / quantizedBlock) ||
@@ -67,7 +70,11 @@ export function quantizedMatrix(parts: Omit<QuantizedMatrix, 'toJSON'>): Quantiz
       'TL_BAD_ARGUMENT',
       `quantizedMatrix: an exact matrix of 8 bits needs its ${outputs} × ${inputs} numbers as dense, and has no offsets`,
     )
-  if (exact && sums) fail('TL_BAD_ARGUMENT', 'quantizedMatrix: an exact matrix has no sums')
+  if (exact && twoTerms)
+    fail(
+      'TL_BAD_ARGUMENT',
+      'quantizedMatrix: expected exact or twoTerms, got both (exact activations are not rounded)',
+    )
   if (offsets && sums)
     fail('TL_BAD_ARGUMENT', 'quantizedMatrix: expected offsets or sums (which are offsets too), got both')
   const name = `quantized ${outputs}×${inputs}, ${bits} bits, #${made++}`
@@ -130,7 +137,7 @@ defineOp('quantizedMatmul', {
   vmap: (node, inputs) => [apply('quantizedMatmul', inputs, node.attributes)],
   onnx: (e, [x], node) => {
     const matrix = matrixOf(node.attributes)
-    const { bits, outputs: N, packed, scales, exact, dense } = matrix
+    const { bits, outputs: N, packed, scales, exact, twoTerms, dense } = matrix
     const [K, perRow, block] = [columnsOf(matrix), rowBlocks(matrix), quantizedBlock]
     const [input] = node.inputs
     const split = exact && bits === 8 ? dense : undefined
@@ -140,8 +147,13 @@ defineOp('quantizedMatmul', {
     }
     const constants = [e.bytes(packed, [N, perRow, block * (bits / 8)]), e.constant(scales, [scales.length])]
     const attributes = { K, N, bits, block_size: block, accuracy_level: exact && !split ? 1 : 4 }
-    const product = (rows: string): string =>
-      e.node('MatMulNBits', [rows, ...constants], attributes, microsoft)
+    const product = (rows: string, wide = attributes): string =>
+      e.node('MatMulNBits', [rows, ...constants], wide, microsoft)
+    if (twoTerms) {
+      const all = { ...attributes, K: perRow * block }
+      const parts = { bits, columns: K, blocks: perRow, block, rank: input!.rank }
+      return [productOfTerms(e, x!, { ...parts, product: (rows) => product(rows, all) })]
+    }
     return [
       split ? exactProduct(e, x!, { inputs: K, outputs: N, block, dense: split, product }) : product(x!),
     ]
