@@ -1,13 +1,14 @@
 /**
- * @file `npm run bench -- lm`: tokens and prefills of a language model, ours in f32 and q4 beside Transformers in f32 and
+ * @file `npm run bench -- lm`: tokens and prefills of a language model, ours in f32, q8 and q4 beside Transformers in f32 and
  * llama.cpp on the same GGUF file, on the same cores. Every side is a child process that waits; rounds take turns. Then the
  * whole command: from its start to the first piece of an answer.
  */
-import { execFileSync, spawn } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { machineFacts } from './lib/machine.mjs'
+import { has } from './lib/python.mjs'
 import { summarize } from './lib/report.mjs'
 import {
   measureSides,
@@ -20,7 +21,7 @@ import {
 } from './lib/sides.mjs'
 
 const here = fileURLToPath(new URL('.', import.meta.url))
-const standard = fileURLToPath(
+export const standardModel = fileURLToPath(
   new URL('../../shared/models/smollm2-135m-instruct/SmolLM2-135M-Instruct.Q4_1.gguf', import.meta.url),
 )
 
@@ -33,17 +34,11 @@ export const usage = `npm run bench -- lm [options]
   --out DIR         where the results go (bench/results)
   --force           measure although other programs are at work`
 
-function has(python, module) {
-  try {
-    execFileSync(python, ['-c', `import ${module}`], { stdio: 'ignore', timeout: 120_000 })
-    return true
-  } catch {
-    return false
-  }
-}
+/** A side of its own: weights in large pages. */
+const largePages = 'treeline q4, large pages'
 
 /** The sides that there are: label, command, arguments without the task. */
-function sidesOf({ model, threads, python }) {
+export function sidesOf({ model, threads, python }, precisions, peers) {
   const common = ['--model', model, '--threads', String(threads)]
   const ours = (precision, more = {}) => ({
     label: `treeline ${precision}`,
@@ -52,7 +47,7 @@ function sidesOf({ model, threads, python }) {
     ...more,
   })
   /** glibc asks the kernel for pages of 2 MB, where it gives them on request only. */
-  const largePages = { GLIBC_TUNABLES: 'glibc.malloc.hugetlb=1' }
+  const onRequest = { GLIBC_TUNABLES: 'glibc.malloc.hugetlb=1' }
   const peer = (label, module) => {
     if (has(python, module))
       return [
@@ -61,19 +56,18 @@ function sidesOf({ model, threads, python }) {
     say(`no ${label} to compare with (${python} has no ${module})`)
     return []
   }
+  const modules = { 'Transformers f32': 'transformers, gguf', 'llama.cpp': 'llama_cpp' }
   return [
-    ours('f32'),
-    ours('q4'),
-    ...(process.platform === 'linux'
-      ? [ours('q4', { label: 'treeline q4, large pages', env: largePages })]
-      : []),
-    ...peer('Transformers f32', 'transformers, gguf'),
-    ...peer('llama.cpp', 'llama_cpp'),
+    ...precisions.flatMap((precision) => {
+      if (precision !== largePages) return [ours(precision)]
+      return process.platform === 'linux' ? [ours('q4', { label: largePages, env: onRequest })] : []
+    }),
+    ...peers.flatMap((label) => peer(label, modules[label])),
   ]
 }
 
 /** Steps that are timed on every side. */
-const tasks = [
+export const tasks = [
   { name: 'decode', title: 'One token after 64 to 192', args: ['--task', 'decode'] },
   {
     name: 'decode far',
@@ -105,7 +99,7 @@ function firstAnswer({ model, threads }, precision) {
 }
 
 async function measureChat(settings) {
-  const precisions = ['q4', 'f32']
+  const precisions = ['q4', 'q8', 'f32']
   const times = precisions.map(() => [])
   for (let round = 0; round <= settings.rounds; round++)
     for (const [i, precision] of precisions.entries()) {
@@ -126,7 +120,7 @@ export async function lm(args) {
     'lm',
     usage,
     {
-      model: { type: 'string', default: standard },
+      model: { type: 'string', default: standardModel },
       seconds: { type: 'string', default: '1' },
       out: { type: 'string', default: join(here, 'results') },
     },
@@ -147,7 +141,7 @@ export async function lm(args) {
   if (busy === undefined) return 1
   const facts = { ...machineFacts(), busyCores: busy }
   say('tokens and prompts …')
-  const sides = sidesOf(settings)
+  const sides = sidesOf(settings, ['f32', 'q8', 'q4', largePages], ['Transformers f32', 'llama.cpp'])
   // all steps take turns, not only all sides: near and far are compared too
   const all = tasks.flatMap((task) =>
     sides.map((side) => ({ ...side, task: task.name, args: [...side.args, ...task.args] })),

@@ -16,6 +16,16 @@ function findPackage(flag, probe) {
   }
 }
 
+/** Has this Python these modules? */
+export function has(python, modules) {
+  try {
+    execFileSync(python, ['-c', `import ${modules}`], { stdio: 'ignore', timeout: 120_000 })
+    return true
+  } catch {
+    return false
+  }
+}
+
 /** A Python with PyTorch: { command, python, torch } or { reason, named }. */
 export function findTorch(flag) {
   const { version, ...found } = findPackage(

@@ -7,7 +7,7 @@ import { gunzipSync } from 'node:zlib'
 import pc from 'picocolors'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { summary } from '../../src/cli/chatLoop.ts'
-import { chatCommand } from '../../src/cli/commands/chat.ts'
+import { chatCommand, type OpenedEngine } from '../../src/cli/commands/chat.ts'
 import type { Io } from '../../src/cli/io.ts'
 import { type ChatEngine, loadTokenizer, openConversation, sharedLength } from '../../src/lm/index.ts'
 
@@ -86,6 +86,35 @@ test('turns follow each other, commands change the conversation', async () => {
   const shown = /\[\d+ tokens, the first after \d+\.\d\d s, then [\d.]+ tokens\/s\]/g
   expect(err.match(shown)).toHaveLength(4)
   expect(err).toContain('/sistem: no such command: did you mean "/system"?')
+})
+
+test('the first line says how the model is run, unless it is to be quiet', async () => {
+  const own = (): OpenedEngine => ({ ...engine([]), precision: 'q8: blocks as stored' })
+  expect((await chat(own(), 'Hi\n')).err).toMatch(/^\[precision q8: blocks as stored\]\n\[/)
+  expect((await chat(own(), 'Hi\n', at('model'), '--quiet')).err).toBe('')
+})
+
+test('precision is auto unless told otherwise, f32 with edits', async () => {
+  const asked: string[] = []
+  for (const words of [[], ['--edits', 'store'], ['--precision', 'q4']]) {
+    const command = chatCommand(
+      {
+        out: () => {},
+        err: () => {},
+        terminal: false,
+        columns: () => 80,
+        colors: pc.createColors(false),
+        env: {},
+      },
+      async (_, { precision }) => {
+        asked.push(precision)
+        return engine([])
+      },
+      Readable.from(['']),
+    )
+    await command.parseAsync([at('model'), ...words], { from: 'user' })
+  }
+  expect(asked).toEqual(['auto', 'f32', 'q4'])
 })
 
 test('a file of messages is answered once; --json gives ids', async () => {
