@@ -13,7 +13,6 @@ import {
   realpathSync,
   renameSync,
   rmSync,
-  type Stats,
   statSync,
   writeSync,
 } from 'node:fs'
@@ -30,8 +29,18 @@ export interface OutputRule {
   readonly force?: boolean
 }
 
+/** What is at a path; written out because the package's types must not need those of Node. */
+export interface Status {
+  readonly size: number
+  readonly dev: number
+  readonly ino: number
+  readonly mtimeMs: number
+  isFile(): boolean
+  isDirectory(): boolean
+}
+
 /** The status of what a path leads to; undefined when there is nothing. */
-export const statusOf = (path: string): Stats | undefined => {
+export const statusOf = (path: string): Status | undefined => {
   try {
     return statSync(path, { throwIfNoEntry: false })
   } catch {
@@ -107,7 +116,7 @@ export function refuseInput(path: string, inputs: readonly string[] = []): void 
 }
 
 /** Devices and pipes (/dev/stdout, >(gzip)) take bytes and have nothing to lose; renaming a file over them would remove them. */
-const isStream = (status: Stats | undefined): boolean =>
+const isStream = (status: Status | undefined): boolean =>
   status !== undefined && !status.isFile() && !status.isDirectory()
 
 /**

@@ -85,10 +85,10 @@ async function runtimeCheck(): Promise<Check> {
     const value = String((error as Error).message).split('\n')[0]!
     return { ...base, ok: false, value, fix: 'npm install treeline --ignore-scripts' }
   }
-  const { name, reason, fix } = await runtime()
+  const { name, reason, fix, version } = await runtime()
   if (name === 'native')
-    return { ...base, ok: true, value: `${installedVersion('onnxruntime-node')}, native` }
-  const value = `${installedVersion('onnxruntime-web')} on WebAssembly, several times slower than native: ${reason}`
+    return { ...base, ok: true, value: `${installedVersion('onnxruntime-node')}, native, its telemetry off` }
+  const value = `${version} on WebAssembly, several times slower than native: ${reason}`
   // it works, and the way to the other one is shown all the same
   return { ...base, ok: fix === undefined, needed: false, value, ...(fix && { fix }) }
 }

@@ -15,6 +15,8 @@ export interface RuntimeChoice {
   /** Why it is not the native one: chosen, or what went wrong, and how to get native speed. */
   readonly reason?: string
   readonly fix?: string
+  /** Of the WebAssembly build. */
+  readonly version?: string
   load(threads: number): Promise<OrtModule>
 }
 
@@ -28,6 +30,7 @@ const loadNative = async (): Promise<OrtModule> => {
 }
 
 interface WasmFiles {
+  readonly version: string
   readonly factory: WasmFactory
   readonly bytes: Uint8Array<ArrayBuffer>
 }
@@ -35,13 +38,22 @@ interface WasmFiles {
 async function findWasm(): Promise<WasmFiles> {
   const { createRequire } = (await builtin('module')) as typeof import('node:module')
   const { readFile } = (await builtin('fs/promises')) as typeof import('node:fs/promises')
-  const { pathToFileURL } = (await builtin('url')) as typeof import('node:url')
-  const pathOf = (end: string): string =>
-    createRequire(import.meta.url).resolve(`onnxruntime-web/ort-wasm-simd-threaded.${end}`)
+  const { existsSync } = (await builtin('fs')) as typeof import('node:fs')
+  const { dirname, join } = (await builtin('path')) as typeof import('node:path')
+  const { fileURLToPath, pathToFileURL } = (await builtin('url')) as typeof import('node:url')
+  // the built package holds the two files of the 139 MB that are needed; sources find them among the development dependencies
+  const copy = fileURLToPath(new URL('../../onnxruntime/', import.meta.url))
+  const isCopied = existsSync(copy)
+  const pathOf = (end: string): string => {
+    const name = `ort-wasm-simd-threaded.${end}`
+    return isCopied ? copy + name : createRequire(import.meta.url).resolve(`onnxruntime-web/${name}`)
+  }
+  const about = isCopied ? `${copy}package.json` : join(dirname(pathOf('wasm')), '..', 'package.json')
+  const { version } = JSON.parse(await readFile(about, 'utf8')) as { version: string }
   const module = (await import(/* @vite-ignore */ pathToFileURL(pathOf('mjs')).href)) as {
     default: WasmFactory
   }
-  return { factory: module.default, bytes: new Uint8Array(await readFile(pathOf('wasm'))) }
+  return { version, factory: module.default, bytes: new Uint8Array(await readFile(pathOf('wasm'))) }
 }
 
 /** One instance, with memory of its own, for each number of threads. */
@@ -83,7 +95,7 @@ async function choose(): Promise<RuntimeChoice> {
         error,
       ),
     )
-    return { name: 'wasm', ...because, load: wasmLoader(files) }
+    return { name: 'wasm', ...because, version: files.version, load: wasmLoader(files) }
   }
   if (wanted === 'wasm') return wasm({ reason: 'TREELINE_RUNTIME=wasm' })
   try {
