@@ -11,7 +11,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 
 const root = resolve(import.meta.dirname, '..')
 const scratch = mkdtempSync(join(tmpdir(), 'treeline-package-'))
-afterAll(() => rmSync(scratch, { recursive: true, force: true }))
+// tens of thousands of files
+afterAll(() => rmSync(scratch, { recursive: true, force: true }), 120_000)
 
 const about = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
   version: string
