@@ -15,6 +15,9 @@ export function finish<Result>(steps: Steps<Result>): Result {
 /** Milliseconds of steps between two breaths. */
 const stretch = 20
 
+/** When the last one was: also many short pieces of work, one after the other, must breathe. */
+let last = 0
+
 const breathe = (): Promise<void> =>
   new Promise((resolve) => {
     if (typeof setImmediate === 'function') setImmediate(resolve)
@@ -26,7 +29,6 @@ export async function inSteps<Result>(
   steps: Steps<Result>,
   { signal }: { readonly signal?: AbortSignal } = {},
 ): Promise<Result> {
-  let last = performance.now()
   try {
     for (;;) {
       const { done, value } = steps.next()
