@@ -106,7 +106,8 @@ export function openWeights(
   const prefix = tensors.has(`transformer.${names.embedding}.weight`) ? 'transformer.' : ''
   const find = (name: string, layer?: number): CheckpointTensor | undefined => {
     const own = name.replace('{}', String(layer))
-    return tensors.get(prefix + own) ?? tensors.get(own)
+    // a model that was saved without its head has names without the first word
+    return tensors.get(prefix + own) ?? tensors.get(own) ?? tensors.get(own.replace(/^model\./, ''))
   }
   const need = (name: string, shape: readonly number[], layer?: number): CheckpointTensor => {
     const found = find(name, layer)

@@ -1,5 +1,8 @@
 /** @file Every family against Transformers: whole, in chunks, token by token, in batches, and through a differentiable program. */
+import { copyFileSync, mkdirSync } from 'node:fs'
+import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { readSafetensors, writeSafetensors } from '../../src/checkpoint/index.ts'
 import {
   applyWhole,
   loadModel,
@@ -54,6 +57,23 @@ describe('tiny models', () => {
     session.truncate(7)
     const again = await session.prefill(ids.slice(7, 12))
     expect(furthest(again, logits.subarray(11 * 96, 12 * 96))).toBeLessThan(1e-4)
+    model.dispose()
+  })
+
+  it.each(names)('%s: saved without its head, its names have no first word', async (name) => {
+    const { path, ids, logits } = tiny(name)
+    const bare = `${path}-bare`
+    mkdirSync(bare)
+    copyFileSync(join(path, 'config.json'), join(bare, 'config.json'))
+    const { tensors } = readSafetensors(join(path, 'model.safetensors'))
+    const renamed = [...tensors].map(
+      ([key, value]) => [key.replace(/^(model|transformer)\./, ''), value] as const,
+    )
+    expect(renamed.some(([key]) => /^(layers|h)\.0\./.test(key))).toBe(true)
+    writeSafetensors(join(bare, 'model.safetensors'), Object.fromEntries(renamed) as never)
+    const model = loadModel(bare)
+    const rows = ids.map((_, i) => i)
+    expect(furthest(await model.logits(ids, rows), logits)).toBeLessThan(1e-4)
     model.dispose()
   })
 
