@@ -52,7 +52,12 @@ export async function openLanguageModel(
 ): Promise<OpenedModel> {
   const { loadModel, loadTokenizer } = await import('../lm/index.ts')
   const tokenizer = known ?? loadTokenizer(path)
-  const model = loadModel(path, { precision: flags.precision, threads: threadsOf(flags) })
+  const { runtime } = await import('../tensor/index.ts')
+  const model = loadModel(path, {
+    precision: flags.precision,
+    threads: threadsOf(flags),
+    ...(flags.precision === 'auto' && { runtime: (await runtime()).name }),
+  })
   tellNotes(model)
   if (flags.edits === undefined) return { model, tokenizer, dispose: model.dispose }
   const { open: openEditor } = await import('../edit/memoir/index.ts')

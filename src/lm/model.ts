@@ -1,6 +1,7 @@
 /** @file A language model opened from its files: programs made when first needed, sessions, scores, texts. */
 import { fail } from '../base/index.ts'
 import { companionsOf, openCheckpoint } from '../checkpoint/index.ts'
+import type { RuntimeName } from '../tensor/index.ts'
 import { type ModelConfig, readConfig } from './config.ts'
 import { type Generated, type GenerateOptions, generateWith } from './generate.ts'
 import { choosePrecision, type Precision, precisions } from './precision.ts'
@@ -12,6 +13,8 @@ import { type ModelWeights, openWeights } from './weights.ts'
 export interface LoadOptions {
   /** Default 'f32'; 'auto' is what suits the model and the machine (`choosePrecision`). */
   readonly precision?: Precision | 'auto'
+  /** For 'auto': the build of the runtime that will run the model (`runtime()`); default native. */
+  readonly runtime?: RuntimeName
   /** Threads within one operation. Default 1. */
   readonly threads?: number
   /** Most tokens of a session. Default the model's own context, at most 8192. */
@@ -61,7 +64,8 @@ export function loadModel(path: string, options: LoadOptions = {}): LanguageMode
     const context = options.context ?? Math.min(config.context, longestByDefault)
     if (!(Number.isInteger(context) && context >= 1 && context <= config.context))
       fail('TL_BAD_ARGUMENT', `loadModel: context: expected 1 to ${config.context} tokens, got ${context}`)
-    const chosen = asked === 'auto' ? choosePrecision(checkpoint, config) : undefined
+    const chosen =
+      asked === 'auto' ? choosePrecision(checkpoint, config, { runtime: options.runtime }) : undefined
     const precision = chosen?.precision ?? (asked as Precision)
     const weights = openWeights(path, checkpoint, config, precision)
     const segment = (own?: SegmentOptions): Promise<Segment> =>

@@ -1,7 +1,7 @@
 /** @file How a model is run, and which way suits a model and a machine. */
 import { totalmem } from 'node:os'
 import type { Checkpoint } from '../checkpoint/index.ts'
-import { quantizedBlock } from '../tensor/index.ts'
+import { quantizedBlock, type RuntimeName } from '../tensor/index.ts'
 import { kept } from './blocks.ts'
 import type { ModelConfig } from './config.ts'
 
@@ -13,6 +13,14 @@ export type Precision = 'f32' | 'q4' | 'q8'
 
 /** In the order of their exactness. */
 export const precisions: readonly Precision[] = ['f32', 'q8', 'q4']
+
+/** What of the machine decides. */
+export interface Machine {
+  /** Bytes; default all of this machine. */
+  readonly memory?: number
+  /** The build of the runtime; the one on WebAssembly has no kernels for blocks and unpacks them all the same. */
+  readonly runtime?: RuntimeName
+}
 
 export interface Choice {
   readonly precision: Precision
@@ -30,7 +38,7 @@ const mostDense = 1e9
 export function choosePrecision(
   checkpoint: Pick<Checkpoint, 'tensors'>,
   { width, hidden, heads, headWidth, headSlots, architecture }: ModelConfig,
-  memory = totalmem(),
+  { memory = totalmem(), runtime = 'native' }: Machine = {},
 ): Choice {
   if (headSlots !== headWidth)
     return { precision: 'f32', reason: `heads of ${headWidth} features have no blocks` }
@@ -47,6 +55,8 @@ export function choosePrecision(
     ({ name, shape }) => shape.length > 1 && !isTable(name),
   )
   const weights = matrices.reduce((n, { shape }) => n + shape.reduce((a, b) => a * b, 1), 0)
+  if (runtime === 'wasm' && 4 * weights <= memory / 2)
+    return { precision: 'f32', reason: 'the WebAssembly build has no kernels for blocks' }
   if (matrices.every(({ dtype }) => kept[dtype]))
     return { precision: 'q8', reason: 'blocks as stored, activations beyond 8 bits' }
   if (4 * weights <= Math.min(mostDense, memory / 2))

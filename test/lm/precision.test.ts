@@ -7,6 +7,12 @@ import { isThere, skipped, stories } from './fixtures.ts'
 type Tensors = Checkpoint['tensors']
 
 describe('auto', () => {
+  it('keeps f32 on the build that has no kernels for blocks, where it fits', () => {
+    const choose = (memory: number) =>
+      choosePrecision(tensors(['a', 'Q4_1', 1000, 135_000]), config, { memory, runtime: 'wasm' }).precision
+    expect([choose(16e9), choose(0.9e9)]).toEqual(['f32', 'q8'])
+  })
+
   const config = {
     ...{ width: 576, hidden: 1536, heads: 9, headWidth: 64, headSlots: 64 },
     architecture: { names: { gguf: { positions: 'position_embd' }, huggingFace: { positions: 'wpe' } } },
@@ -36,7 +42,7 @@ describe('auto', () => {
     ['sizes without blocks', kept, { hidden: 1540 }, 16e9, 'f32'],
     ['heads without blocks', kept, { headSlots: 80 }, 16e9, 'f32'],
   ] as const)('%s', (_, checkpoint, sizes, memory, precision) => {
-    const chosen = choosePrecision(checkpoint, { ...config, ...sizes } as ModelConfig, memory)
+    const chosen = choosePrecision(checkpoint, { ...config, ...sizes } as ModelConfig, { memory })
     expect(chosen).toEqual({ precision, reason: expect.stringMatching(/\w/) })
   })
 
