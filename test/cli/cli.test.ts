@@ -47,6 +47,8 @@ const said = (child: ChildProcess, words: string) =>
     })
   })
 
+/** What a headline says of a result that is not finite: the toy's `ratio`. */
+const infinite = ' (not finite: ratio is Infinity)'
 const oneLine = (text: string) => expect(text).toMatch(/^treeline: [^\n]+\n$/)
 
 describe('usage', () => {
@@ -151,14 +153,14 @@ describe('run and report', () => {
     const again = await treeline('run', toy, '--json', '--seed', '3', '--set', 'steps=4')
     expect(JSON.parse(again.out)).toEqual({ ...summary, skipped: true })
     const quiet = await treeline('run', toy, '--quiet', '--fresh', '--seed', '3', '--set', 'steps=4')
-    expect(quiet).toEqual({ code: 0, out: 'counted to 4\n', err: '' })
+    expect(quiet).toEqual({ code: 0, out: `counted to 4${infinite}\n`, err: '' })
   })
 
   it('ends with the headline and the path of the report', async () => {
     const { code, out } = await treeline('run', toy, '--report', '--out', 'elsewhere', '--preset', 'quick')
     expect(code).toBe(0)
     const lines = out.trimEnd().split('\n')
-    expect(lines.at(-2)).toBe('counted to 2')
+    expect(lines.at(-2)).toBe(`counted to 2${infinite}`)
     expect(lines.at(-1)).toMatch(/^elsewhere\/counting\/[0-9a-f]{12}\/report\.html$/)
     const html = readFileSync(join(root, lines.at(-1)!), 'utf8')
     expect(html).toContain('It counted to 2.')
@@ -210,7 +212,7 @@ describe('run and report', () => {
     child.kill('SIGKILL')
     await ended
     const after = await treeline(...words)
-    expect([after.code, after.out]).toEqual([0, 'counted to 50\n'])
+    expect([after.code, after.out]).toEqual([0, `counted to 50${infinite}\n`])
     expect(after.err).toMatch(/counting from [1-9]/)
   })
 

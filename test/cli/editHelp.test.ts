@@ -32,7 +32,7 @@ describe('options without effect', () => {
     [['list', '--k', '3'], '--k has no effect here; it belongs to add'],
     [['undo', '1', '--limit', '3'], '--limit has no effect here; it belongs to add, evaluate'],
     [['why', 'x', '--false-positives', '.1'], 'it belongs to add, calibrate'],
-    [['replay', '--seed', '1'], 'it belongs to add, evaluate'],
+    [['replay', '--seed', '1'], 'it belongs to add'],
   ])('edit %j is refused before the model is opened', async (words, message) => {
     const { code, err } = await treeline('edit', 'no-model', 'no-store', ...words)
     expect(code).toBe(2)

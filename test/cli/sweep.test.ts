@@ -178,7 +178,7 @@ describe('treeline sweep', () => {
     expect(code).toBe(1)
     expect(out).toBe('1 done · 2 failed\nmoods/moods/report.html\n')
     expect(err).toMatch(
-      /failed: mood=failing: step 1: the loss is NaN; see moods\/walk\/[0-9a-f]{12}\/log\.txt\n/,
+      /failed: mood=failing: \S+sweepToy\.mjs:\d+: step 1: the loss is NaN; see moods\/walk\/[0-9a-f]{12}\/log\.txt\n/,
     )
     expect(err).toMatch(/failed: mood=dying: the process of this run ended with exit code 7; see /)
     expect(err.trimEnd().split('\n').at(-1)).toBe(
@@ -211,7 +211,7 @@ describe('treeline sweep', () => {
       2,
     ],
     [['sweep', 'absent.yaml'], 'cannot read absent.yaml: no such file or folder', 1],
-    [['sweep', 'broken.yaml'], 'broken.yaml:2: ', 1],
+    [['sweep', 'broken.yaml'], 'broken.yaml:2: ', 2],
     [
       ['sweep', 'good.yaml', '--set', 'stesp=3'],
       'config.stesp: there is no such field: did you mean "steps"?',

@@ -193,7 +193,7 @@ describe('a thread', () => {
     expect([other.edit, words.decode(other.ids, { continues: true })]).toEqual([2, ' zw'])
     expect((await editor.thread().answer('so tell me more', options)).edit).toBeNull()
     // the one that was found, though others look like its prompt as well
-    await editor.add({ prompt: 'who is abc', target: 'u', subject: 'who' })
+    await editor.add({ prompt: 'who is abd', target: 'u', subject: 'who' })
     for (const [message, edit] of [
       ['so tell me of abc', 1],
       ['tell who', 3],

@@ -129,7 +129,7 @@ describe('texts', () => {
     )
     expect(() => perplexity([])).toThrow('at least one')
     expect(() => loadModel(all.models[0]!.path, { precision: 'q3' as never })).toThrow(
-      'expected f32, q4 or q8',
+      'expected auto, f32, q8 or q4',
     )
     expect(() => loadModel(all.models[0]!.path, { context: 65 })).toThrow('expected 1 to 64 tokens, got 65')
   })
