@@ -61,7 +61,7 @@ for (const [i, target] of chosen.entries()) {
 }
 
 /** A hang: the input after which a thread said nothing for this long. */
-const patience = 10_000
+const patience = 60_000
 
 /** Parts of each target's share, so that threads stay busy; a thread that hangs loses one part's rest, not the target's. */
 const share = Math.ceil(count / chosen.length)

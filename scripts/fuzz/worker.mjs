@@ -63,8 +63,16 @@ async function treat(target, prepared, index, row) {
         what: (await explain(target, prepared, index)).slice(0, 1500),
       })
   }
-  const milliseconds = performance.now() - begun
+  let milliseconds = performance.now() - begun
   const grown = used() - before
+  // a machine at other work lets any input wait: the fastest of four counts
+  for (let again = 0; again < 3 && milliseconds > 500; again++) {
+    const start = performance.now()
+    try {
+      await prepared.parse(input)
+    } catch {}
+    milliseconds = Math.min(milliseconds, performance.now() - start)
+  }
   row.longest = Math.max(row.longest, milliseconds)
   if (milliseconds > 1000) row.found.push({ index, kind: 'slow', what: `${Math.round(milliseconds)} ms` })
   if (grown > 4 * input.length + slack)
