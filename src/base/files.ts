@@ -22,21 +22,35 @@ export const noLinks = ['EPERM', 'ENOSYS', 'ENOTSUP', 'EOPNOTSUPP', 'EMLINK']
 /** Turn a system error into one line that says what to do. */
 export function explainSystemError(error: unknown, action: string): never {
   if (error instanceof TreelineError) throw error
-  const { code, message } = error as NodeJS.ErrnoException
-  const advice: Record<string, string> = {
-    ENOSPC: 'the disk is full: free some space or choose another folder',
-    EACCES: 'permission denied: choose a folder you can write to',
-    EPERM: 'not permitted there: choose a folder you can write to',
-    EFBIG: 'larger than a file may be: raise the limit (ulimit -f) or write smaller files',
-    EROFS: 'the file system is read-only: choose another folder',
-    ENOENT: 'no such file or folder: check the path',
-    EISDIR: 'that is a folder, a file was expected',
-    ENOTDIR: 'a part of the path is a file, a folder was expected',
-    EEXIST: 'there is something of that name: choose another name',
-    EMFILE: 'too many open files: raise the limit (ulimit -n) or use fewer workers',
-    EDQUOT: 'the disk quota is used up: free some space or choose another folder',
-  }
-  return fail('TL_IO', `${action}: ${(code && advice[code]) ?? message}`, error)
+  return fail('TL_IO', `${action}: ${systemAdvice(error) ?? (error as Error).message}`, error)
+}
+
+const advice: Readonly<Record<string, string>> = {
+  ENOSPC: 'the disk is full: free some space or choose another folder',
+  EACCES: 'permission denied: choose a folder you can write to',
+  EPERM: 'not permitted there: choose a folder you can write to',
+  EFBIG: 'larger than a file may be: raise the limit (ulimit -f) or write smaller files',
+  EROFS: 'the file system is read-only: choose another folder',
+  ENOENT: 'no such file or folder: check the path',
+  EISDIR: 'that is a folder, a file was expected',
+  ENOTDIR: 'a part of the path is a file, a folder was expected',
+  EEXIST: 'there is something of that name: choose another name',
+  EMFILE: 'too many open files: raise the limit (ulimit -n) or use fewer workers',
+  EDQUOT: 'the disk quota is used up: free some space or choose another folder',
+}
+
+/** What to do about an error of the system, if it is one that a user can do something about. */
+export function systemAdvice(error: unknown): string | undefined {
+  const code = (error as NodeJS.ErrnoException | undefined)?.code
+  return code !== undefined && Object.hasOwn(advice, code) ? advice[code] : undefined
+}
+
+/** An error of the system in words, whoever let it through; any other error as it is. */
+export function inWords(error: unknown): unknown {
+  const what = error instanceof TreelineError ? undefined : systemAdvice(error)
+  if (what === undefined) return error
+  const { syscall = 'use', path = 'a file' } = error as NodeJS.ErrnoException
+  return new TreelineError('TL_IO', `cannot ${syscall} ${path}: ${what}`, { cause: error })
 }
 
 /** What is at a path; undefined where nothing is, which below a file is an error in some versions of Node. Throws system errors. */

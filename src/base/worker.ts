@@ -1,6 +1,7 @@
 /** @file What runs in a worker thread of `openWorkers`: named functions, item after item. */
 import { parentPort, workerData } from 'node:worker_threads'
 import { TreelineError } from './errors.ts'
+import { inWords } from './files.ts'
 import { useGate } from './native.ts'
 import { importOwn, isOurs } from './ownModules.ts'
 import type { Order, Reply, Task } from './workers.ts'
@@ -24,7 +25,9 @@ async function carryOut({ task, index, item }: Exclude<Order, 'stop' | { ready: 
   const reply = (message: Reply): void => parentPort!.postMessage(message)
   try {
     reply({ index, result: await (await load(task))[task.name]!(item, stopped.signal) })
-  } catch (error) {
+  } catch (thrown) {
+    // the code of a system error does not cross threads
+    const error = inWords(thrown)
     const { message, stack } = error instanceof Error ? error : new Error(String(error))
     reply({ index, error: { code: error instanceof TreelineError ? error.code : undefined, message, stack } })
   }

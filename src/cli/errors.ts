@@ -1,5 +1,6 @@
 /** @file From an error to one line on standard error and an exit code. */
 import { type Command, CommanderError } from 'commander'
+import { inWords } from '../base/files.ts'
 import { didYouMean, TreelineError } from '../base/index.ts'
 import type { Io } from './io.ts'
 
@@ -36,7 +37,9 @@ export function commandPath(command: Command): string {
 const oneLine = (text: string): string => text.replace(/\s*\n\s*/g, ' ').trim()
 
 /** Say what went wrong in one line; with TREELINE_DEBUG=1 also where. Returns the exit code. */
-export function reportError(error: unknown, command: Command, io: Io): number {
+export function reportError(thrown: unknown, command: Command, io: Io): number {
+  // what the machine refuses is nobody's mistake, wherever it was noticed
+  const error = inWords(thrown)
   if (error instanceof CommanderError) {
     if (error.exitCode === 0) return exitCodes.done
     if (error.code === 'commander.help') return exitCodes.usage

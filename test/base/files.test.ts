@@ -1,9 +1,9 @@
 /** Folders and files where none can be made: one message at once, and nothing left behind. */
-import { existsSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, openSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
-import { makeFolder, statusOf, writeAtomically } from '../../src/base/files.ts'
+import { inWords, makeFolder, statusOf, writeAtomically } from '../../src/base/files.ts'
 
 const root = mkdtempSync(join(tmpdir(), 'treeline-files-'))
 afterAll(() => rmSync(root, { recursive: true, force: true }))
@@ -47,5 +47,40 @@ describe('writeAtomically', () => {
     expect(() => writeAtomically('/proc/treeline/x.txt', 'x')).toThrow(
       /cannot write .*: (no such file|permission)/,
     )
+  })
+})
+
+describe('an error of the system that nobody caught', () => {
+  const system = (code: string, more: object = {}) =>
+    Object.assign(new Error(`${code}: as the system says it`), { code, ...more })
+
+  it('is told in words, with its place where it has one', () => {
+    expect(inWords(system('ENOSPC', { syscall: 'write' }))).toMatchObject({
+      code: 'TL_IO',
+      message: 'cannot write a file: the disk is full: free some space or choose another folder',
+    })
+    const missing = (() => {
+      try {
+        return openSync('/no/such/file', 'r')
+      } catch (error) {
+        return error
+      }
+    })()
+    expect(inWords(missing)).toMatchObject({
+      code: 'TL_IO',
+      message: 'cannot open /no/such/file: no such file or folder: check the path',
+      cause: missing,
+    })
+  })
+
+  it('is no cloak for mistakes: what the system did not say stays as it is', () => {
+    for (const error of [
+      new TypeError('x is not a function'),
+      system('ERR_INVALID_ARG_TYPE'),
+      system('toString'),
+      'text',
+      undefined,
+    ])
+      expect(inWords(error)).toBe(error)
   })
 })

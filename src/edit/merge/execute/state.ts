@@ -73,7 +73,11 @@ export function openUnfinished(output: OutputFolder, shards: readonly Shard[]): 
       done,
       shardPath,
       finish: (piece) => {
-        writeSync(notes, `${piece}\n`)
+        try {
+          writeSync(notes, `${piece}\n`)
+        } catch (error) {
+          explainSystemError(error, `cannot write ${dirname(folder)}`)
+        }
       },
       close() {
         if (isOpen) closeSync(notes)
