@@ -1,7 +1,7 @@
 /** @file From an error to one line on standard error and an exit code. */
 import { type Command, CommanderError } from 'commander'
 import { inWords } from '../base/files.ts'
-import { didYouMean, TreelineError } from '../base/index.ts'
+import { didYouMean, oneLine, TreelineError } from '../base/index.ts'
 import type { Io } from './io.ts'
 
 /** Exit codes: scripts rely on them. */
@@ -34,8 +34,6 @@ export function commandPath(command: Command): string {
   return command.parent ? `${commandPath(command.parent)} ${command.name()}` : command.name()
 }
 
-const oneLine = (text: string): string => text.replace(/\s*\n\s*/g, ' ').trim()
-
 /** Say what went wrong in one line; with TREELINE_DEBUG=1 also where. Returns the exit code. */
 export function reportError(thrown: unknown, command: Command, io: Io): number {
   // what the machine refuses is nobody's mistake, wherever it was noticed
@@ -43,14 +41,14 @@ export function reportError(thrown: unknown, command: Command, io: Io): number {
   if (error instanceof CommanderError) {
     if (error.exitCode === 0) return exitCodes.done
     if (error.code === 'commander.help') return exitCodes.usage
-    io.err(`treeline: ${oneLine(usageMessage(error, command))}\n`)
+    io.err(`treeline: ${oneLine(usageMessage(error, command)).trim()}\n`)
     return exitCodes.usage
   }
   const known = error instanceof TreelineError
   const message = error instanceof Error ? error.message : String(error)
   const debug = io.env['TREELINE_DEBUG'] === '1'
   const hint = known || debug ? '' : ' (this is a mistake in treeline; TREELINE_DEBUG=1 shows where)'
-  io.err(`treeline: ${oneLine(message)}${hint}\n`)
+  io.err(`treeline: ${oneLine(message).trim()}${hint}\n`)
   if (debug && error instanceof Error) io.err(`${error.stack ?? ''}\n`)
   if (debug && error instanceof Error && error.cause instanceof Error)
     io.err(`caused by ${error.cause.stack}\n`)

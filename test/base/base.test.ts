@@ -4,7 +4,15 @@ import { join } from 'node:path'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { writeAtomically } from '../../src/base/files.ts'
-import { bytes, count, didYouMean, duration, editDistance, nearest } from '../../src/base/index.ts'
+import {
+  bytes,
+  count,
+  didYouMean,
+  duration,
+  editDistance,
+  nearest,
+  TreelineError,
+} from '../../src/base/index.ts'
 
 test('edit distance is a distance, and neighbours swapped count once', () => {
   const word = fc.string({ maxLength: 8 })
@@ -53,4 +61,26 @@ test('a failed write leaves the old file and nothing else', () => {
   writeAtomically(join(folder, 'deep/er/file'), 'new')
   expect(existsSync(join(folder, 'deep/er/file'))).toBe(true)
   rmSync(folder, { recursive: true })
+})
+
+test('a message is one line that a terminal can be sent, and never as long as the file it speaks of', () => {
+  fc.assert(
+    fc.property(
+      fc.string({ unit: 'binary', maxLength: 40 }),
+      fc.integer({ min: 0, max: 4000 }),
+      (text, times) => {
+        const { message } = new TreelineError('TL_BAD_FILE', text + text.slice(0, 3).repeat(times))
+        expect(message).not.toMatch(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]/)
+        expect(message.length).toBeLessThan(1600)
+      },
+    ),
+  )
+  expect(new TreelineError('TL_BAD_FILE', 'a.yaml:\n  b\u0007\tc').message).toBe('a.yaml: b\\u0007 c')
+  const shown = new TreelineError(
+    'TL_BAD_FILE',
+    `vocab: expected ids, got "${'\u{1f333}'.repeat(5000)}" (fix it)`,
+  ).message
+  expect(shown).toMatch(
+    /^vocab: expected ids, got "\u{1f333}+ … \[8,6\d\d characters\] … \u{1f333}+" \(fix it\)$/u,
+  )
 })

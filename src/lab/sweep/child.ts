@@ -2,7 +2,7 @@
  * @file The process of one run: told by its parent what to do, it does it and says how it ended. Loads as little as it
  * can, for there is one for every run. When the parent is gone it keeps what it has and ends.
  */
-import { TreelineError } from '../../base/index.ts'
+import { oneLine, TreelineError } from '../../base/index.ts'
 import { leave } from '../../base/leave.ts'
 import { completeConfig } from '../config.ts'
 import type { Progress } from '../context.ts'
@@ -43,13 +43,11 @@ async function experimentOf({ experiment, module }: RunOrder): Promise<AnyExperi
   return findExperiment(experiment)
 }
 
-const oneLine = (text: string): string => text.replace(/\s*\n\s*/g, ' ').trim()
-
 function explain(error: unknown): FromChild {
   if (!(error instanceof TreelineError))
     return { kind: 'failed', message: oneLine(error instanceof Error ? error.message : String(error)) }
   if (error.code === 'TL_INTERRUPTED') return { kind: 'interrupted' }
-  return { kind: error.code === 'TL_BUSY' ? 'busy' : 'failed', message: oneLine(error.message) }
+  return { kind: error.code === 'TL_BUSY' ? 'busy' : 'failed', message: error.message }
 }
 
 async function carryOut(order: RunOrder): Promise<FromChild> {
