@@ -31,6 +31,15 @@ export function parseWritten(text: string, path: string): WrittenFile {
   const [problem] = [...document.errors, ...document.warnings]
   if (problem)
     fail('TL_BAD_CONFIG', `${place(problem.pos[0])}: ${problem.message.trim()} (expected YAML or JSON)`)
+  visit(document, {
+    Pair: (_, { key }) => {
+      if (isSeq(key) || isMap(key))
+        fail(
+          'TL_BAD_CONFIG',
+          `${place(key.range?.[0] ?? 0)}: expected a word as a key, got a list or an object (put text with brackets or braces in quotes)`,
+        )
+    },
+  })
   let value: unknown
   try {
     // aliases that multiply without end are refused here

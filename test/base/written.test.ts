@@ -18,6 +18,10 @@ it('refuses what is no YAML with its line', () => {
     /^f\.yaml:\d: .*expected YAML or JSON/s,
   )
   expect(() => parseWritten('a: 1\na: 2', 'f.yaml')).toThrow(/^f\.yaml:2: /)
+  for (const key of ['{{ x }}', '? [1, 2]\n'])
+    expect(() => parseWritten(`a: 1\nb:\n  ${key}: 3`, 'f.yaml')).toThrow(
+      /^f\.yaml:3: expected a word as a key/,
+    )
 })
 
 it('never throws anything but a TreelineError', () => {
