@@ -9,6 +9,7 @@ import { machineFacts } from './lib/machine.mjs'
 import { problems } from './lib/problems.mjs'
 import { milliseconds } from './lib/report.mjs'
 import { measureSides, optionsOf, pairedRatio, quietOrSay, say, writeResults } from './lib/sides.mjs'
+import { wasmPeak } from './lib/wasmPeak.mjs'
 
 const here = fileURLToPath(new URL('.', import.meta.url))
 const standard = fileURLToPath(
@@ -68,7 +69,7 @@ export async function runtime(args) {
   )
   const busy = await quietOrSay(values.force)
   if (busy === undefined) return 1
-  const facts = { ...machineFacts(), busyCores: busy }
+  const facts = { ...machineFacts(), busyCores: busy, wasmPeak: wasmPeak() }
   const measured = []
   for (const row of rows) {
     say(`${row.name} …`)
@@ -91,6 +92,7 @@ export async function runtime(args) {
     '',
     `- ${facts.cpu}, ${facts.cores} cores, ${facts.vector.at(-1) ?? 'no vector facts'}, Node ${facts.node}`,
     `- ${values.threads} ${values.threads === 1 ? 'thread' : 'threads'}, ${values.rounds} rounds in turns of about ${values.seconds} s; ${busy.toFixed(2)} cores busy before`,
+    `- WebAssembly's vectors multiply and add in registers at ${facts.wasmPeak.toFixed(1)} GFLOP/s on one thread: no matrix product is faster there`,
     '',
     'Milliseconds, median (least–most). Ratio: the median over rounds of WebAssembly / native in the same round; of processor',
     'time: that of the medians.',
