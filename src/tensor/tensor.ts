@@ -88,6 +88,16 @@ export class Tensor implements Spec {
     }
     return build(0) as T
   }
+  /** What `JSON.stringify` writes: the nested lists. Throws where JSON has no word for a value (NaN, infinity) or there are none yet. */
+  toJSON(): Values {
+    const wrong = isFloat(this.dtype) ? this.data.findIndex((value) => !Number.isFinite(Number(value))) : -1
+    if (wrong >= 0)
+      fail(
+        'TL_NOT_FINITE',
+        `${showSpec(this)}: element ${wrong} is ${Number(this.data[wrong])}, which JSON cannot hold (write a .npy or .safetensors file, or replace it first)`,
+      )
+    return this.toArray()
+  }
   /** What `console.log` shows in Node: the spec, and the values where they are known and few. */
   [Symbol.for('nodejs.util.inspect.custom')](): string {
     return this.toString()

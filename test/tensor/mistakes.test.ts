@@ -9,6 +9,7 @@ import {
   evaluate,
   full,
   grad,
+  jvp,
   linearize,
   matmul,
   mean,
@@ -73,6 +74,17 @@ const mistakes: [string, () => unknown, RegExp][] = [
   ['grad(f)(3)', () => call(grad(f), 3), /expected a tensor, got 3/],
   ['vmap(3)(x)', () => call(vmap(any(3)), x), /^vmap: expected a function, got 3/],
   ['vjp(f)()', () => call(vjp, f), /argument 1 of the function is missing/],
+  [
+    'jvp(f)',
+    () => call(jvp, f),
+    /^jvp: args: expected a list with one entry for each argument of the function, got undefined/,
+  ],
+  ['jvp(f, [x], dx)', () => call(jvp, f, [x], x), /^jvp: tangents: expected a list .*, got f32\[/],
+  [
+    'JSON.stringify of NaN',
+    () => JSON.stringify(tensor([1, Number.NaN])),
+    /element 1 is NaN, which JSON cannot hold/,
+  ],
   ['linearize(f)()', () => call(linearize, f), /argument 1 of the function is missing/],
   ['checkpoint(f)()', () => call(checkpoint(f)), /argument 1 of the function is missing/],
   ['evaluate(3)', () => call(evaluate, 3), /3/],
@@ -127,4 +139,16 @@ test('toArray has a type', () => {
   expectTypeOf(values).not.toBeUnknown()
   expectTypeOf(values).not.toBeAny()
   expect(Array.isArray(values) && values.length).toBe(2)
+})
+
+test('JSON holds the nested lists of a tensor', () => {
+  expect(
+    JSON.stringify({
+      x: tensor([
+        [1, 2],
+        [3, 4.5],
+      ]),
+      flag: tensor([true]),
+    }),
+  ).toBe('{"x":[[1,2],[3,4.5]],"flag":[true]}')
 })

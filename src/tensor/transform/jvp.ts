@@ -2,7 +2,7 @@
 import { isFloat, sameShape, showSpec } from '../dtype.ts'
 import { fail } from '../mistake.ts'
 import { type Maybe, opRow } from '../ops/table.ts'
-import { apply, applyAll, placeholder, type Tensor, zerosLike } from '../tensor.ts'
+import { apply, applyAll, placeholder, Tensor, zerosLike } from '../tensor.ts'
 import { leaves, leavesLike, mapTree, type Tree, unflatten } from '../tree.ts'
 import { callProgram, nodesBetween, replay, resultsOf } from './walk.ts'
 
@@ -44,6 +44,12 @@ export function jvp<A extends readonly Tree<Tensor>[], R extends Tree<Tensor>>(
   args: A,
   tangents: A,
 ): { value: R; tangents: R } {
+  for (const [name, list] of Object.entries({ args, tangents }))
+    if (!Array.isArray(list))
+      fail(
+        'TL_BAD_ARGUMENT',
+        `jvp: ${name}: expected a list with one entry for each argument of the function, got ${list instanceof Tensor ? showSpec(list) : typeof list} (jvp(f, [x], [dx]))`,
+      )
   const copies = copyTree(args)
   const value = callProgram('jvp', f, copies)
   const sources = leaves(copies as Tree<Tensor>)
