@@ -46,6 +46,7 @@ export {
   writeGguf,
 } from './gguf/index.ts'
 export type { SafetensorsHeader, TensorEntry } from './header.ts'
+export { indexOf, layOut, type Placeable, type Shard, type Slot, storedSize } from './layout.ts'
 export { companionsOf, type ModelPlace, modelPaths, openCheckpoint, resolveModel } from './model.ts'
 export { fileMarks, fingerprint, inputFiles, isModelFile, writingModelFolder } from './modelFolder.ts'
 export { alignedNames, embeddings, isDerived, isHead, tiedTo } from './names.ts'
@@ -69,6 +70,7 @@ export {
   type ShardIndex,
 } from './safetensorsCheckpoint.ts'
 export { type ShardData, type ShardedWriter, type ShardedWriterOptions, shardedWriter } from './sharded.ts'
+export { besideWeights, finished, openUnfinished, type Unfinished } from './unfinished.ts'
 export {
   encodeSafetensors,
   safetensorsChunks,

@@ -7,13 +7,22 @@ import { statusOf } from '../../../base/outputs.ts'
 import type { Workers } from '../../../base/workers.ts'
 import {
   alignedNames,
+  besideWeights,
   type Checkpoint,
+  elements,
   fileMarks,
   fingerprint,
+  finished,
+  indexOf,
   inputFiles,
   isModelFile,
+  layOut,
   openCheckpoint,
+  openUnfinished,
   resolveModel,
+  type Shard,
+  storedSize,
+  type Unfinished,
 } from '../../../checkpoint/index.ts'
 import { autoAlpha, type LinesRow, linesPlan } from '../../lines/index.ts'
 import { openMergeWorkers } from '../../workers.ts'
@@ -31,8 +40,6 @@ import {
 import { differentTokens, readVocabulary, type Vocabulary } from '../vocabulary/index.ts'
 import { architectureFindings } from './architectures.ts'
 import { withoutConfig, writeCompanions } from './companions.ts'
-import { elementsOf, indexOf, layOut, type Shard, storedSize } from './layout.ts'
-import { besideWeights, finished, openUnfinished, type Unfinished } from './state.ts'
 import { closeOpened, type LinesStep, type LookItem, lookTask, type MergeItem, mergeTask } from './work.ts'
 import { writeBack } from './writeBack.ts'
 
@@ -156,7 +163,7 @@ export function assertPlan({ problems }: MergePlan): void {
 }
 
 interface Piece {
-  readonly shard: Shard
+  readonly shard: Shard<PlannedTensor>
   readonly offset: number
   readonly tensor: PlannedTensor
   readonly start: number
@@ -164,10 +171,10 @@ interface Piece {
 }
 
 /** The pieces of the whole output, in an order that depends on the plan alone. */
-function piecesOf(shards: readonly Shard[]): Piece[] {
+function piecesOf(shards: readonly Shard<PlannedTensor>[]): Piece[] {
   return shards.flatMap((shard) =>
     shard.slots.flatMap(({ tensor, offset, bytes }) => {
-      const total = elementsOf(tensor.shape)
+      const total = elements(tensor.shape)
       if (tensor.reach === 'tensor' || tensor.action === 'copy' || total <= pieceElements)
         return [{ shard, offset, tensor, start: 0, count: total }]
       return Array.from({ length: Math.ceil(total / pieceElements) }, (_, i): Piece => {
@@ -279,7 +286,7 @@ async function mergePieces(
     // the largest first, so that no thread is left alone with one at the end
     .sort((a, b) => b.piece.count - a.piece.count)
   const sizeOf = ({ tensor, count }: Piece): number =>
-    (storedSize(tensor) / Math.max(1, elementsOf(tensor.shape))) * count
+    (storedSize(tensor) / Math.max(1, elements(tensor.shape))) * count
   const total = pieces.reduce((sum, piece) => sum + sizeOf(piece), 0)
   let done = total - open.reduce((sum, { piece }) => sum + sizeOf(piece), 0)
   const items = open.map(({ piece }): MergeItem => {
@@ -378,7 +385,7 @@ interface Prepared {
   readonly output: OutputFolder
   readonly marks: readonly (readonly string[])[]
   readonly plan: MergePlan
-  readonly shards: readonly Shard[]
+  readonly shards: readonly Shard<PlannedTensor>[]
   readonly vocabulary: Vocabulary | undefined
 }
 
@@ -399,7 +406,7 @@ async function carryOut(
     ...common,
     tensor,
     start: 0,
-    count: elementsOf(tensor.shape),
+    count: elements(tensor.shape),
   })
   try {
     const { signal } = options

@@ -1,4 +1,5 @@
 /** @file One piece of a merge, as a worker does it: read the inputs, merge, scale, round once, write in place. */
+import { createHash } from 'node:crypto'
 import { closeSync, openSync, writeSync } from 'node:fs'
 import { explainSystemError } from '../../../base/files.ts'
 import { fail, foldIn, key } from '../../../base/index.ts'
@@ -7,6 +8,7 @@ import {
   type Checkpoint,
   type CheckpointTensor,
   elementBytes,
+  elements,
   encodeF32,
   isConvertible,
   openCheckpoint,
@@ -33,7 +35,6 @@ import {
   vectorOf,
 } from '../vector/index.ts'
 import { type TableView, viewTable } from '../vocabulary/index.ts'
-import { elementsOf, nameWords } from './layout.ts'
 
 /** Where LiNeS measures a tensor from, and by how much it scales. */
 export interface LinesStep {
@@ -122,7 +123,7 @@ function copyTensor({ tensor }: MergeItem, write: (bytes: Uint8Array, at: number
   const copies = others.map((other) => ({ model: other.model, source: tableOf(other) }))
   if (source.dtype !== tensor.dtype) {
     const width = isConvertible(tensor.dtype) ? elementBytes(tensor.dtype) : 1
-    const total = elementsOf(tensor.shape)
+    const total = elements(tensor.shape)
     for (let at = 0; at < total; at += blockElements)
       write(encodeF32(source.f32(at, Math.min(blockElements, total - at)), tensor.dtype), at * width)
     return
@@ -212,13 +213,19 @@ function refuseValue(
   )
 }
 
+/** Two words of randomness that belong to a tensor's name. */
+function nameWords(name: string): [number, number] {
+  const digest = createHash('sha256').update(name).digest()
+  return [digest.readUInt32LE(0), digest.readUInt32LE(4)]
+}
+
 /** The merged values of a range as an expression, and what it is made of. */
 function mergedRange(item: MergeItem, session: Session): { merged: Vector; inputs: Opened[] } {
   const { tensor, start, count, seed, computed } = item
   const arithmetic = arithmeticFor(item)
   const base = tensor.base && openInput(tensor.base, start, arithmetic)
   const models = tensor.models.map((input) => openInput(input, start, arithmetic))
-  const isWhole = start === 0 && count === elementsOf(tensor.shape)
+  const isWhole = start === 0 && count === elements(tensor.shape)
   const [high, low] = nameWords(tensor.name)
   const merged = mergeMethods[item.method]!.formula({
     name: tensor.name,

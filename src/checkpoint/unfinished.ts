@@ -1,6 +1,6 @@
 /**
- * @file A merge in the making: the hidden folder within the output holds the shards and a list of finished pieces. Killed
- * at any moment, the next run of the same merge goes on there.
+ * @file A model folder in the making: the hidden folder within the output holds the shards and a list of finished pieces.
+ * Killed at any moment, the next run of the same work goes on there.
  */
 import {
   closeSync,
@@ -14,11 +14,11 @@ import {
   writeSync,
 } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { explainSystemError, makeFolder, writeAtomically } from '../../../base/files.ts'
-import type { OutputFolder } from '../../../base/outputFolder.ts'
+import { explainSystemError, makeFolder, writeAtomically } from '../base/files.ts'
+import type { OutputFolder } from '../base/outputFolder.ts'
 import type { Shard } from './layout.ts'
 
-/** The folder of a merge that is not finished. */
+/** The folder of work that is not finished. */
 export interface Unfinished {
   readonly folder: string
   /** Pieces that an earlier run has finished. */
@@ -51,7 +51,7 @@ function createShard(path: string, shard: Shard): void {
   }
 }
 
-/** Begin a merge in its folder, or go on with it. Throws TL_IO when the folder cannot be written. */
+/** Begin work in its folder, or go on with it. Throws TL_IO when the folder cannot be written. */
 export function openUnfinished(output: OutputFolder, shards: readonly Shard[]): Unfinished {
   const folder = output.staging
   const list = join(folder, 'done.txt')
