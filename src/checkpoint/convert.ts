@@ -10,10 +10,10 @@ import { isStoredDtype, type StoredDtype } from './dtypes.ts'
 import { type GgufTensor, ggufChunks, isGguf } from './gguf/index.ts'
 import { quoted } from './header.ts'
 import { resolveModel } from './model.ts'
-import { fileMarks, inputFiles, writingModelFolder } from './modelFolder.ts'
+import { inputFiles } from './modelFolder.ts'
 import { isHead } from './names.ts'
-import { shardedWriter } from './sharded.ts'
 import { safetensorsChunks, type TensorToWrite } from './write.ts'
+import { type TensorOfModel, writingModel } from './writeModel.ts'
 
 /** Number types that floating-point tensors can be converted to, with the first magnitude that no longer fits. */
 const LIMITS: Readonly<Record<string, number>> = {
@@ -44,6 +44,8 @@ export interface ConvertOptions {
   readonly companions?: ReadonlyMap<string, string>
   /** Called before each tensor. */
   readonly onTensor?: (tensor: CheckpointTensor, index: number) => void
+  /** Called when so many tensors of a folder are finished: they are kept, and the same conversion goes on after them. */
+  readonly onKept?: (tensors: number) => void
 }
 
 /** What was written. */
@@ -135,7 +137,9 @@ function textMetadata({ metadata }: Checkpoint): Record<string, string> {
 export const convertCheckpoint = (input: Checkpoint, out: string, options: ConvertOptions = {}): Converted =>
   finish(converting(input, out, options))
 
-/** The same in steps: what ends in between leaves nothing behind. */
+type Rule = OutputRule & { readonly inputs: readonly string[] }
+
+/** The same in steps. What ends in between leaves no half file; of a folder the finished tensors are kept for the next run. */
 export function* converting(input: Checkpoint, out: string, options: ConvertOptions = {}): Steps<Converted> {
   const format = formatOf(out, ['.safetensors', '.gguf'], { folder: true })
   if (format !== 'folder' && options.shardSize !== undefined)
@@ -155,7 +159,7 @@ function* toFile(
   out: string,
   wanted: string | undefined,
   { onTensor }: ConvertOptions,
-  rule: OutputRule,
+  rule: Rule,
 ): Steps<Converted> {
   const tensors = new Map<string, TensorToWrite>()
   let converted = 0
@@ -178,30 +182,35 @@ function* toFolder(
   input: Checkpoint,
   out: string,
   wanted: string | undefined,
-  { shardSize, companions, onTensor }: ConvertOptions,
-  rule: OutputRule,
+  { shardSize, companions, onTensor, onKept }: ConvertOptions,
+  rule: Rule,
 ): Steps<Converted> {
   const plan = [...input.tensors.values()].map((tensor) => ({ tensor, dtype: targetDtype(tensor, wanted) }))
-  const request = [1, resolve(input.path), wanted, shardSize, companions && [...companions]]
-  const marks = inputFiles(input.path).map(fileMarks)
+  const request = [2, resolve(input.path), wanted, shardSize, companions && [...companions]]
   const { path: from, adapter } = resolveModel(input.path)
   const hasOwnHead = adapter !== undefined && plan.some(({ tensor }) => isHead(tensor.name))
-  return yield* writingModelFolder(out, { task: 'convert', request, marks, ...rule }, function* (folder) {
-    const writer = shardedWriter(folder, { shardSize, metadata: textMetadata(input) })
-    for (const [index, { tensor, dtype }] of plan.entries()) {
+  const tensors = plan.map(({ tensor, dtype }): TensorOfModel => {
+    const { name, shape } = tensor
+    const data = function* (index: number) {
       onTensor?.(tensor, index)
-      writer.write(tensor.name, dtype, tensor.shape, pieces(tensor, dtype))
-      yield
+      yield* pieces(tensor, dtype)
     }
-    const { files } = writer.finish()
-    const copied = companions
-      ? writeCompanions(companions, folder, wanted)
-      : statusOf(from)?.isDirectory()
-        ? copyCompanions(from, folder, wanted, hasOwnHead)
-        : []
-    const converted = plan.filter(({ tensor, dtype }) => tensor.dtype !== dtype).length
-    return { format: 'folder' as const, tensors: plan.length, converted, files: [...copied, ...files] }
+    return { name, dtype, shape, data }
   })
+  const written = yield* writingModel(
+    out,
+    { task: 'convert', request, ...rule },
+    {
+      ...{ tensors, shardSize, onKept, metadata: textMetadata(input) },
+      companions: (folder) => {
+        if (companions) return writeCompanions(companions, folder, wanted)
+        return statusOf(from)?.isDirectory() ? copyCompanions(from, folder, wanted, hasOwnHead) : []
+      },
+    },
+  )
+  const converted = plan.filter(({ tensor, dtype }) => tensor.dtype !== dtype).length
+  const { files, isUnchanged } = written
+  return { format: 'folder', tensors: plan.length, converted, files: [...files], isUnchanged }
 }
 
 /** Larger companions are no configuration. */
@@ -263,7 +272,7 @@ function* toGguf(
   input: Checkpoint,
   out: string,
   { dtype: word, onTensor }: ConvertOptions,
-  rule: OutputRule,
+  rule: Rule,
 ): Steps<Converted> {
   if (!isGguf(input))
     return fail(

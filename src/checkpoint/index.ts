@@ -48,7 +48,7 @@ export {
 export type { SafetensorsHeader, TensorEntry } from './header.ts'
 export { indexOf, layOut, type Placeable, type Shard, type Slot, storedSize } from './layout.ts'
 export { companionsOf, type ModelPlace, modelPaths, openCheckpoint, resolveModel } from './model.ts'
-export { fileMarks, fingerprint, inputFiles, isModelFile, writingModelFolder } from './modelFolder.ts'
+export { fileMarks, fingerprint, inputFiles, isModelFile } from './modelFolder.ts'
 export { alignedNames, embeddings, isDerived, isHead, tiedTo } from './names.ts'
 export { type TensorNorms, tensorNorms, tensorNormsSteps } from './norms.ts'
 export { openNpy, openNpz } from './npy.ts'
@@ -78,3 +78,10 @@ export {
   type TensorToWrite,
   writeSafetensors,
 } from './write.ts'
+export {
+  type ModelContent,
+  type ModelFolderWork,
+  type TensorOfModel,
+  type WrittenModel,
+  writingModel,
+} from './writeModel.ts'

@@ -1,12 +1,9 @@
-/** @file A model folder as an output: written whole in a hidden folder within, then given its names (`base/outputFolder.ts`). */
+/** @file What a model folder is made of, and how its state is known again. */
 import { createHash } from 'node:crypto'
-import { readdirSync, rmSync, statSync } from 'node:fs'
+import { readdirSync, statSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
-import { explainSystemError, makeFolder } from '../base/files.ts'
-import type { Steps } from '../base/index.ts'
-import { whenLeaving } from '../base/leave.ts'
-import { openOutputFolder } from '../base/outputFolder.ts'
-import { type OutputRule, statusOf } from '../base/outputs.ts'
+import { explainSystemError } from '../base/files.ts'
+import { statusOf } from '../base/outputs.ts'
 import { modelPaths } from './model.ts'
 
 const weightFile = /^(pytorch_)?model(-\d{5}-of-\d{5})?\.(safetensors|bin)(\.index\.json)?$/
@@ -70,50 +67,4 @@ function withParts(path: string): string[] {
   if (!/\.index\.json$|-\d{5}-of-\d{5}\./.test(name) || !statusOf(dirname(path))) return [path]
   const parts = readdirSync(dirname(path)).filter((other) => /\.index\.json$|-\d{5}-of-\d{5}\./.test(other))
   return [path, ...parts.map((other) => join(dirname(path), other))]
-}
-
-/** What a model folder is made of, and what it may replace. */
-export interface ModelFolderWork extends OutputRule {
-  /** One word for it, such as `convert`. */
-  readonly task: string
-  /** What was asked for. */
-  readonly request: unknown
-  /** Besides the request, everything that decides the output: the state of the inputs. */
-  readonly marks: unknown
-}
-
-/**
- * Let `write` fill a folder, and put its files into `out` when all of them are there. When an earlier run of the same work
- * has done so, nothing is written and its result comes back, `isUnchanged`. Throws as `openOutputFolder` does.
- */
-export function* writingModelFolder<Result extends object>(
-  out: string,
-  { task, request, marks, inputs, force }: ModelFolderWork,
-  write: (folder: string) => Steps<Result>,
-): Steps<Result & { isUnchanged: boolean }> {
-  const work = { request: fingerprint([task, request]), mark: fingerprint([task, request, marks]) }
-  const folder = openOutputFolder(out, { task, ...work, owns: isModelFile, inputs, force })
-  const forget = whenLeaving(folder.abandon)
-  try {
-    if (folder.result) return { ...(folder.result as Result), isUnchanged: true }
-    const fresh = join(folder.staging, 'new')
-    folder.begin()
-    // of a run that was killed
-    rmSync(fresh, { recursive: true, force: true })
-    makeFolder(fresh)
-    const result = yield* write(fresh)
-    folder.publish(
-      readdirSync(fresh)
-        .sort()
-        .map((name) => join(fresh, name)),
-      result,
-    )
-    return { ...result, isUnchanged: false }
-  } catch (error) {
-    folder.abandon()
-    return explainSystemError(error, `cannot write ${out}`)
-  } finally {
-    forget()
-    folder.close()
-  }
 }

@@ -52,6 +52,23 @@ export const whenInterrupted = (handler: (end: End) => void): (() => void) => wi
 /** What to say when an interrupt ends the command at once. Returns the function that takes it back. */
 export const ifEnded = (line: () => string): (() => void) => within(kept, line)
 
+/**
+ * Count the tensors of a folder that are kept when the command is ended at once, and say so then. A single file begins again:
+ * of it nothing is kept.
+ */
+export function keepingTensors(out: string): { onKept: (tensors: number) => void; stop: () => void } {
+  let kept = 0
+  const stop = ifEnded(() =>
+    kept === 0
+      ? 'interrupted; nothing was written'
+      : `interrupted; ${kept} finished tensor${kept === 1 ? ' is' : 's are'} kept in ${out}, and the same command goes on`,
+  )
+  const onKept = (tensors: number): void => {
+    kept = tensors
+  }
+  return { onKept, stop }
+}
+
 /** A signal that is aborted by the first interrupt; the second ends the process at once. */
 export function interruption(onFirst: () => void): { signal: AbortSignal; stop: () => void } {
   const controller = new AbortController()

@@ -3,6 +3,7 @@ import { Command, Option } from 'commander'
 import { bytes, inSteps } from '../../base/index.ts'
 import type { Checkpoint } from '../../checkpoint/index.ts'
 import type { Translation } from '../../lm/index.ts'
+import { keepingTensors } from '../interrupt.ts'
 import type { Io } from '../io.ts'
 import { examples, forceOption, jsonOption, quietOption } from '../options.ts'
 import { makeDisplay } from '../progress.ts'
@@ -104,6 +105,7 @@ export const convertCommand = (io: Io): Command =>
       const shardSize = flags.shardSize === undefined ? undefined : await parseBytes(flags.shardSize)
       const checkpoint = openCheckpoint(input)
       const display = makeDisplay('convert', io, flags.quiet || flags.json)
+      const { onKept, stop } = keepingTensors(out)
       try {
         const made = await translation(checkpoint, input, out, flags)
         const from = made?.checkpoint ?? checkpoint
@@ -113,6 +115,7 @@ export const convertCommand = (io: Io): Command =>
             dtype: flags.dtype,
             shardSize,
             force: flags.force,
+            onKept,
             ...(made && { companions: made.companions }),
             onTensor: ({ name, byteLength }, done) =>
               display.update({ done, total, detail: `${name}, ${bytes(byteLength)}` }),
@@ -126,6 +129,7 @@ export const convertCommand = (io: Io): Command =>
           io.out(`${out}: ${before}${written.tensors} tensors, ${written.converted} of them converted\n`)
         }
       } finally {
+        stop()
         display.end()
         checkpoint.close()
       }

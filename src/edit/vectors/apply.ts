@@ -10,14 +10,12 @@ import {
   copyCompanions,
   elements,
   encodeF32,
-  fileMarks,
   inputFiles,
   isConvertible,
   type StoredDtype,
   safetensorsChunks,
-  shardedWriter,
   tiedTo,
-  writingModelFolder,
+  writingModel,
 } from '../../checkpoint/index.ts'
 import {
   checkFinite,
@@ -106,6 +104,8 @@ export interface ApplyOptions {
   readonly force?: boolean
   /** Called before each tensor. */
   readonly onTensor?: OnTensor
+  /** Called when so many tensors of a folder are finished: they are kept, and the same call goes on after them. */
+  readonly onKept?: (tensors: number) => void
 }
 
 /**
@@ -133,7 +133,7 @@ export function* applying(
   base: Checkpoint,
   vector: TaskVector,
   out: string,
-  { scale = 1, anyBase = false, force = false, onTensor }: ApplyOptions = {},
+  { scale = 1, anyBase = false, force = false, onTensor, onKept }: ApplyOptions = {},
 ): Steps<Applied> {
   if (!Number.isFinite(scale)) fail('TL_BAD_ARGUMENT', `scale: expected a finite number, got ${scale}`)
   const format = formatOf(out, ['.safetensors'], { folder: true })
@@ -141,14 +141,13 @@ export function* applying(
   if (format !== 'folder') checkFile(out, rule)
   const rows = rowsOf(base, vector)
   checkBase(base, vector, rows, anyBase)
-  let done = 0
   const plan = rows.map((row) => {
     const { name, from } = row
     const delta = scale === 0 ? undefined : row.delta
     // quantized types cannot be written again
     const dtype = delta && !isConvertible(from.dtype) ? 'F32' : from.dtype
-    const data = function* () {
-      onTensor?.(name, done++, rows.length)
+    const data = function* (index: number) {
+      onTensor?.(name, index, rows.length)
       if (delta) yield* changed(row, delta, scale, dtype, out)
       else yield from.bytes()
     }
@@ -156,25 +155,27 @@ export function* applying(
   })
   const outcome = { tensors: plan.length, changed: plan.filter(({ isChanged }) => isChanged).length }
   if (format !== 'folder') {
+    let done = 0
     const entries = plan.map(
-      ({ name, dtype, shape, data }) => [name, { dtype: dtype as StoredDtype, shape, data }] as const,
+      ({ name, dtype, shape, data }) =>
+        [name, { dtype: dtype as StoredDtype, shape, data: () => data(done++) }] as const,
     )
     const chunks = safetensorsChunks(entries, { format: 'pt' })
     return { ...outcome, isUnchanged: (yield* writingOutput(out, chunks, rule)) === 'unchanged' }
   }
-  const request = [1, resolve(base.path), resolve(vector.path), scale]
-  const marks = rule.inputs.map(fileMarks)
+  const request = [2, resolve(base.path), resolve(vector.path), scale]
   const companions = companionsOf(base.path)
-  return yield* writingModelFolder(out, { task: 'apply', request, marks, ...rule }, function* (folder) {
-    const writer = shardedWriter(folder, { metadata: { format: 'pt' } })
-    for (const { name, dtype, shape, data } of plan) {
-      writer.write(name, dtype, shape, data())
-      yield
-    }
-    writer.finish()
-    // a head of its own, which the embedding no longer is
-    if (statusOf(companions)?.isDirectory())
-      copyCompanions(companions, folder, undefined, rows.length > base.tensors.size)
-    return outcome
-  })
+  const { isUnchanged } = yield* writingModel(
+    out,
+    { task: 'apply', request, ...rule },
+    {
+      ...{ tensors: plan, onKept },
+      // a head of its own, which the embedding no longer is
+      companions: (folder) =>
+        statusOf(companions)?.isDirectory()
+          ? copyCompanions(companions, folder, undefined, rows.length > base.tensors.size)
+          : [],
+    },
+  )
+  return { ...outcome, isUnchanged }
 }

@@ -1,5 +1,6 @@
 /** @file `treeline vector apply`: a model from a base and a task vector. */
 import { Command } from 'commander'
+import { keepingTensors } from '../../interrupt.ts'
 import type { Io } from '../../io.ts'
 import { examples, forceOption, jsonOption } from '../../options.ts'
 import { anyBaseOption, before, numberOf, shown, withOpen } from './files.ts'
@@ -29,9 +30,10 @@ export const applyCommand = (io: Io): Command =>
           const from = keep(openCheckpoint(base))
           const vector = keep(openVector(path, from))
           const [anyBase, force] = [flags.anyBase === true, flags.force === true]
+          const { onKept, stop } = keepingTensors(out)
           const outcome = await shown(io, flags.json, (onTensor) =>
-            applying(from, vector, out, { scale, anyBase, force, onTensor }),
-          )
+            applying(from, vector, out, { scale, anyBase, force, onTensor, onKept }),
+          ).finally(stop)
           if (flags.json) io.out(`${JSON.stringify({ out, ...outcome }, null, 2)}\n`)
           else
             io.out(
