@@ -4,9 +4,9 @@ import { TreelineError } from './errors.ts'
 import { inWords } from './files.ts'
 import { useGate } from './native.ts'
 import { importOwn, isOurs } from './ownModules.ts'
-import type { Order, Reply, Task } from './workers.ts'
+import type { Order, Reply, Report, Task } from './workers.ts'
 
-type Module = Record<string, (item: unknown, signal: AbortSignal) => unknown>
+type Module = Record<string, (item: unknown, signal: AbortSignal, report: Report) => unknown>
 
 const loaded = new Map<string, Promise<Module>>()
 function load({ module }: Task): Promise<Module> {
@@ -24,7 +24,8 @@ async function carryOut({ task, index, item }: Exclude<Order, 'stop' | { ready: 
   if (stopped.signal.aborted) return
   const reply = (message: Reply): void => parentPort!.postMessage(message)
   try {
-    reply({ index, result: await (await load(task))[task.name]!(item, stopped.signal) })
+    const report: Report = (news) => reply({ index, news })
+    reply({ index, result: await (await load(task))[task.name]!(item, stopped.signal, report) })
   } catch (thrown) {
     // the code of a system error does not cross threads
     const error = inWords(thrown)

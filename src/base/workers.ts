@@ -7,13 +7,17 @@ import { type ErrorCode, fail, TreelineError } from './errors.ts'
 import { isInside, makeGate, shutGate } from './native.ts'
 
 /**
- * A function that a worker can find: `export async function <name>(item, signal)` in the module at `module` (a file: URL). A
+ * A function that a worker can find: `export async function <name>(item, signal, report)` in the module at `module` (a file:
+ * URL). It may report how far it is, as often as it likes: what it passes to `report` arrives at `onReport`. A
  * task that runs native code of its own does so through `native`: a thread that is ended within it takes the process down.
  */
 export interface Task {
   readonly module: string
   readonly name: string
 }
+
+/** Sends word of an item at work: a structured clone. */
+export type Report = (news: unknown) => void
 
 /** How to carry it out. */
 export interface WorkersOptions<Item, Result> {
@@ -25,6 +29,8 @@ export interface WorkersOptions<Item, Result> {
   readonly ahead?: number
   /** Called on this thread as results come, in any order. */
   readonly onResult?: (result: Result, index: number, item: Item) => void
+  /** Called on this thread with what a task reports while it is at an item. */
+  readonly onReport?: (news: unknown, index: number, item: Item) => void
 }
 
 /** What a worker is told: an item of a task, a task to be ready for, or to leave what it is at. */
@@ -33,10 +39,17 @@ export type Order = { task: Task; index: number; item: unknown } | { ready: Task
 /** What a worker sends back. */
 export type Reply =
   | { index: number; result: unknown }
+  | { index: number; news: unknown }
   | { index: number; error: { code?: ErrorCode; message: string; stack?: string } }
 
 const interrupted = (done: number, total: number): never =>
   fail('TL_INTERRUPTED', `interrupted after ${done} of ${total} parts`)
+
+type Work<Item, Result> = (
+  item: Item,
+  signal: AbortSignal | undefined,
+  report: Report,
+) => Promise<Result> | Result
 
 /** Let signals in between two items. */
 const breathe = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
@@ -44,17 +57,16 @@ const breathe = (): Promise<void> => new Promise((resolve) => setImmediate(resol
 async function here<Item, Result>(
   task: Task,
   items: readonly Item[],
-  { signal, onResult }: WorkersOptions<Item, Result>,
+  { signal, onResult, onReport }: WorkersOptions<Item, Result>,
 ): Promise<Result[]> {
-  type Work = (item: Item, signal: AbortSignal | undefined) => Promise<Result> | Result
-  const module = (await import(task.module)) as Record<string, Work>
+  const module = (await import(task.module)) as Record<string, Work<Item, Result>>
   const results: Result[] = []
   for (const [index, item] of items.entries()) {
     await breathe()
     if (signal?.aborted) interrupted(index, items.length)
     let result: Result
     try {
-      result = await module[task.name]!(item, signal)
+      result = await module[task.name]!(item, signal, (news) => onReport?.(news, index, item))
     } catch (error) {
       if (signal?.aborted) interrupted(index, items.length)
       throw error
@@ -161,7 +173,7 @@ export function openWorkers(threads: number, { readyFor, takesPart = false }: Op
     items: readonly Item[],
     options: Omit<WorkersOptions<Item, Result>, 'threads'>,
   ) => {
-    const { signal, onResult, ahead = 1 } = options
+    const { signal, onResult, onReport, ahead = 1 } = options
     const wanted = Math.min(threads, items.length)
     if (wanted <= 1 || !isCompiled) return await here(task, items, { ...options, threads: 1 })
     const others = takesPart ? wanted - 1 : wanted
@@ -193,15 +205,15 @@ export function openWorkers(threads: number, { readyFor, takesPart = false }: Op
           if (done === items.length) resolve()
         }
         const takePart = async (): Promise<void> => {
-          type Work = (item: Item, signal: AbortSignal | undefined) => Promise<Result> | Result
-          const module = (await import(task.module)) as Record<string, Work>
+          const module = (await import(task.module)) as Record<string, Work<Item, Result>>
           while (!isOver && begun < end) {
             // a run in the order of the list: what lies one after another in a file is read so
             const from = end - Math.max(1, Math.floor((end - begun) / (4 * wanted)))
             const to = end
             end = from
             for (let index = from; index < to && !isOver; index++) {
-              const result = await module[task.name]!(items[index]!, signal)
+              const item = items[index]!
+              const result = await module[task.name]!(item, signal, (news) => onReport?.(news, index, item))
               if (isOver) return
               finish(result, index)
               await breathe()
@@ -219,6 +231,10 @@ export function openWorkers(threads: number, { readyFor, takesPart = false }: Op
             if (done < items.length) reject(new Error(`a worker thread ended with code ${code}`))
           }
           const onMessage = (reply: Reply): void => {
+            if ('news' in reply) {
+              if (!isOver) onReport?.(reply.news, reply.index, items[reply.index]!)
+              return
+            }
             busy.set(worker, busy.get(worker)! - 1)
             if (isOver) return
             if ('error' in reply) {

@@ -20,6 +20,7 @@ import {
   runFolder,
   type Summary,
 } from './runFolder.ts'
+import { claimsOf, verdictOf } from './study/outcomes.ts'
 
 /** How a run is to be carried out. */
 export interface RunOptions extends RunListeners {
@@ -181,6 +182,7 @@ async function work(
   const conclusion = experiment.summary({ folder, hash, config, result, metrics, read })
   // what words are made of has null there, so they are told besides
   const headline = `${conclusion.headline}${notFinite ? ` (not finite: ${notFiniteText(notFinite)})` : ''}`
+  const claims = claimsOf(conclusion)
   const all = [...sessions, session]
   const summary: Summary = {
     experiment: name,
@@ -191,7 +193,8 @@ async function work(
     headline,
     result,
     ...(notFinite && { notFinite }),
-    verdicts: conclusion.verdicts ?? [],
+    claims,
+    verdicts: claims.map(verdictOf),
     timing: {
       startedAt: all[0]!.startedAt,
       finishedAt: new Date().toISOString(),

@@ -5,6 +5,7 @@ import type { Json } from './canonical.ts'
 import type { RunContext } from './context.ts'
 import type { Figure } from './figures/index.ts'
 import type { Metric } from './metrics.ts'
+import type { Claim } from './study/claim.ts'
 
 /** Every experiment has a seed: all its randomness comes from it. */
 export interface BaseConfig {
@@ -41,6 +42,8 @@ export interface Conclusion {
   paragraph: string
   /** Key numbers, formatted for people. */
   numbers?: readonly { label: string; value: string; note?: string }[]
+  claims?: readonly Claim[]
+  /** Claims of an experiment that is no study yet: held or not. */
   verdicts?: readonly Verdict[]
 }
 
@@ -84,7 +87,8 @@ export interface Experiment<
   description: string
   /** Every field with a default; `.describe()` texts appear in messages and tables. */
   config: z.ZodType<Config>
-  presets: Record<'quick' | 'paper', PartialConfig<Config>>
+  presets: Record<'quick' | 'paper', PartialConfig<Config>> &
+    Partial<Record<'tiny' | 'tour', PartialConfig<Config>>>
   /** Config fields whose default is empty because only a user can fill them: without one a run is refused, and no tour goes there. */
   requires?: readonly (keyof Config & string)[]
   /** Estimated seconds of a run on one core: weighs the runs of a sweep. Only ratios matter once some runs are timed. */
@@ -93,6 +97,8 @@ export interface Experiment<
   run: (context: RunContext<Config>) => Promise<Result>
   /** Put one finished run into words. Pure: `treeline report` calls it again years later. */
   summary: (run: RunView<Config, Result>) => Conclusion
+  /** Put runs into words that differ only in their seed; without it their claims are averaged. */
+  together?: (runs: readonly RunView<Config, Result>[]) => Conclusion
   /**
    * What one call of `figures` or `tables` can show: all runs together (the default), the runs of one config, which differ only
    * in their seed, or one run. The report calls as often as it takes, and says under each figure what made it.
@@ -122,7 +128,7 @@ export const kindOf = (value: unknown): string => {
 }
 
 const functions = ['run', 'summary', 'figures'] as const
-const optional = ['cost', 'tables', 'network'] as const
+const optional = ['cost', 'tables', 'network', 'together'] as const
 
 /** Refuse what TypeScript would: JavaScript modules define experiments too. */
 export function checkDefinition(definition: Partial<AnyExperiment>): void {

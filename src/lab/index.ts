@@ -63,6 +63,7 @@ export {
   type Summary,
 } from './runFolder.ts'
 export { describeField, type FieldSchema, fieldSchema } from './schema.ts'
+export * from './study/index.ts'
 export { type CostEstimate, estimateCosts, wallSeconds, weights } from './sweep/cost.ts'
 export {
   type Ending,

@@ -45,6 +45,17 @@ export interface JobsOptions<Job> {
   readonly label?: (job: Job) => string
   /** Relative cost, for the bar and the time left; 1 when absent. */
   readonly cost?: (job: Job) => number
+  /** All that a result depends on, where a job holds more than that; it is kept under this name. */
+  readonly identity?: (job: Job) => unknown
+  /** Lines of metrics.jsonl for a finished job; by default one, with the job and its result. */
+  readonly lines?: (job: Job, result: Json) => readonly object[]
+}
+
+/** What a task reports of a job at work. */
+export interface Advance {
+  /** Done of this job, 0 … 1. */
+  readonly share: number
+  readonly detail?: string
 }
 
 /**
@@ -57,18 +68,28 @@ export async function runJobs<Job, Result>(
   context: Pick<RunContext<unknown>, 'folder' | 'threads' | 'signal' | 'progress'>,
   task: Task,
   jobs: readonly Job[],
-  { label, cost = () => 1 }: JobsOptions<Job> = {},
+  { label, cost = () => 1, identity, lines }: JobsOptions<Job> = {},
 ): Promise<Result[]> {
   const path = join(context.folder, 'jobs.jsonl')
   const kept = readKept(path)
   if (existsSync(path))
     // a torn line would swallow the next one
     writeAtomically(path, [...kept].map(([key, result]) => `${JSON.stringify({ key, result })}\n`).join(''))
-  const keys = jobs.map((job) => contentHash({ task: task.name, job }).slice(0, 24))
+  const keys = jobs.map((job) =>
+    contentHash(identity ? identity(job) : { task: task.name, job }).slice(0, 24),
+  )
   const total = jobs.reduce((sum, job) => sum + cost(job), 0)
   const waiting = jobs.map((_, index) => index).filter((index) => !kept.has(keys[index]!))
   let done = total - waiting.reduce((sum, index) => sum + cost(jobs[index]!), 0)
-  context.progress({ done, total })
+  // what jobs at work have done of themselves
+  const shares = new Map<number, number>()
+  const advance = (detail?: string) =>
+    context.progress({
+      done: done + [...shares.values()].reduce((sum, part) => sum + part, 0),
+      total,
+      detail,
+    })
+  advance()
   await mapInWorkers<Job, Result>(
     task,
     waiting.map((index) => jobs[index]!),
@@ -85,21 +106,27 @@ export async function runJobs<Job, Result>(
           explainSystemError(error, `cannot write ${path}`)
         }
         done += cost(job)
-        context.progress({ done, total, detail: label?.(job) })
+        shares.delete(at)
+        advance(label?.(job))
+      },
+      onReport(news, at, job) {
+        const { share, detail } = news as Advance
+        shares.set(at, Math.min(1, Math.max(0, share)) * cost(job))
+        advance([label?.(job), detail].filter(Boolean).join(', '))
       },
     },
   )
   const results = keys.map((key) => kept.get(key) as Json)
   const metrics = join(context.folder, 'metrics.jsonl')
   const first = readMetrics(metrics).length
+  const told = results.flatMap((result, i): readonly object[] =>
+    lines
+      ? lines(jobs[i]!, result)
+      : [{ task: task.name, job: withoutLists(toJson(jobs[i])), result: withoutLists(result) }],
+  )
   appendMetrics(
     metrics,
-    results.map((result, i) => ({
-      step: first + i,
-      task: task.name,
-      job: withoutLists(toJson(jobs[i])),
-      result: withoutLists(result),
-    })),
+    told.map((line, i) => ({ step: first + i, ...(withoutLists(toJson(line)) as object) })),
   )
   return results as Result[]
 }

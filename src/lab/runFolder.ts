@@ -7,6 +7,7 @@ import type { Json } from './canonical.ts'
 import type { BaseConfig, RunView, Verdict } from './experiment.ts'
 import type { Machine } from './machine.ts'
 import { readMetrics } from './metrics.ts'
+import type { Claim } from './study/claim.ts'
 
 /** `config.json`. */
 export interface ConfigFile {
@@ -32,6 +33,8 @@ export interface Summary {
   result: Record<string, Json>
   /** Numbers of `result` that are not finite, null there, by dotted path; absent where there is none. */
   notFinite?: NotFinite
+  claims: readonly Claim[]
+  /** The same as held or not, until 0.2. */
   verdicts: readonly Verdict[]
   timing: { startedAt: string; finishedAt: string; seconds: number; sessions: number; threads: number }
   machine: Machine

@@ -1,6 +1,7 @@
 /** @file Metrics of editing: known answers, intervals, questions, routing. */
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { wilson } from '../../src/base/index.ts'
 import type { EditedModel } from '../../src/edit/baselines/index.ts'
 import {
   histogram,
@@ -13,7 +14,6 @@ import {
   resultOf,
   routingCurve,
   summarize,
-  wilson,
   withSubject,
 } from '../../src/edit/evaluation/index.ts'
 import type { Fact } from '../../src/edit/index.ts'

@@ -73,6 +73,9 @@ describe('the table of runs', () => {
       'result.scaled',
       'result.inner.steps',
       'result.nothing',
+      'claims.holds',
+      'claims.fails',
+      'claims.undecided',
       'verdicts.passed',
       'verdicts.failed',
     ])

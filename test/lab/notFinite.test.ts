@@ -8,8 +8,9 @@ import { tableOf } from '../../src/lab/collect/table.ts'
 import { csvText } from '../../src/lab/collect/write.ts'
 import { executeRun } from '../../src/lab/execute.ts'
 import { defineExperiment, seedField } from '../../src/lab/index.ts'
-import { formatMeasured, formatNumber, tableHtml } from '../../src/lab/report/html.ts'
-import { groupVerdicts } from '../../src/lab/report/verdicts.ts'
+import { groupClaims } from '../../src/lab/report/claims.ts'
+import { formatMeasured, formatNumber } from '../../src/lab/report/format.ts'
+import { tableHtml } from '../../src/lab/report/html.ts'
 
 const root = mkdtempSync(join(tmpdir(), 'treeline-nan-'))
 afterAll(() => rmSync(root, { recursive: true, force: true }))
@@ -65,8 +66,8 @@ it('is named where it stands, never null without a word, never averaged', async 
   expect(cells({}, 'result.last')).toEqual([Number.NaN, 3])
   expect(cells({ metrics: true }, 'metric.loss')).toEqual([Number.NaN, 2])
   expect(csvText(tableOf(views))).toContain('NaN')
-  const [verdict] = groupVerdicts(broken, [{ label: '', config: { seed: 0 }, runs: views }])
-  expect([verdict!.claim, verdict!.measured]).toEqual(['is three (a finite number in 1 of 2 runs)', 3])
+  const [shown] = groupClaims(broken, [{ label: '', config: { seed: 0 }, runs: views }])
+  expect([shown!.claim, shown!.measured]).toEqual(['is three (a finite number in 1 of 2 runs)', 3])
 })
 
 it('numbers of reports', () => {

@@ -6,7 +6,7 @@ import { parseHTML } from 'linkedom'
 import { PNG } from 'pngjs'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { composeConfig, executeRun, loadRun, loadRuns, writeReport } from '../../src/lab/index.ts'
-import { formatMeasured } from '../../src/lab/report/html.ts'
+import { formatMeasured } from '../../src/lab/report/format.ts'
 import { makeToy } from './toy.ts'
 
 let root: string

@@ -108,11 +108,11 @@ describe('a report of one experiment with seeds', () => {
     const [shownMean, shownError] = first![2]!.replaceAll(',', '').split(' ± ').map(Number)
     expect(shownMean! / mean).toBeCloseTo(1, 4)
     expect(shownError! / error!).toBeCloseTo(1, 4)
-    const verdicts = cells(tableUnder(document, 'Verdicts'))
+    const verdicts = cells(tableUnder(document, 'Claims'))
     expect(verdicts).toHaveLength(5)
     const even = values.filter((value) => value % 2 === 0).length
     expect(verdicts[1]![0]).toBe('even [a=1]')
-    expect(verdicts[1]![3]).toBe(`${even === 3 ? '✓ holds' : '✗ does not hold'} in ${even} of 3`)
+    expect(verdicts[1]![3]).toBe(`${even === 3 ? '✓ holds' : '✗ fails'} in ${even} of 3`)
     expect(verdicts[2]).toEqual(['has steps (control) [a=1]', '5', '–', '✓ holds in 3 of 3'])
     expect(cells(tableUnder(document, 'Runs'))).toHaveLength(7)
     expect(document.querySelector('figcaption .made')!.textContent).toContain('a 1|2 · seed 0|1|2')
@@ -160,7 +160,7 @@ describe('a report of several experiments', () => {
     const links = [...document.querySelectorAll('nav a')].map((link) => link.getAttribute('href'))
     expect(links).toEqual(['#toy', '#walk'])
     for (const link of links) expect(document.querySelector(link!)!.tagName).toBe('SECTION')
-    expect(document.querySelector('nav')!.textContent).toContain('1 run, 1 of 1 verdicts hold')
+    expect(document.querySelector('nav')!.textContent).toContain('1 run, 1 of 1 claim holds')
     const verdicts = cells(document.querySelector('table')!.querySelectorAll('tr'))
     expect(verdicts.slice(1).map(([claim]) => claim)).toEqual([
       'the value shrinks [toy]',

@@ -1,5 +1,5 @@
 /** @file `treeline collect`: one tidy table of many runs. */
-import { Command } from 'commander'
+import { Command, Option } from 'commander'
 import { fail } from '../../base/index.ts'
 import { checkFile } from '../../base/outputs.ts'
 import type { Io } from '../io.ts'
@@ -8,6 +8,8 @@ import { checkForce, examples, forceOption, jsonOption, quietOption } from '../o
 interface CollectFlags {
   out?: string
   metrics?: boolean
+  claims?: boolean
+  rows?: boolean
   verdicts?: boolean
   timing?: boolean
   force?: boolean
@@ -22,7 +24,9 @@ export const collectCommand = (io: Io): Command =>
     .argument('<dir...>', 'run folders, or folders of runs')
     .option('--out <file>', 'a file ending in .parquet or .csv (default: CSV on standard output)')
     .option('--metrics', 'a row for each line of metrics instead, with the config beside it')
-    .option('--verdicts', 'a row for each claim instead: measured, error, predicted, pass, control')
+    .option('--rows', 'a row for each row that a study measured instead')
+    .option('--claims', 'a row for each claim instead: measured, error, predicted, outcome, tolerance')
+    .addOption(new Option('--verdicts', 'as --claims, with pass in place of the outcome').hideHelp())
     .option('--timing', 'also when the runs were made, how long they took, on how many threads')
     .addOption(forceOption())
     .addOption(jsonOption())
@@ -32,12 +36,17 @@ export const collectCommand = (io: Io): Command =>
       examples(
         ['treeline collect runs --out runs.parquet', 'everything below runs'],
         ['treeline collect runs/digits --metrics > metrics.csv', 'how training went, for all runs'],
-        ['treeline collect runs --verdicts --out verdicts.csv', 'every claim of every run'],
+        ['treeline collect runs --claims --out claims.csv', 'every claim of every run'],
+        ['treeline collect runs --rows --out rows.parquet', 'all that studies measured'],
       ),
     )
     .action(async (paths: string[], flags: CollectFlags) => {
-      if (flags.metrics && flags.verdicts)
-        fail('TL_USAGE', '--metrics, --verdicts: a table has rows of one kind; give one of them')
+      const kinds = (['metrics', 'rows', 'claims', 'verdicts'] as const).filter((kind) => flags[kind])
+      if (kinds.length > 1)
+        fail(
+          'TL_USAGE',
+          `${kinds.map((kind) => `--${kind}`).join(', ')}: a table has rows of one kind; give one of them`,
+        )
       const lab = await import('../../lab/index.ts')
       checkForce(flags.force, flags.out, '--out')
       if (flags.out !== undefined) {

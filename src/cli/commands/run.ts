@@ -83,7 +83,8 @@ export const runCommand = (io: Io): Command =>
             : duration(summary.timing.seconds)
           io.err(`${folder} (${how})\n`)
         }
-        for (const { claim, pass } of summary.verdicts) io.out(`${pass ? '✓' : '✗'} ${claim}\n`)
+        for (const { claim, outcome } of lab.claimsOfSummary(summary))
+          io.out(`${lab.outcomeMark[outcome]} ${claim}\n`)
         io.out(`${summary.headline}\n`)
         if (report) io.out(`${report.html}\n`)
       } finally {

@@ -21,19 +21,22 @@ interface TourFlags {
 
 /** Four sentences: what was done, what came out, what did not hold, where to look. */
 function closing(lab: Lab, done: readonly RunOutcome[], seconds: number, path: string): string {
-  const verdicts = done.flatMap(({ summary }) =>
-    summary.verdicts.map((verdict) => ({ ...verdict, of: summary.experiment })),
+  const claims = done.flatMap(({ summary }) =>
+    lab.claimsOfSummary(summary).map((claim) => ({ ...claim, of: summary.experiment })),
   )
-  const missed = verdicts.filter(({ pass }) => !pass)
+  const list = (wanted: 'fails' | 'undecided'): string =>
+    claims.flatMap(({ of, claim, outcome }) => (outcome === wanted ? [`${of}, “${claim}”`] : [])).join('; ')
+  const [failed, undecided] = [list('fails'), list('undecided')]
   const before = done.filter(({ skipped }) => skipped).length
   const titles = done.map(({ summary }) => lab.findExperiment(summary.experiment).title)
   const count = (n: number, word: string): string => `${n} ${word}${n === 1 ? '' : 's'}`
   const sentences = [
     `${count(done.length, 'experiment')} ran in ${duration(seconds)}${before > 0 ? ` (${before} had finished before)` : ''}: ${titles.join('; ')}.`,
-    `Of ${count(verdicts.length, 'claim')} that theory makes about them, ${verdicts.length - missed.length} hold.`,
-    missed.length === 0
-      ? 'No claim failed.'
-      : `These do not hold: ${missed.map(({ of, claim }) => `${of}, “${claim}”`).join('; ')}.`,
+    `Of what theory says about them, ${lab.outcomesInWords(claims)}.`,
+    [
+      failed === '' ? 'No claim fails.' : `These fail: ${failed}.`,
+      ...(undecided === '' ? [] : [`Too few data decide these: ${undecided}.`]),
+    ].join(' '),
     'The report shows every claim with its measurement, the figures, and the commands that repeat each run:',
   ]
   return `\n${sentences.join('\n')}\n${pathToFileURL(path).href}\n`
@@ -85,9 +88,11 @@ export const tourCommand = (io: Io): Command =>
             }),
           onEnd({ outcome, error }) {
             if (error) return display.line(red(`  ✗ ${error}`))
-            const { verdicts, headline, timing } = outcome!.summary
-            for (const { claim, pass } of verdicts)
-              display.line(pass ? `  ${green('✓')} ${claim}` : `  ${red('✗')} ${claim}`)
+            const { summary } = outcome!
+            const { headline, timing } = summary
+            const paint = { holds: green, fails: red, undecided: dim }
+            for (const { claim, outcome: how } of lab.claimsOfSummary(summary))
+              display.line(`  ${paint[how](lab.outcomeMark[how])} ${claim}`)
             display.line(
               `  ${headline}${dim(` (${outcome!.skipped ? 'finished before' : duration(timing.seconds)})`)}`,
             )

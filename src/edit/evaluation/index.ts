@@ -21,5 +21,5 @@ export {
   withSubject,
 } from './questions.ts'
 export { histogram, type Overlaps, overlapsOf, type RoutingPoint, routingCurve } from './routing.ts'
-export { type Interval, meanShare, median, wilson } from './shares.ts'
+export { type Interval, meanShare, median } from './shares.ts'
 export { type Scores, type Summary, summarize } from './summary.ts'

@@ -1,27 +1,13 @@
 /** @file Means of shares with intervals that are right at 0 and 1, where a bootstrap of equal values has no width at all. */
 
+import { wilson } from '../../base/index.ts'
+
 /** A mean over items with its 95 % interval, and how many items there are. */
 export interface Interval {
   readonly mean: number
   readonly low: number
   readonly high: number
   readonly count: number
-}
-
-/** The 97.5 % quantile of a normal distribution. */
-const z = 1.959963984540054
-
-/**
- * The score interval of a share p of n trials (Wilson 1927): every p₀ that |p − p₀| ≤ z √(p₀ (1 − p₀) / n) does not refute.
- * `n` need not be whole.
- */
-export function wilson(p: number, n: number): { readonly low: number; readonly high: number } {
-  const centre = (p + z ** 2 / (2 * n)) / (1 + z ** 2 / n)
-  const half = (z / (1 + z ** 2 / n)) * Math.sqrt((p * (1 - p)) / n + z ** 2 / (4 * n ** 2))
-  return {
-    low: p === 0 ? 0 : Math.max(0, centre - half),
-    high: p === 1 ? 1 : Math.min(1, centre + half),
-  }
 }
 
 /**

@@ -1,6 +1,8 @@
-/** @file One tidy table of many runs: a row for each run, each line of its metrics or each verdict; the same whatever the order. */
-import { canonicalJson, type Json } from '../canonical.ts'
+/** @file One tidy table of many runs: a row for each run, each row of a study, each line of its metrics or each claim; the same whatever the order. */
+import { canonicalJson, type Json, toJson } from '../canonical.ts'
 import type { FinishedRun } from '../runFolder.ts'
+import { claimsOfSummary, countOutcomes } from '../study/outcomes.ts'
+import { studyRows } from '../study/rows.ts'
 
 /** What a cell can hold. */
 export type Cell = number | string | boolean | null
@@ -21,8 +23,12 @@ export interface Table {
 export interface TableOptions {
   /** One row for each line of metrics instead of one for each run. */
   readonly metrics?: boolean
-  /** One row for each verdict instead: claim, measured, error, predicted, pass, control. */
+  /** One row for each claim instead: claim, measured, error, predicted, outcome, control, tolerance. */
+  readonly claims?: boolean
+  /** The same as before 0.2, with `pass` in place of the outcome. */
   readonly verdicts?: boolean
+  /** One row for each row that a study measured. */
+  readonly rows?: boolean
   /** Also when, how long, and on how many threads: two sweeps never agree on these. */
   readonly timing?: boolean
 }
@@ -67,12 +73,15 @@ const aboutLeaves = ({ experiment, hash, summary }: FinishedRun): Leaf[] => [
 ]
 
 function resultLeaves({ summary }: FinishedRun, timing: boolean): Leaf[] {
-  const { verdicts = [] } = summary
-  const passed = verdicts.filter(({ pass }) => pass).length
+  const { holds, fails, undecided } = countOutcomes(claimsOfSummary(summary))
   const found: Leaf[] = [
     ...named('result', restored(leaves(summary.result, 'none'), summary.notFinite)),
-    ['verdicts.passed', passed],
-    ['verdicts.failed', verdicts.length - passed],
+    ['claims.holds', holds],
+    ['claims.fails', fails],
+    ['claims.undecided', undecided],
+    // until 0.2
+    ['verdicts.passed', holds],
+    ['verdicts.failed', fails + undecided],
   ]
   if (!timing) return found
   const { startedAt, finishedAt, seconds, sessions, threads } = summary.timing
@@ -122,8 +131,8 @@ function once(runs: readonly FinishedRun[]): FinishedRun[] {
 
 /**
  * The table of some finished runs. Columns: experiment, version, hash; every config field by its dotted name; then
- * `result.*` (all that are no lists), `verdicts.passed`, `verdicts.failed`, or with `metrics` the `metric.*` of each
- * line, or with `verdicts` the `verdict.*` of each claim; with `timing` also `timing.*`. What a run does not have is null.
+ * `result.*` (all that are no lists), `claims.holds`, `claims.fails`, `claims.undecided`, or with `metrics` the `metric.*` of each
+ * line, with `claims` the `claim.*` of each claim, with `rows` the `row.*` of each row of a study; with `timing` also `timing.*`. What a run does not have is null.
  */
 export function tableOf(runs: readonly FinishedRun[], options: TableOptions = {}): Table {
   const sorted = sortRuns(once(runs))
@@ -133,6 +142,13 @@ export function tableOf(runs: readonly FinishedRun[], options: TableOptions = {}
       return run.metrics.map(({ notFinite, ...line }) => ({
         about,
         measured: named('metric', restored(leaves(line, 'none'), notFinite)),
+      }))
+    if (options.rows)
+      return (studyRows(run) ?? []).map((row) => ({ about, measured: named('row', leaves(row, 'text')) }))
+    if (options.claims)
+      return claimsOfSummary(run.summary).map((claim) => ({
+        about,
+        measured: named('claim', leaves(toJson(claim), 'text')),
       }))
     if (options.verdicts)
       return run.summary.verdicts.map((verdict) => ({

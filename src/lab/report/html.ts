@@ -1,34 +1,14 @@
 /** @file A report's page as text: sections, numbers, tables, figures. Everything is escaped here. */
 
-import { fixed, plusMinus } from '../../base/index.ts'
-import type { Conclusion, ReportTable, Verdict } from '../experiment.ts'
+import type { Conclusion, ReportTable } from '../experiment.ts'
 import { escapeText, type Figure } from '../figures/index.ts'
+import type { Claim, Outcome } from '../study/claim.ts'
+import { outcomesInWords } from '../study/outcomes.ts'
+import { formatMeasured, formatNumber } from './format.ts'
 import { reportCss } from './style.ts'
 
 /** HTML that is already safe. */
 export type Html = string
-
-/** A number for people: at most five significant digits, `–` for none, NaN and infinities by name. */
-export function formatNumber(value: number | null): string {
-  if (value === null || !Number.isFinite(value)) return fixed(value, 0)
-  if (value === 0) return '0'
-  if (Number.isInteger(value) && Math.abs(value) < 1e7) return value.toLocaleString('en-US')
-  const size = Math.abs(value)
-  return size >= 1e5 || size < 1e-3 ? value.toExponential(2) : String(Number(value.toPrecision(5)))
-}
-
-/** A measured value and its error, both to the second digit of the error: `0.73166 ± 0.00066`. */
-export function formatMeasured(value: number | null, error: number | null): string {
-  if (value === null || !Number.isFinite(value) || error === null || !(error > 0)) {
-    // equal measurements have no error, which is not the same as an error of zero
-    const plain = value === null || Number.isInteger(value) ? value : Number(value.toPrecision(4))
-    return formatNumber(plain)
-  }
-  const decimals = 1 - Math.floor(Math.log10(error))
-  // beyond these a row of zeros says less than a power of ten
-  if (decimals < 0 || decimals > 7) return `${formatNumber(value)} ± ${formatNumber(error)}`
-  return plusMinus(value, error, decimals)
-}
 
 /** A zero that rounding has left a minus has none. */
 const signless = (text: string): string => text.replace(/(?<![\w.)])[-−](0(?:\.0+)?)(?![\w.])/g, '$1')
@@ -67,31 +47,38 @@ export function numbersHtml(numbers: NonNullable<Conclusion['numbers']>): Html {
   return `<dl class="numbers">${tiles.join('')}</dl>`
 }
 
-/** A verdict as a report shows it: of one run, or of several that make the same claim. */
-export interface ShownVerdict extends Verdict {
-  /** Of how many runs, when of more than one, and how many of them agree with it. */
-  readonly held?: { readonly passed: number; readonly of: number }
-  /** Whose verdict it is, when that is not clear from its place. */
+/** A claim as a report shows it: of one run, or of several that make the same one. */
+export interface ShownClaim extends Claim {
+  /** Of how many runs, when of more than one, and in how many of them it holds. */
+  readonly held?: { readonly holds: number; readonly of: number }
+  /** Whose claim it is, when that is not clear from its place. */
   readonly of?: string
 }
 
-/** Claims with what was measured and predicted. A word says pass or not: colour alone would not reach everyone. */
-export function verdictsHtml(verdicts: readonly ShownVerdict[]): Html {
-  if (verdicts.length === 0) return ''
-  const rows = verdicts.map(({ claim, measured, error, predicted, pass, control, held, of }) => {
+const outcomeWords: Readonly<Record<Outcome, string>> = {
+  holds: '✓ holds',
+  fails: '✗ fails',
+  undecided: '? undecided',
+}
+
+/** Claims with what was measured and predicted, counted. A word says how each came out: colour alone would not reach everyone. */
+export function claimsHtml(claims: readonly ShownClaim[]): Html {
+  if (claims.length === 0) return ''
+  const rows = claims.map(({ claim, measured, error, predicted, outcome, control, held, of }) => {
     const value = formatMeasured(measured, error)
     const whose = of ? ` <span class="note">[${escapeText(of)}]</span>` : ''
-    const runs = held ? ` in ${held.passed} of ${held.of}` : ''
+    const runs = held ? ` in ${held.holds} of ${held.of}` : ''
     return (
       `<tr><th scope="row">${escapeText(claim)}${control ? ' <span class="note">(control)</span>' : ''}${whose}</th>` +
       `<td class="number">${value}</td><td class="number">${formatMeasured(predicted, null)}</td>` +
-      `<td class="${pass ? 'pass' : 'miss'}">${pass ? '✓ holds' : '✗ does not hold'}${runs}</td></tr>`
+      `<td class="${outcome}">${outcomeWords[outcome]}${runs}</td></tr>`
     )
   })
   return (
-    '<div class="scroll"><table class="verdicts"><caption class="quiet">Verdicts</caption><thead><tr><th scope="col">claim</th>' +
+    `<h2>Claims</h2><p>${outcomesInWords(claims)}. <span class="note">A claim holds where the 95 % interval of what was measured lies inside the tolerance, fails where it lies outside, and is undecided where the error is too large to say.</span></p>` +
+    '<div class="scroll"><table class="claims"><caption class="quiet">Claims</caption><thead><tr><th scope="col">claim</th>' +
     '<th scope="col" class="number">measured</th><th scope="col" class="number">predicted</th>' +
-    `<th scope="col">verdict</th></tr></thead><tbody>${rows.join('')}</tbody></table></div>`
+    `<th scope="col">outcome</th></tr></thead><tbody>${rows.join('')}</tbody></table></div>`
   )
 }
 

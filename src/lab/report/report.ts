@@ -9,9 +9,10 @@ import { escapeText, posterSvg, svgToPng } from '../figures/index.ts'
 import { groupRuns } from '../groups.ts'
 import { experimentOf } from '../registry.ts'
 import type { FinishedRun } from '../runFolder.ts'
-import { type Html, pageHtml, verdictsHtml } from './html.ts'
+import { outcomesInWords } from '../study/outcomes.ts'
+import { groupClaims } from './claims.ts'
+import { claimsHtml, type Html, pageHtml } from './html.ts'
 import { experimentSection, type FinishedGroup, type Pictures, picturesOf } from './section.ts'
-import { groupVerdicts } from './verdicts.ts'
 
 /** Where a report went. */
 export interface ReportFiles {
@@ -53,29 +54,27 @@ const figureFiles = (chapters: readonly Chapter[]): [name: string, content: Uint
     ]),
   )
 
-/** The beginning of a report of several experiments: what is in it, and all verdicts. */
+/** The beginning of a report of several experiments: what is in it, and all claims. */
 function overview(chapters: readonly Chapter[]): Html {
   const count = chapters.reduce((sum, { runs }) => sum + runs.length, 0)
   const judged = chapters.map(({ experiment, groups }) =>
-    groupVerdicts(experiment, groups).map((verdict) => ({
-      ...verdict,
-      of: [experiment.name, verdict.of].filter(Boolean).join(' '),
+    groupClaims(experiment, groups).map((claim) => ({
+      ...claim,
+      of: [experiment.name, claim.of].filter(Boolean).join(' '),
     })),
   )
   const entries = chapters.map(({ experiment, runs }, index) => {
-    const verdicts = judged[index]!
-    const held = verdicts.filter(({ pass }) => pass).length
+    const claims = judged[index]!
     const about = [
       `${runs.length} run${runs.length === 1 ? '' : 's'}`,
-      ...(verdicts.length > 0 ? [`${held} of ${verdicts.length} verdicts hold`] : []),
+      ...(claims.length > 0 ? [outcomesInWords(claims)] : []),
     ].join(', ')
     return `<li><a href="#${experiment.name}">${escapeText(experiment.title)}</a> <span class="note">${about}</span></li>`
   })
-  const verdicts = judged.flat()
   return (
     `<header><p class="kind">treeline</p><h1>${chapters.length} experiments, ${count} runs</h1></header>` +
     `<nav aria-label="Contents"><ol>${entries.join('')}</ol></nav>` +
-    (verdicts.length > 0 ? `<h2>Verdicts</h2>${verdictsHtml(verdicts)}` : '')
+    claimsHtml(judged.flat())
   )
 }
 

@@ -5,8 +5,10 @@ import type { AnyExperiment, BaseConfig, ReportTable, RunGroup } from '../experi
 import { escapeText, type Figure } from '../figures/index.ts'
 import { overSeeds, varyingFields } from '../groups.ts'
 import type { FinishedRun } from '../runFolder.ts'
-import { figureHtml, formatMeasured, type Html, numbersHtml, tableHtml, verdictsHtml } from './html.ts'
-import { groupVerdicts } from './verdicts.ts'
+import { claimsOf } from '../study/outcomes.ts'
+import { groupClaims } from './claims.ts'
+import { formatMeasured } from './format.ts'
+import { claimsHtml, figureHtml, type Html, numbersHtml, tableHtml } from './html.ts'
 
 const shown = (value: unknown): string => (typeof value === 'string' ? value : (JSON.stringify(value) ?? ''))
 
@@ -148,8 +150,9 @@ function commands(experiment: AnyExperiment, runs: readonly FinishedRun[]): Html
 
 /** What one run says. */
 function singleRun(experiment: AnyExperiment, run: FinishedRun): Html {
-  const { paragraph, numbers = [], verdicts = [] } = experiment.summary(run)
-  const judged = verdicts.length > 0 ? `<h2>Verdicts</h2>${verdictsHtml(verdicts)}` : ''
+  const conclusion = experiment.summary(run)
+  const { paragraph, numbers = [] } = conclusion
+  const judged = claimsHtml(claimsOf(conclusion))
   return `<p class="lead">${escapeText(paragraph)}</p>${numbersHtml(numbers)}${judged}`
 }
 
@@ -159,8 +162,7 @@ function severalRuns(
   runs: readonly FinishedRun[],
   groups: readonly RunGroup<BaseConfig>[],
 ): Html {
-  const verdicts = groupVerdicts(experiment, groups)
-  const judged = verdicts.length > 0 ? `<h2>Verdicts</h2>${verdictsHtml(verdicts)}` : ''
+  const judged = claimsHtml(groupClaims(experiment, groups))
   return `${seedTable(groups)}<h2>Runs</h2>${manyRuns(experiment, runs)}${judged}`
 }
 

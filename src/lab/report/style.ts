@@ -34,10 +34,11 @@ th,td{text-align:left;padding:.4rem 1.4rem .4rem 0;border-bottom:1px solid var(-
 th{font-weight:500;color:var(--tl-muted)}
 tbody th{color:var(--tl-ink)}
 td.number,th.number{text-align:right}
-td.number,td.pass,td.miss{white-space:nowrap}
+td.number,td.holds,td.fails,td.undecided{white-space:nowrap}
 td.note{color:var(--tl-muted)}
-.pass{color:var(--tl-good);font-weight:600}
-.miss{color:var(--tl-bad);font-weight:600}
+.holds{color:var(--tl-good);font-weight:600}
+.undecided{color:var(--tl-muted);font-weight:600}
+.fails{color:var(--tl-bad);font-weight:600}
 code,pre{font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;font-size:.88em}
 pre{background:color-mix(in srgb,var(--tl-grid) 45%,transparent);border-radius:8px;padding:.9rem 1.1rem;overflow-x:auto}
 nav ol{padding-left:1.3rem;margin:1.2rem 0}
@@ -51,10 +52,10 @@ main{padding:2rem 1rem 3rem}
 h1{font-size:1.6rem}
 th,td{padding-right:.8rem}
 table{min-width:0}
-table.verdicts thead{display:none}
-table.verdicts tr{display:flex;flex-wrap:wrap;gap:0 1rem;border-bottom:1px solid var(--tl-grid)}
-table.verdicts th,table.verdicts td{border:0;padding-right:0}
-table.verdicts th{flex:1 0 100%;padding-bottom:0}
+table.claims thead{display:none}
+table.claims tr{display:flex;flex-wrap:wrap;gap:0 1rem;border-bottom:1px solid var(--tl-grid)}
+table.claims th,table.claims td{border:0;padding-right:0}
+table.claims th{flex:1 0 100%;padding-bottom:0}
 }
 @media print{
 @page{margin:14mm}

@@ -1,0 +1,117 @@
+/** @file From a study to an experiment: cells × replicas become jobs, jobs rows, rows findings. */
+import type { RunContext } from '../context.ts'
+import {
+  type AnyExperiment,
+  type BaseConfig,
+  type Conclusion,
+  defineExperiment,
+  type Experiment,
+  type RunView,
+} from '../experiment.ts'
+import { runJobs } from '../jobs.ts'
+import { cellsFolder, closeResources, measureTask, type Order } from './measure.ts'
+import type { Measured } from './rows.ts'
+import type { AnyStudy, Findings, Study } from './study.ts'
+
+/** An experiment that was written as a study. */
+export interface StudyExperiment extends AnyExperiment {
+  readonly study: AnyStudy
+}
+
+type Rows = readonly Measured<object, object>[]
+type Result = { readonly rows: Rows; readonly [name: string]: unknown }
+type View = RunView<BaseConfig, Result>
+
+/** The rows of some runs. */
+const rowsOf = (runs: readonly View[]): Rows => runs.flatMap(({ result }) => result.rows)
+
+/** Findings of runs that differ only in their seed: more replicas of the same. */
+const findingsOf = (study: AnyStudy, runs: readonly View[]): Findings =>
+  study.findings(rowsOf(runs), runs[0]!.config)
+
+const conclusionOf = ({ headline, paragraph, numbers, claims }: Findings): Conclusion => ({
+  ...{ headline, paragraph, claims },
+  ...(numbers && { numbers }),
+})
+
+/** Measure cells until the study asks for no other; every replica of a cell is a job. */
+async function measureAll(
+  module: string,
+  study: AnyStudy,
+  context: RunContext<BaseConfig>,
+): Promise<Measured<object, object>[]> {
+  const { config, folder } = context
+  const { seed } = config
+  const known = new Map<string, object>()
+  const rows: Measured<object, object>[] = []
+  for (;;) {
+    const fresh = [...study.cells(config, rows)].filter((cell: object) => {
+      const name = JSON.stringify(cell)
+      const isNew = !known.has(name)
+      known.set(name, cell)
+      return isNew
+    }) as object[]
+    if (fresh.length === 0) return rows
+    const orders = fresh.flatMap((cell) =>
+      Array.from({ length: study.replicas(config, cell) }, (_, replica): Order => {
+        const number = [...known.values()].indexOf(cell)
+        const own = `${cellsFolder(folder)}/${number}-${replica}`
+        return { module, study: study.name, config, cell, replica, folder: own }
+      }),
+    )
+    const answers = await runJobs<Order, Rows>(context, measureTask, orders, {
+      label: ({ cell, replica }) => `${study.label?.(cell) ?? labelOf(cell)}, draw ${replica + 1}`,
+      cost: ({ cell }) => study.cost?.(cell, config) ?? 1,
+      identity: ({ cell, replica }) => ({ cell, replica }),
+      lines: ({ cell, replica }, found) =>
+        (found as unknown as Rows).map((row) => ({ ...cell, ...row, replica })),
+    })
+    for (const [i, { cell, replica }] of orders.entries())
+      rows.push(...answers[i]!.map((row) => ({ ...cell, ...row, seed, replica })))
+  }
+}
+
+const labelOf = (cell: object): string =>
+  Object.entries(cell)
+    .map(([name, value]) => `${name} ${typeof value === 'object' ? JSON.stringify(value) : String(value)}`)
+    .join(', ')
+
+/**
+ * A study as an experiment of the lab. `module` is `import.meta.url` of the module that exports the result: threads find the
+ * study there. Throws TL_BAD_CONFIG for a definition that cannot work.
+ */
+export function defineStudy<
+  Config extends BaseConfig,
+  Cell extends object,
+  Row extends object,
+  Resource = void,
+>(module: string, study: Study<Config, Cell, Row, Resource>): StudyExperiment {
+  const { name, title, question, version, config, presets, requires, network } = study
+  const any = study as unknown as AnyStudy
+  const experiment = defineExperiment<BaseConfig, Result>({
+    ...{ name, title, description: question, config: config as never, presets: presets as never },
+    ...(version !== undefined && { version }),
+    ...(requires && { requires: requires as readonly 'seed'[] }),
+    cost: (given) =>
+      any
+        .cells(given, [])
+        .reduce((sum, cell: object) => sum + any.replicas(given, cell) * (any.cost?.(cell, given) ?? 1), 0),
+    async run(context) {
+      any.check?.(context.config)
+      try {
+        const rows = await measureAll(module, any, context)
+        return { ...any.findings(rows, context.config).result, rows }
+      } finally {
+        // other threads end with the run; this one stays
+        await closeResources()
+      }
+    },
+    summary: (run) => conclusionOf(findingsOf(any, [run])),
+    together: (runs) => conclusionOf(findingsOf(any, runs)),
+    draws: 'config',
+    figures: (runs) => findingsOf(any, runs).charts.map((draw) => draw()),
+    tables: (runs) => findingsOf(any, runs).tables ?? [],
+    ...(network && { network: network as unknown as Experiment<BaseConfig, Result>['network'] }),
+  })
+  return { ...experiment, study: any }
+}

@@ -1,0 +1,122 @@
+/** @file Estimates and how far they can be trusted: the one rule for errors that every study uses. */
+import { wilson } from '../../base/index.ts'
+import { mean } from '../statistics.ts'
+import { type Drawn, replicasOf } from './rows.ts'
+
+/** A measured number. */
+export interface Estimate {
+  /** NaN where nothing was measured. */
+  readonly value: number
+  /** One standard error. 0 for what is exact; null where there are too few replicas to say. */
+  readonly error: number | null
+  /** Independent replicas behind the error; absent: so many that the error itself is known. */
+  readonly n?: number
+  /** The 95 % interval where it does not follow from the error: of a share. */
+  readonly interval?: readonly [low: number, high: number]
+}
+
+/** t of two-sided 95 % for 1 … 30 degrees of freedom. */
+const students = [
+  12.706205, 4.302653, 3.182446, 2.776445, 2.570582, 2.446912, 2.364624, 2.306004, 2.262157, 2.228139,
+  2.200985, 2.178813, 2.160369, 2.144787, 2.13145, 2.119905, 2.109816, 2.100922, 2.093024, 2.085963, 2.079614,
+  2.073873, 2.068658, 2.063899, 2.059539, 2.055529, 2.051831, 2.048407, 2.04523, 2.042272,
+]
+const normal = 1.959964
+
+/** Half the width of a 95 % interval in standard errors, for so many degrees of freedom. (Abramowitz & Stegun 26.7.5) */
+export function studentQuantile(freedom: number): number {
+  if (freedom < 1) return Number.POSITIVE_INFINITY
+  const known = students[Math.floor(freedom) - 1]
+  if (known !== undefined) return known
+  if (!Number.isFinite(freedom)) return normal
+  const [z, z3, z5] = [normal, normal ** 3, normal ** 5]
+  return z + (z3 + z) / (4 * freedom) + (5 * z5 + 16 * z3 + 3 * z) / (96 * freedom ** 2)
+}
+
+/** The 95 % interval of an estimate; all numbers where its error is unknown, NaN where it has no value. */
+export function intervalOf({ value, error, n, interval }: Estimate): readonly [low: number, high: number] {
+  if (Number.isNaN(value)) return [Number.NaN, Number.NaN]
+  if (interval) return interval
+  if (error === null) return [Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY]
+  if (error === 0) return [value, value]
+  const half = error * (n === undefined ? normal : studentQuantile(n - 1))
+  return [value - half, value + half]
+}
+
+/** A number that follows from rules, without an error. */
+export const exact = (value: number): Estimate => ({ value, error: 0 })
+
+/** Mean and standard error of independent values. */
+export function meanOf(values: readonly number[]): Estimate {
+  const n = values.length
+  const value = n === 0 ? Number.NaN : values.reduce((sum, x) => sum + x, 0) / n
+  if (n < 2) return { value, error: null, n }
+  const squares = values.reduce((sum, x) => sum + (x - value) ** 2, 0)
+  return { value, error: Math.sqrt(squares / (n - 1) / n), n }
+}
+
+/** A statistic of each replica's rows, and its mean over replicas; replicas in which it is NaN are left out. */
+export const overReplicas = <R extends Drawn>(
+  rows: readonly R[],
+  statistic: (rows: readonly R[]) => number,
+): Estimate => meanOf(replicasOf(rows).map(statistic).filter(Number.isFinite))
+
+/** The same for positive statistics: their geometric mean. */
+export function geometricMeanOverReplicas<R extends Drawn>(
+  rows: readonly R[],
+  statistic: (rows: readonly R[]) => number,
+): Estimate {
+  const logs = overReplicas(rows, (own) => Math.log(statistic(own)))
+  const value = Math.exp(logs.value)
+  return { ...logs, value, error: logs.error === null ? null : value * logs.error }
+}
+
+/**
+ * A statistic of all rows together, whose error comes from leaving one replica out at a time: for slopes, crossings and ratios,
+ * whose value in one replica says little. (Efron, The jackknife, 1982, eq. 3.1)
+ */
+export function jackknife<R extends Drawn>(
+  rows: readonly R[],
+  statistic: (rows: readonly R[]) => number,
+): Estimate {
+  const replicas = replicasOf(rows)
+  const n = replicas.length
+  const value = statistic(rows)
+  if (n < 2) return { value, error: null, n }
+  const without = replicas.map((_, left) => statistic(replicas.filter((_, i) => i !== left).flat()))
+  const centre = mean(without)
+  const squares = without.reduce((sum, x) => sum + (x - centre) ** 2, 0)
+  return { value, error: Math.sqrt((squares * (n - 1)) / n), n }
+}
+
+/** A share of independent trials, with Wilson's interval. */
+export function shareOf(successes: number, trials: number): Estimate {
+  const value = successes / trials
+  const { low, high } = wilson(value, trials)
+  return { value, error: Math.sqrt((value * (1 - value)) / trials), n: trials, interval: [low, high] }
+}
+
+const smaller = (a: Estimate, b: Estimate): { n?: number } => {
+  const known = [a.n, b.n].filter((n) => n !== undefined)
+  return known.length > 0 ? { n: Math.min(...known) } : {}
+}
+
+const combined = (a: number | null, b: number | null): number | null =>
+  a === null || b === null ? null : Math.hypot(a, b)
+
+/** a − b of independent estimates. */
+export const difference = (a: Estimate, b: Estimate): Estimate => ({
+  value: a.value - b.value,
+  error: combined(a.error, b.error),
+  ...smaller(a, b),
+})
+
+/** a / b of independent estimates, to first order in their errors. */
+export function ratio(a: Estimate, b: Estimate): Estimate {
+  const value = a.value / b.value
+  const relative = combined(
+    a.error === null ? null : a.error / a.value,
+    b.error === null ? null : b.error / b.value,
+  )
+  return { value, error: relative === null ? null : Math.abs(value * relative), ...smaller(a, b) }
+}

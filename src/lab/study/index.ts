@@ -1,0 +1,37 @@
+/** @file Studies: an experiment as data – rows, estimates, claims, charts (see docs/studies.md). */
+export {
+  type Channel,
+  chart,
+  meanAcross,
+  pointOf,
+  type RowChart,
+  shownEstimate,
+  type Theory,
+  table,
+} from './chart.ts'
+export {
+  type Claim,
+  type Claiming,
+  claim,
+  control,
+  type Outcome,
+  outcomeOf,
+  type Tolerance,
+} from './claim.ts'
+export { defineStudy, type StudyExperiment } from './defineStudy.ts'
+export {
+  difference,
+  type Estimate,
+  exact,
+  geometricMeanOverReplicas,
+  intervalOf,
+  jackknife,
+  meanOf,
+  overReplicas,
+  ratio,
+  shareOf,
+  studentQuantile,
+} from './estimate.ts'
+export { claimsOfSummary, countOutcomes, outcomeMark, outcomesInWords } from './outcomes.ts'
+export { column, type Drawn, distinct, groupBy, type Measured, replicasOf, studyRows, where } from './rows.ts'
+export type { AnyStudy, Bench, Findings, KeyNumber, Study, Value } from './study.ts'

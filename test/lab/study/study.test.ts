@@ -1,0 +1,112 @@
+/** Studies: cells that lead to others, replicas, resources, resuming, seeds as more replicas. */
+import { existsSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, describe, expect, it } from 'vitest'
+import { tableOf } from '../../../src/lab/collect/table.ts'
+import { composeConfig } from '../../../src/lab/config.ts'
+import { groupRuns } from '../../../src/lab/groups.ts'
+import { executeRun, loadRun, type RunOptions, writeReport } from '../../../src/lab/index.ts'
+import { groupClaims } from '../../../src/lab/report/claims.ts'
+import { groupBy, where } from '../../../src/lab/study/index.ts'
+import { keyOf } from '../../../src/lab/study/measure.ts'
+import { normalMeans, opened } from './toyStudy.ts'
+
+const root = mkdtempSync(join(tmpdir(), 'treeline-study-'))
+afterAll(() => rmSync(root, { recursive: true, force: true }))
+let folders = 0
+const run = async (values: Record<string, unknown> = {}, options: RunOptions = {}) =>
+  loadRun(
+    (
+      await executeRun(normalMeans, composeConfig(normalMeans, { preset: 'tiny', values }), {
+        root: join(root, String(folders++)),
+        ...options,
+      })
+    ).folder,
+  )
+
+describe('a study', () => {
+  it('measures every replica of every cell, and the cells that its rows ask for', async () => {
+    const { summary, result, folder } = await run()
+    const rows = result['rows'] as unknown as { shift: number; replica: number; seed: number; mean: number }[]
+    expect(rows.map(({ shift, replica }) => [shift, replica])).toEqual(
+      [0, 1, 0.5].flatMap((shift) => [0, 1, 2].map((replica) => [shift, replica])),
+    )
+    expect(new Set(rows.map(({ mean }) => mean)).size).toBe(9)
+    expect(summary.result['error']).toBeTypeOf('number')
+    expect(summary.claims[1]).toMatchObject({ outcome: 'holds', measured: 3 })
+    expect(summary.verdicts.map(({ pass }) => pass)).toEqual(
+      summary.claims.map(({ outcome }) => outcome === 'holds'),
+    )
+    expect(opened).toEqual(['open', 'close'])
+    // empty folders of cells are not left behind
+    expect(existsSync(join(folder, 'cells', '0-0'))).toBe(false)
+  })
+
+  it('goes on after an end in the middle with the same result', async () => {
+    const first = await run()
+    const jobs = join(first.folder, 'jobs.jsonl')
+    const lines = readFileSync(jobs, 'utf8').split('\n')
+    rmSync(join(first.folder, 'done'))
+    writeFileSync(jobs, lines.slice(0, 4).join('\n'))
+    truncateSync(jobs, readFileSync(jobs).length - 3)
+    const config = composeConfig(normalMeans, { preset: 'tiny' })
+    const again = await executeRun(normalMeans, config, { root: join(first.folder, '../..') })
+    expect(again.resumed).toBe(true)
+    expect(again.summary.result).toEqual(first.summary.result)
+    expect(again.summary.claims).toEqual(first.summary.claims)
+  })
+
+  it('takes other seeds as more replicas', async () => {
+    const runs = [await run(), await run({ seed: 1 })]
+    const [one] = groupClaims(normalMeans, groupRuns(normalMeans, runs.slice(0, 1)))
+    const groups = groupRuns(normalMeans, runs)
+    expect(groups).toHaveLength(1)
+    const [both] = groupClaims(normalMeans, groups)
+    expect(both!.claim).toBe(one!.claim)
+    expect(both!.measured).not.toBe(one!.measured)
+    const rows = runs.flatMap(({ result }) => result['rows'] as unknown as { seed: number; mean: number }[])
+    const errors = rows.map((row) => row.mean - (row as unknown as { shift: number }).shift)
+    expect(both!.measured).toBeCloseTo(errors.reduce((sum, x) => sum + x, 0) / errors.length, 12)
+    const { html } = writeReport(runs, [normalMeans], join(root, 'report'))
+    const page = readFileSync(html, 'utf8')
+    expect(page).toContain('claims hold')
+    expect(page).toContain('Means of normal numbers')
+  })
+
+  it('is a table of its rows', async () => {
+    const table = tableOf([await run()], { rows: true })
+    expect(table.rows).toBe(9)
+    expect(table.columns.find(({ name }) => name === 'row.shift')!.cells).toContain(0.5)
+    expect(tableOf([await run()], { claims: true }).columns.map(({ name }) => name)).toContain(
+      'claim.outcome',
+    )
+  })
+
+  it('draws other numbers in every cell, fractions included, and every replica', () => {
+    const words = (seed: number, cell: object, replica: number) =>
+      String(keyOf(normalMeans.study, seed, cell, replica))
+    const keys = [0, 1].flatMap((seed) =>
+      [0, 1].flatMap((replica) =>
+        [{ a: 0.25 }, { a: 0.5 }, { a: -1 }, { a: 1, b: 2 }, { a: 2, b: 1 }].map((cell) =>
+          words(seed, cell, replica),
+        ),
+      ),
+    )
+    expect(new Set(keys).size).toBe(20)
+    expect(words(0, { a: 1, name: 'x' }, 0)).toBe(words(0, { a: 1, name: 'y' }, 0))
+  })
+})
+
+it('rows are grouped and picked by columns', () => {
+  const rows = [
+    { a: 1, b: 'x' },
+    { a: 2, b: 'x' },
+    { a: 1, b: 'y' },
+  ] // prettier-ignore
+  expect(where(rows, { a: 1 })).toHaveLength(2)
+  expect(groupBy(rows, 'b').map(({ key, rows: own }) => [key, own.length])).toEqual([
+    [{ b: 'x' }, 2],
+    [{ b: 'y' }, 1],
+  ])
+})
