@@ -18,6 +18,7 @@ const floors = [
   ['edit'],
   ['decode'],
   ['lab'],
+  ['experiments'],
   ['cli'],
 ]
 const level = new Map(floors.flatMap((names, index) => names.map((name) => [name, index])))

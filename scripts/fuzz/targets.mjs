@@ -7,6 +7,7 @@ import { parseRecords } from '../../dist/base/json.js'
 import { encodeGguf, encodeSafetensors, openAdapter, openCheckpoint } from '../../dist/checkpoint/index.js'
 import { readIdx } from '../../dist/data/index.js'
 import { parseFacts, parseMergeConfig } from '../../dist/edit/index.js'
+import { findExperiment } from '../../dist/experiments/index.js'
 import {
   evidenceFromText,
   grammarFromText,
@@ -14,7 +15,6 @@ import {
   makeGrammar,
   stringsFromText,
 } from '../../dist/grammar/index.js'
-import { findExperiment } from '../../dist/lab/registry.js'
 import { readSweepFile } from '../../dist/lab/sweep/sweepFile.js'
 import { readConfig } from '../../dist/lm/config.js'
 import { loadTokenizer } from '../../dist/lm/index.js'

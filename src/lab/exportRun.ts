@@ -3,7 +3,7 @@
 import { fail } from '../base/index.ts'
 import { checkFile, formatOf, writeOutput } from '../base/outputs.ts'
 import type { AnyExperiment } from './experiment.ts'
-import { experimentOf } from './registry.ts'
+import { experimentOf } from './known.ts'
 import type { FinishedRun } from './runFolder.ts'
 
 /** What was written. */

@@ -47,9 +47,9 @@ export * from './figures/index.ts'
 export { groupRuns, type OverSeeds, overSeeds, varyingFields } from './groups.ts'
 export { importExperiment, isModule } from './importExperiment.ts'
 export { type JobsOptions, runJobs } from './jobs.ts'
+export { experimentNamed, experimentOf } from './known.ts'
 export { type Machine, packageVersion, thisMachine } from './machine.ts'
 export { type Metric, readMetrics } from './metrics.ts'
-export { experimentOf, experiments, findExperiment } from './registry.ts'
 export { type ReportFiles, writeReport } from './report/report.ts'
 export {
   type ConfigFile,
@@ -63,6 +63,17 @@ export {
   type Summary,
 } from './runFolder.ts'
 export { describeField, type FieldSchema, fieldSchema } from './schema.ts'
+export {
+  crossing,
+  geometricMean,
+  mean,
+  meanOf,
+  powerOf,
+  rootMean,
+  shown,
+  slopeOf,
+  spreadOf,
+} from './statistics.ts'
 export * from './study/index.ts'
 export { type CostEstimate, estimateCosts, wallSeconds, weights } from './sweep/cost.ts'
 export {

@@ -1,12 +1,26 @@
 /** @file Means, slopes and crossings with their errors, as experiments need them. */
 import { plusMinus } from '../base/index.ts'
-import { type Estimate, meanAndError } from '../diffusion/index.ts'
 
-export type { Estimate }
+/** A measured number. */
+export interface Estimate {
+  /** NaN where nothing was measured. */
+  readonly value: number
+  /** One standard error. 0 for what is exact; null where there are too few replicas to say. */
+  readonly error: number | null
+  /** Independent replicas behind the error; absent: so many that the error itself is known. */
+  readonly n?: number
+  /** The 95 % interval where it does not follow from the error: of a share. */
+  readonly interval?: readonly [low: number, high: number]
+}
 
-/** Mean and standard error of the mean; NaN of an empty list. */
-export const meanOf = (values: readonly number[]): Estimate =>
-  values.length === 0 ? { value: Number.NaN, error: null } : meanAndError(values)
+/** Mean and standard error of independent values. */
+export function meanOf(values: readonly number[]): Estimate {
+  const n = values.length
+  const value = n === 0 ? Number.NaN : values.reduce((sum, x) => sum + x, 0) / n
+  if (n < 2) return { value, error: null, n }
+  const squares = values.reduce((sum, x) => sum + (x - value) ** 2, 0)
+  return { value, error: Math.sqrt(squares / (n - 1) / n), n }
+}
 
 /** The mean alone. */
 export const mean = (values: readonly number[]): number => meanOf(values).value
@@ -19,16 +33,16 @@ export function spreadOf(values: readonly number[]): number {
 
 /** Geometric mean of positive values; the error is that of the value itself. */
 export function geometricMean(values: readonly number[]): Estimate {
-  const { value, error } = meanOf(values.map(Math.log))
+  const { value, error, n } = meanOf(values.map(Math.log))
   const factor = Math.exp(value)
-  return { value: factor, error: error === null ? null : factor * error }
+  return { value: factor, error: error === null ? null : factor * error, n }
 }
 
 /** Root of the mean of squares, from the squares, with its error. */
 export function rootMean(squares: readonly number[]): Estimate {
-  const { value, error } = meanOf(squares)
+  const { value, error, n } = meanOf(squares)
   const root = Math.sqrt(Math.max(0, value))
-  return { value: root, error: error === null || root === 0 ? null : error / (2 * root) }
+  return { value: root, error: error === null || root === 0 ? null : error / (2 * root), n }
 }
 
 /** Slope of y against x by least squares; the error is null with two points, the slope NaN with fewer different x. */
@@ -38,9 +52,10 @@ export function slopeOf(points: readonly (readonly [x: number, y: number])[]): E
   const y0 = mean(points.map(([, y]) => y))
   const squares = points.reduce((sum, [x]) => sum + (x - x0) ** 2, 0)
   const value = points.reduce((sum, [x, y]) => sum + (x - x0) * (y - y0), 0) / squares
-  if (n < 3) return { value, error: null }
+  // a line has two parameters: n − 1 counts the degrees of freedom of its slope
+  if (n < 3) return { value, error: null, n: n - 1 }
   const rest = points.reduce((sum, [x, y]) => sum + (y - y0 - value * (x - x0)) ** 2, 0)
-  return { value, error: Math.sqrt(rest / (n - 2) / squares) }
+  return { value, error: Math.sqrt(rest / (n - 2) / squares), n: n - 1 }
 }
 
 /** The slope of ln y against ln x. */

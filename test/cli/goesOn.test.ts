@@ -7,7 +7,8 @@ import { alreadyTaught } from '../../src/cli/commands/edit/taught.ts'
 import { openJournal } from '../../src/edit/evaluation/index.ts'
 import { checkRequest, type Listed, textsOf } from '../../src/edit/memoir/index.ts'
 import { statuses } from '../../src/edit/memoir/store/index.ts'
-import { composeConfig, configHash, findExperiment, resumeCommand } from '../../src/lab/index.ts'
+import { findExperiment } from '../../src/experiments/index.ts'
+import { composeConfig, configHash, resumeCommand } from '../../src/lab/index.ts'
 
 const root = mkdtempSync(join(tmpdir(), 'treeline-goes-on-'))
 afterAll(() => rmSync(root, { recursive: true, force: true }))

@@ -4,7 +4,7 @@ import { Ajv, type ValidateFunction } from 'ajv'
 import { describe, expect, it } from 'vitest'
 import { parse } from 'yaml'
 import { mergeMethods, parseMergeConfig } from '../../src/edit/index.ts'
-import { experiments } from '../../src/lab/index.ts'
+import { experiments } from '../../src/experiments/index.ts'
 import { treeline } from './caught.ts'
 
 const compiled = new Map<string, ValidateFunction>()

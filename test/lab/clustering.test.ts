@@ -3,10 +3,9 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { enumerate } from '../../src/grammar/index.ts'
-import { collapse, meanCurve } from '../../src/lab/experiments/clustering/analyse.ts'
-import { measureClimb } from '../../src/lab/experiments/clustering/climb.ts'
-import { exactContrastThreshold, exactThresholds } from '../../src/lab/experiments/clustering/exact.ts'
+import { collapse, meanCurve } from '../../src/experiments/clustering/analyse.ts'
+import { measureClimb } from '../../src/experiments/clustering/climb.ts'
+import { exactContrastThreshold, exactThresholds } from '../../src/experiments/clustering/exact.ts'
 import {
   conditional,
   contrastOf,
@@ -14,8 +13,9 @@ import {
   grammarOf,
   measureThreshold,
   type ThresholdJob,
-} from '../../src/lab/experiments/clustering/threshold.ts'
-import { clustering } from '../../src/lab/experiments/clustering.ts'
+} from '../../src/experiments/clustering/threshold.ts'
+import { clustering } from '../../src/experiments/clustering.ts'
+import { enumerate } from '../../src/grammar/index.ts'
 import { composeConfig, executeRun, loadRun, writeReport } from '../../src/lab/index.ts'
 
 const job: ThresholdJob = {

@@ -4,17 +4,18 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, test } from 'vitest'
 import { jackknife, relativeCorrelations, susceptibility } from '../../src/diffusion/index.ts'
-import { averageRuns } from '../../src/lab/experiments/correlated-chunks/average.ts'
-import { collapse } from '../../src/lab/experiments/correlated-chunks/collapse.ts'
+import { averageRuns } from '../../src/experiments/correlated-chunks/average.ts'
+import { collapse } from '../../src/experiments/correlated-chunks/collapse.ts'
 import {
   decayExponent,
   lengthExponent,
   peakOf,
   sidesOf,
-} from '../../src/lab/experiments/correlated-chunks/estimates.ts'
-import { exactPart, sampledPart } from '../../src/lab/experiments/correlated-chunks/jobs.ts'
-import { noisesAround } from '../../src/lab/experiments/correlated-chunks/noises.ts'
-import { composeConfig, executeRun, experiments, loadRun, writeReport } from '../../src/lab/index.ts'
+} from '../../src/experiments/correlated-chunks/estimates.ts'
+import { exactPart, sampledPart } from '../../src/experiments/correlated-chunks/jobs.ts'
+import { noisesAround } from '../../src/experiments/correlated-chunks/noises.ts'
+import { experiments } from '../../src/experiments/index.ts'
+import { composeConfig, executeRun, loadRun, writeReport } from '../../src/lab/index.ts'
 
 const root = mkdtempSync(join(tmpdir(), 'treeline-chunks-'))
 afterAll(() => rmSync(root, { recursive: true, force: true }))

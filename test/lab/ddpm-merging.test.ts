@@ -9,7 +9,7 @@ import {
   kindOf,
   type Measured,
   quadraticAt,
-} from '../../src/lab/experiments/ddpm-merging/analyse.ts'
+} from '../../src/experiments/ddpm-merging/analyse.ts'
 import {
   factorsOf,
   fingerprintOf,
@@ -18,10 +18,11 @@ import {
   readWeights,
   sourcesOf,
   type Weights,
-} from '../../src/lab/experiments/ddpm-merging/merge.ts'
-import { candidates, grid, lambdas } from '../../src/lab/experiments/ddpm-merging/recipes.ts'
-import { samplingTimes, signalAt, stratifiedTimes } from '../../src/lab/experiments/ddpm-merging/work.ts'
-import { composeConfig, executeRun, experiments, loadRun, writeReport } from '../../src/lab/index.ts'
+} from '../../src/experiments/ddpm-merging/merge.ts'
+import { candidates, grid, lambdas } from '../../src/experiments/ddpm-merging/recipes.ts'
+import { samplingTimes, signalAt, stratifiedTimes } from '../../src/experiments/ddpm-merging/work.ts'
+import { experiments } from '../../src/experiments/index.ts'
+import { composeConfig, executeRun, loadRun, writeReport } from '../../src/lab/index.ts'
 import { saveParameters } from '../../src/nn/index.ts'
 import { random } from '../../src/tensor/index.ts'
 import { idx } from '../data/helpers.ts'

@@ -3,14 +3,8 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import {
-  composeConfig,
-  executeRun,
-  experiments,
-  exportRun,
-  loadRun,
-  writeReport,
-} from '../../src/lab/index.ts'
+import { experiments } from '../../src/experiments/index.ts'
+import { composeConfig, executeRun, exportRun, loadRun, writeReport } from '../../src/lab/index.ts'
 import { random } from '../../src/tensor/index.ts'
 import { idx } from '../data/helpers.ts'
 

@@ -3,10 +3,11 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSy
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { noteIn, readNotes, showingNotes } from '../../src/lab/experiments/lifelong-editing/notes.ts'
-import { concludeEditing, verdictsOf } from '../../src/lab/experiments/lifelong-editing/verdicts.ts'
-import { type EditingResult, groupsOf } from '../../src/lab/experiments/lifelong-editing.ts'
-import { composeConfig, executeRun, experiments, loadRun, tour, writeReport } from '../../src/lab/index.ts'
+import { experiments } from '../../src/experiments/index.ts'
+import { noteIn, readNotes, showingNotes } from '../../src/experiments/lifelong-editing/notes.ts'
+import { concludeEditing, verdictsOf } from '../../src/experiments/lifelong-editing/verdicts.ts'
+import { type EditingResult, groupsOf } from '../../src/experiments/lifelong-editing.ts'
+import { composeConfig, executeRun, loadRun, tour, writeReport } from '../../src/lab/index.ts'
 import { type Tiny, tinyModels } from '../lm/fixtures.ts'
 
 const editing = experiments.find(({ name }) => name === 'lifelong-editing')!

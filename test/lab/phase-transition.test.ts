@@ -5,8 +5,7 @@ import { join } from 'node:path'
 import fc from 'fast-check'
 import { afterAll, describe, expect, it, test } from 'vitest'
 import { type ChannelName, findChannel } from '../../src/diffusion/index.ts'
-import { type Grammar, makeGrammar, sampleTrees } from '../../src/grammar/index.ts'
-import { config as configSchema } from '../../src/lab/experiments/phase-transition/config.ts'
+import { config as configSchema } from '../../src/experiments/phase-transition/config.ts'
 import {
   averageCurves,
   averageEstimates,
@@ -18,14 +17,11 @@ import {
   jackknife,
   merged,
   passes,
-} from '../../src/lab/experiments/phase-transition/curves.ts'
-import { inRounds } from '../../src/lab/experiments/phase-transition/rounds.ts'
-import {
-  lowestLevels,
-  measureSurvival,
-  survivalOf,
-} from '../../src/lab/experiments/phase-transition/survival.ts'
-import { phaseTransition } from '../../src/lab/experiments/phase-transition.ts'
+} from '../../src/experiments/phase-transition/curves.ts'
+import { inRounds } from '../../src/experiments/phase-transition/rounds.ts'
+import { lowestLevels, measureSurvival, survivalOf } from '../../src/experiments/phase-transition/survival.ts'
+import { phaseTransition } from '../../src/experiments/phase-transition.ts'
+import { type Grammar, makeGrammar, sampleTrees } from '../../src/grammar/index.ts'
 import { composeConfig, executeRun, findRunFolders, loadRun, writeReport } from '../../src/lab/index.ts'
 import { mean, meanOf } from '../../src/lab/statistics.ts'
 import { random } from '../../src/tensor/index.ts'

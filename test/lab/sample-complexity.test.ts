@@ -4,6 +4,17 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, expect, test } from 'vitest'
 import { cholesky } from '../../src/base/index.ts'
+import { findExperiment } from '../../src/experiments/index.ts'
+import { noiseOf, signalOf, symbolsGivenClass } from '../../src/experiments/sample-complexity/correlations.ts'
+import { agreementKernel, kernelError, kernelMatrix } from '../../src/experiments/sample-complexity/kernel.ts'
+import {
+  collapseOf,
+  crossing,
+  powerLaw,
+  type Setting,
+  thresholdOf,
+} from '../../src/experiments/sample-complexity/statistics.ts'
+import { exchangeSynonyms, sensitivity } from '../../src/experiments/sample-complexity/synonyms.ts'
 import {
   exactTupleClassSignal,
   makeGrammar,
@@ -13,25 +24,7 @@ import {
   sampleTrees,
   whiten,
 } from '../../src/grammar/index.ts'
-import {
-  noiseOf,
-  signalOf,
-  symbolsGivenClass,
-} from '../../src/lab/experiments/sample-complexity/correlations.ts'
-import {
-  agreementKernel,
-  kernelError,
-  kernelMatrix,
-} from '../../src/lab/experiments/sample-complexity/kernel.ts'
-import {
-  collapseOf,
-  crossing,
-  powerLaw,
-  type Setting,
-  thresholdOf,
-} from '../../src/lab/experiments/sample-complexity/statistics.ts'
-import { exchangeSynonyms, sensitivity } from '../../src/lab/experiments/sample-complexity/synonyms.ts'
-import { composeConfig, executeRun, findExperiment, loadRun } from '../../src/lab/index.ts'
+import { composeConfig, executeRun, loadRun } from '../../src/lab/index.ts'
 import { hierarchicalCnn } from '../../src/nn/index.ts'
 import { compile, grad, leaves, random, type Tensor, tensor } from '../../src/tensor/index.ts'
 

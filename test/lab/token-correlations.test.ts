@@ -3,16 +3,16 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { enumerate } from '../../src/grammar/index.ts'
-import { heightOf } from '../../src/lab/experiments/token-correlations/analyse.ts'
-import { exactMeanSquares } from '../../src/lab/experiments/token-correlations/exact.ts'
+import { heightOf } from '../../src/experiments/token-correlations/analyse.ts'
+import { exactMeanSquares } from '../../src/experiments/token-correlations/exact.ts'
 import {
   type CorrelationJob,
   grammarOf,
   measureCorrelations,
   sampleSizes,
-} from '../../src/lab/experiments/token-correlations/measure.ts'
-import { tokenCorrelations } from '../../src/lab/experiments/token-correlations.ts'
+} from '../../src/experiments/token-correlations/measure.ts'
+import { tokenCorrelations } from '../../src/experiments/token-correlations.ts'
+import { enumerate } from '../../src/grammar/index.ts'
 import { composeConfig, executeRun, loadRun, writeReport } from '../../src/lab/index.ts'
 import {
   crossing,
@@ -26,8 +26,8 @@ import {
 
 describe('estimates', () => {
   test('means, slopes and spreads worked by hand', () => {
-    expect(meanOf([1, 2, 3, 6])).toEqual({ value: 3, error: Math.sqrt(14 / 3 / 4) })
-    expect(meanOf([5])).toEqual({ value: 5, error: null })
+    expect(meanOf([1, 2, 3, 6])).toMatchObject({ value: 3, n: 4, error: Math.sqrt(14 / 3 / 4) })
+    expect(meanOf([5])).toEqual({ value: 5, error: null, n: 1 })
     expect(spreadOf([1, 3])).toBeCloseTo(Math.SQRT2, 12)
     expect(geometricMean([1, 4]).value).toBeCloseTo(2, 12)
     expect(rootMean([9, 16]).value).toBeCloseTo(Math.sqrt(12.5), 12)

@@ -2,6 +2,7 @@
 import { Argument, Command } from 'commander'
 import { completionScript, type Shell, shells } from '../completion.ts'
 import type { Io } from '../io.ts'
+import { laboratory } from '../laboratory.ts'
 import { examples } from '../options.ts'
 import { allCommands } from '../program.ts'
 
@@ -19,7 +20,7 @@ export const completionCommand = (io: Io): Command =>
       ),
     )
     .action(async (shell: Shell) => {
-      const [lab, program] = await Promise.all([import('../../lab/index.ts'), allCommands(io)])
+      const [lab, program] = await Promise.all([laboratory(), allCommands(io)])
       const names = lab.experiments.map(({ name }) => name)
       const words: Readonly<Record<string, readonly string[]>> = {
         'treeline run': names,

@@ -2,6 +2,7 @@
 import { Command } from 'commander'
 import { bytes } from '../../base/index.ts'
 import type { Io } from '../io.ts'
+import { laboratory } from '../laboratory.ts'
 import { collect, examples, forceOption, jsonOption } from '../options.ts'
 
 /** The command. */
@@ -27,7 +28,7 @@ export const exportCommand = (io: Io): Command =>
         path: string,
         flags: { experiment?: string[]; force?: boolean; json?: boolean },
       ) => {
-        const lab = await import('../../lab/index.ts')
+        const lab = await laboratory()
         const own = await Promise.all((flags.experiment ?? []).map((file) => lab.importExperiment(file)))
         const written = await lab.exportRun(lab.loadRun(folder), [...own, ...lab.experiments], path, {
           force: flags.force === true,

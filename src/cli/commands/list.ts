@@ -2,12 +2,11 @@
 import { Command } from 'commander'
 import type { AnyExperiment } from '../../lab/index.ts'
 import type { Io } from '../io.ts'
+import { type Laboratory, laboratory } from '../laboratory.ts'
 import { examples, jsonOption } from '../options.ts'
 import { wrap } from '../wrap.ts'
 
-type Lab = typeof import('../../lab/index.ts')
-
-function describe(lab: Lab, experiment: AnyExperiment) {
+function describe(lab: Laboratory, experiment: AnyExperiment) {
   const defaults = lab.completeConfig(experiment, {})
   const { name, title, description, version, presets } = experiment
   const config = lab.configRows(experiment, defaults).map(({ path, value, description, accepts }) => ({
@@ -58,7 +57,7 @@ export const listCommand = (io: Io): Command =>
       ),
     )
     .action(async (name: string | undefined, options: { json?: boolean }) => {
-      const lab = await import('../../lab/index.ts')
+      const lab = await laboratory()
       const chosen = name === undefined ? lab.experiments : [lab.findExperiment(name)]
       if (options.json) {
         const all = chosen.map((experiment) => describe(lab, experiment))

@@ -2,6 +2,7 @@
 import { Command } from 'commander'
 import { fail } from '../../base/index.ts'
 import type { Io } from '../io.ts'
+import { laboratory } from '../laboratory.ts'
 import { collect, examples, forceOption, jsonOption, quietOption } from '../options.ts'
 
 interface ReportFlags {
@@ -36,7 +37,7 @@ export const reportCommand = (io: Io): Command =>
       ),
     )
     .action(async (paths: string[], flags: ReportFlags) => {
-      const lab = await import('../../lab/index.ts')
+      const lab = await laboratory()
       const own = await Promise.all((flags.experiment ?? []).map((path) => lab.importExperiment(path)))
       const damaged: string[] = []
       const runs = lab.loadRuns(

@@ -3,6 +3,7 @@ import { Command } from 'commander'
 import { duration } from '../../base/index.ts'
 import { interruption } from '../interrupt.ts'
 import type { Io } from '../io.ts'
+import { laboratory } from '../laboratory.ts'
 import { collect, examples, jsonOption, quietOption, seedOption, threadsOption } from '../options.ts'
 import { makeDisplay } from '../progress.ts'
 
@@ -45,7 +46,7 @@ export const runCommand = (io: Io): Command =>
       ),
     )
     .action(async (name: string, flags: RunFlags) => {
-      const lab = await import('../../lab/index.ts')
+      const lab = await laboratory()
       const own = lab.isModule(name)
       const experiment = own ? await lab.importExperiment(name) : lab.findExperiment(name)
       const config = lab.composeConfig(experiment, {

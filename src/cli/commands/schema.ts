@@ -1,12 +1,13 @@
 /** @file `treeline schema`: JSON Schema of the YAML files that people write, for their editors. */
 import { Argument, Command } from 'commander'
 import type { Io } from '../io.ts'
+import { laboratory } from '../laboratory.ts'
 import { examples } from '../options.ts'
 
 const schemas = {
   merge: async () => (await import('../../edit/index.ts')).mergeConfigSchema(),
   sweep: async () => {
-    const lab = await import('../../lab/index.ts')
+    const lab = await laboratory()
     return lab.sweepFileSchema(lab.experiments)
   },
 } as const

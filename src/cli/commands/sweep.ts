@@ -5,10 +5,9 @@ import { duration, fail } from '../../base/index.ts'
 import type { Plan, SweepOutcome } from '../../lab/index.ts'
 import { interruption } from '../interrupt.ts'
 import type { Io } from '../io.ts'
+import { type Laboratory, laboratory } from '../laboratory.ts'
 import { collect, examples, integerOption, jsonOption, quietOption } from '../options.ts'
 import { makeSweepDisplay, tally } from '../sweepDisplay.ts'
-
-type Lab = typeof import('../../lab/index.ts')
 
 interface SweepFlags {
   set?: string[]
@@ -47,12 +46,12 @@ export const sweepCommand = (io: Io): Command =>
       ),
     )
     .action(async (file: string, flags: SweepFlags) => {
-      const lab = await import('../../lab/index.ts')
+      const lab = await laboratory()
       const executor = lab.findExecutor(flags.executor)
       const whole = await lab.planSweep(file, {
         root: flags.out,
         set: flags.set,
-        findExperiment: (name) => lab.findExperiment(name),
+        findExperiment: lab.findExperiment,
       })
       const plan = withoutRefused(whole, file, flags, io)
       const parallel = flags.parallel ?? executor.parallel(flags.threadsPerRun)
@@ -89,7 +88,7 @@ function withoutRefused(plan: Plan, file: string, { skipInvalid, quiet }: SweepF
 }
 
 function showPlan(
-  lab: Lab,
+  lab: Laboratory,
   { runs, refused, duplicates, filtered }: Plan,
   costs: import('../../lab/index.ts').CostEstimate,
   parallel: number,
@@ -146,7 +145,7 @@ function showPlan(
 }
 
 async function carryOut(
-  lab: Lab,
+  lab: Laboratory,
   plan: Plan,
   weights: readonly number[],
   parallel: number,
@@ -170,6 +169,7 @@ async function carryOut(
   try {
     return await lab.runSweep(plan.runs, {
       executor: lab.findExecutor(flags.executor),
+      registry: lab.registry,
       root: flags.out,
       parallel,
       threads: flags.threadsPerRun,
@@ -189,7 +189,7 @@ async function carryOut(
 }
 
 function conclude(
-  lab: Lab,
+  lab: Laboratory,
   file: string,
   plan: Plan,
   outcome: SweepOutcome,

@@ -6,10 +6,9 @@ import { duration, fail } from '../../base/index.ts'
 import type { RunOutcome } from '../../lab/index.ts'
 import { interruption } from '../interrupt.ts'
 import type { Io } from '../io.ts'
+import { type Laboratory, laboratory } from '../laboratory.ts'
 import { examples, jsonOption, quietOption, threadsOption } from '../options.ts'
 import { makeDisplay } from '../progress.ts'
-
-type Lab = typeof import('../../lab/index.ts')
 
 interface TourFlags {
   only?: string[]
@@ -20,7 +19,7 @@ interface TourFlags {
 }
 
 /** Four sentences: what was done, what came out, what did not hold, where to look. */
-function closing(lab: Lab, done: readonly RunOutcome[], seconds: number, path: string): string {
+function closing(lab: Laboratory, done: readonly RunOutcome[], seconds: number, path: string): string {
   const claims = done.flatMap(({ summary }) =>
     lab.claimsOfSummary(summary).map((claim) => ({ ...claim, of: summary.experiment })),
   )
@@ -61,7 +60,7 @@ export const tourCommand = (io: Io): Command =>
       ),
     )
     .action(async (flags: TourFlags) => {
-      const lab = await import('../../lab/index.ts')
+      const lab = await laboratory()
       const chosen =
         flags.only?.map((name) => lab.findExperiment(name)) ??
         lab.experiments.filter(({ requires = [] }) => requires.length === 0)

@@ -1,19 +1,9 @@
 /** @file Estimates and how far they can be trusted: the one rule for errors that every study uses. */
 import { wilson } from '../../base/index.ts'
-import { mean } from '../statistics.ts'
+import { type Estimate, mean, meanOf } from '../statistics.ts'
 import { type Drawn, replicasOf } from './rows.ts'
 
-/** A measured number. */
-export interface Estimate {
-  /** NaN where nothing was measured. */
-  readonly value: number
-  /** One standard error. 0 for what is exact; null where there are too few replicas to say. */
-  readonly error: number | null
-  /** Independent replicas behind the error; absent: so many that the error itself is known. */
-  readonly n?: number
-  /** The 95 % interval where it does not follow from the error: of a share. */
-  readonly interval?: readonly [low: number, high: number]
-}
+export type { Estimate }
 
 /** t of two-sided 95 % for 1 … 30 degrees of freedom. */
 const students = [
@@ -45,15 +35,6 @@ export function intervalOf({ value, error, n, interval }: Estimate): readonly [l
 
 /** A number that follows from rules, without an error. */
 export const exact = (value: number): Estimate => ({ value, error: 0 })
-
-/** Mean and standard error of independent values. */
-export function meanOf(values: readonly number[]): Estimate {
-  const n = values.length
-  const value = n === 0 ? Number.NaN : values.reduce((sum, x) => sum + x, 0) / n
-  if (n < 2) return { value, error: null, n }
-  const squares = values.reduce((sum, x) => sum + (x - value) ** 2, 0)
-  return { value, error: Math.sqrt(squares / (n - 1) / n), n }
-}
 
 /** A statistic of each replica's rows, and its mean over replicas; replicas in which it is NaN are left out. */
 export const overReplicas = <R extends Drawn>(

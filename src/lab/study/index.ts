@@ -26,7 +26,6 @@ export {
   geometricMeanOverReplicas,
   intervalOf,
   jackknife,
-  meanOf,
   overReplicas,
   ratio,
   shareOf,

@@ -37,9 +37,9 @@ function paced(): (progress: Progress) => void {
   }
 }
 
-async function experimentOf({ experiment, module }: RunOrder): Promise<AnyExperiment> {
-  if (module) return importExperiment(module)
-  const { findExperiment } = await import('../registry.ts')
+async function experimentOf({ experiment, module, registry }: RunOrder): Promise<AnyExperiment> {
+  if (module || !registry) return importExperiment(module ?? experiment)
+  const { findExperiment } = (await import(registry)) as { findExperiment: (name: string) => AnyExperiment }
   return findExperiment(experiment)
 }
 

@@ -42,6 +42,8 @@ export interface SweepOptions {
   readonly parallel: number
   /** Threads of each run. */
   readonly threads: number
+  /** Where a run's process finds experiments by name (see `RunOrder`). */
+  readonly registry?: string
   /** Relative costs in the order of the runs; all alike when absent. */
   readonly weights?: readonly number[]
   /** Aborted: nothing more is begun, the runs at work are asked to stop and keep what they have. */
@@ -131,6 +133,7 @@ export async function runSweep(plan: readonly PlannedRun[], options: SweepOption
   const order = ({ planned }: SweepRun) => ({
     experiment: planned.experiment.name,
     module: planned.module,
+    registry: options.registry,
     config: { ...planned.config },
     root,
     folder: planned.folder,

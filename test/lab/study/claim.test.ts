@@ -1,6 +1,7 @@
 /** Claims: three outcomes, words made from the tolerance, and no way from failing to holding by more noise. */
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { meanOf } from '../../../src/lab/index.ts'
 import {
   type Claim,
   claim,
@@ -9,7 +10,6 @@ import {
   exact,
   intervalOf,
   jackknife,
-  meanOf,
   overReplicas,
   shareOf,
   studentQuantile,

@@ -1,0 +1,28 @@
+/** @file The table of experiments. A new one is a file here and a row in this table. */
+import { type AnyExperiment, experimentNamed } from '../lab/index.ts'
+import { clustering } from './clustering.ts'
+import { correlatedChunks } from './correlated-chunks.ts'
+import { ddpmMerging } from './ddpm-merging.ts'
+import { digits } from './digits.ts'
+import { lifelongEditing } from './lifelong-editing.ts'
+import { phaseTransition } from './phase-transition.ts'
+import { sampleComplexity } from './sample-complexity.ts'
+import { tokenCorrelations } from './token-correlations.ts'
+
+/** All experiments, in the order in which they are listed. */
+export const experiments: readonly AnyExperiment[] = [
+  phaseTransition,
+  correlatedChunks,
+  tokenCorrelations,
+  clustering,
+  sampleComplexity,
+  digits,
+  ddpmMerging,
+  lifelongEditing,
+]
+
+/** An experiment by name. Throws TL_USAGE with the nearest name. */
+export const findExperiment = (name: string): AnyExperiment => experimentNamed(name, experiments)
+
+/** This module, as the processes of a sweep find it. */
+export const registry = import.meta.url
