@@ -1,12 +1,12 @@
 /** @file Distinct strings: uniform without replacement, and disjoint sets for training and testing. */
-import { fail } from '../base/index.ts'
+import { fail, finish, type Steps } from '../base/index.ts'
 import { random } from '../tensor/index.ts'
 import { enumerate, showCount } from './enumerate.ts'
 import { type Grammar, internalNodes, type Trees } from './grammar.ts'
 import { logProbability, possibleTrees } from './probability.ts'
 import { treeCount, unrankSmall } from './rank.ts'
-import { emptyTrees, sampleTrees } from './sample.ts'
-import { shuffledNumbers } from './shuffle.ts'
+import { emptyTrees, inBlocks, sampleTrees } from './sample.ts'
+import { shuffling } from './shuffle.ts'
 
 /** Entries a JavaScript Map or Set can hold. */
 const maxDistinct = 2 ** 24 - 1
@@ -23,7 +23,11 @@ const maxRanked = 2 ** 20
  * strings. With probabilities likely strings come first, and a large share of all strings is no longer distributed as the
  * grammar. The first strings are the same whatever the count. Throws TL_BAD_ARGUMENT when there are fewer strings.
  */
-export function sampleDistinct(grammar: Grammar, key: random.Key, count: number): Trees {
+export const sampleDistinct = (grammar: Grammar, key: random.Key, count: number): Trees =>
+  finish(samplingDistinct(grammar, key, count))
+
+/** The same in steps. */
+export function* samplingDistinct(grammar: Grammar, key: random.Key, count: number): Steps<Trees> {
   checkCount(grammar, count)
   const total = treeCount(grammar)
   const possible = possibleTrees(grammar)
@@ -35,9 +39,12 @@ export function sampleDistinct(grammar: Grammar, key: random.Key, count: number)
   if (count > maxDistinct)
     fail('TL_BAD_ARGUMENT', `count: expected at most ${maxDistinct} distinct strings at once, got ${count}`)
   if (grammar.probabilities)
-    return total <= maxRanked ? rankByNoise(grammar, key, count) : drawUntilNew(grammar, key, count)
-  if (total > maxShuffled) return drawUntilNew(grammar, key, count)
-  return unrankSmall(grammar, shuffledNumbers(key, count, Number(total)))
+    return total <= maxRanked ? rankByNoise(grammar, key, count) : yield* drawUntilNew(grammar, key, count)
+  if (total > maxShuffled) return yield* drawUntilNew(grammar, key, count)
+  const numbers = yield* shuffling(key, count, Number(total))
+  return yield* inBlocks(grammar, count, (from, some) =>
+    unrankSmall(grammar, numbers.subarray(from, from + some)),
+  )
 }
 
 /** Throws TL_BAD_ARGUMENT when a batch of `count` trees is no number or takes more than 4 GB. */
@@ -103,7 +110,7 @@ function rankByNoise(grammar: Grammar, key: random.Key, count: number): Trees {
 }
 
 /** Independent draws, each kept when it is new. */
-function drawUntilNew(grammar: Grammar, key: random.Key, count: number): Trees {
+function* drawUntilNew(grammar: Grammar, key: random.Key, count: number): Steps<Trees> {
   const trees = emptyTrees(grammar, count)
   const leaves = trees.levels.at(-1)!
   const { d } = grammar
@@ -139,6 +146,7 @@ function drawUntilNew(grammar: Grammar, key: random.Key, count: number): Trees {
         have++
       }
       drawn = upTo
+      yield
     }
   }
   return trees

@@ -14,7 +14,7 @@ export {
   type Rows,
   relabel,
 } from './clustering/index.ts'
-export { checkCount, sampleDistinct, sliceTrees, trainTest } from './distinct.ts'
+export { checkCount, sampleDistinct, samplingDistinct, sliceTrees, trainTest } from './distinct.ts'
 export { oneHot, whiten } from './encode.ts'
 export { entropy, entropyGivenClass, meanOccurrences } from './entropy.ts'
 export { enumerate, showCount } from './enumerate.ts'
@@ -63,5 +63,5 @@ export {
   stringsOf,
   treeLevels,
 } from './report.ts'
-export { emptyTrees, expandLevel, sampleTrees } from './sample.ts'
+export { emptyTrees, expandLevel, sampleTrees, samplingTrees } from './sample.ts'
 export * from './theory/index.ts'

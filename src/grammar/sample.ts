@@ -1,4 +1,5 @@
 /** @file Growing trees from a grammar. */
+import type { Steps } from '../base/index.ts'
 import { random } from '../tensor/index.ts'
 import { type Grammar, internalNodes, parentsAt, type Trees } from './grammar.ts'
 
@@ -31,15 +32,42 @@ export function expandLevel(grammar: Grammar, trees: Trees, level: number, choic
   }
 }
 
+/** Trees of one step. */
+const block = 1 << 12
+
+/** `count` trees in steps: `draw` gives those from one number on, a block at a time. */
+export function* inBlocks(
+  grammar: Grammar,
+  count: number,
+  draw: (from: number, count: number) => Trees,
+): Steps<Trees> {
+  const trees = emptyTrees(grammar, count)
+  for (let from = 0; from < count; from += block) {
+    copyTrees(trees, from, draw(from, Math.min(block, count - from)))
+    yield
+  }
+  return trees
+}
+
+/** Copy all trees of a batch to the places of another from `at` on. */
+export function copyTrees(target: Trees, at: number, batch: Trees): void {
+  for (const [level, symbols] of batch.levels.entries())
+    target.levels[level]!.set(symbols, at * (symbols.length / batch.count))
+}
+
+/** `sampleTrees` in steps. */
+export const samplingTrees = (grammar: Grammar, key: random.Key, count: number): Steps<Trees> =>
+  inBlocks(grammar, count, (from, some) => sampleTrees(grammar, key, some, from))
+
 /**
  * Independent trees from the grammar's distribution: a class drawn uniformly, then a rule at every node. The first n trees
- * of a larger batch with the same key are the same trees.
+ * of a larger batch with the same key are the same trees; `from`: leave so many of them out.
  */
-export function sampleTrees(grammar: Grammar, key: random.Key, count: number): Trees {
+export function sampleTrees(grammar: Grammar, key: random.Key, count: number, from = 0): Trees {
   const { m, s, L, probabilities } = grammar
   const trees = emptyTrees(grammar, count)
   const stride = 1 + internalNodes(grammar)
-  const words = random.sampleBits(key, count * stride)
+  const words = random.sampleBits(key, count * stride, from * stride)
   const classes = parentsAt(grammar, 0)
   for (let i = 0; i < count; i++) trees.levels[0]![i] = Math.floor((words[i * stride]! * classes) / 2 ** 32)
   let offset = 1

@@ -121,14 +121,14 @@ export function permutation(k: Key, x: number | Tensor): Tensor {
 
 // --- on the host ---
 
-/** Uniform 32-bit words 0 … n − 1 of a key. */
-export function sampleBits(k: Key, n: number): Uint32Array {
+/** Uniform 32-bit words `from` … `from` + n − 1 of a key. */
+export function sampleBits(k: Key, n: number, from = 0): Uint32Array {
   requireKey(k)
   if (!Number.isSafeInteger(n) || n < 0)
     fail('TL_BAD_ARGUMENT', `expected a number of samples, a whole number ≥ 0, got ${String(n)}`)
   const out = new Uint32Array(n)
   for (let i = 0; i < n; i++) {
-    const [a, b] = threefry2x32(k[0], k[1], 0, i)
+    const [a, b] = threefry2x32(k[0], k[1], 0, from + i)
     out[i] = a ^ b
   }
   return out

@@ -1,5 +1,6 @@
 /** @file A store as one file of safetensors: what another program needs to answer as the store does. */
-import { checkFile, type OutputRule, writeOutput } from '../../base/outputs.ts'
+import { finish, type Steps } from '../../base/index.ts'
+import { checkFile, type OutputRule, writingOutput } from '../../base/outputs.ts'
 import { safetensorsChunks } from '../../checkpoint/index.ts'
 import { numbersOf, parseMask } from './masks.ts'
 import { openStore, statuses } from './store/index.ts'
@@ -9,7 +10,15 @@ import { openStore, statuses } from './store/index.ts'
  * numbers, the permutation and the background mean; settings and texts as metadata. Gives the number of edits. Throws as
  * `writeOutput` does for what is there.
  */
-export function exportEdits(path: string, out: string, { inputs = [], force }: OutputRule = {}): number {
+export const exportEdits = (path: string, out: string, rule: OutputRule = {}): number =>
+  finish(exportingEdits(path, out, rule))
+
+/** The same in steps. */
+export function* exportingEdits(
+  path: string,
+  out: string,
+  { inputs = [], force }: OutputRule = {},
+): Steps<number> {
   const rule = { inputs: [path, ...inputs], ...(force ? { force } : {}) }
   checkFile(out, rule)
   const { config, memory, permutation, background, records } = openStore(path)
@@ -38,6 +47,6 @@ export function exportEdits(path: string, out: string, { inputs = [], force }: O
     } as never,
     { config: JSON.stringify(config), edits: JSON.stringify(texts) },
   )
-  writeOutput(out, chunks, rule)
+  yield* writingOutput(out, chunks, rule)
   return active.length
 }

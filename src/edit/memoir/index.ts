@@ -11,7 +11,7 @@ export type {
 export { backgroundPrompts, heldOutPrompts } from './background.ts'
 export { contextBeginnings, contextLengths, contextSampling, contextsOf } from './contexts.ts'
 export type { Editor, Listed } from './editor.ts'
-export { exportEdits } from './export.ts'
+export { exportEdits, exportingEdits } from './export.ts'
 export { modelFingerprint } from './fingerprint.ts'
 export { type NewStore, type OpenOptions, openEditor as open } from './opening.ts'
 export { exportProgram, type Program } from './program.ts'

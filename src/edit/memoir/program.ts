@@ -1,6 +1,6 @@
 /** @file A model and its store as one ONNX program with the routing inside: tokens in, logits out, for any runtime. */
-import { fail } from '../../base/index.ts'
-import { checkFile, writeOutput } from '../../base/outputs.ts'
+import { fail, inSteps, type Steps } from '../../base/index.ts'
+import { checkFile, writingOutput } from '../../base/outputs.ts'
 import {
   anyLengthAttention,
   applyHead,
@@ -53,13 +53,22 @@ export interface Program {
  * Outputs: `logits` f32 [tokens, vocabulary]; `edit` i32 [1], the number of the edit that answers, 0 for none; `overlap` f32
  * [1] with the nearest, negative when none is allowed. Throws `TL_UNSUPPORTED` for routers that need the model's probabilities, and above 2 GB.
  */
-export async function exportProgram(
+export const exportProgram = async (
+  model: LanguageModel,
+  path: string,
+  out: string,
+  words?: Words,
+  options: { readonly force?: boolean } = {},
+): Promise<Program> => inSteps(exportingProgram(model, path, out, words, options))
+
+/** What it does, in steps. */
+function* exportingProgram(
   model: LanguageModel,
   path: string,
   out: string,
   words?: Words,
   { force = false }: { readonly force?: boolean } = {},
-): Promise<Program> {
+): Steps<Program> {
   const rule = { inputs: [path, model.path], force }
   checkFile(out, rule)
   const store = openOwnStore(model, path, words)
@@ -86,8 +95,14 @@ export async function exportProgram(
   const memory = tensor(store.memory, { shape: [hidden, width] })
   const tables = model.weights.tables()
   const rotary = rotaryTables(config, model.context, model.weights.frequencyFactors)
-  const blocks = Array.from({ length: layers }, (_, i) => model.weights.block(i))
+  const blocks: ReturnType<typeof model.weights.block>[] = []
+  for (let i = 0; i < layers; i++) {
+    yield
+    blocks.push(model.weights.block(i))
+  }
+  yield
   const head = model.weights.head()
+  yield
 
   const program = ({ ids, prompt, allowed }: { ids: Tensor; prompt: Tensor; allowed?: Tensor }) => {
     const [tokens] = ids.shape as [number]
@@ -135,7 +150,8 @@ export async function exportProgram(
       metadata: { model: store.config.model, threshold: String(store.config.threshold) },
     },
   )
-  writeOutput(out, chunks, rule)
+  yield
+  yield* writingOutput(out, chunks, rule)
   const allowed = gate === 'subject' ? `, allowed f32[${edits.length}]` : ''
   return {
     edits: edits.length,

@@ -1,5 +1,5 @@
 /** @file `treeline edit … evaluate | export`. */
-import { bytes, fail } from '../../../base/index.ts'
+import { bytes, fail, inSteps } from '../../../base/index.ts'
 import type { MeanInterval } from '../../../edit/evaluation/index.ts'
 import { ifEnded } from '../../interrupt.ts'
 import { tellNotes } from '../../languageModel.ts'
@@ -46,9 +46,9 @@ export async function evaluate(call: Call): Promise<void> {
 
 export async function exportStore({ io, model, store, flags, what }: Call): Promise<void> {
   const force = flags.force === true
-  const { exportEdits, exportProgram } = await import('../../../edit/memoir/index.ts')
+  const { exportingEdits, exportProgram } = await import('../../../edit/memoir/index.ts')
   if (what!.endsWith('.safetensors')) {
-    const edits = exportEdits(store, what!, { inputs: [model], force })
+    const edits = await inSteps(exportingEdits(store, what!, { inputs: [model], force }))
     if (flags.json) json(io, { out: what, edits })
     else io.out(`${what}: ${edits} edits\n`)
     return
