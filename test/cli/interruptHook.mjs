@@ -5,15 +5,16 @@
 import fs from 'node:fs'
 import { createRequire, syncBuiltinESMExports } from 'node:module'
 import { dirname, join, resolve } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { fileURLToPath, pathToFileURL } from 'node:url'
 import { isMainThread } from 'node:worker_threads'
 
 /**
  * root: folder; at: the moment, from 1; send: signals; full: a write from then on fails; count: file for the number of
  * moments; native: count native calls too, and only where it says 'worker', only in worker threads; lines: count lines on
- * standard error too; group: send to the process group, as a terminal does; hold: milliseconds of that native call
+ * standard error too; group: send to the process group, as a terminal does; hold: milliseconds of that native call; set: a data
+ * set of the test's own, in a file
  */
-const { root, at = 0, send = [], full = false, count, native, lines, group, hold = 400 } = JSON.parse(process.env.TREELINE_TEST_HOOK)
+const { root, at = 0, send = [], full = false, count, native, lines, group, hold = 400, set } = JSON.parse(process.env.TREELINE_TEST_HOOK)
 const fullMark = `${root}.full-${process.env.TREELINE_TEST_MARK}`
 const isCounted = native === 'worker' ? !isMainThread : isMainThread
 let moments = 0
@@ -46,6 +47,11 @@ const pathOf = (file) => {
   } catch {
     return ''
   }
+}
+
+if (set) {
+  const { datasets } = await import(new URL('../data/sources.js', pathToFileURL(process.argv[1])))
+  Object.assign(datasets, JSON.parse(fs.readFileSync(set, 'utf8')))
 }
 
 const real = { ...fs }

@@ -21,9 +21,11 @@ import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { writeSafetensors } from '../../src/checkpoint/index.ts'
 import { random } from '../../src/tensor/index.ts'
+import { tinyDigits } from '../data/helpers.ts'
 import { tinyModels } from '../lm/fixtures.ts'
 
 const main = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url))
+const toy = fileURLToPath(new URL('./toy.mjs', import.meta.url))
 const hook = new URL('./interruptHook.mjs', import.meta.url).href
 const root = mkdtempSync(join(tmpdir(), 'treeline-interrupts-'))
 let clean = (): void => undefined
@@ -81,6 +83,17 @@ beforeAll(async () => {
       decoder: { type: 'Fuse' },
     }),
   )
+  const template = '{% for m in messages %}{{ m.content }} {% endfor %}'
+  writeFileSync(join(root, 'lm', 'tokenizer_config.json'), JSON.stringify({ chat_template: template }))
+  writeFileSync(join(root, 'messages.json'), JSON.stringify([{ role: 'user', content: 'who is abc?' }]))
+  const { table, tgz } = await tinyDigits()
+  writeFileSync(join(root, 'set.json'), JSON.stringify(table))
+  writeFileSync(join(root, 'set.tgz'), tgz)
+  // a network large enough to be written in several pieces
+  writeFileSync(
+    join(root, 'net.mjs'),
+    `import toy from ${JSON.stringify(toy)}\nconst onnx = new Uint8Array(1 << 20)\nexport default { ...toy, network: async () => ({ onnx, about: 'x to y' }) }\n`,
+  )
   writeFileSync(join(root, 'facts.json'), JSON.stringify(facts))
   writeFileSync(join(root, 'prompts.json'), JSON.stringify(['who', 'what time', 'abc is']))
   const sweep = {
@@ -94,9 +107,13 @@ beforeAll(async () => {
     ['edit', 'lm', 'taught', 'add', 'facts.json', '--steps', '3'],
     ['vector', 'extract', 'base', 'a', 'given.safetensors'],
     ['grammar', 'make', '--v', '8', '--m', '4', '--s', '2', '--L', '4', '--out', 'grammar.json'],
+    ['run', toy, '--out', 'toys'],
+    [...smallest, '--threads', '1', '--out', 'given-runs'],
   ]
   for (const { code, err } of await Promise.all(prepared.map((words) => run(words))))
     expect(code, err).toBe(0)
+  const [made] = readdirSync(join(root, 'toys', 'counting')).filter((name) => !name.startsWith('.'))
+  cpSync(join(root, 'toys', 'counting', made!), join(root, 'toy'), { recursive: true })
 }, 120_000)
 
 /** The smallest run of sample-complexity. */
@@ -114,6 +131,8 @@ interface Hook {
   readonly lines?: true
   readonly group?: true
   readonly hold?: number
+  readonly set?: string
+  readonly env?: Readonly<Record<string, string>>
 }
 
 interface Ended {
@@ -141,7 +160,7 @@ let free = Math.max(2, availableParallelism())
 const waiting: (() => void)[] = []
 
 /** Run the program in the folder of the tests; what it leaves behind is waited for, but not long. */
-async function run(words: readonly string[], hooked: Hook = {}): Promise<Ended> {
+async function run(words: readonly string[], { env = {}, ...hooked }: Hook = {}): Promise<Ended> {
   if (free-- <= 0) await new Promise<void>((resolve) => waiting.push(resolve))
   try {
     const own = `TREELINE_TEST_MARK=${process.pid}-${++mark};`
@@ -151,6 +170,7 @@ async function run(words: readonly string[], hooked: Hook = {}): Promise<Ended> 
       stdio: ['ignore', 'pipe', 'pipe'],
       env: {
         ...process.env,
+        ...env,
         ORT_DISABLE_TELEMETRY: '1',
         TREELINE_TEST_MARK: own.slice('TREELINE_TEST_MARK='.length),
         TREELINE_TEST_HOOK: JSON.stringify({ root: `${root}/`, ...hooked }),
@@ -192,6 +212,8 @@ function filesOf(path: string, ignored: RegExp): Map<string, string> {
 interface Row {
   /** The command, with OUT for what it writes. */
   readonly words: readonly string[]
+  /** Its environment, with OUT as well. */
+  readonly env?: Readonly<Record<string, string>>
   /** The name of the output; none for commands that only print. */
   readonly out?: string
   /** Prepare a fresh output. */
@@ -199,7 +221,11 @@ interface Row {
   /** Files that are not the same twice. */
   readonly ignored?: RegExp
   /** What else counts as a moment, and who gets the signals. */
-  readonly more?: Pick<Hook, 'native' | 'lines' | 'group'>
+  readonly more?: Pick<Hook, 'native' | 'lines' | 'group' | 'set'>
+  /** An interrupted one is gone on with: what it is met at depends on what came before. */
+  readonly goesOn?: true
+  /** So short that an interrupt may find it at its end. */
+  readonly isShort?: true
   /** What the output holds, where its bytes are not the same twice. */
   readonly reading?: (out: string) => unknown
 }
@@ -219,32 +245,44 @@ const rows: Readonly<Record<string, Row>> = {
   'convert to a folder': {
     words: ['convert', 'a', 'OUT', '--dtype', 'f16', '--shard-size', '500kB'],
     out: 'folder',
+    goesOn: true,
     ignored: /^\.treeline\.json$/,
   },
   'vector extract': { words: ['vector', 'extract', 'base', 'a', 'OUT'], out: 'v.safetensors' },
   'vector apply': {
     words: ['vector', 'apply', 'base', 'given.safetensors', 'OUT'],
     out: 'applied',
+    goesOn: true,
     ignored: /^\.treeline\.json$/,
   },
   diff: { words: ['diff', 'a', 'b', '--json'] },
+  'vector cosine': { words: ['vector', 'cosine', '--base', 'base', 'a', 'b', '--json'] },
   'inspect --norms': { words: ['inspect', 'a', '--norms', '--json'] },
   merge: {
     words: ['merge', 'merge.yaml', 'OUT', '--quiet', '--threads', '2', '--shard-size', '500000'],
     out: 'merged',
+    goesOn: true,
+    ignored: /^\.treeline\.json$/,
+  },
+  lines: {
+    words: ['lines', 'base', 'a', 'OUT', '--alpha', '0.3', '--quiet', '--threads', '1'],
+    out: 'lined',
+    goesOn: true,
     ignored: /^\.treeline\.json$/,
   },
   'merge --search': {
     words: [
       ...['merge', 'merge.yaml', 'OUT', '--quiet', '--threads', '1', '--search', 'weight=0.5,1'],
-      ...['--score', `${process.execPath} -e 'console.log(process.argv[1].length)' {model}`],
+      ...['--score', 'printf %s {model} | wc -c'],
     ],
     out: 'searched',
+    goesOn: true,
     reading: (out) => [...filesOf(out, /^(search\..*|README\.md|\.treeline.*|lock)$/)],
   },
   run: {
     words: [...smallest, '--threads', '1', '--out', 'OUT'],
     out: 'runs',
+    goesOn: true,
     more: { native: true },
     ignored: runFiles,
     reading: summaryOf,
@@ -252,18 +290,21 @@ const rows: Readonly<Record<string, Row>> = {
   sweep: {
     words: ['sweep', 'sweep.yaml', '--out', 'OUT', '--parallel', '2'],
     out: 'sweep',
+    goesOn: true,
     more: { lines: true, group: true },
     reading: summaryOf,
   },
   'edit add': {
     words: ['edit', 'lm', 'OUT', 'add', 'facts.json', '--steps', '3', '--quiet'],
     out: 'store',
+    goesOn: true,
     more: { native: true },
     reading: storeFiles,
   },
   'edit evaluate': {
     words: ['edit', 'lm', 'OUT', 'evaluate', 'facts.json', '--json'],
     out: 'asked',
+    goesOn: true,
     before: (out) => cpSync(join(root, 'taught'), out, { recursive: true }),
     more: { native: true },
   },
@@ -279,8 +320,25 @@ const rows: Readonly<Record<string, Row>> = {
     more: { native: true },
   },
   score: { words: ['score', 'lm', '--file', 'prompts.json', '--json'], more: { native: true } },
+  chat: {
+    words: ['chat', 'lm', '--file', 'messages.json', '--max-tokens', '8', '--json'],
+    more: { native: true },
+  },
+  export: {
+    words: ['export', 'toy', 'OUT', '--experiment', 'net.mjs'],
+    out: 'net.onnx',
+    isShort: true,
+  },
+  report: { words: ['report', 'given-runs', '--out', 'OUT'], out: 'report', isShort: true },
+  collect: { words: ['collect', 'given-runs', '--out', 'OUT'], out: 'table.parquet', isShort: true },
+  'data get': {
+    words: ['data', 'get', 'tiny', '--from', 'set.tgz', '--quiet'],
+    env: { TREELINE_CACHE: 'OUT' },
+    out: 'cache',
+    more: { set: 'set.json' },
+  },
   'grammar sample': {
-    words: ['grammar', 'sample', 'grammar.json', '--count', '2000', '--seed', '1', '--out', 'OUT'],
+    words: ['grammar', 'sample', 'grammar.json', '--count', '12000', '--seed', '1', '--out', 'OUT'],
     out: 'sampled.json',
   },
 }
@@ -302,93 +360,119 @@ const met: string[][] = []
 describe.skipIf(process.platform !== 'linux').concurrent('every command', () => {
   for (const [name, row] of Object.entries(rows))
     test(name, { timeout: 600_000 }, async ({ expect: check }) => {
-      const { words, before, ignored = /^lock$/, more: hooked = {}, reading } = row
+      const { words, env = {}, before, ignored = /^lock$/, more: hooked = {}, reading } = row
+      type Place = ReturnType<typeof place>
       /** The command with an output of its own in a folder of its own, whose name is always as long. */
       const place = (turn: number) => {
         const folder = `${name.replace(/\W+/g, '-')}-${turn}`
         const out = row.out === undefined ? undefined : join(folder, row.out)
-        rmSync(join(root, folder), { recursive: true, force: true })
         mkdirSync(join(root, folder))
-        if (out && before) before(join(root, out))
-        return { out, given: words.map((word) => (word === 'OUT' ? out! : word)) }
+        const renew = (): void => {
+          if (out) rmSync(join(root, out), { recursive: true, force: true })
+          if (out && before) before(join(root, out))
+        }
+        renew()
+        const filled = (word: string): string => (word === 'OUT' ? out! : word)
+        const own = Object.fromEntries(Object.entries(env).map(([key, value]) => [key, filled(value)]))
+        const begin = (more: Hook = {}): Promise<Ended> =>
+          run(words.map(filled), { ...(hooked.set && { set: hooked.set }), env: own, ...more })
+        return { folder, out, renew, begin }
       }
-      const product = (out: string | undefined): unknown => {
+      const product = ({ out }: Place): unknown => {
         if (out === undefined) return undefined
         const path = join(root, out)
         return reading ? reading(path) : [...filesOf(path, ignored)]
       }
+      const rubbish = ({ folder }: Place): string[] =>
+        temporaries().filter((one) => one.startsWith(`${folder}/`))
+
       const calm = place(0)
       const count = join(root, `${name.replace(/\W+/g, '-')}.count`)
-      const whole = await run(calm.given, { ...hooked, count })
+      const whole = await calm.begin({ ...hooked, count })
       check([whole.code, whole.err.match(/at .*:\d+/)], whole.err).toEqual([0, null])
-      const result = product(calm.out)
+      const result = product(calm)
       const moments = Number(readFileSync(count, 'utf8'))
       check(moments, 'moments').toBeGreaterThan(1)
+      const [early, late] = [2, Math.max(1, Math.floor(0.8 * moments))]
       const hits: string[] = []
 
-      /** The same command, undisturbed: it goes on, and the end is as ever. */
-      const finish = async (place: { out: string | undefined; given: string[] }): Promise<void> => {
-        const ended = await run(place.given)
-        check([ended.code, ended.orphans], ended.err).toEqual([0, []])
-        check(product(place.out)).toEqual(result)
-        if (place.out === undefined) check(ended.out).toBe(whole.out)
-        const folder = place.out?.split('/')[0]
-        if (folder) check(temporaries().filter((one) => one.startsWith(folder))).toEqual([])
+      /** A command that came to its end all the same: what it made is right, and makes way for the next moment. */
+      const ended = (cut: Place, { code, out }: Ended): void => {
+        if (code !== 0) return
+        check(product(cut)).toEqual(result)
+        if (cut.out === undefined) check(out).toBe(whole.out)
+        cut.renew()
       }
-      const last = Math.max(1, Math.floor(0.8 * moments))
 
-      // Ctrl-C early, late and twice, SIGTERM
-      const gentle: readonly [string, number, NodeJS.Signals[]][] = [
-        ['Ctrl-C early', 2, ['SIGINT']],
-        ['Ctrl-C late', last, ['SIGINT']],
-        ['Ctrl-C twice', Math.ceil(moments / 2), ['SIGINT', 'SIGINT']],
-        ['SIGTERM', Math.ceil(moments / 3), ['SIGTERM']],
-      ]
-      for (const [moment, at, send] of gentle) {
-        const cut = place(1)
-        const ended = await run(cut.given, { ...hooked, at, send })
-        isCalm(ended, `${name}, ${moment}`)
-        hits.push(`${moment}: ${ended.code}`)
-        if (ended.code === 130) {
-          const [line, ...more] = ended.err.split('\n').filter((one) => one.startsWith('treeline: '))
-          check([line, more], ended.err).toEqual([expect.stringMatching(/interrupted|stopped/), []])
+      /** One or two signals that ask; a command that has ended before has nothing to say. */
+      async function ask(cut: Place, moment: string, at: number, ...send: NodeJS.Signals[]): Promise<void> {
+        const one = await cut.begin({ ...hooked, at, send })
+        isCalm(one, `${name}, ${moment}`)
+        hits.push(`${moment}: ${one.code}`)
+        if (one.code === 130) {
+          const [line, ...more] = one.err.split('\n').filter((text) => text.startsWith('treeline: '))
+          check([line, more], one.err).toEqual([expect.stringMatching(/interrupted|stopped/), []])
         }
-        const folder = cut.out?.split('/')[0]
-        if (folder)
-          check(
-            temporaries().filter((one) => one.startsWith(folder)),
-            moment,
-          ).toEqual([])
+        check(rubbish(cut), moment).toEqual([])
+        ended(cut, one)
+      }
+
+      /** Ended with no chance to clear anything away. */
+      async function kill(cut: Place, at: number): Promise<void> {
+        const one = await cut.begin({ ...hooked, at, send: ['SIGKILL'] })
+        check(one.orphans, 'orphans after kill -9').toEqual([])
+        hits.push(`kill -9: ${one.signal ?? one.code}`)
+        ended(cut, one)
+      }
+
+      /** The disk is full from a moment on. */
+      async function fill(cut: Place, at: number): Promise<void> {
+        const one = await cut.begin({ ...hooked, at, full: true })
+        check(one.err, 'full disk').not.toMatch(/\n\s+at .*:\d+|mistake in treeline/)
+        hits.push(`full disk: ${one.code}`)
+        if (one.code !== 0) check(one.err).toMatch(/the disk is full/)
+        ended(cut, one)
+      }
+
+      /** The same command, undisturbed, whatever came before: the end is as ever. */
+      async function finish(cut: Place): Promise<void> {
+        const ended = await cut.begin()
+        check([ended.code, ended.orphans], ended.err).toEqual([0, []])
+        check(product(cut)).toEqual(result)
+        if (cut.out === undefined) check(ended.out).toBe(whole.out)
+        check(rubbish(cut)).toEqual([])
+      }
+
+      // one after the other on the same output, so that every command finds what the last has left; one that goes on has
+      // little left to do after a late moment, and is brought to its end in between
+      let cut = place(1)
+      const next = async (turn: number): Promise<void> => {
+        if (!row.goesOn) return
         await finish(cut)
+        cut = place(turn)
       }
-
-      // kill -9, with no chance to clear anything away
-      const killed = place(2)
-      for (const at of [2, last]) {
-        const ended = await run(killed.given, { ...hooked, at, send: ['SIGKILL'] })
-        check(ended.orphans, 'orphans after kill -9').toEqual([])
-        hits.push(`kill -9: ${ended.signal ?? ended.code}`)
-      }
-      await finish(killed)
-
+      await ask(cut, 'Ctrl-C early', early, 'SIGINT')
+      await ask(cut, 'Ctrl-C late', late, 'SIGINT')
+      await next(2)
+      await ask(cut, 'SIGTERM', Math.ceil(moments / 3), 'SIGTERM')
+      await ask(cut, 'Ctrl-C twice', Math.ceil(moments / 2), 'SIGINT', 'SIGINT')
+      if (row.out !== undefined) await fill(cut, Math.ceil(moments / (row.goesOn ? 8 : 2)))
+      await next(3)
+      await kill(cut, early)
+      await kill(cut, late)
+      await finish(cut)
+      if (!row.isShort) check(hits.join(), 'never interrupted').toMatch(/: 130/)
       if (row.out === undefined) return void met.push([name, ...hits])
 
-      // the disk is full from the middle on
-      const full = place(3)
-      const short = await run(full.given, { ...hooked, at: Math.ceil(moments / 2), full: true })
-      check(short.err, 'full disk').not.toMatch(/\n\s+at .*:\d+|mistake in treeline/)
-      hits.push(`full disk: ${short.code}`)
-      if (short.code !== 0) check(short.err).toMatch(/the disk is full/)
-      await finish(full)
-
-      // two at once: one works, the other waits its turn by hand
+      // two at once: one works, the other waits its turn by hand, or finds the work done
       const both = place(4)
-      const two = await Promise.all([run(both.given), run(both.given)])
+      const two = await Promise.all([both.begin(), both.begin()])
       check(two.map(({ code }) => code)).toContain(0)
       for (const { code, err } of two)
         if (code !== 0) check(err).toMatch(/in use by|another process|another file/)
       hits.push(`two at once: ${two.map(({ code }) => code).join(' and ')}`)
-      await finish(both)
+      check(product(both)).toEqual(result)
+      check(rubbish(both)).toEqual([])
       met.push([name, ...hits])
     })
 })
