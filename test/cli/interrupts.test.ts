@@ -357,7 +357,9 @@ const isCalm = ({ code, signal, err, orphans }: Ended, name: string): void => {
 /** How often each moment met a command that was still at work. */
 const met: string[][] = []
 
-describe.skipIf(process.platform !== 'linux').concurrent('every command', () => {
+const onLinux = process.platform === 'linux'
+
+describe.skipIf(!onLinux).concurrent('every command', () => {
   for (const [name, row] of Object.entries(rows))
     test(name, { timeout: 600_000 }, async ({ expect: check }) => {
       const { words, env = {}, before, ignored = /^lock$/, more: hooked = {}, reading } = row
@@ -454,9 +456,9 @@ describe.skipIf(process.platform !== 'linux').concurrent('every command', () => 
       await ask(cut, 'Ctrl-C early', early, 'SIGINT')
       await ask(cut, 'Ctrl-C late', late, 'SIGINT')
       await next(2)
+      if (row.out !== undefined) await fill(cut, Math.ceil(moments / 2))
       await ask(cut, 'SIGTERM', Math.ceil(moments / 3), 'SIGTERM')
-      await ask(cut, 'Ctrl-C twice', Math.ceil(moments / 2), 'SIGINT', 'SIGINT')
-      if (row.out !== undefined) await fill(cut, Math.ceil(moments / (row.goesOn ? 8 : 2)))
+      await ask(cut, 'Ctrl-C twice', Math.ceil(moments / (row.goesOn ? 8 : 2)), 'SIGINT', 'SIGINT')
       await next(3)
       await kill(cut, early)
       await kill(cut, late)
@@ -477,54 +479,48 @@ describe.skipIf(process.platform !== 'linux').concurrent('every command', () => 
     })
 })
 
-test.skipIf(process.platform !== 'linux')(
-  'no thread is cut off in native code, by one Ctrl-C or by two',
-  async () => {
-    const words = [...smallest, '--threads', '2', '--out', 'threads']
-    // one Ctrl-C waits for the call, however long; two wait three seconds, then the system ends the process
-    const moments: [NodeJS.Signals[], hold: number, end: number | string][] = [
-      [['SIGINT'], 2500, 130],
-      [['SIGINT', 'SIGINT'], 500, 130],
-      [['SIGTERM'], 500, 130],
-      [['SIGINT', 'SIGTERM'], 6000, 'SIGINT'],
-    ]
-    for (const [turn, [send, hold, end]] of moments.entries()) {
-      const { code, signal, err, orphans } = await run(words, { native: 'worker', at: 3 + turn, send, hold })
+test.skipIf(!onLinux).concurrent('no thread is cut off in native code, by one Ctrl-C or by two', async () => {
+  const words = [...smallest, '--threads', '2', '--out']
+  // one Ctrl-C waits for the call, however long; two wait three seconds, then the system ends the process
+  const moments: [NodeJS.Signals[], hold: number, end: number | string][] = [
+    [['SIGINT'], 2500, 130],
+    [['SIGINT', 'SIGINT'], 500, 130],
+    [['SIGTERM'], 500, 130],
+    [['SIGINT', 'SIGTERM'], 4500, 'SIGINT'],
+  ]
+  await Promise.all(
+    moments.map(async ([send, hold, end], turn) => {
+      const own = [...words, `threads-${turn}`]
+      const { code, signal, err, orphans } = await run(own, { native: 'worker', at: 3 + turn, send, hold })
       expect([signal ?? code, orphans], err).toEqual([end, []])
       expect(err).not.toMatch(/terminate called|Napi::Error/)
-    }
-    expect((await run(words)).code).toBe(0)
-  },
-)
+      expect((await run(own)).code).toBe(0)
+    }),
+  )
+})
 
-test.skipIf(process.platform !== 'linux')(
-  'an interrupted tour says how it goes on, in one line',
-  async () => {
-    const words = ['tour', '--only', 'sample-complexity', '--threads', '1', '--quiet', '--out', 'tours']
-    const ended = await run(words, { native: true, at: 5, send: ['SIGINT'] })
-    isCalm(ended, 'tour')
-    expect([ended.code, ended.err]).toEqual([
-      130,
-      'treeline: interrupted; everything finished is kept in tours, and the same command goes on: treeline tour\n',
-    ])
-  },
-)
+test.skipIf(!onLinux).concurrent('an interrupted tour says how it goes on, in one line', async () => {
+  const words = ['tour', '--only', 'sample-complexity', '--threads', '1', '--quiet', '--out', 'tours']
+  const ended = await run(words, { native: true, at: 5, send: ['SIGINT'] })
+  isCalm(ended, 'tour')
+  expect([ended.code, ended.err]).toEqual([
+    130,
+    'treeline: interrupted; everything finished is kept in tours, and the same command goes on: treeline tour\n',
+  ])
+})
 
-test.skipIf(process.platform !== 'linux')(
-  'a score command does not outlive a search, whatever ends it',
-  async () => {
-    for (const [at, signal] of (['SIGKILL', 'SIGINT', 'SIGTERM'] as const).entries()) {
-      const out = `outlived-${at}`
-      // the first score is done when the program reads nothing more: it is ended while the command sleeps
-      const score = `kill -${signal.slice(3)} $PPID; sleep 60; echo {model}`
-      const words = ['merge', 'merge.yaml', out, '--quiet', '--threads', '1', '--search', 'weight=0.5,1']
-      const ended = await run([...words, '--score', score])
-      expect(ended.orphans).toEqual([])
-      expect(signal === 'SIGKILL' ? ended.signal : ended.code, ended.err).toBe(
-        signal === 'SIGKILL' ? 'SIGKILL' : 130,
-      )
-    }
-  },
-)
+test.skipIf(!onLinux).concurrent('a score command does not outlive a search, whatever ends it', async () => {
+  for (const [at, signal] of (['SIGKILL', 'SIGINT', 'SIGTERM'] as const).entries()) {
+    const out = `outlived-${at}`
+    // the first score is done when the program reads nothing more: it is ended while the command sleeps
+    const score = `kill -${signal.slice(3)} $PPID; sleep 60; echo {model}`
+    const words = ['merge', 'merge.yaml', out, '--quiet', '--threads', '1', '--search', 'weight=0.5,1']
+    const ended = await run([...words, '--score', score])
+    expect(ended.orphans).toEqual([])
+    expect(signal === 'SIGKILL' ? ended.signal : ended.code, ended.err).toBe(
+      signal === 'SIGKILL' ? 'SIGKILL' : 130,
+    )
+  }
+})
 
 afterAll(() => console.log(met.map(([name, ...hits]) => `${name}: ${hits.join(', ')}`).join('\n')))

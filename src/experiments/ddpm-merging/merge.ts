@@ -23,16 +23,19 @@ export type Weights = ReadonlyMap<string, Float32Array>
 
 export const network = ddpmUnet()
 
-/** Names and shapes that the network asks for. */
-const wanted = entries(network.init(random.key(0))).map(([name, { shape }]) => ({ name, shape }))
-const shapes = new Map(wanted.map(({ name, shape }) => [name, shape]))
+let known: ReadonlyMap<string, readonly number[]> | undefined
+/** Names and shapes that the network asks for: found when they are needed, for drawing its weights takes a while. */
+const shapes = (): ReadonlyMap<string, readonly number[]> => {
+  known ??= new Map(entries(network.init(random.key(0))).map(([name, { shape }]) => [name, shape]))
+  return known
+}
 
 /** Read a checkpoint in any format. Throws TL_BAD_FILE where it is not one of this network, TL_IO. */
 export function readWeights(path: string): Weights {
   const checkpoint = openCheckpoint(path)
   try {
     return new Map(
-      wanted.map(({ name, shape }) => {
+      [...shapes()].map(([name, shape]) => {
         const found = checkpoint.tensors.get(name)
         if (!found || !sameShape(found.shape, shape))
           fail(
@@ -50,7 +53,7 @@ export function readWeights(path: string): Weights {
 /** SHA-256 over all values, in order of the network's names. */
 export function fingerprintOf(weights: Weights): string {
   const hash = createHash('sha256')
-  for (const { name } of wanted) hash.update(name).update(new Uint8Array(weights.get(name)!.buffer))
+  for (const name of shapes().keys()) hash.update(name).update(new Uint8Array(weights.get(name)!.buffer))
   return hash.digest('hex')
 }
 
@@ -59,7 +62,7 @@ export const treeOf = (weights: Weights): DdpmUnetParameters =>
   fromEntries(
     [...weights].map(([name, values]): [string, Tensor] => [
       name,
-      tensor(values, { shape: shapes.get(name)! }),
+      tensor(values, { shape: shapes().get(name)! }),
     ]),
   ) as DdpmUnetParameters
 
@@ -95,7 +98,7 @@ export function mergeRecipe(
     names.map((tensorName, index) => {
       const merged = method.merge({
         name: tensorName,
-        shape: shapes.get(tensorName)!,
+        shape: shapes().get(tensorName)!,
         base: base && sources[base].get(tensorName)!,
         models: models.map(({ model, parameters: own = {} }, i) => ({
           values: sources[model].get(tensorName)!,
