@@ -6,6 +6,7 @@ import { ddpmMerging } from './ddpm-merging.ts'
 import { digits } from './digits.ts'
 import { lifelongEditing } from './lifelong-editing.ts'
 import { phaseTransition } from './phase-transition.ts'
+import { plateaus } from './plateaus.ts'
 import { sampleComplexity } from './sample-complexity.ts'
 import { tokenCorrelations } from './token-correlations.ts'
 
@@ -14,6 +15,7 @@ export const experiments: readonly AnyExperiment[] = [
   phaseTransition,
   correlatedChunks,
   tokenCorrelations,
+  plateaus,
   clustering,
   sampleComplexity,
   digits,
