@@ -50,12 +50,13 @@ export { type JobsOptions, runJobs } from './jobs.ts'
 export { experimentNamed, experimentOf } from './known.ts'
 export { type Machine, packageVersion, thisMachine } from './machine.ts'
 export { type Metric, readMetrics } from './metrics.ts'
-export { type ReportFiles, writeReport } from './report/report.ts'
+export { type ReportFiles, writeReport, writingReport } from './report/report.ts'
 export {
   type ConfigFile,
   type FinishedRun,
   findRunFolders,
   isFinished,
+  loadingRuns,
   loadRun,
   loadRuns,
   readConfigFile,

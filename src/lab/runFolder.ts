@@ -2,7 +2,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { explainSystemError, statusOf } from '../base/files.ts'
-import { fail, type NotFinite, TreelineError } from '../base/index.ts'
+import { fail, finish, type NotFinite, type Steps, TreelineError } from '../base/index.ts'
 import type { Json } from './canonical.ts'
 import type { BaseConfig, RunView, Verdict } from './experiment.ts'
 import type { Machine } from './machine.ts'
@@ -144,11 +144,18 @@ export function findRunFolders(path: string, depth = 3): string[] {
  * `onUnfinished`, damaged ones to `onDamaged` with the reason; without it, and when named directly, they are refused.
  * Throws TL_BAD_FILE when a path holds no run at all, or when no finished run is left.
  */
-export function loadRuns(
+export const loadRuns = (
   paths: readonly string[],
   onUnfinished?: (folder: string) => void,
   onDamaged?: (folder: string, message: string) => void,
-): FinishedRun[] {
+): FinishedRun[] => finish(loadingRuns(paths, onUnfinished, onDamaged))
+
+/** The same in steps. */
+export function* loadingRuns(
+  paths: readonly string[],
+  onUnfinished?: (folder: string) => void,
+  onDamaged?: (folder: string, message: string) => void,
+): Steps<FinishedRun[]> {
   const runs = new Map<string, FinishedRun>()
   const load = (folder: string, named: boolean): void => {
     try {
@@ -168,11 +175,13 @@ export function loadRuns(
         `${path}: no runs here; make one with \`treeline run NAME\` (see \`treeline list\`)`,
       )
     for (const folder of folders) {
+      yield
       if (folder !== path && !isFinished(folder)) onUnfinished?.(folder)
       else load(folder, folder === path)
     }
   }
   if (runs.size === 0)
     fail('TL_BAD_FILE', `${paths.join(', ')}: no finished runs here; run them again to resume`)
+  yield
   return [...runs.values()]
 }

@@ -330,7 +330,7 @@ const rows: Readonly<Record<string, Row>> = {
     isShort: true,
   },
   report: { words: ['report', 'given-runs', '--out', 'OUT'], out: 'report', isShort: true },
-  collect: { words: ['collect', 'given-runs', '--out', 'OUT'], out: 'table.parquet', isShort: true },
+  collect: { words: ['collect', 'given-runs', '--out', 'OUT'], out: 'table.parquet' },
   'data get': {
     words: ['data', 'get', 'tiny', '--from', 'set.tgz', '--quiet'],
     env: { TREELINE_CACHE: 'OUT' },

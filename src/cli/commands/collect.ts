@@ -1,6 +1,6 @@
 /** @file `treeline collect`: one tidy table of many runs. */
 import { Command, Option } from 'commander'
-import { fail } from '../../base/index.ts'
+import { fail, inSteps } from '../../base/index.ts'
 import { checkFile } from '../../base/outputs.ts'
 import type { Io } from '../io.ts'
 import { checkForce, examples, forceOption, jsonOption, quietOption } from '../options.ts'
@@ -57,13 +57,15 @@ export const collectCommand = (io: Io): Command =>
         if (!flags.quiet) io.err(`${text}\n`)
       }
       const damaged: string[] = []
-      const runs = lab.loadRuns(
-        paths,
-        (folder) => say(`${folder}: not finished, left out`),
-        (_, message) => {
-          damaged.push(message)
-          io.err(`${message}; left out\n`)
-        },
+      const runs = await inSteps(
+        lab.loadingRuns(
+          paths,
+          (folder) => say(`${folder}: not finished, left out`),
+          (_, message) => {
+            damaged.push(message)
+            io.err(`${message}; left out\n`)
+          },
+        ),
       )
       const table = lab.tableOf(runs, flags)
       const columns = table.columns.map(({ name }) => name)

@@ -1,6 +1,6 @@
 /** @file `treeline report`: one page for one or several finished runs. */
 import { Command } from 'commander'
-import { fail } from '../../base/index.ts'
+import { fail, inSteps } from '../../base/index.ts'
 import type { Io } from '../io.ts'
 import { laboratory } from '../laboratory.ts'
 import { collect, examples, forceOption, jsonOption, quietOption } from '../options.ts'
@@ -40,20 +40,22 @@ export const reportCommand = (io: Io): Command =>
       const lab = await laboratory()
       const own = await Promise.all((flags.experiment ?? []).map((path) => lab.importExperiment(path)))
       const damaged: string[] = []
-      const runs = lab.loadRuns(
-        paths,
-        (folder) => {
-          if (!flags.quiet) io.err(`${folder}: not finished, left out\n`)
-        },
-        (_, message) => {
-          damaged.push(message)
-          io.err(`${message}; left out\n`)
-        },
+      const runs = await inSteps(
+        lab.loadingRuns(
+          paths,
+          (folder) => {
+            if (!flags.quiet) io.err(`${folder}: not finished, left out\n`)
+          },
+          (_, message) => {
+            damaged.push(message)
+            io.err(`${message}; left out\n`)
+          },
+        ),
       )
       const folder = flags.out ?? (paths.length === 1 ? paths[0]! : 'report')
-      const { html, figures, table } = lab.writeReport(runs, [...own, ...lab.experiments], folder, {
-        force: flags.force === true,
-      })
+      const { html, figures, table } = await inSteps(
+        lab.writingReport(runs, [...own, ...lab.experiments], folder, { force: flags.force === true }),
+      )
       if (flags.json)
         io.out(lab.prettyJson({ report: html, figures, table, runs: runs.map((run) => run.folder), damaged }))
       else io.out(`${html}\n`)

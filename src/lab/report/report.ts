@@ -1,6 +1,6 @@
 /** @file The report: finished runs in, one self-contained HTML page, PNG figures and a Parquet table out. */
 import { join } from 'node:path'
-import { fail } from '../../base/index.ts'
+import { fail, finish, type Steps } from '../../base/index.ts'
 import { writeOwnFiles } from '../../base/outputFolder.ts'
 import { sortRuns, tableOf } from '../collect/table.ts'
 import { parquetBytes } from '../collect/write.ts'
@@ -31,28 +31,34 @@ interface Chapter {
 }
 
 /** One chapter for each experiment, in the order in which they are known. */
-function chaptersOf(runs: readonly FinishedRun[], known: readonly AnyExperiment[]): Chapter[] {
+function* chaptersOf(runs: readonly FinishedRun[], known: readonly AnyExperiment[]): Steps<Chapter[]> {
   const found = new Map<AnyExperiment, FinishedRun[]>()
   for (const run of sortRuns(runs)) {
     const experiment = experimentOf(run, known)
     found.set(experiment, [...(found.get(experiment) ?? []), run])
   }
-  return known.flatMap((experiment) => {
+  const chapters: Chapter[] = []
+  for (const experiment of known) {
     const own = found.get(experiment)
-    if (!own) return []
+    if (!own) continue
+    yield
     const groups = groupRuns(experiment, own)
-    return [{ experiment, runs: own, groups, pictures: picturesOf(experiment, own, groups) }]
-  })
+    chapters.push({ experiment, runs: own, groups, pictures: picturesOf(experiment, own, groups) })
+  }
+  return chapters
 }
 
 /** The figures as PNG, by their names in the report's folder. */
-const figureFiles = (chapters: readonly Chapter[]): [name: string, content: Uint8Array][] =>
-  chapters.flatMap(({ experiment, pictures }) =>
-    pictures.figures.map((figure): [string, Uint8Array] => [
-      `figures/${chapters.length > 1 ? `${experiment.name}-` : ''}${figure.name}.png`,
-      svgToPng(posterSvg(figure, figure.made)),
-    ]),
-  )
+function* figureFiles(chapters: readonly Chapter[]): Steps<[name: string, content: Uint8Array][]> {
+  const files: [string, Uint8Array][] = []
+  for (const { experiment, pictures } of chapters)
+    for (const figure of pictures.figures) {
+      yield
+      const prefix = chapters.length > 1 ? `${experiment.name}-` : ''
+      files.push([`figures/${prefix}${figure.name}.png`, svgToPng(posterSvg(figure, figure.made))])
+    }
+  return files
+}
 
 /** The beginning of a report of several experiments: what is in it, and all claims. */
 function overview(chapters: readonly Chapter[]): Html {
@@ -90,16 +96,24 @@ const head = ({ name, title, description }: AnyExperiment, alone: boolean): Html
  * `known`, or when there are no runs; TL_EXISTS, unless `force`, for files in their place that Treeline did not write: its own
  * it writes anew.
  */
-export function writeReport(
+export const writeReport = (
   runs: readonly FinishedRun[],
   known: readonly AnyExperiment[],
   folder: string,
   rule: { readonly force?: boolean } = {},
-): ReportFiles {
+): ReportFiles => finish(writingReport(runs, known, folder, rule))
+
+/** The same in steps. Nothing is written before everything is made. */
+export function* writingReport(
+  runs: readonly FinishedRun[],
+  known: readonly AnyExperiment[],
+  folder: string,
+  rule: { readonly force?: boolean } = {},
+): Steps<ReportFiles> {
   if (runs.length === 0) fail('TL_BAD_FILE', `${folder}: there are no finished runs to report`)
-  const chapters = chaptersOf(runs, known)
+  const chapters = yield* chaptersOf(runs, known)
   const alone = chapters.length === 1
-  const figures = figureFiles(chapters)
+  const figures = yield* figureFiles(chapters)
   const sections = chapters.map(
     ({ experiment, runs: own, groups, pictures }) =>
       `<section class="run" id="${experiment.name}">${head(experiment, alone)}${experimentSection(experiment, own, groups, pictures)}</section>`,
@@ -115,6 +129,7 @@ export function writeReport(
     ['runs.parquet', parquetBytes(tableOf(runs))],
     ['report.html', page],
   ])
+  yield
   writeOwnFiles(folder, 'report', files, rule)
   return {
     html: join(folder, 'report.html'),
