@@ -20,7 +20,8 @@ let last = 0
 
 const breathe = (): Promise<void> =>
   new Promise((resolve) => {
-    if (typeof setImmediate === 'function') setImmediate(resolve)
+    // twice: in the midst of a turn the first comes before the loop has looked for signals again
+    if (typeof setImmediate === 'function') setImmediate(() => setImmediate(resolve))
     else setTimeout(resolve, 0)
   })
 

@@ -329,7 +329,7 @@ const rows: Readonly<Record<string, Row>> = {
     out: 'net.onnx',
     isShort: true,
   },
-  report: { words: ['report', 'given-runs', '--out', 'OUT'], out: 'report', isShort: true },
+  report: { words: ['report', 'given-runs', '--out', 'OUT'], out: 'report' },
   collect: { words: ['collect', 'given-runs', '--out', 'OUT'], out: 'table.parquet' },
   'data get': {
     words: ['data', 'get', 'tiny', '--from', 'set.tgz', '--quiet'],
