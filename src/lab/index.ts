@@ -66,6 +66,7 @@ export {
 export { describeField, type FieldSchema, fieldSchema } from './schema.ts'
 export {
   crossing,
+  doublings,
   geometricMean,
   mean,
   meanOf,

@@ -113,6 +113,14 @@ export function chart<R extends Drawn>(rows: readonly R[], options: RowChart<R>)
 export const shownEstimate = ({ value, error }: Estimate): string =>
   formatMeasured(Number.isFinite(value) ? value : null, error)
 
+const inWhole = (x: number): string => Math.round(x).toLocaleString('en-US')
+
+/** `1,003 ± 40`, an estimate of a number of things; `–` where there is none. */
+export const shownWhole = ({ value, error }: Estimate): string => {
+  if (!Number.isFinite(value)) return '–'
+  return error === null || error === 0 ? inWhole(value) : `${inWhole(value)} ± ${inWhole(error)}`
+}
+
 /** A table of rows: a line for each group of equal values in `by`, then one cell for each column. */
 export function table<R extends object, K extends keyof R & string>(
   rows: readonly R[],

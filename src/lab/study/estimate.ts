@@ -70,6 +70,29 @@ export function jackknife<R extends Drawn>(
   return { value, error: Math.sqrt((squares * (n - 1)) / n), n }
 }
 
+/** A statistic of rows together with its error: `overReplicas`, `jackknife`. */
+export type Estimator = <R extends Drawn>(
+  rows: readonly R[],
+  statistic: (rows: readonly R[]) => number,
+) => Estimate
+
+/**
+ * A statistic beside what theory says of the very same replicas (their grammars, not random ones). Both move together from
+ * replica to replica, so the error of the measured value is that of its difference from theory.
+ */
+export function besideTheory<R extends Drawn>(
+  estimator: Estimator,
+  rows: readonly R[],
+  statistic: (rows: readonly R[]) => number,
+  theory: (rows: readonly R[]) => number,
+): { readonly measured: Estimate; readonly predicted: number } {
+  const { error } = estimator(rows, (own) => statistic(own) - theory(own))
+  return {
+    measured: { ...estimator(rows, statistic), error },
+    predicted: estimator(rows, theory).value,
+  }
+}
+
 /** A share of independent trials, with Wilson's interval. */
 export function shareOf(successes: number, trials: number): Estimate {
   const value = successes / trials

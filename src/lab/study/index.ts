@@ -6,6 +6,7 @@ export {
   pointOf,
   type RowChart,
   shownEstimate,
+  shownWhole,
   type Theory,
   table,
 } from './chart.ts'
@@ -20,8 +21,10 @@ export {
 } from './claim.ts'
 export { defineStudy, type StudyExperiment } from './defineStudy.ts'
 export {
+  besideTheory,
   difference,
   type Estimate,
+  type Estimator,
   exact,
   geometricMeanOverReplicas,
   intervalOf,

@@ -3,6 +3,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { meanOf } from '../../../src/lab/index.ts'
 import {
+  besideTheory,
   type Claim,
   claim,
   control,
@@ -117,6 +118,18 @@ describe('estimates', () => {
     expect(left.error!).toBeCloseTo(plain.error!)
     // a second seed is more replicas
     expect(overReplicas([...rows, ...rows.map((row) => ({ ...row, seed: 1 }))], mean).n).toBe(8)
+  })
+
+  it('takes the error of what theory leaves open, where theory is of the same replicas', () => {
+    const rows = [1, 2, 4, 9].map((x, replica) => ({ seed: 0, replica, x, theory: x + (replica % 2) / 10 }))
+    const of = (name: 'x' | 'theory') => (own: readonly { x: number; theory: number }[]) =>
+      own.reduce((sum, row) => sum + row[name], 0) / own.length
+    for (const estimator of [overReplicas, jackknife]) {
+      const { measured, predicted } = besideTheory(estimator, rows, of('x'), of('theory'))
+      expect(measured.value).toBeCloseTo(4, 12)
+      expect(predicted).toBeCloseTo(4.05, 12)
+      expect(measured.error).toBeCloseTo(meanOf([0, 0.1, 0, 0.1]).error!, 12)
+    }
   })
 
   it('gives shares an interval that is right at 0 and 1', () => {
