@@ -1,7 +1,7 @@
 /** @file Finding a grammar's hidden symbols by clustering tuples that occur in the same contexts: at how many data? */
 import { z } from 'zod'
 import { checkShape } from '../grammar/index.ts'
-import { defineExperiment, runJobs, seedField } from '../lab/index.ts'
+import { defineExperiment, doublings, runJobs, seedField } from '../lab/index.ts'
 import type { Climbed, ClimbJob } from './clustering/climb.ts'
 import {
   type ClusterAnswer,
@@ -13,7 +13,6 @@ import {
 import { clusteringFigures, clusteringTables } from './clustering/pictures.ts'
 import type { ContextChoice, ThresholdJob } from './clustering/threshold.ts'
 import { concludeClustering } from './clustering/verdicts.ts'
-import { sampleSizes } from './token-correlations/measure.ts'
 
 const symbols = z.int().min(2).max(256)
 const settingField = z.strictObject({
@@ -213,7 +212,7 @@ export const clustering = defineExperiment<ClusteringConfig, ClusteringResult>({
     for (const [i, shape] of c.exactShapes.entries())
       checkShape({ ...shape, classes: shape.v }, `config.exactShapes.${i}`)
     const repeats = Array.from({ length: c.grammars }, (_, repeat) => repeat)
-    const samples = sampleSizes(fewest, c.most, 2)
+    const samples = doublings(fewest, c.most, 2)
     const thresholds = (
       shape: ClassSetting,
       kind: ContextChoice,
@@ -234,7 +233,7 @@ export const clustering = defineExperiment<ClusteringConfig, ClusteringResult>({
       }))
     const first = c.settings[0]!
     const climbs = (['tokens', 'latents'] as const).flatMap((kind) =>
-      sampleSizes(fewest, c.climbMost).map((P) => ({ context: kind, P })),
+      doublings(fewest, c.climbMost).map((P) => ({ context: kind, P })),
     )
     const jobs: ClusterJob[] = [
       ...c.settings.flatMap((setting) => thresholds(shapeOf(setting), 'leaf')),

@@ -1,13 +1,48 @@
 /** @file Token–token correlations of the grammar: how they decay, and from how many data on they can be seen. */
 import { z } from 'zod'
-import { checkShape } from '../grammar/index.ts'
-import { defineExperiment, runJobs, seedField } from '../lab/index.ts'
-import { type GrammarCurves, grammarCurves } from './token-correlations/analyse.ts'
-import { type CorrelationAnswer, correlationTask } from './token-correlations/job.ts'
-import { type CorrelationJob, fullShape, sampleSizes } from './token-correlations/measure.ts'
-import { correlationFigures, correlationTables } from './token-correlations/pictures.ts'
-import { type PlateauAnswer, type PlateauJob, plateauTask } from './token-correlations/plateaus.ts'
-import { concludeCorrelations } from './token-correlations/verdicts.ts'
+import { count } from '../base/index.ts'
+import {
+  ancestorHeight,
+  checkShape,
+  countCorrelations,
+  type ExactMeanSquare,
+  exactCrossEntropy,
+  exactMeanSquares,
+  exactPlateau,
+  type Grammar,
+  type MeanSquares,
+  makeGrammar,
+  sampleTrees,
+} from '../grammar/index.ts'
+import {
+  defineStudy,
+  distinct,
+  doublings,
+  groupBy,
+  jackknife,
+  mean,
+  replicasOf,
+  seedField,
+  shown,
+  where,
+} from '../lab/index.ts'
+import { random } from '../tensor/index.ts'
+import { commonCharts, correlationTables, shapeCharts } from './token-correlations/charts.ts'
+import { generalClaims, shapeClaims } from './token-correlations/claims.ts'
+import {
+  type Cell,
+  type Counted,
+  cellColumns,
+  clearOf,
+  type Distance,
+  factorOfThresholds,
+  fullShape,
+  geometric,
+  type Loss,
+  levelsOf,
+  powerOfThresholds,
+  shapeName,
+} from './token-correlations/levels.ts'
 
 const shapeField = z.strictObject({
   v: z.int().min(2).max(256),
@@ -15,7 +50,6 @@ const shapeField = z.strictObject({
   s: z.int().min(2).max(8),
   L: z.int().min(2).max(8),
 })
-export type CorrelationShape = z.infer<typeof shapeField>
 
 const config = z.strictObject({
   seed: seedField,
@@ -45,33 +79,56 @@ const config = z.strictObject({
     .default(512)
     .describe('strings predicted for the loss of each grammar'),
 })
-export type CorrelationConfig = z.infer<typeof config>
+type Config = z.infer<typeof config>
 
-/** One grammar's answer. */
-export interface GrammarAnswer extends GrammarCurves {
-  readonly repeat: number
-  /** Loss of the last token given the s^ℓ − 1 before it, ℓ = 0 … L. */
-  readonly plateaus: PlateauAnswer
+/** Rows of one number of data: places of equal height joined. */
+function countedRows(
+  part: Counted['part'],
+  P: number,
+  { within, between }: MeanSquares,
+  exact: readonly ExactMeanSquare[],
+  heights: readonly number[],
+): Counted[] {
+  return [...new Set(heights)].map((height) => {
+    const own = <T>(values: readonly T[]): T[] => values.filter((_, place) => heights[place] === height)
+    const [signal, noise] = (['signal', 'noise'] as const).map((kind) => mean(own(exact).map((e) => e[kind])))
+    return {
+      ...{ part, height, P, within: mean(own(within)), between: mean(own(between)) },
+      ...{ exact: signal!, noise: noise! },
+    }
+  })
 }
 
-/** What a run has measured. */
-export interface CorrelationResult {
-  readonly shapes: readonly {
-    readonly shape: CorrelationShape
-    readonly grammars: readonly GrammarAnswer[]
-  }[]
-  readonly uncorrelated: readonly GrammarCurves[]
-  readonly random: readonly GrammarCurves[]
+/** Contexts that are enumerated for an exact plateau; where there are more they are sampled. */
+const limit = 2 ** 17
+
+function plateauRows(grammar: Grammar, key: random.Key, data: number): Loss[] {
+  const { s, L } = grammar
+  const leaves = sampleTrees(grammar, key, data).levels[L]!
+  return Array.from({ length: L + 1 }, (_, height) => ({
+    ...{ part: 'plateau', height, exact: exactPlateau(grammar, height, { limit }).loss },
+    loss: exactCrossEntropy(grammar, leaves, s ** height - 1),
+  }))
 }
 
-export const tokenCorrelations = defineExperiment<CorrelationConfig, CorrelationResult>({
+export const tokenCorrelations = defineStudy<Config, Cell, Counted | Distance | Loss>(import.meta.url, {
   name: 'token-correlations',
   title: 'Correlations between tokens',
-  description:
-    'How far tokens of a hierarchical grammar know of each other, and how many data it takes to see it.',
+  question:
+    'How far do tokens of a hierarchical grammar know of each other, and how many data does it take to see it?',
+  source: 'Cagnetta and Wyart 2024, Eqs. 6–13',
+  version: 2,
   config,
   presets: {
-    quick: { grammars: 4, most: 2 ** 19, plateauData: 256 },
+    tiny: {
+      shapes: [
+        { v: 8, m: 2, s: 2, L: 3 },
+        { v: 6, m: 3, s: 2, L: 2 },
+      ],
+      ...{ grammars: 3, most: 2 ** 12, control: { v: 4, m: 4, s: 3, L: 2 }, plateauData: 32 },
+    },
+    tour: { grammars: 10, most: 2 ** 17, plateauData: 256 },
+    quick: { grammars: 12, most: 2 ** 19, plateauData: 256 },
     paper: {
       shapes: [
         { v: 32, m: 8, s: 2, L: 3 },
@@ -81,61 +138,83 @@ export const tokenCorrelations = defineExperiment<CorrelationConfig, Correlation
         { v: 12, m: 3, s: 2, L: 4 },
         { v: 11, m: 8, s: 3, L: 3 },
       ],
-      grammars: 16,
-      most: 2 ** 21,
-      plateauData: 2048,
+      ...{ grammars: 16, most: 2 ** 21, plateauData: 2048 },
     },
   },
+  check({ shapes, control }) {
+    for (const [i, sizes] of shapes.entries()) checkShape(fullShape(sizes), `config.shapes.${i}`)
+    checkShape(fullShape(control), 'config.control')
+  },
+  cells: ({ shapes, control }) => [
+    ...shapes.map((sizes): Cell => ({ group: 'shapes', rules: 'random', ...sizes })),
+    ...(['uncorrelated', 'random'] as const).map((rules): Cell => ({ group: 'control', rules, ...control })),
+  ],
+  replicas: ({ grammars }) => grammars,
+  cost: ({ s, L }, { most }) => 1.5e-7 * most * s ** L,
+  label: (cell) => `${cell.rules === 'random' ? '' : 'uncorrelated, '}${shapeName(cell)}, L = ${cell.L}`,
 
-  cost: ({ grammars, most }) => 5e-6 * grammars * most,
-
-  async run(context) {
-    const { config: c, log } = context
-    for (const [i, shape] of c.shapes.entries()) checkShape(fullShape(shape), `config.shapes.${i}`)
-    checkShape(fullShape(c.control), 'config.control')
-    const samples = sampleSizes(8, c.most)
-    const jobsOf = (shape: CorrelationShape, rules: CorrelationJob['rules']): CorrelationJob[] =>
-      Array.from({ length: c.grammars }, (_, repeat) => ({ seed: c.seed, repeat, shape, rules, samples }))
-    const jobs = [
-      ...c.shapes.flatMap((shape) => jobsOf(shape, 'random')),
-      ...jobsOf(c.control, 'uncorrelated'),
-      ...jobsOf(c.control, 'random'),
+  // counted first; the exact values are of the same grammar and do not see the counts
+  measure({ group, rules, ...sizes }, { key, config: { most, plateauData } }) {
+    const grammar = makeGrammar(fullShape(sizes), random.foldIn(key, 0), { rules })
+    const dataKey = random.foldIn(key, 1)
+    const { s, d } = grammar
+    const looks = countCorrelations(grammar, dataKey, doublings(8, most))
+    const exact = exactMeanSquares(grammar)
+    const heights = Array.from({ length: d - 1 }, (_, i) => ancestorHeight(i + 1, s))
+    const tupleHeights = exact.tuples.map((_, block) => ancestorHeight(block + 1, s) + 1)
+    const { within, between } = looks.at(-1)!.tokens
+    return [
+      ...looks.flatMap(({ P, tokens, tuples }) => [
+        ...countedRows('tokens', P, tokens, exact.tokens, heights),
+        ...countedRows('tuples', P, tuples, exact.tuples, tupleHeights),
+      ]),
+      ...exact.tokens.map(
+        ({ signal }, i): Distance => ({
+          ...{ part: 'distance', t: i + 1, signal: within[i]! - between[i]!, exact: signal },
+        }),
+      ),
+      ...(group === 'shapes' ? plateauRows(grammar, random.foldIn(dataKey, 0xffff_ffff), plateauData) : []),
     ]
-    log(`${jobs.length} grammars, up to ${c.most.toLocaleString('en')} data of each`)
-    const answers = await runJobs<CorrelationJob, CorrelationAnswer>(context, correlationTask, jobs, {
-      label: ({ shape: { v, m, s, L }, repeat }) => `v=${v} m=${m} s=${s} L=${L}, grammar ${repeat + 1}`,
-      cost: ({ shape: { s, L } }) => s ** L,
-    })
-    const found = answers.map(({ looks, exact }, i) => grammarCurves(jobs[i]!, looks, exact))
-    const plateauJobs = c.shapes.flatMap((shape) =>
-      Array.from({ length: c.grammars }, (_, repeat) => ({
-        seed: c.seed,
-        repeat,
-        shape,
-        data: c.plateauData,
-      })),
-    )
-    const plateaus = await runJobs<PlateauJob, PlateauAnswer>(context, plateauTask, plateauJobs, {
-      label: ({ shape: { v, m, s, L } }) => `exact loss, v=${v} m=${m} s=${s} L=${L}`,
-    })
-    const at = (group: number): readonly GrammarCurves[] =>
-      found.slice(group * c.grammars, (group + 1) * c.grammars)
-    return {
-      shapes: c.shapes.map((shape, group) => ({
-        shape,
-        grammars: at(group).map((curves, repeat) => ({
-          ...curves,
-          repeat,
-          plateaus: plateaus[group * c.grammars + repeat]!,
-        })),
-      })),
-      uncorrelated: at(c.shapes.length),
-      random: at(c.shapes.length + 1),
-    }
   },
 
-  summary: concludeCorrelations,
-  draws: 'run',
-  figures: correlationFigures,
-  tables: correlationTables,
+  findings(rows, { most }) {
+    const counted = rows.filter((row) => 'P' in row)
+    const plateaus = rows.filter((row) => row.part === 'plateau')
+    const distances = rows.filter((row) => row.part === 'distance')
+    const levels = levelsOf(counted)
+    const own = where(levels, { group: 'shapes' })
+    const clear = clearOf(own)
+    const power = jackknife(clear, powerOfThresholds('threshold'))
+    const factor = jackknife(clear, factorOfThresholds('threshold'))
+    const shapes = groupBy(own, ...cellColumns).map(({ key }) => key)
+    const listed = groupBy(where(clear, shapes[0]!), 'height')
+      .map(({ key, rows: of }) => `height ${key.height}: ${count(geometric(of, 'threshold').value)}`)
+      .join(', ')
+    return {
+      headline: `correlations at height ℓ leave the noise at P ∝ (v m^(2ℓ−1)/(1 − f))^${shown(power)}`,
+      paragraph:
+        `Of each of ${shapes.length} shapes ${replicasOf(own).length} grammars were drawn, and up to ${most.toLocaleString('en')} strings of each were counted: ` +
+        'how often does one token stand before the last one, beyond chance? ' +
+        'Every level between two tokens takes a factor m from their covariance, so that it falls as a power of their distance, ' +
+        `and takes m² times more data to be seen. With ${shapeName(shapes[0]!)} the signal equals the noise at ${listed} strings. ` +
+        'Nothing in the counting knows of the formula: the noise is the same count between strings that have nothing to do with each other. ' +
+        'Grammars whose symbols stand equally often in every place have no such correlations, however many data there are.',
+      numbers: [
+        {
+          label: 'power of the thresholds',
+          value: shown(power),
+          note: 'of v m^(2ℓ−1)/(1 − f), 1 for large v and m',
+        },
+      ],
+      claims: [...generalClaims(levels, plateaus), ...shapeClaims(own)],
+      charts: [
+        ...shapes
+          .slice(0, 2)
+          .flatMap((sizes) => shapeCharts(sizes, where(counted, sizes), where(distances, sizes))),
+        ...commonCharts(own, distinct(counted, 'P'), plateaus),
+      ],
+      tables: correlationTables(own, plateaus),
+      result: { power: power.value, factor: factor.value },
+    }
+  },
 })

@@ -14,6 +14,12 @@ export {
   type Rows,
   relabel,
 } from './clustering/index.ts'
+export {
+  ancestorHeight,
+  type CountedCorrelations,
+  countCorrelations,
+  type MeanSquares,
+} from './countCorrelations.ts'
 export { checkCount, sampleDistinct, samplingDistinct, sliceTrees, trainTest } from './distinct.ts'
 export { oneHot, whiten } from './encode.ts'
 export { entropy, entropyGivenClass, meanOccurrences } from './entropy.ts'

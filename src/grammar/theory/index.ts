@@ -18,6 +18,7 @@ export {
   upwardMap,
   upwardSlope,
 } from './maps.ts'
+export { type ExactMeanSquare, exactMeanSquares } from './meanSquares.ts'
 export { childPair, meanFieldChi, type PairStatistics, pairStatistics } from './pairs.ts'
 export {
   compatibleTokens,
