@@ -66,7 +66,6 @@ export {
 export { describeField, type FieldSchema, fieldSchema } from './schema.ts'
 export {
   crossing,
-  doublings,
   geometricMean,
   mean,
   meanOf,

@@ -77,16 +77,6 @@ export function crossing(
   return before.x * (after.x / before.x) ** share
 }
 
-/** Numbers from `from` to `to`, rounded, `perDoubling` of them in each doubling: numbers of data at which to look. */
-export function doublings(from: number, to: number, perDoubling = 1): number[] {
-  const sizes: number[] = []
-  for (let step = 0; ; step++) {
-    const size = Math.round(from * 2 ** (step / perDoubling))
-    if (size > to) return sizes
-    if (size !== sizes.at(-1)) sizes.push(size)
-  }
-}
-
 /** `0.98 ± 0.03`, the value alone, or a dash where there is none. */
 export const shown = ({ value, error }: Estimate, digits = 2): string =>
   plusMinus(Number.isFinite(value) ? value : null, error, digits)

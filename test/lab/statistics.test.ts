@@ -2,7 +2,6 @@
 import { expect, test } from 'vitest'
 import {
   crossing,
-  doublings,
   geometricMean,
   meanOf,
   powerOf,
@@ -10,6 +9,7 @@ import {
   slopeOf,
   spreadOf,
 } from '../../src/lab/statistics.ts'
+import { doublings } from '../../src/lab/study/index.ts'
 
 test('means, slopes and spreads', () => {
   expect(meanOf([1, 2, 3, 6])).toMatchObject({ value: 3, n: 4, error: Math.sqrt(14 / 3 / 4) })

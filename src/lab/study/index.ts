@@ -20,6 +20,7 @@ export {
   type Tolerance,
 } from './claim.ts'
 export { defineStudy, type StudyExperiment } from './defineStudy.ts'
+export { doublings } from './doublings.ts'
 export {
   besideTheory,
   difference,
