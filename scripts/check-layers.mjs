@@ -38,10 +38,10 @@ const open = new Set([
   'edit/workers.ts',
 ])
 
-const walk = (directory) =>
+export const walk = (directory, wanted = /\.ts$/) =>
   readdirSync(directory).flatMap((name) => {
     const path = join(directory, name)
-    return statSync(path).isDirectory() ? walk(path) : /\.ts$/.test(name) ? [path] : []
+    return statSync(path).isDirectory() ? walk(path, wanted) : wanted.test(name) ? [path] : []
   })
 
 /** All violations of the layer rule below `source`, as messages. */

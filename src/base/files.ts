@@ -40,7 +40,7 @@ const advice: Readonly<Record<string, string>> = {
 }
 
 /** What to do about an error of the system, if it is one that a user can do something about. */
-export function systemAdvice(error: unknown): string | undefined {
+function systemAdvice(error: unknown): string | undefined {
   const code = (error as NodeJS.ErrnoException | undefined)?.code
   return code !== undefined && Object.hasOwn(advice, code) ? advice[code] : undefined
 }

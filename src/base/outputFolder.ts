@@ -310,7 +310,7 @@ export function openOutputFolder(
 }
 
 /** Remove unfinished work. Its mark goes first: what is left after a kill is nobody's. */
-export function discard(staging: string): void {
+function discard(staging: string): void {
   rmSync(join(staging, markName), { force: true })
   rmSync(staging, { recursive: true, force: true })
 }

@@ -27,7 +27,7 @@ function lives(pid: number): boolean {
 const cleared = new Set<string>()
 
 /** Remove temporary files that dead processes have left in a folder. */
-export function clearTemporaries(folder: string): void {
+function clearTemporaries(folder: string): void {
   if (cleared.has(folder)) return
   cleared.add(folder)
   let names: string[]

@@ -61,7 +61,7 @@ export interface Converted {
 }
 
 /** The dtype that a word means. Throws `TL_USAGE`. */
-export function parseDtype(word: string, valid: readonly string[]): string {
+function parseDtype(word: string, valid: readonly string[]): string {
   const name = dtypeOf(word)
   if (valid.includes(name)) return name
   const lower = valid.map((dtype) => dtype.toLowerCase())

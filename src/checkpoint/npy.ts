@@ -43,7 +43,7 @@ const KINDS: Readonly<Record<string, string>> = {
 }
 
 /** Where an array's numbers lie in its file, and how. */
-export interface NpyHeader {
+interface NpyHeader {
   readonly dtype: string
   readonly shape: readonly number[]
   readonly isFortran: boolean

@@ -175,7 +175,7 @@ const crcTable = Uint32Array.from({ length: 256 }, (_, n) => {
 })
 
 /** CRC-32 of ISO 3309, as zip stores it. */
-export function crc32(data: Uint8Array): number {
+function crc32(data: Uint8Array): number {
   let crc = 0xffff_ffff
   for (let i = 0; i < data.length; i++) crc = crcTable[(crc ^ data[i]!) & 0xff]! ^ (crc >>> 8)
   return (crc ^ 0xffff_ffff) >>> 0

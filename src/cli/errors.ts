@@ -15,7 +15,7 @@ const flagsOf = (command: Command): string[] =>
     .filter((flag): flag is string => typeof flag === 'string')
 
 /** Commander's complaints in our words: the value, what was expected, the nearest valid word. */
-export function usageMessage(error: CommanderError, command: Command): string {
+function usageMessage(error: CommanderError, command: Command): string {
   const path = commandPath(command)
   const word = error.message.match(/'([^']*)'/)?.[1] ?? ''
   if (error.code === 'commander.unknownOption') {

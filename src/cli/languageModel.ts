@@ -31,7 +31,7 @@ export const withRuntime = (command: Command, precision: Precision): Command =>
 /** Threads of a command: all cores, at most 8, unless told otherwise. */
 export const threadsOf = ({ threads }: { threads?: number }): number => threads ?? Math.min(8, cpus().length)
 
-export interface OpenedModel {
+interface OpenedModel {
   readonly model: LanguageModel
   readonly tokenizer: Tokenizer
   /** With `--edits`: what answers with the edits of the store, which is only read. */

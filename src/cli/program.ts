@@ -38,7 +38,10 @@ const commands: Readonly<Record<string, () => Promise<Make>>> = {
   edit: async () => (await import('./commands/edit/index.ts')).editCommand,
   tokenize: async () => (await import('./commands/tokenize.ts')).tokenizeCommand,
   schema: async () => (await import('./commands/schema.ts')).schemaCommand,
-  completion: async () => (await import('./commands/completion.ts')).completionCommand,
+  completion: async () => {
+    const { completionCommand } = await import('./commands/completion.ts')
+    return (io) => completionCommand(io, allCommands)
+  },
   doctor: async () => (await import('./commands/doctor.ts')).doctorCommand,
 }
 
@@ -51,7 +54,7 @@ async function wanted(argv: readonly string[], io: Io): Promise<Command[]> {
 }
 
 /** The program with all its commands, as help and completion show it. */
-export async function allCommands(io: Io): Promise<Command> {
+async function allCommands(io: Io): Promise<Command> {
   const program = new Command('treeline').version(version())
   for (const command of await wanted([], io)) program.addCommand(command)
   return program

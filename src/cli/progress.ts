@@ -3,7 +3,7 @@ import { duration } from '../base/index.ts'
 import type { Io } from './io.ts'
 
 /** How far a piece of work is. */
-export interface Step {
+interface Step {
   done: number
   total: number
   detail?: string
@@ -12,7 +12,7 @@ export interface Step {
 }
 
 /** How a display behaves. */
-export interface DisplayOptions {
+interface DisplayOptions {
   /** Nothing is shown. */
   readonly quiet?: boolean
   /** Seconds after which a log file gets a line although nothing has changed (default 30). */
@@ -20,7 +20,7 @@ export interface DisplayOptions {
 }
 
 /** A display of one piece of work. */
-export interface Display {
+interface Display {
   update: (step: Step) => void
   /** Show a line above the bar. */
   line: (text: string) => void

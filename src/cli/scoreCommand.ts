@@ -5,7 +5,7 @@ import { fail } from '../base/index.ts'
 import { whenLeaving } from '../base/leave.ts'
 
 /** How to run the command. */
-export interface ScoreCommandOptions {
+interface ScoreCommandOptions {
   /** Seconds after which it is ended and the candidate has failed. */
   readonly timeout?: number
   /** What it writes on standard error, as it comes. */

@@ -1,6 +1,6 @@
 /** @file Texts that end what is generated, when they are met in it. */
 
-export interface Stopper {
+interface Stopper {
   /** What of the text may be shown: up to the first stop text, and nothing that could yet become one. */
   push(text: string): string
   /** What was held back in vain. */

@@ -5,7 +5,7 @@ import type { Io } from './io.ts'
 import { bar, timeLeft } from './progress.ts'
 
 /** What the display is told. */
-export interface SweepDisplay {
+interface SweepDisplay {
   /** A run's state changed, or it advanced. */
   update: (runs: readonly SweepRun[], work: { done: number; total: number }) => void
   /** A run ended, or waits for somebody else. */

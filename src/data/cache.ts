@@ -29,7 +29,7 @@ export const datasetFolder = (cacheDir: string, source: DatasetSource): string =
   join(cacheDir, 'datasets', slug(source))
 
 /** State of a set's folder by the sizes of its files, which costs nothing. Contents are checked when they are loaded. */
-export type FolderState = { state: 'absent' | 'cached' } | { state: 'damaged'; reason: string }
+type FolderState = { state: 'absent' | 'cached' } | { state: 'damaged'; reason: string }
 
 export function folderState(folder: string, source: DatasetSource): FolderState {
   if (!statusOf(folder)) return { state: 'absent' }

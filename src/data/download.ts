@@ -7,7 +7,7 @@ import { explainCacheError } from './cache.ts'
 import { get } from './http.ts'
 import type { NpmSettings } from './registry.ts'
 
-export type DownloadOptions = {
+type DownloadOptions = {
   settings: NpmSettings
   /** The size the content must have. */
   size: number

@@ -6,7 +6,7 @@ import { isIP } from 'node:net'
 import { connect as tlsConnect } from 'node:tls'
 import type { NpmSettings } from './registry.ts'
 
-export type GetOptions = {
+type GetOptions = {
   settings: NpmSettings
   headers?: Record<string, string>
   signal?: AbortSignal | undefined

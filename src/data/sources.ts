@@ -5,7 +5,7 @@ import { didYouMean, fail } from '../base/index.ts'
 export type PinnedFile = { path: string; bytes: number; sha256: string }
 
 /** How the files make up a set; names are keys of `files`. */
-export type Layout =
+type Layout =
   | { kind: 'idx'; train: { images: string; labels: string }; test: { images: string; labels: string } }
   | {
       kind: 'sheets'

@@ -46,7 +46,7 @@ export function tupleNumber(v: number, tuple: ArrayLike<number>, at: number, s: 
 }
 
 /** Tuples beyond which a table of them all no longer fits a reasonable memory. */
-export const maxTuples = 2 ** 26
+const maxTuples = 2 ** 26
 /** Leaves beyond which a single tree no longer does. */
 const maxLeaves = 2 ** 24
 

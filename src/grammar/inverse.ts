@@ -3,7 +3,7 @@ import { fail } from '../base/index.ts'
 import { type Grammar, parentsAt, type Shape, tupleNumber } from './grammar.ts'
 
 /** The rule a tuple belongs to as `parent·m + k`, or −1 for a tuple that no rule gives. Takes `tupleNumber`s. */
-export type RuleOf = (tuple: number) => number
+type RuleOf = (tuple: number) => number
 
 /**
  * Invert one table [parents, m, s]. A dense table of all v^s tuples where that is small or mostly used, a map elsewhere, so

@@ -50,7 +50,7 @@ export function* inBlocks(
 }
 
 /** Copy all trees of a batch to the places of another from `at` on. */
-export function copyTrees(target: Trees, at: number, batch: Trees): void {
+function copyTrees(target: Trees, at: number, batch: Trees): void {
   for (const [level, symbols] of batch.levels.entries())
     target.levels[level]!.set(symbols, at * (symbols.length / batch.count))
 }

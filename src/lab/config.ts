@@ -43,7 +43,7 @@ export function mergeConfig(base: Tree, over: Tree): Tree {
 }
 
 /** Split `L=3,m=4` at the commas that begin a new assignment; `sizes=1,2,3` stays whole. */
-export const splitAssignments = (text: string): string[] => text.split(/,(?=\s*[A-Za-z_][\w.]*=)/)
+const splitAssignments = (text: string): string[] => text.split(/,(?=\s*[A-Za-z_][\w.]*=)/)
 
 /** Where a path's value comes from, as `file.yaml:3`; undefined when from no file. */
 type Locate = (path: readonly PropertyKey[]) => string | undefined
@@ -100,7 +100,7 @@ export function fileAssignments(experiment: AnyExperiment, file: WrittenFile): A
     : assignmentsIn(experiment, file, value)
 }
 
-export function assign(tree: Tree, path: readonly string[], value: unknown): void {
+function assign(tree: Tree, path: readonly string[], value: unknown): void {
   let node = tree
   for (const key of path.slice(0, -1)) {
     const child = node[key]

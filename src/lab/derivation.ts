@@ -82,14 +82,14 @@ function lookThrough(grammar: Grammar, trees: Trees, key: random.Key, { channel,
 }
 
 /** `class`, `level 1`, …, `leaves`. */
-export const levelNames = (L: number): string[] =>
+const levelNames = (L: number): string[] =>
   Array.from({ length: L + 1 }, (_, level) => {
     if (level === 0) return 'class'
     return level === L ? 'leaves' : `level ${level}`
   })
 
 /** Of each level: the symbols that occur in the tree, in order, with all their rules and which of them it uses. */
-export function rulesInUse(grammar: Grammar, { levels, rules }: Derivation): TreeRules[][] {
+function rulesInUse(grammar: Grammar, { levels, rules }: Derivation): TreeRules[][] {
   const { m, s, L } = grammar
   return Array.from({ length: L }, (_, level) => {
     const used = new Set(levels[level]!.map((symbol, node) => symbol * m + rules[level]![node]!))

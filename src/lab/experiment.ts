@@ -12,9 +12,6 @@ export interface BaseConfig {
   seed: number
 }
 
-/** A config schema: a zod object in which every field has a default. */
-export type ConfigSchema = z.ZodObject<z.ZodRawShape>
-
 /** Part of a config, at any depth. */
 export type PartialConfig<T> = T extends readonly unknown[]
   ? T

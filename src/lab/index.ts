@@ -77,15 +77,14 @@ export {
 } from './statistics.ts'
 export * from './study/index.ts'
 export { type CostEstimate, estimateCosts, wallSeconds, weights } from './sweep/cost.ts'
-export {
-  type Ending,
-  type Executor,
-  executors,
-  findExecutor,
-  type Handle,
-  type RunEvents,
-  type RunOrder,
+export type {
+  Ending,
+  Executor,
+  Handle,
+  RunEvents,
+  RunOrder,
 } from './sweep/executor.ts'
+export { executors, findExecutor } from './sweep/executors.ts'
 export { type Expression, parseExpression } from './sweep/expression.ts'
 export { localExecutor } from './sweep/local.ts'
 export {

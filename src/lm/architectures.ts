@@ -148,7 +148,7 @@ export const architectureOf = (path: string, name: string): Architecture =>
   )
 
 /** A tensor of a model under both its names, and what else differs between the files. */
-export interface TensorPair {
+interface TensorPair {
   readonly huggingFace: string
   readonly gguf: string
   /** Heads whose rows GGUF keeps for rotary pairs 2i, 2i + 1; 0 where the rows are in one order. */

@@ -112,7 +112,7 @@ function joined<A extends Uint8Array | Float32Array>(arrays: readonly A[]): A {
  * What a product with blocks makes of its activations. `rounded`: 8 bits in each block. `fine`: f32 with weights of 4 bits, for
  * which the runtime has such a kernel, and two terms of 8 bits with weights of 8. `exact`: f32, and offsets too.
  */
-export type Activations = 'rounded' | 'fine' | 'exact'
+type Activations = 'rounded' | 'fine' | 'exact'
 
 /**
  * Matrices side by side in blocks: Q4_0, Q4_1 and Q8_0 as stored; weights in floats rounded to `bits`, other block formats to 8.

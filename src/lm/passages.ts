@@ -59,7 +59,7 @@ export function layoutOf(
 }
 
 /** Columns from … to − 1 of a dense map, as one of its own. */
-export function columnsOf({ weight, bias }: Linear, from: number, to: number): Linear {
+function columnsOf({ weight, bias }: Linear, from: number, to: number): Linear {
   const { data, shape } = weight as Tensor
   const [rows, columns] = shape as [number, number]
   const own = new Float32Array(rows * (to - from))

@@ -15,7 +15,7 @@ export type Precision = 'f32' | 'q4' | 'q8'
 export const precisions: readonly Precision[] = ['f32', 'q8', 'q4']
 
 /** What of the machine decides. */
-export interface Machine {
+interface Machine {
   /** Bytes; default all of this machine. */
   readonly memory?: number
   /** The build of the runtime; the one on WebAssembly has no kernels for blocks and unpacks them all the same. */

@@ -32,6 +32,7 @@ export {
   type OnnxFile,
 } from './exportOnnx.ts'
 export { type Graph, printGraph, trace } from './graph.ts'
+export type { ReduceOptions } from './methodTypes.ts'
 export type { OrtModule } from './onnx/ort.ts'
 export { type RuntimeChoice, type RuntimeName, runtime, silenceRuntimeNotice } from './onnx/runtime.ts'
 export { makeOnnxBackend, type OnnxBackendOptions, onnxBackend } from './onnx/session.ts'
@@ -81,7 +82,8 @@ export {
   softmax,
   softplus,
 } from './ops/normalize.ts'
-export { flip, type PadOptions, pad } from './ops/pad.ts'
+export { flip } from './ops/pad.ts'
+export { type PadOptions, pad } from './ops/padding.ts'
 export { concatenate, select, slice, sliceAxis, split, stack } from './ops/pieces.ts'
 export {
   type AveragePoolOptions,
@@ -106,7 +108,6 @@ export {
   mean,
   min,
   prod,
-  type ReduceOptions,
   sum,
   variance,
 } from './ops/reduce.ts'

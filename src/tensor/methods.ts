@@ -1,15 +1,18 @@
 /** @file The commonest operations as methods, so that programs read from left to right: `x.matmul(w).add(b).relu()`. */
 import type { Dtype } from './dtype.ts'
+import type { Methods, ReduceOptions } from './methodTypes.ts'
 import { broadcastTo } from './ops/broadcast.ts'
 import { add, cast, div, exp, log, mul, neg, pow, relu, sqrt, square, sub, tanh } from './ops/elementwise.ts'
 import { matmul } from './ops/matmul.ts'
-import { argmax, max, mean, min, type ReduceOptions, sum } from './ops/reduce.ts'
+import { argmax, max, mean, min, sum } from './ops/reduce.ts'
 import { expandDims, flatten, reshape, squeeze, transpose } from './ops/shape.ts'
 import { Tensor, type TensorLike } from './tensor.ts'
 
 type Axes = number | readonly number[]
 
-const methods = {
+const methods: {
+  [K in keyof Methods<Tensor>]: (this: Tensor, ...words: Parameters<Methods<Tensor>[K]>) => Tensor
+} = {
   add(this: Tensor, b: TensorLike) {
     return add(this, b)
   },
@@ -87,6 +90,4 @@ const methods = {
   },
 }
 
-/** What `Tensor` gains. Its file merges them: an augmentation from here would lose its imports in the declarations. */
-export type Methods = typeof methods
 Object.assign(Tensor.prototype, methods)

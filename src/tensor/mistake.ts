@@ -2,7 +2,7 @@
 import { type ErrorCode, fail as failPlainly } from '../base/index.ts'
 
 /** ` (at program.ts:12)`: the first stack frame outside this floor, or nothing when there is none. */
-export function callerLine(): string {
+function callerLine(): string {
   const limit = Error.stackTraceLimit
   // composites and nested transformations lie deep
   Error.stackTraceLimit = 100

@@ -17,9 +17,9 @@ import {
   sizeOf,
   type TypedArray,
 } from './dtype.ts'
-import type { Methods } from './methods.ts'
+import type { Methods } from './methodTypes.ts'
 import { fail } from './mistake.ts'
-import { opRow } from './ops/table.ts'
+import { outputSpecs } from './outputSpecs.ts'
 
 /** Static parameters of a node: plain data, part of its identity (two nodes with equal op, inputs and attributes are one). */
 export type Attributes = { readonly [key: string]: unknown }
@@ -108,7 +108,7 @@ export class Tensor implements Spec {
 }
 
 /** The methods themselves come from methods.ts. */
-export interface Tensor extends Methods {}
+export interface Tensor extends Methods<Tensor> {}
 
 const isUniform = ({ op, inputs }: Node): boolean =>
   op === 'broadcastTo' && inputs[0]!.node.op === 'constant' && inputs[0]!.size === 1
@@ -161,7 +161,7 @@ export function applyAll(
   for (const [i, x] of inputs.entries())
     if (!(x instanceof Tensor))
       fail('TL_BAD_ARGUMENT', `${op}: operand ${i + 1}: expected a tensor, got ${inWords(x)}`)
-  return makeNode(op, inputs, attributes, opRow(op).shape(inputs, attributes)).outputs
+  return makeNode(op, inputs, attributes, outputSpecs(op, inputs, attributes)).outputs
 }
 
 /** Apply a primitive with one output. */

@@ -36,7 +36,7 @@ import {
 } from '../../src/tensor/index.ts'
 import { noKernels } from '../../src/tensor/onnx/kernels.ts'
 import { lower } from '../../src/tensor/onnx/lower.ts'
-import { type ConvGeometry, outputSize } from '../../src/tensor/ops/conv.ts'
+import { type ConvGeometry, outputSize } from '../../src/tensor/ops/convGeometry.ts'
 import { simplify } from '../../src/tensor/simplify.ts'
 import { apply } from '../../src/tensor/tensor.ts'
 import { type Draw, drawFrom, numbers, toTensor, type Value } from './draw.ts'

@@ -20,7 +20,7 @@ const roundAway = (x: number): number => (x < 0 ? x - 0.5 : x + 0.5) | 0
  * Per block of 32: d = max|w| / 127 in f32, q = round(w · (1/d)) with the unrounded d, d stored as f16 (quantize_row_q8_0
  * of ggml, bit for bit). Throws `TL_NOT_FINITE` for NaN, infinity, or a scale that f16 cannot hold.
  */
-export function encodeQ8_0(values: Float32Array, what: string): Uint8Array {
+function encodeQ8_0(values: Float32Array, what: string): Uint8Array {
   const blocks = values.length / 32
   const scales = new Float32Array(blocks)
   const out = new Uint8Array(blocks * 34)

@@ -5,7 +5,7 @@ import { decodeQ4_0, decodeQ4_1, decodeQ5_0, decodeQ5_1, decodeQ8_0 } from './sm
 import { decodeQ2K, decodeQ3K, decodeQ4K, decodeQ5K, decodeQ6K } from './superBlocks.ts'
 
 /** Decode `blocks` whole blocks of `raw` into the beginning of `out`. */
-export type BlockDecoder = (raw: Uint8Array, blocks: number, out: Float32Array) => void
+type BlockDecoder = (raw: Uint8Array, blocks: number, out: Float32Array) => void
 
 /** One element type. Blocks run along a row. Without `decode` the bytes can be copied but not turned into numbers. */
 export type GgufType = {

@@ -4,7 +4,7 @@ import { quoted } from '../header.ts'
 import { isGlobal, isStorage, isTensor, type TorchStorage, type TorchTensor } from './globals.ts'
 
 /** Tensors and the other values (numbers, texts, null, bytes) by dotted name. */
-export type Flat = { tensors: Map<string, TorchTensor>; values: Map<string, unknown> }
+type Flat = { tensors: Map<string, TorchTensor>; values: Map<string, unknown> }
 
 const MAX_DEPTH = 64
 const MAX_NAME = 4096

@@ -1,10 +1,10 @@
 /** @file Row-major bytes of a view with any strides: transposed, sliced, expanded, aliased. */
 
 /** Sizes and strides in elements; the first element lies at `offset` of its storage. */
-export type Layout = { offset: number; shape: readonly number[]; strides: readonly number[] }
+type Layout = { offset: number; shape: readonly number[]; strides: readonly number[] }
 
 /** Do the elements lie one behind another in row-major order? */
-export function isContiguous({ shape, strides }: Layout): boolean {
+function isContiguous({ shape, strides }: Layout): boolean {
   let expected = 1
   for (let axis = shape.length - 1; axis >= 0; axis--) {
     if (shape[axis] !== 1 && strides[axis] !== expected) return false

@@ -4,10 +4,9 @@ import { completionScript, type Shell, shells } from '../completion.ts'
 import type { Io } from '../io.ts'
 import { laboratory } from '../laboratory.ts'
 import { examples } from '../options.ts'
-import { allCommands } from '../program.ts'
 
-/** The command. */
-export const completionCommand = (io: Io): Command =>
+/** The command; `allCommands` gives the program with every command there is. */
+export const completionCommand = (io: Io, allCommands: (io: Io) => Promise<Command>): Command =>
   new Command('completion')
     .description('print a script that makes your shell complete commands, options and names')
     .addArgument(new Argument('<shell>', 'the shell').choices(shells))

@@ -136,7 +136,7 @@ function distinctCode(): number[] {
 let loaded: Loaded<{ distinct: (...numbers: number[]) => number }> | undefined
 
 /** Number rows in order of appearance, equal ones alike: the number of each and the first row that has each. */
-export interface Distinct {
+interface Distinct {
   readonly index: Int32Array
   readonly first: Int32Array
 }

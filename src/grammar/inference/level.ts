@@ -43,7 +43,7 @@ export const emptyTable = (items: number): Int32Array =>
   new Int32Array(2 ** Math.ceil(Math.log2(Math.max(2, 2 * items)))).fill(-1)
 
 /** Distinct tuples of child rows: which one each node has, and the first node that has each. */
-export interface Tuples {
+interface Tuples {
   readonly index: Int32Array
   readonly first: Int32Array
 }

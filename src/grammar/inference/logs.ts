@@ -6,7 +6,7 @@ import { type Grammar, parentsAt } from '../grammar.ts'
 import { type Floats, probabilitiesAt } from './level.ts'
 
 /** ln Σ exp of the first n numbers; −Infinity for none. */
-export function logSum(terms: Float64Array, n = terms.length): number {
+function logSum(terms: Float64Array, n = terms.length): number {
   let max = -Infinity
   for (let i = 0; i < n; i++) if (terms[i]! > max) max = terms[i]!
   if (max === -Infinity) return max

@@ -11,7 +11,7 @@ export const placesFor = (m: number): number => 8 * Math.ceil(m / 8)
  * Write the bars of symbol y at a node into bars[y·placesFor(m) …]: of a random word w in [0, 2^31), choice k is the number of bars
  * below w, and has the share p_r Π_i U_i(r_i) of the words, to within 2^−32; a rule of weight 0 has none.
  */
-export type Weigh = (level: number, node: number, y: number, bars: Int32Array) => void
+type Weigh = (level: number, node: number, y: number, bars: Int32Array) => void
 
 /** Added to a number of [0, 2^31], leaves the nearest integer less one in the lowest 32 bits (the last places of 2^52 are ones). */
 export const barOffset = 1.5 * 2 ** 52 - 1

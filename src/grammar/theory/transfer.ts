@@ -18,9 +18,6 @@ export interface PairTable {
   readonly values: Float64Array
 }
 
-/** Symbols of a level: classes at the root, v below. */
-export const symbolsAt = (grammar: Grammar, level: number): number => parentsAt(grammar, level)
-
 /** Production probability of each rule of a level [parents·m]. */
 export function ruleProbabilities(grammar: Grammar, level: number): Float64Array {
   const given = grammar.probabilities?.[level]

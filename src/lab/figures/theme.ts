@@ -1,14 +1,7 @@
 /** @file Colours and type of all figures: calm, readable in print, on light and on dark pages, and to the colour-blind. */
 
 /** One colour of the theme, by its role. */
-export type Token =
-  | 'ink'
-  | 'muted'
-  | 'grid'
-  | 'paper'
-  | 'good'
-  | 'bad'
-  | `series-${1 | 2 | 3 | 4 | 5 | 6 | 7 | 8}`
+type Token = 'ink' | 'muted' | 'grid' | 'paper' | 'good' | 'bad' | `series-${1 | 2 | 3 | 4 | 5 | 6 | 7 | 8}`
 
 // Eight hues apart in lightness as well as in hue, so that they survive a grey printer.
 const light: Record<Token, string> = {

@@ -62,7 +62,7 @@ async function resourceOf(study: AnyStudy, config: BaseConfig): Promise<unknown>
 }
 
 /** Every number of a cell, in order, also within groups and lists: what randomness depends on by default. */
-export const numbersOf = (value: unknown): number[] => {
+const numbersOf = (value: unknown): number[] => {
   if (typeof value === 'number') return [value]
   return typeof value === 'object' && value !== null ? Object.values(value).flatMap(numbersOf) : []
 }

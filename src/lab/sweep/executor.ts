@@ -1,7 +1,5 @@
 /** @file What an executor is: something that carries out one run elsewhere and tells how it ended. A row in a table. */
-import { didYouMean, fail } from '../../base/index.ts'
 import type { Progress } from '../context.ts'
-import { localExecutor } from './local.ts'
 
 /** One run to be carried out. Plain data: it crosses to other processes, and may one day cross to other machines. */
 export interface RunOrder {
@@ -49,15 +47,4 @@ export interface Executor {
   /** How many runs at once, when nobody says, with so many threads each. */
   readonly parallel: (threads: number) => number
   readonly start: (order: RunOrder, events: RunEvents) => Handle
-}
-
-/** All executors. A new one is a file and a row here. */
-export const executors: readonly Executor[] = [localExecutor()]
-
-/** An executor by name. Throws TL_USAGE with the nearest name. */
-export function findExecutor(name: string): Executor {
-  const found = executors.find((executor) => executor.name === name)
-  if (found) return found
-  const names = executors.map((executor) => executor.name)
-  return fail('TL_USAGE', `executor "${name}": there is no such executor: ${didYouMean(name, names)}`)
 }

@@ -16,7 +16,7 @@ export interface Axis {
 }
 
 /** A filter and its line. */
-export interface Filter extends Expression {
+interface Filter extends Expression {
   readonly where: string
 }
 

@@ -16,7 +16,7 @@ export interface AddedToken {
 }
 
 /** A text cut into the tokens found, as ids, and what lies between. */
-export type Cut = (text: string, special: boolean) => (string | number)[]
+type Cut = (text: string, special: boolean) => (string | number)[]
 
 const endsWithSpace = new RegExp(`[${spaces}]*$`, 'v')
 const beginsWithSpace = new RegExp(`^[${spaces}]*`, 'v')

@@ -2,34 +2,7 @@
  * @file Text after text, as it will be met. A tokenizer that puts a space or a mark of its own before every text (Llama 2's
  * `Prepend ▁`, `add_prefix_space`) would put it into the middle, and the first token of what follows hangs on what stands before.
  */
-import { isObject } from './settings.ts'
 import type { Tokenizer } from './tokenizer.ts'
-
-/** A normalizer's or pre-tokenizer's JSON without what it puts before a text: for a piece in the middle of one. */
-export function withoutPrefix(json: unknown): unknown {
-  if (!isObject(json)) return json
-  const parts = (key: string) => (Array.isArray(json[key]) ? (json[key] as unknown[]) : [])
-  switch (json['type']) {
-    case 'Prepend':
-      return null
-    case 'ByteLevel':
-      return { ...json, add_prefix_space: false }
-    case 'Metaspace':
-      return { ...json, prepend_scheme: 'never' }
-    case 'Sequence':
-      return {
-        ...json,
-        ...('normalizers' in json && {
-          normalizers: parts('normalizers')
-            .map(withoutPrefix)
-            .filter((step) => step !== null),
-        }),
-        ...('pretokenizers' in json && { pretokenizers: parts('pretokenizers').map(withoutPrefix) }),
-      }
-    default:
-      return json
-  }
-}
 
 /**
  * Ids of a text after a prompt whose own ids (with BOS where the model expects it) stay as they are. They are what prompt and

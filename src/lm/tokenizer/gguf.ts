@@ -34,7 +34,7 @@ const cased = (end: string, numbers: string): string =>
   `[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]+[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]*${end}|` +
   `${numbers}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+`
 
-export interface Pre {
+interface Pre {
   preTokenizer: unknown
   normalizer?: unknown
   ignoreMerges?: boolean

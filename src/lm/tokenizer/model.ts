@@ -10,7 +10,7 @@ const LONGEST_REMEMBERED = 48
 const MOST_REMEMBERED = 1 << 15
 
 /** The token of a byte in vocabularies that fall back on bytes. */
-export const byteToken = (byte: number): string => `<0x${byte.toString(16).toUpperCase().padStart(2, '0')}>`
+const byteToken = (byte: number): string => `<0x${byte.toString(16).toUpperCase().padStart(2, '0')}>`
 
 /**
  * SentencePiece's mark of a word's beginning, where no token that merging makes has one after anything else: then no merge

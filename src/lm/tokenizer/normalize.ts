@@ -4,7 +4,7 @@ import { patternOf } from './pattern.ts'
 import { type Json, objectOf, objectsOf, textOf } from './settings.ts'
 import { inert } from './unicode.ts'
 
-export type Normalizer = (text: string) => string
+type Normalizer = (text: string) => string
 type Row = (settings: Json, label: string) => Normalizer
 
 /** Per code point: JavaScript's own knows the final sigma, the reference does not. */

@@ -4,11 +4,11 @@ import { literal, patternOf, translate } from './pattern.ts'
 import { isObject, type Json, objectOf, objectsOf, textOf } from './settings.ts'
 
 /** Pieces of a text, in order. `first` is true for the piece with which the whole text begins. */
-export type Splitter = (text: string, first: boolean) => string[]
+type Splitter = (text: string, first: boolean) => string[]
 type Row = (settings: Json, label: string) => Splitter
 
 /** GPT-2's pattern, which ByteLevel brings with it. */
-export const GPT2 = "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+"
+const GPT2 = "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+"
 
 type Part = { start: number; end: number; match: boolean }
 

@@ -2,12 +2,12 @@
 import { fail } from '../../base/index.ts'
 import { cutterOf } from './added.ts'
 import { type ChatMessage, type ChatOptions, chatTemplate } from './chat.ts'
-import { withoutPrefix } from './continuation.ts'
 import { type Decoding, decoderOf, type StreamDecoder } from './decode.ts'
 import { type Definition, fingerprintOf } from './definition.ts'
 import { pieceEncoder } from './model.ts'
 import { normalizerOf } from './normalize.ts'
 import { splitterOf } from './split.ts'
+import { withoutPrefix } from './withoutPrefix.ts'
 
 export interface Encoding {
   /** Recognise special tokens that stand in the text (default false: they are text like any other). */

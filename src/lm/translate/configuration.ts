@@ -5,7 +5,7 @@ import type { ModelConfig, RotaryScaling } from '../config.ts'
 import { scaled } from '../rotary.ts'
 
 /** What a configuration says beside the record that programs are made of. */
-export interface Particulars {
+interface Particulars {
   /** Is the head the embedding? */
   readonly isTied: boolean
   /** Do query, key, value and output projections have biases? */
@@ -18,7 +18,7 @@ export interface Particulars {
 }
 
 /** The shortest decimal that is the same f32: GGUF keeps 1e-5 as 0.000009999999747378752. */
-export function shortest(value: number): number {
+function shortest(value: number): number {
   for (let digits = 1; digits < 9; digits++) {
     const short = Number(value.toPrecision(digits))
     if (Math.fround(short) === Math.fround(value)) return short

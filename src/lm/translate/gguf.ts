@@ -14,7 +14,7 @@ import type { Translation } from './huggingFace.ts'
 import { asF32, ofValues, renamed, type Transposed, transposed, withRowsOf } from './tensors.ts'
 
 /** Rows of a head of `width` in pairs i, i + half, of rows in order. */
-export const pairsOfRows = (width: number): number[] =>
+const pairsOfRows = (width: number): number[] =>
   Array.from({ length: width }, (_, at) => (at % 2) * (width / 2) + Math.floor(at / 2))
 
 /** `general.file_type` by the type of the matrices. */

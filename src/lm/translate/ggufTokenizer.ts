@@ -117,7 +117,7 @@ const pairsOf = ({ left, right }: MergeTable): Set<string> =>
   new Set(Array.from(left, (a, i) => `${a} ${right[i]}`))
 
 /** What the folder says beside the definition. */
-export interface Around {
+interface Around {
   /** Rows of the embedding: one token each. */
   readonly rows: number
   /** `eos_token_id` of generation_config.json or config.json. */

@@ -23,7 +23,7 @@ export interface Translation {
 }
 
 /** Rows of a head of `width` in the order i, i + half, of rows in pairs. */
-export const halves = (width: number): number[] =>
+const halves = (width: number): number[] =>
   Array.from({ length: width }, (_, at) => (at < width / 2 ? 2 * at : 2 * (at - width / 2) + 1))
 
 /**

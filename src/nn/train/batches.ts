@@ -60,7 +60,7 @@ function shuffled(key: Key, n: number): Uint32Array {
 }
 
 /** Rows of a table for a step: consecutive places in an endless sequence of epochs, each with its own order. */
-export function epochOrder(key: Key, n: number, shuffle: boolean) {
+function epochOrder(key: Key, n: number, shuffle: boolean) {
   let epoch = -1
   let order: Uint32Array
   return (start: number, rows: Uint32Array): void => {
@@ -91,7 +91,7 @@ export interface Feed<B extends Batch> {
   readonly fill: (slot: number, step: number) => Promise<void> | void
 }
 
-export interface FeedOptions<B extends Batch> {
+interface FeedOptions<B extends Batch> {
   readonly data: DataSource<B>
   readonly batchSize: number | undefined
   readonly key: Key

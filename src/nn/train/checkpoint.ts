@@ -30,9 +30,9 @@ export interface Counters {
 }
 
 /** Trees of tensors in the file, by the first part of their names. */
-export type Trees = Readonly<Record<string, Parameters>>
+type Trees = Readonly<Record<string, Parameters>>
 
-export interface CheckpointContents {
+interface CheckpointContents {
   readonly fingerprint: Fingerprint
   /** Learning rates of some steps that were made, to recognise another schedule. */
   readonly rates: Readonly<Record<string, number>>

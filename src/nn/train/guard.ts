@@ -22,7 +22,7 @@ export function firstNonFinite(tree: Parameters, prefix = ''): string | undefine
   return undefined
 }
 
-export interface Failure {
+interface Failure {
   readonly step: number
   readonly loss: number
   readonly learningRate: number

@@ -21,7 +21,7 @@ import type { Batch, LossResult, TrainOptions } from './options.ts'
 /** What a step carries on: everything that is not a function of the step's number. */
 export type TrainState = { trainable: Parameters; optimizer: Parameters; average?: Parameters }
 
-export interface StepFunction {
+interface StepFunction {
   readonly initial: (trainable: Parameters) => TrainState
   /** Scalars of step t (from 0). */
   readonly scalars: (step: number, learningRate: number) => readonly number[]

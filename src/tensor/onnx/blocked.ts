@@ -103,7 +103,7 @@ export function adjointKernel(
   }
 }
 
-export interface BlockedConv {
+interface BlockedConv {
   readonly kernel: readonly number[]
   readonly stride?: readonly number[]
   readonly dilation?: readonly number[]

@@ -6,7 +6,7 @@
  *   batch as channels   the runtime sums over blocks of the batch, which needs other layouts but no large product
  */
 import type { Spec } from '../dtype.ts'
-import { type ConvGeometry, outputSize } from '../ops/conv.ts'
+import { type ConvGeometry, outputSize } from '../ops/convGeometry.ts'
 import {
   blockedConv,
   blockFirst,

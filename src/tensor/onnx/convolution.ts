@@ -3,7 +3,7 @@
  * them and the work is worth a change of layout, plain Conv and ConvTranspose elsewhere.
  */
 import type { Spec } from '../dtype.ts'
-import { type ConvGeometry, outputSize } from '../ops/conv.ts'
+import { type ConvGeometry, outputSize } from '../ops/convGeometry.ts'
 import {
   adjointKernel,
   blockedConv,

@@ -1,7 +1,7 @@
 /** @file A simplified graph as an ONNX model: names, constants, and one call of each row's lowering. */
 import { allocate, type Dtype, fromFloat64, isFloat, sameShape, type TypedArray } from '../dtype.ts'
 import { type Graph, nodesOf } from '../graph.ts'
-import { geometryOf } from '../ops/conv.ts'
+import { geometryOf } from '../ops/convGeometry.ts'
 import { matmulFlags } from '../ops/matmul.ts'
 import { opRow } from '../ops/table.ts'
 import { evaluateNodes } from '../reference.ts'

@@ -21,7 +21,7 @@ export interface Scene {
 /** A cell that may decline (undefined): the definition is used instead. */
 type Declining<F> = F extends (...args: infer A) => infer R ? (...args: A) => R | undefined : never
 
-export interface Composite {
+interface Composite {
   /** The definition, in terms of other primitives. */
   readonly define: (inputs: readonly Tensor[], attributes: Attributes) => readonly Tensor[]
   /** Output specs; by default found by tracing the definition. */

@@ -3,7 +3,7 @@
  * one matrix product. Taken for signals and for images of few channels, where blocks of channels do not pay.
  */
 import type { Node, Tensor } from '../tensor.ts'
-import { type ConvGeometry, geometryOf, outputSize } from './conv.ts'
+import { type ConvGeometry, geometryOf, outputSize } from './convGeometry.ts'
 import { matmul } from './matmul.ts'
 import { reshape, transpose } from './shape.ts'
 

@@ -1,9 +1,9 @@
 /** @file The convolutions as slices and matrix products: any float type, any geometry; also the definition of f64 convolution. */
 import type { Tensor } from '../tensor.ts'
-import type { ConvGeometry } from './conv.ts'
+import type { ConvGeometry } from './convGeometry.ts'
 import { add } from './elementwise.ts'
 import { matmul } from './matmul.ts'
-import { pad } from './pad.ts'
+import { pad } from './padding.ts'
 import { concatenate, slice } from './pieces.ts'
 import { sum } from './reduce.ts'
 import { reshape } from './shape.ts'

@@ -12,34 +12,10 @@ import { emitConv, emitConvInputGrad } from '../onnx/convolution.ts'
 import { emitConvKernelGrad } from '../onnx/convolution-kernel.ts'
 import { type Attributes, apply, type Node, type Tensor, zeros } from '../tensor.ts'
 import { broadcastTo } from './broadcast.ts'
+import { type ConvGeometry, geometryOf, outputSize, type Pair } from './convGeometry.ts'
 import { add } from './elementwise.ts'
 import { reshape, transpose } from './shape.ts'
 import { type Dense, defineOp, type Row } from './table.ts'
-
-type Pair = readonly [number, number]
-
-/** Geometry shared by the three members of the family. */
-export interface ConvGeometry {
-  readonly stride: Pair
-  /** [[top, bottom], [left, right]] */
-  readonly padding: readonly [Pair, Pair]
-  /** Distance between kernel elements. */
-  readonly dilation: Pair
-  readonly groups: number
-  /** Input height and width. */
-  readonly input: Pair
-  /** Kernel height and width. */
-  readonly kernel: Pair
-}
-
-export const geometryOf = (attributes: Attributes): ConvGeometry => attributes as unknown as ConvGeometry
-
-/** Height and width of the output. */
-export const outputSize = (g: ConvGeometry): Pair =>
-  [0, 1].map((i) => {
-    const span = g.dilation[i]! * (g.kernel[i]! - 1) + 1
-    return Math.floor((g.input[i]! + g.padding[i]![0] + g.padding[i]![1] - span) / g.stride[i]!) + 1
-  }) as unknown as Pair
 
 function check(op: string, g: ConvGeometry): void {
   const positive = [...g.stride, ...g.dilation, ...g.kernel, g.groups]

@@ -3,7 +3,7 @@
 import { requireSameDtype, type Spec, showSpec, sizeOf } from '../dtype.ts'
 import { fail } from '../mistake.ts'
 import type { Emitter } from '../onnx/emitter.ts'
-import { apply, scalar, Tensor, type TensorLike } from '../tensor.ts'
+import { apply, scalar, type Tensor } from '../tensor.ts'
 import { broadcastTo, flatIndices, stridesOf } from './broadcast.ts'
 import { slice } from './pieces.ts'
 import { emitExpand, linear, normalizeAxis, pick, range, reshape } from './shape.ts'
@@ -123,21 +123,6 @@ function emitPad(
   }
   if ([...low, ...high].every((n) => n === 0)) return name
   return e.node('Pad', [name, e.ints([...low, ...high]), value])
-}
-
-export interface PadOptions {
-  readonly low: readonly number[]
-  readonly high: readonly number[]
-  readonly interior?: readonly number[]
-  readonly value?: TensorLike
-}
-
-/** Add `low`, `high` and `interior` (between neighbours) elements of `value` (default 0) to each axis. */
-export function pad(x: Tensor, { low, high, interior = low.map(() => 0), value = 0 }: PadOptions): Tensor {
-  if ([...low, ...high].every((n) => n === 0) && interior.every((n, i) => n === 0 || x.shape[i]! <= 1))
-    return x
-  const fill = value instanceof Tensor ? value : scalar(value, x.dtype)
-  return apply('pad', [x, fill], { low: [...low], high: [...high], interior: [...interior] })
 }
 
 // --- flip ---

@@ -4,7 +4,7 @@ import { requireSameDtype, showSpec, sizeOf } from '../dtype.ts'
 import { fail } from '../mistake.ts'
 import { apply, applyAll, scalar, type Tensor } from '../tensor.ts'
 import { broadcastTo, flatIndices, stridesOf } from './broadcast.ts'
-import { pad } from './pad.ts'
+import { pad } from './padding.ts'
 import { expandDims, linear, normalizeAxis, pick, range, reshape } from './shape.ts'
 import { defineOp } from './table.ts'
 

@@ -5,7 +5,7 @@ import { type Attributes, applyAll, type Node, ones, scalar, type Tensor, zeros 
 import { conv2d, lift, lower, spatial } from './conv.ts'
 import { add, cast, div, equal, mul, sub } from './elementwise.ts'
 import { scatterAlong, takeAlong } from './indexing.ts'
-import { pad } from './pad.ts'
+import { pad } from './padding.ts'
 import { concatenate, slice } from './pieces.ts'
 import { mean } from './reduce.ts'
 import { reshape } from './shape.ts'

@@ -9,7 +9,7 @@ import type { Emitter } from '../onnx/emitter.ts'
 /** Most rows that are split; a dense product of more is faster, for its arithmetic no longer waits for bytes. */
 const fewRows = 3
 
-export interface SplitParts {
+interface SplitParts {
   readonly inputs: number
   readonly outputs: number
   readonly block: number

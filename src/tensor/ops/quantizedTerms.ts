@@ -6,7 +6,7 @@
  */
 import { type Emitter, microsoft } from '../onnx/emitter.ts'
 
-export interface TermsParts {
+interface TermsParts {
   readonly bits: 4 | 8
   /** Weights of a row that are multiplied, and of all its blocks. */
   readonly columns: number

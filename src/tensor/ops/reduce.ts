@@ -1,5 +1,6 @@
 /** @file Reductions and scans along axes: sum, max, min, prod, argmax, cumulative sum. */
 import { type Dtype, isFloat, requireFloat, type Spec, showSpec, sizeOf } from '../dtype.ts'
+import type { ReduceOptions } from '../methodTypes.ts'
 import { fail } from '../mistake.ts'
 import type { Emitter } from '../onnx/emitter.ts'
 import { type Attributes, apply, type Node, requireTensor, type Tensor } from '../tensor.ts'
@@ -228,10 +229,6 @@ defineOp('cumsum', {
   },
 })
 
-export interface ReduceOptions {
-  /** Keep the reduced axes, with size 1. */
-  readonly keepDims?: boolean
-}
 type Axes = number | readonly number[]
 
 function reduce(op: string, x: Tensor, axes: Axes | undefined, { keepDims = false }: ReduceOptions): Tensor {

@@ -5,6 +5,7 @@
 import type { Spec } from '../dtype.ts'
 import { fail } from '../mistake.ts'
 import type { Emitter } from '../onnx/emitter.ts'
+import { defineShape, type ShapeRule } from '../outputSpecs.ts'
 import type { Attributes, Node, Tensor } from '../tensor.ts'
 
 /** Values in the reference interpreter: float64 storage for every dtype; integers are wrapped, booleans are 0 or 1. */
@@ -16,8 +17,7 @@ export interface Dense extends Spec {
 export type Maybe = Tensor | null | undefined
 
 export interface Row {
-  /** Output specs; throws a TreelineError on wrong input. */
-  readonly shape: (inputs: readonly Spec[], attributes: Attributes) => readonly Spec[]
+  readonly shape: ShapeRule
   /** The definition, in float64. */
   readonly reference: (
     inputs: readonly Dense[],
@@ -48,6 +48,7 @@ const rows = new Map<string, Row>()
 export function defineOp(name: string, row: Row): void {
   if (rows.has(name)) fail('TL_BAD_ARGUMENT', `primitive "${name}" is defined twice`)
   rows.set(name, row)
+  defineShape(name, row.shape)
 }
 
 export const opRow = (name: string): Row =>

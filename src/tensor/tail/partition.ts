@@ -6,17 +6,7 @@ import { type Graph, nodesOf } from '../graph.ts'
 import type { Node, Tensor } from '../tensor.ts'
 
 /** Operations a kernel can do. */
-export const tailOps: ReadonlySet<string> = new Set([
-  'add',
-  'sub',
-  'mul',
-  'div',
-  'neg',
-  'abs',
-  'sqrt',
-  'max',
-  'min',
-])
+const tailOps: ReadonlySet<string> = new Set(['add', 'sub', 'mul', 'div', 'neg', 'abs', 'sqrt', 'max', 'min'])
 
 /** Smaller tensors stay in the runtime: reading them back costs more than the passes saved. */
 const smallest = 64

@@ -41,7 +41,7 @@ const opcodes: Readonly<Record<string, number>> = {
 }
 
 /** Parameters: addresses of vectors, addresses of results, bytes (a multiple of 16), then the scalars. */
-export type KernelFunction = (...parameters: number[]) => void
+type KernelFunction = (...parameters: number[]) => void
 
 /** Two kernels of one structure share a module: the expression with inputs numbered and constants written out. */
 function structureOf({ nodes, vectors, scalars, results }: TailKernel): string {

@@ -2,7 +2,7 @@
 import type { Io } from '../../io.ts'
 
 /** What is drawn: symbols of each level, the root's first, and perhaps how well each is known (0 … 1). */
-export interface DrawnTree {
+interface DrawnTree {
   readonly levels: readonly (readonly number[])[]
   readonly posterior?: readonly (readonly number[])[]
 }
