@@ -34,6 +34,38 @@ const conclusionOf = ({ headline, paragraph, numbers, claims }: Findings): Concl
   ...(numbers && { numbers }),
 })
 
+/** Cells that are asked for and not known yet; from then on they are known. */
+const freshCells = (known: Map<string, object>, asked: readonly object[]): object[] =>
+  asked.filter((cell) => {
+    const name = JSON.stringify(cell)
+    const isNew = !known.has(name)
+    known.set(name, cell)
+    return isNew
+  })
+
+/** The rows of a replica of a cell as findings see them. */
+const drawnRows = (rows: readonly object[], cell: object, seed: number, replica: number): Rows =>
+  rows.map((row) => ({ ...cell, ...row, seed, replica }))
+
+/** Seconds of all cells on one core, also of those that rows will ask for where the study supposes some. */
+function expectedCost(study: AnyStudy, config: BaseConfig): number {
+  const known = new Map<string, object>()
+  const rows: Measured<object, object>[] = []
+  let cost = 0
+  for (;;) {
+    const fresh = freshCells(known, study.cells(config, rows))
+    if (fresh.length === 0) return cost
+    for (const cell of fresh) {
+      const replicas: number = study.replicas(config, cell)
+      cost += replicas * (study.cost?.(cell, config) ?? 1)
+      const supposed = study.suppose?.(cell, config) ?? []
+      for (let replica = 0; replica < replicas; replica++)
+        rows.push(...drawnRows(supposed, cell, config.seed, replica))
+    }
+    if (!study.suppose) return cost
+  }
+}
+
 /** Measure cells until the study asks for no other; every replica of a cell is a job. */
 async function measureAll(
   module: string,
@@ -41,17 +73,21 @@ async function measureAll(
   context: RunContext<BaseConfig>,
 ): Promise<Measured<object, object>[]> {
   const { config, folder } = context
-  const { seed } = config
   const known = new Map<string, object>()
   const rows: Measured<object, object>[] = []
+  // one bar for all rounds of cells
+  const expected = expectedCost(study, config)
+  let [before, last] = [0, 0]
+  const progress: typeof context.progress = ({ done, total, detail }) => {
+    last = before + total
+    context.progress({ done: before + done, total: Math.max(expected, last), detail })
+  }
   for (;;) {
-    const fresh = [...study.cells(config, rows)].filter((cell: object) => {
-      const name = JSON.stringify(cell)
-      const isNew = !known.has(name)
-      known.set(name, cell)
-      return isNew
-    }) as object[]
-    if (fresh.length === 0) return rows
+    const fresh = freshCells(known, study.cells(config, rows))
+    if (fresh.length === 0) {
+      context.progress({ done: last, total: last })
+      return rows
+    }
     const orders = fresh.flatMap((cell) =>
       Array.from({ length: study.replicas(config, cell) }, (_, replica): Order => {
         const number = [...known.values()].indexOf(cell)
@@ -59,15 +95,16 @@ async function measureAll(
         return { module, study: study.name, config, cell, replica, folder: own }
       }),
     )
-    const answers = await runJobs<Order, Rows>(context, measureTask, orders, {
+    const answers = await runJobs<Order, Rows>({ ...context, progress }, measureTask, orders, {
       label: ({ cell, replica }) => `${study.label?.(cell) ?? labelOf(cell)}, draw ${replica + 1}`,
       cost: ({ cell }) => study.cost?.(cell, config) ?? 1,
       identity: ({ cell, replica }) => ({ cell, replica }),
       lines: ({ cell, replica }, found) =>
         (found as unknown as Rows).map((row) => ({ ...cell, ...row, replica })),
     })
+    before = last
     for (const [i, { cell, replica }] of orders.entries())
-      rows.push(...answers[i]!.map((row) => ({ ...cell, ...row, seed, replica })))
+      rows.push(...drawnRows(answers[i]!, cell, config.seed, replica))
   }
 }
 
@@ -92,10 +129,7 @@ export function defineStudy<
     ...{ name, title, description: question, config: config as never, presets: presets as never },
     ...(version !== undefined && { version }),
     ...(requires && { requires: requires as readonly 'seed'[] }),
-    cost: (given) =>
-      any
-        .cells(given, [])
-        .reduce((sum, cell: object) => sum + any.replicas(given, cell) * (any.cost?.(cell, given) ?? 1), 0),
+    cost: (given) => expectedCost(any, given),
     async run(context) {
       any.check?.(context.config)
       try {

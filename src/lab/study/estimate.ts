@@ -67,7 +67,9 @@ export function jackknife<R extends Drawn>(
   const without = replicas.map((_, left) => statistic(replicas.filter((_, i) => i !== left).flat()))
   const centre = mean(without)
   const squares = without.reduce((sum, x) => sum + (x - centre) ** 2, 0)
-  return { value, error: Math.sqrt((squares * (n - 1)) / n), n }
+  const error = Math.sqrt((squares * (n - 1)) / n)
+  // a part of the replicas that gives no value says nothing about the error
+  return { value, error: Number.isFinite(error) ? error : null, n }
 }
 
 /** A statistic of rows together with its error: `overReplicas`, `jackknife`. */

@@ -19,6 +19,19 @@ export {
   outcomeOf,
   type Tolerance,
 } from './claim.ts'
+export {
+  type Curve,
+  commonX,
+  curvePoints,
+  evenly,
+  fallingPart,
+  fallsTo,
+  interpolate,
+  meanCurve,
+  meeting,
+  merged,
+  steepness,
+} from './curves.ts'
 export { defineStudy, type StudyExperiment } from './defineStudy.ts'
 export { doublings } from './doublings.ts'
 export {

@@ -84,6 +84,8 @@ export interface Study<Config extends BaseConfig, Cell extends object, Row exten
   ) => readonly Row[] | Promise<readonly Row[]>
   /** Seconds on one core; only ratios matter once some runs are timed. */
   readonly cost?: (cell: Cell, config: Config) => number
+  /** Rows as a cell may give them, only to know before a run how many cells will follow from them. */
+  readonly suppose?: (cell: Cell, config: Config) => readonly Row[]
   /** What a cell is, beside the bar. */
   readonly label?: (cell: Cell) => string
   /** Pure: all that the report says. Rows of several seeds come together. */

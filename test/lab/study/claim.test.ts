@@ -116,6 +116,8 @@ describe('estimates', () => {
     const left = jackknife(rows, mean)
     expect(left.value).toBeCloseTo(plain.value)
     expect(left.error!).toBeCloseTo(plain.error!)
+    // when a part of the replicas gives no value, the error is unknown
+    expect(jackknife(rows, (own) => (own.length < rows.length ? Number.NaN : 1)).error).toBeNull()
     // a second seed is more replicas
     expect(overReplicas([...rows, ...rows.map((row) => ({ ...row, seed: 1 }))], mean).n).toBe(8)
   })

@@ -43,6 +43,16 @@ describe('a study', () => {
     expect(existsSync(join(folder, 'cells', '0-0'))).toBe(false)
   })
 
+  it('has one bar for all rounds of cells', async () => {
+    const bar: { done: number; total: number }[] = []
+    await run({}, { threads: 1, onProgress: ({ done, total }) => bar.push({ done, total }) })
+    // nine jobs are foreseen, though the last three follow from the rows of the others
+    expect(new Set(bar.map(({ total }) => total))).toEqual(new Set([9]))
+    expect(bar[0]!.done).toBe(0)
+    expect(bar.at(-1)!.done).toBe(9)
+    for (const [i, { done }] of bar.slice(1).entries()) expect(done).toBeGreaterThanOrEqual(bar[i]!.done)
+  })
+
   it('goes on after an end in the middle with the same result', async () => {
     const first = await run()
     const jobs = join(first.folder, 'jobs.jsonl')

@@ -26,6 +26,7 @@ export const normalMeans = defineStudy<
   // a cell more once the first ones are known
   cells: (_, rows) => [{ shift: 0 }, { shift: 1 }, ...(rows.length > 0 ? [{ shift: 0.5 }] : [])],
   replicas: ({ draws }) => draws,
+  suppose: ({ shift }) => [{ mean: shift }],
   open: () => {
     opened.push('open')
     return { factor: 1 }
