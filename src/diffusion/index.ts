@@ -38,6 +38,8 @@ export {
   mixtureRoundTrips,
   sampleMixture,
 } from './mixture.ts'
+export { coordinateOverlap, type MixtureSurvival, mixtureSurvival } from './mixtureSurvival.ts'
 export { type Reversed, reverseChain, unmaskOneByOne } from './reverse.ts'
 export { makeSchedule, noiseLevels, type Schedule, type ScheduleName, schedules } from './schedules.ts'
+export { type Survival, survivalCurve, survivalOf } from './survival.ts'
 export { survivalFromMarginals, survivalFromSamples, type TurnOptions, uTurn } from './uTurn.ts'

@@ -81,3 +81,13 @@ export function checkShape(shape: Shape, where = 'config'): void {
         `${where}.m: expected ${name}·m ≤ v^s, got ${parents}·${m} = ${parents * m} > ${tuples} (every tuple has at most one parent; at most m = ${Math.floor(tuples / parents)} here)`,
       )
 }
+
+/** The grammar made of the lowest `depth` tables of another: what its subtrees of that height are drawn from. */
+export const lowestLevels = (grammar: Grammar, depth: number): Grammar => ({
+  ...grammar,
+  classes: depth === grammar.L ? grammar.classes : grammar.v,
+  L: depth,
+  d: grammar.s ** depth,
+  rules: grammar.rules.slice(grammar.L - depth),
+  ...(grammar.probabilities && { probabilities: grammar.probabilities.slice(grammar.L - depth) }),
+})

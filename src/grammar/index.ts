@@ -37,6 +37,7 @@ export {
   checkShape,
   type Grammar,
   internalNodes,
+  lowestLevels,
   parentsAt,
   type Shape,
   type Trees,
