@@ -2,7 +2,7 @@
 import { z } from 'zod'
 import { fail } from '../../base/index.ts'
 import { checkShape } from '../../grammar/index.ts'
-import { seedField } from '../../lab/index.ts'
+import { type PartialConfig, seedField } from '../../lab/index.ts'
 
 const grammars = z.int().min(1).max(10000)
 const data = z.int().min(1).max(100000)
@@ -84,18 +84,12 @@ export const config = z.strictObject({
       points: z.int().min(3).max(1000).default(25).describe('times between 0 and T'),
     })
     .prefault({}),
-  acceptance: z
-    .strictObject({
-      grammars: z.int().min(0).max(10000).default(8).describe('0 leaves the comparison out'),
-      data: data.default(8),
-    })
-    .prefault({}),
 })
 
 export type Config = z.infer<typeof config>
 
-/** Each depth once, rising. */
-export const rising = (depths: readonly number[]): number[] => [...new Set(depths)].sort((a, b) => a - b)
+/** Each number once, rising. */
+export const rising = (numbers: readonly number[]): number[] => [...new Set(numbers)].sort((a, b) => a - b)
 
 /** Throws TL_BAD_CONFIG for a grammar that cannot be, or depths that leave nothing to compare. */
 export function checkConfig({ grammar: { v, m, s }, depths, others, thresholds, diagram }: Config): void {
@@ -118,9 +112,76 @@ export function checkConfig({ grammar: { v, m, s }, depths, others, thresholds, 
   }
 }
 
-/** How often one noise process is measured. */
-export type Sampling = Pick<Config, 'depths' | 'grammars' | 'data' | 'points'>
+/** A grammar's [v, m, s]. */
+export type Setting = readonly [v: number, m: number, s: number]
 
-/** Trees of a shallow grammar for each of the deepest one: they are cheaper, but not so much that fewer would not do. */
-export const moreTrees = (s: number, depth: number, tallest: number): number =>
-  Math.min(8, s ** (tallest - depth))
+/** Settings whose threshold is measured, each once: the config's own first. */
+export const settingsOf = ({ grammar: { v, m, s }, thresholds }: Config): Setting[] => {
+  const all = [[v, m, s] as const, ...(thresholds.settings as [number, number, number][])]
+  return all.filter((one, i) => all.findIndex((other) => other.join() === one.join()) === i)
+}
+
+/** Columns of the diagram: rules that tuples suffice for. */
+export const columnsOf = ({ grammar: { v, s }, diagram }: Config): number[] =>
+  rising(diagram.rules).filter((m) => m * v <= v ** s)
+
+/** Depth of trees with about `leaves` leaves, and the shallower depth they are compared with. */
+export function depthPair(s: number, leaves: number): [shallow: number, deep: number] {
+  const deep = Math.max(2, Math.round(Math.log(leaves) / Math.log(s)))
+  return [Math.max(1, Math.round(0.4 * deep)), deep]
+}
+
+export const presets = {
+  tiny: {
+    grammar: { v: 8, m: 3 },
+    depths: [2, 4],
+    grammars: 3,
+    data: 4,
+    points: 5,
+    others: { channels: ['masking'], depths: [2, 3], grammars: 2, data: 2, points: 3 },
+    thresholds: { settings: [[6, 2, 2]], leaves: 64, grammars: 4, data: 2 },
+    diagram: { rules: [1, 2, 3], depth: 3, rows: 5, grammars: 2 },
+    lost: { m: 7, grammars: 2, data: 1 },
+    mixture: { d: 16, data: 8, points: 5 },
+  },
+  tour: {
+    depths: [4, 6, 8, 10],
+    grammars: 6,
+    data: 4,
+    points: 10,
+    others: { channels: [] },
+    thresholds: { settings: [[16, 4, 2]], grammars: 16, data: 2 },
+    diagram: { depth: 9, rows: 20, grammars: 4, data: 2 },
+    lost: { grammars: 6, data: 2 },
+  },
+  quick: {
+    depths: [4, 6, 8, 10],
+    grammars: 6,
+    data: 4,
+    points: 10,
+    others: { depths: [4, 6, 8], grammars: 12, data: 4, points: 8 },
+    thresholds: {
+      settings: [
+        [16, 4, 2],
+        [12, 3, 2],
+        [8, 8, 3],
+        [20, 5, 2],
+      ],
+      grammars: 128,
+      data: 2,
+    },
+    diagram: { depth: 9, rows: 20, grammars: 6, data: 2 },
+    lost: { grammars: 8, data: 2 },
+    mixture: { data: 256 },
+  },
+  paper: {
+    grammars: 16,
+    data: 16,
+    points: 14,
+    others: { depths: [4, 5, 6, 7, 8, 9, 10], grammars: 8, data: 8, points: 12 },
+    thresholds: { grammars: 48, data: 4 },
+    diagram: { rows: 40, grammars: 8, data: 2 },
+    lost: { grammars: 8, data: 8 },
+    mixture: { data: 256, points: 41 },
+  },
+} satisfies Record<string, PartialConfig<Config>>
