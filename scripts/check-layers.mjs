@@ -1,6 +1,6 @@
 // Data flows one way: a floor imports only floors above it in this list, and only through their index
 // (base/files.ts, base/leave.ts, base/lock.ts, base/ownModules.ts, base/outputs.ts, base/outputFolder.ts, base/workers.ts and base/written.ts are the Node-only exceptions, few floors need base/wasm, and edit/memoir,
-// edit/baselines and edit/evaluation need a language model that merging does without; edit/workers loads nothing so that threads can start first). Prints
+// edit/baselines and edit/evaluation need a language model that facts do without; merge/workers loads nothing so that threads can start first). Prints
 // every violation, exits 1 when there is one.
 import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { dirname, join, relative, resolve } from 'node:path'
@@ -15,8 +15,8 @@ const floors = [
   ['grammar'],
   ['diffusion'],
   ['lm'],
+  ['merge'],
   ['edit'],
-  ['decode'],
   ['lab'],
   ['experiments'],
   ['cli'],
@@ -35,7 +35,7 @@ const open = new Set([
   'edit/baselines/index.ts',
   'edit/evaluation/index.ts',
   'edit/memoir/index.ts',
-  'edit/workers.ts',
+  'merge/workers.ts',
 ])
 
 export const walk = (directory, wanted = /\.ts$/) =>

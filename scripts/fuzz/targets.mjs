@@ -6,7 +6,7 @@ import { parse as parseYaml } from 'yaml'
 import { parseRecords } from '../../dist/base/json.js'
 import { encodeGguf, encodeSafetensors, openAdapter, openCheckpoint } from '../../dist/checkpoint/index.js'
 import { readIdx } from '../../dist/data/index.js'
-import { parseFacts, parseMergeConfig } from '../../dist/edit/index.js'
+import { parseFacts } from '../../dist/edit/index.js'
 import { findExperiment } from '../../dist/experiments/index.js'
 import {
   evidenceFromText,
@@ -19,6 +19,7 @@ import { readSweepFile } from '../../dist/lab/sweep/sweepFile.js'
 import { readConfig } from '../../dist/lm/config.js'
 import { loadTokenizer } from '../../dist/lm/index.js'
 import { chatTemplate } from '../../dist/lm/tokenizer/chat.js'
+import { parseMergeConfig } from '../../dist/merge/index.js'
 import { random } from '../../dist/tensor/index.js'
 import { byteLevel, config, prepended, weights } from './seeds.mjs'
 

@@ -1,6 +1,7 @@
 /** @file The picture of `treeline diff`: the change of every kind of tensor in every layer. */
-import type { CheckpointDiff, TensorDiff } from '../edit/index.ts'
+
 import type { Figure, LayerMapPanel } from '../lab/index.ts'
+import type { CheckpointDiff, TensorDiff } from '../merge/index.ts'
 
 type Lab = typeof import('../lab/index.ts')
 

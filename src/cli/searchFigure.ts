@@ -1,6 +1,7 @@
 /** @file The picture of a search: a line over one parameter, a heat map over two, bars of the best candidates otherwise. */
-import type { SearchOutcome, SearchRow } from '../edit/index.ts'
+
 import type { Figure } from '../lab/index.ts'
+import type { SearchOutcome, SearchRow } from '../merge/index.ts'
 
 type Lab = typeof import('../lab/index.ts')
 

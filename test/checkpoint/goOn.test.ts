@@ -21,7 +21,7 @@ import {
   openCheckpoint,
   writeSafetensors,
 } from '../../src/checkpoint/index.ts'
-import { applying, openVector, writeVector } from '../../src/edit/index.ts'
+import { applying, openVector, writeVector } from '../../src/merge/index.ts'
 
 const root = mkdtempSync(join(tmpdir(), 'treeline-go-on-'))
 afterAll(() => rmSync(root, { recursive: true, force: true }))

@@ -5,8 +5,8 @@ import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
 import { writeSafetensors } from '../../src/checkpoint/index.ts'
 import { diffFigure } from '../../src/cli/diffFigure.ts'
-import type { CheckpointDiff } from '../../src/edit/index.ts'
 import * as lab from '../../src/lab/index.ts'
+import type { CheckpointDiff } from '../../src/merge/index.ts'
 import { treeline } from './caught.ts'
 
 const root = mkdtempSync(join(tmpdir(), 'treeline-diff-'))

@@ -6,7 +6,7 @@ import { afterAll, describe, expect, test } from 'vitest'
 import { alreadyTaught } from '../../src/cli/commands/edit/taught.ts'
 import { openJournal } from '../../src/edit/evaluation/index.ts'
 import { checkRequest, type Listed, textsOf } from '../../src/edit/memoir/index.ts'
-import { statuses } from '../../src/edit/memoir/store/index.ts'
+import { statuses } from '../../src/edit/store/index.ts'
 import { findExperiment } from '../../src/experiments/index.ts'
 import { composeConfig, configHash, resumeCommand } from '../../src/lab/index.ts'
 

@@ -18,7 +18,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { writeSafetensors } from '../../src/checkpoint/index.ts'
-import { executeMerge, parseMergeConfig } from '../../src/edit/index.ts'
+import { executeMerge, parseMergeConfig } from '../../src/merge/index.ts'
 import { treeline } from './caught.ts'
 
 const main = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url))

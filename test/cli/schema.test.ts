@@ -3,8 +3,8 @@ import { readFileSync } from 'node:fs'
 import { Ajv, type ValidateFunction } from 'ajv'
 import { describe, expect, it } from 'vitest'
 import { parse } from 'yaml'
-import { mergeMethods, parseMergeConfig } from '../../src/edit/index.ts'
 import { experiments } from '../../src/experiments/index.ts'
+import { mergeMethods, parseMergeConfig } from '../../src/merge/index.ts'
 import { treeline } from './caught.ts'
 
 const compiled = new Map<string, ValidateFunction>()

@@ -6,7 +6,7 @@ import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import * as memoir from '../../src/edit/memoir/index.ts'
 import { sparing } from '../../src/edit/memoir/protection.ts'
-import { type Keys, openStore } from '../../src/edit/memoir/store/index.ts'
+import { type Keys, openStore } from '../../src/edit/store/index.ts'
 import { loadModel } from '../../src/lm/index.ts'
 import { editableModels } from './editable.ts'
 

@@ -2,7 +2,7 @@
 import { Command } from 'commander'
 import { inSteps } from '../../base/index.ts'
 import { checkFile, formatOf, writeOutput } from '../../base/outputs.ts'
-import type { CheckpointDiff, LayerDiff, TensorDiff } from '../../edit/index.ts'
+import type { CheckpointDiff, LayerDiff, TensorDiff } from '../../merge/index.ts'
 import { diffFigure } from '../diffFigure.ts'
 import type { Io } from '../io.ts'
 import { checkForce, examples, forceOption, jsonOption } from '../options.ts'
@@ -99,7 +99,7 @@ export const diffCommand = (io: Io): Command =>
         formatOf(flags.svg, ['.svg'])
         checkFile(flags.svg, rule)
       }
-      const { diffing } = await import('../../edit/index.ts')
+      const { diffing } = await import('../../merge/index.ts')
       const { openCheckpoint } = await import('../../checkpoint/index.ts')
       const display = makeDisplay('diff', io, flags.json)
       const first = openCheckpoint(a)

@@ -1,7 +1,7 @@
 /** @file `treeline lines`: scale what fine-tuning has changed by depth, so that the first layers stay general. */
 import { Command, Option } from 'commander'
 import { dtypeOf, fail, torchName } from '../../base/index.ts'
-import { openMergeWorkers } from '../../edit/workers.ts'
+import { openMergeWorkers } from '../../merge/workers.ts'
 import type { Io } from '../io.ts'
 import { dtypeOption, examples, forceOption, integerOption, jsonOption, quietOption } from '../options.ts'
 import { carryOut, showPlan } from './merge.ts'
@@ -82,13 +82,13 @@ export const linesCommand = (io: Io): Command =>
       const { alpha, beta = 1 - alpha, dtype, threads, force = false } = flags
       const workers = flags.dryRun || flags.explain ? undefined : openMergeWorkers(threads)
       try {
-        const edit = await import('../../edit/index.ts')
-        const config = edit.parseMergeConfig(
+        const merging = await import('../../merge/index.ts')
+        const config = merging.parseMergeConfig(
           linesRecipe(base, tuned, alpha, beta, dtype),
           'the recipe of lines',
         )
-        if (!workers) return showPlan(edit, config, flags, io)
-        await carryOut(edit, config, out, { workers, force }, flags, io, 'lines')
+        if (!workers) return showPlan(merging, config, flags, io)
+        await carryOut(merging, config, out, { workers, force }, flags, io, 'lines')
       } finally {
         await workers?.close()
       }

@@ -10,8 +10,8 @@ import type {
   MergeOutcome,
   MergePlan,
   PlannedTensor,
-} from '../../edit/index.ts'
-import { openMergeWorkers } from '../../edit/workers.ts'
+} from '../../merge/index.ts'
+import { openMergeWorkers } from '../../merge/workers.ts'
 import { interruption } from '../interrupt.ts'
 import type { Io } from '../io.ts'
 import { collect, examples, forceOption, integerOption, jsonOption, quietOption } from '../options.ts'
@@ -24,13 +24,13 @@ interface MergeFlags extends SearchFlags {
   arithmetic: 'float32' | 'dtype'
 }
 
-type Edit = typeof import('../../edit/index.ts')
+type Merging = typeof import('../../merge/index.ts')
 
 const json = (value: unknown): string => `${JSON.stringify(value, null, 2)}\n`
 
 /** Merge with progress, messages and the result on the right streams. */
 export async function carryOut(
-  edit: Edit,
+  merging: Merging,
   config: MergeConfig,
   out: string,
   options: Omit<MergeOptions, 'signal' | 'onProgress'>,
@@ -45,7 +45,7 @@ export async function carryOut(
   let first: number | undefined
   let outcome: MergeOutcome
   try {
-    outcome = await edit.executeMerge(config, out, {
+    outcome = await merging.executeMerge(config, out, {
       ...options,
       signal: interrupt.signal,
       onProgress({ phase, done, total }) {
@@ -90,9 +90,9 @@ function placeOf({ depth }: PlannedTensor, row: LinesRow | undefined): string {
 }
 
 /** One line for each tensor: its layer, its factor, and the parameters of every model. */
-function explain(edit: Edit, plan: MergePlan, io: Io): void {
+function explain(merging: Merging, plan: MergePlan, io: Io): void {
   const alpha = plan.lines?.alpha === 'auto' ? undefined : plan.lines?.alpha
-  const rows = new Map(plan.lines ? edit.linesFactors(plan, alpha ?? 0).map((row) => [row.name, row]) : [])
+  const rows = new Map(plan.lines ? merging.linesFactors(plan, alpha ?? 0).map((row) => [row.name, row]) : [])
   for (const tensor of plan.tensors) {
     const row = rows.get(tensor.name)
     const place = placeOf(tensor, row)
@@ -116,19 +116,19 @@ function explain(edit: Edit, plan: MergePlan, io: Io): void {
 
 /** What a merge would do, for `--dry-run`. Throws when something stands against it. */
 export function showPlan(
-  edit: Edit,
+  merging: Merging,
   config: MergeConfig,
   flags: { lenient?: boolean; explain?: boolean; json?: boolean },
   io: Io,
 ): void {
-  const plan = edit.planFromFiles(config, { lenient: flags.lenient ?? false })
+  const plan = merging.planFromFiles(config, { lenient: flags.lenient ?? false })
   if (flags.json) io.out(json(plan))
-  else showText(edit, config, plan, flags.explain ?? false, io)
-  edit.assertPlan(plan)
+  else showText(merging, config, plan, flags.explain ?? false, io)
+  merging.assertPlan(plan)
 }
 
-function showText(edit: Edit, config: MergeConfig, plan: MergePlan, inFull: boolean, io: Io): void {
-  if (inFull) explain(edit, plan, io)
+function showText(merging: Merging, config: MergeConfig, plan: MergePlan, inFull: boolean, io: Io): void {
+  if (inFull) explain(merging, plan, io)
   const { tensors, problems, warnings, outputBytes, method } = plan
   const types = [...new Set(tensors.map(({ dtype }) => dtype))].join(', ')
   const what =
@@ -218,14 +218,21 @@ export const mergeCommand = (io: Io): Command =>
       // threads load what they need while this one does, reads and plans
       const workers = flags.dryRun || flags.search ? undefined : openMergeWorkers(threads)
       try {
-        const edit = await import('../../edit/index.ts')
+        const merging = await import('../../merge/index.ts')
         if (flags.search) {
-          await carryOutSearch(edit, { path, text }, out, flags, io)
+          await carryOutSearch(merging, { path, text }, out, flags, io)
           return
         }
-        const config = edit.parseMergeConfig(text, path, { lenient })
-        if (!workers) return showPlan(edit, config, flags, io)
-        await carryOut(edit, config, out, { lenient, seed, shardSize, arithmetic, force, workers }, flags, io)
+        const config = merging.parseMergeConfig(text, path, { lenient })
+        if (!workers) return showPlan(merging, config, flags, io)
+        await carryOut(
+          merging,
+          config,
+          out,
+          { lenient, seed, shardSize, arithmetic, force, workers },
+          flags,
+          io,
+        )
       } finally {
         await workers?.close()
       }

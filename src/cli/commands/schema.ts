@@ -5,7 +5,7 @@ import { laboratory } from '../laboratory.ts'
 import { examples } from '../options.ts'
 
 const schemas = {
-  merge: async () => (await import('../../edit/index.ts')).mergeConfigSchema(),
+  merge: async () => (await import('../../merge/index.ts')).mergeConfigSchema(),
   sweep: async () => {
     const lab = await laboratory()
     return lab.sweepFileSchema(lab.experiments)

@@ -2,7 +2,7 @@
 import { join } from 'node:path'
 import { writeAtomically } from '../../base/files.ts'
 import { duration, fail } from '../../base/index.ts'
-import type { Recipe, SearchOutcome, SearchPlan, SearchRow } from '../../edit/index.ts'
+import type { Recipe, SearchOutcome, SearchPlan, SearchRow } from '../../merge/index.ts'
 import { interruption } from '../interrupt.ts'
 import type { Io } from '../io.ts'
 import { makeDisplay } from '../progress.ts'
@@ -29,7 +29,7 @@ export interface SearchFlags {
   quiet?: boolean
 }
 
-type Edit = typeof import('../../edit/index.ts')
+type Merging = typeof import('../../merge/index.ts')
 
 const short = (score: number): string => String(Number(score.toPrecision(6)))
 
@@ -59,8 +59,8 @@ export function checkSearchFlags(flags: SearchFlags): void {
   if (score !== undefined) checkScoreCommand(score)
 }
 
-function showPlan(edit: Edit, plan: SearchPlan, lenient: boolean, flags: SearchFlags, io: Io): void {
-  const merge = edit.planFromFiles(plan.config(0), { lenient })
+function showPlan(merging: Merging, plan: SearchPlan, lenient: boolean, flags: SearchFlags, io: Io): void {
+  const merge = merging.planFromFiles(plan.config(0), { lenient })
   const candidates = plan.candidates.map(({ values }) => values)
   if (flags.json) {
     io.out(`${JSON.stringify({ parameters: plan.parameters, candidates, merge }, null, 2)}\n`)
@@ -68,12 +68,12 @@ function showPlan(edit: Edit, plan: SearchPlan, lenient: boolean, flags: SearchF
     io.out(
       `${candidates.length} candidates over ${plan.parameters.join(', ')}, each ${merge.tensors.length} tensors by ${merge.method}\n`,
     )
-    for (const values of candidates.slice(0, 20)) io.out(`  ${edit.valuesText(values)}\n`)
+    for (const values of candidates.slice(0, 20)) io.out(`  ${merging.valuesText(values)}\n`)
     if (candidates.length > 20) io.out(`  … ${candidates.length - 20} more\n`)
     for (const warning of merge.warnings) io.out(`warning: ${warning}\n`)
     for (const problem of merge.problems) io.out(`problem: ${problem}\n`)
   }
-  edit.assertPlan(merge)
+  merging.assertPlan(merge)
 }
 
 /** The ten best candidates as a table. */
@@ -99,30 +99,30 @@ function showBest({ candidates, parameters, direction, best }: SearchOutcome, io
 
 /** Search with progress, and write the table, the picture and the best. */
 export async function carryOutSearch(
-  edit: Edit,
+  merging: Merging,
   recipe: Recipe,
   out: string,
   flags: SearchFlags,
   io: Io,
 ): Promise<void> {
-  const axes = flags.search!.map(edit.parseAxis)
+  const axes = flags.search!.map(merging.parseAxis)
   const { lenient = false, threads, seed, shardSize, timeout, keepAll, verbose, score: command = '' } = flags
   const { force = false } = flags
   if (flags.dryRun) {
-    showPlan(edit, edit.planSearch(recipe, axes, lenient), lenient, flags, io)
+    showPlan(merging, merging.planSearch(recipe, axes, lenient), lenient, flags, io)
     return
   }
   const display = makeDisplay('search', io, flags.quiet)
   const interrupt = interruption(() => display.line('stopping; the same command goes on from here'))
   const say = ({ values, score, error, seconds }: SearchRow): void => {
-    const what = edit.valuesText(values)
+    const what = merging.valuesText(values)
     if (score === null) display.line(`${what}: failed: ${error!.replace(/\s*\n\s*/g, ' ')}`)
     else if (verbose) display.line(`${what}: ${short(score)} (${duration(seconds)})`)
   }
   const begun = performance.now()
   let outcome: SearchOutcome
   try {
-    outcome = await edit.searchMerge(
+    outcome = await merging.searchMerge(
       recipe,
       axes,
       out,
@@ -152,8 +152,8 @@ export async function carryOutSearch(
           const at =
             phase === 'write'
               ? 'writing the best'
-              : `${phase === 'merge' ? 'merging' : 'scoring'} ${edit.valuesText(values)}`
-          const lead = best ? `best ${short(best.score!)} at ${edit.valuesText(best.values)}` : ''
+              : `${phase === 'merge' ? 'merging' : 'scoring'} ${merging.valuesText(values)}`
+          const lead = best ? `best ${short(best.score!)} at ${merging.valuesText(best.values)}` : ''
           // the last step is the writing of the best
           display.update({
             done,
@@ -168,7 +168,7 @@ export async function carryOutSearch(
     interrupt.stop()
   }
   const lab = await import('../../lab/index.ts')
-  const figure = searchFigure(lab, outcome, edit.valuesText)
+  const figure = searchFigure(lab, outcome, merging.valuesText)
   writeAtomically(
     join(out, 'search.svg'),
     lab.posterSvg(
@@ -185,6 +185,6 @@ export async function carryOutSearch(
   showBest(outcome, io)
   const again = reused > 0 ? `, ${reused} of ${candidates.length} scored by earlier runs` : ''
   io.out(
-    `${out}: ${merge ? '' : 'already '}written with ${edit.valuesText(best.values)}, score ${short(best.score!)}${again}, ${duration((performance.now() - begun) / 1000)}; curve in search.svg, table in search.csv\n`,
+    `${out}: ${merge ? '' : 'already '}written with ${merging.valuesText(best.values)}, score ${short(best.score!)}${again}, ${duration((performance.now() - begun) / 1000)}; curve in search.svg, table in search.csv\n`,
   )
 }

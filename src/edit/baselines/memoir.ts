@@ -9,7 +9,7 @@ import {
   open as openEditor,
   publishedTraining,
 } from '../memoir/index.ts'
-import { createStore, openStore } from '../memoir/store/index.ts'
+import { createStore, openStore } from '../store/index.ts'
 import type { EditingMethod } from './method.ts'
 
 const source = 'Wang et al. 2025, arXiv 2506.07899'

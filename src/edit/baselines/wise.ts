@@ -4,8 +4,8 @@
  * to time, and those put by are merged by TIES.
  */
 import { fail } from '../../base/index.ts'
+import { mergeMethods } from '../../merge/index.ts'
 import { random } from '../../tensor/index.ts'
-import { mergeMethods } from '../merge/methods/index.ts'
 import { addTo, askable, batchOf } from './edited.ts'
 import { lengthStep, openHalves, type Wanted } from './halves.ts'
 import { type EditingMethod, scaledLayer } from './method.ts'

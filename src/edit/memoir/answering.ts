@@ -7,11 +7,11 @@ import {
   generateWith,
   logProbabilityOf,
 } from '../../lm/index.ts'
+import { statuses } from '../store/index.ts'
 import type { Passage } from './engine.ts'
 import type { Beginning, Opened } from './opened.ts'
 import type { Prompt } from './requests.ts'
 import type { Match } from './router.ts'
-import { statuses } from './store/index.ts'
 
 export interface Why {
   /** The edit that answers; null: the model as it was. */

@@ -1,9 +1,9 @@
 /** @file A model with a store of edits: teach, list, explain, undo, replay, ask. */
 import { fail } from '../../base/index.ts'
+import { type EditRecord, type Status, type StoreConfig, statuses } from '../store/index.ts'
 import { type Answering, answeringOf } from './answering.ts'
 import type { Opened } from './opened.ts'
 import { calibrate } from './router.ts'
-import { type EditRecord, type Status, type StoreConfig, statuses } from './store/index.ts'
 import { type Teaching, teachingOf } from './teaching.ts'
 
 export interface Listed {

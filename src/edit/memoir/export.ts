@@ -2,8 +2,8 @@
 import { finish, type Steps } from '../../base/index.ts'
 import { checkFile, type OutputRule, writingOutput } from '../../base/outputs.ts'
 import { safetensorsChunks } from '../../checkpoint/index.ts'
+import { openStore, statuses } from '../store/index.ts'
 import { numbersOf, parseMask } from './masks.ts'
-import { openStore, statuses } from './store/index.ts'
 
 /**
  * Write the memory [hidden, width] (rows are inputs of the down projection), the masks of the active edits [edits, hidden], their

@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto'
 import { join } from 'node:path'
 import { readSafetensors, writeSafetensors } from '../../checkpoint/index.ts'
-import type { StoreConfig } from './store/index.ts'
+import type { StoreConfig } from '../store/index.ts'
 
 /** Raised when features are computed otherwise than before. */
 const version = 1

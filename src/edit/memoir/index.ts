@@ -1,4 +1,16 @@
 /** @file MEMOIR: lifelong editing with a masked residual memory (Wang et al. 2025, arXiv 2506.07899). */
+
+export {
+  defaultTraining,
+  type EditRecord,
+  isStore,
+  publishedThreshold,
+  publishedTraining,
+  type Status,
+  type StopRule,
+  type StoreConfig,
+  type Training,
+} from '../store/index.ts'
 export type {
   Answered,
   AnswerOptions,
@@ -17,15 +29,4 @@ export { type NewStore, type OpenOptions, openEditor as open } from './opening.t
 export { exportProgram, type Program } from './program.ts'
 export { checkRequest, type EditRequest, type Prompt, type Texts, textsOf } from './requests.ts'
 export { calibrate, matches, type PromptTrace, type Router, route, routers } from './router.ts'
-export {
-  defaultTraining,
-  type EditRecord,
-  isStore,
-  publishedThreshold,
-  publishedTraining,
-  type Status,
-  type StopRule,
-  type StoreConfig,
-  type Training,
-} from './store/index.ts'
 export type { Replayed } from './teaching.ts'

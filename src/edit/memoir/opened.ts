@@ -1,12 +1,12 @@
 /** @file A model and its store, opened together: words as ids, masks of prompts, the edits that may answer, and the engine. */
 import { fail } from '../../base/index.ts'
 import { type LanguageModel, logProbabilityOf } from '../../lm/index.ts'
+import { type EditRecord, type Store, type StoreConfig, statuses } from '../store/index.ts'
 import { type Engine, openEngine, type Passage } from './engine.ts'
 import { type Mask, parseMask, topHash } from './masks.ts'
 import { type Prompt, type Texts, textsOf, type Words } from './requests.ts'
 import { type Candidates, candidatesOf, neededOnes } from './routed.ts'
 import { type Match, matches, type Routable, route, routerOf } from './router.ts'
-import { type EditRecord, type Store, type StoreConfig, statuses } from './store/index.ts'
 import { gateOf, guessSubject } from './subject.ts'
 
 /** What the router makes of a prompt. */

@@ -7,15 +7,6 @@ import { lockFolder } from '../../base/lock.ts'
 import { requireParent } from '../../base/outputs.ts'
 import { type LanguageModel, loadTokenizer } from '../../lm/index.ts'
 import { random } from '../../tensor/index.ts'
-import { backgroundPrompts, heldOutPrompts } from './background.ts'
-import { contextBeginnings, contextLengths, contextsOf } from './contexts.ts'
-import { type Editor, makeEditor } from './editor.ts'
-import { rememberedFeatures } from './featureCache.ts'
-import { modelFingerprint } from './fingerprint.ts'
-import { defaultLayer, defaultOnes, drawPermutation, type Mask, sharedOnes, topHash } from './masks.ts'
-import { featuresOf, openTogether } from './opened.ts'
-import type { Words } from './requests.ts'
-import { calibrate, routerOf } from './router.ts'
 import {
   createStore,
   defaultTraining,
@@ -25,7 +16,16 @@ import {
   type Store,
   type StoreConfig,
   storeFormat,
-} from './store/index.ts'
+} from '../store/index.ts'
+import { backgroundPrompts, heldOutPrompts } from './background.ts'
+import { contextBeginnings, contextLengths, contextsOf } from './contexts.ts'
+import { type Editor, makeEditor } from './editor.ts'
+import { rememberedFeatures } from './featureCache.ts'
+import { modelFingerprint } from './fingerprint.ts'
+import { defaultLayer, defaultOnes, drawPermutation, type Mask, sharedOnes, topHash } from './masks.ts'
+import { featuresOf, openTogether } from './opened.ts'
+import type { Words } from './requests.ts'
+import { calibrate, routerOf } from './router.ts'
 
 /** Settings of a new store; the rest is derived from the model. */
 export interface NewStore

@@ -26,12 +26,12 @@ import {
   tensor,
   where,
 } from '../../tensor/index.ts'
+import { statuses } from '../store/index.ts'
 import { parseMask } from './masks.ts'
 import { openOwnStore } from './opening.ts'
 import type { Words } from './requests.ts'
 import { type Choice, candidatesOf, centred, choose, meanFeature, neededOnes, remembered } from './routed.ts'
 import { routerOf } from './router.ts'
-import { statuses } from './store/index.ts'
 
 /** Weights of tokens at positions 0, 1, … of which the first `count` are the prompt, f64, as those of `routers`. */
 const weightsOf: Readonly<Record<string, (positions: Tensor, count: Tensor) => Tensor>> = {

@@ -7,7 +7,7 @@
  * product Aᵀ D, A being what the new edit's tokens read the memory with; so A (I + C/λ)⁻¹ in the place of A is all it takes.
  */
 import { cholesky, fail, solveCholesky } from '../../base/index.ts'
-import type { Keys } from './store/index.ts'
+import type { Keys } from '../store/index.ts'
 
 /** Mean over tokens of |a|². */
 function energyOf({ places, activations }: Keys): number {

@@ -1,7 +1,7 @@
 /** @file Prompts and targets as token ids, and what makes them unfit to be taught or asked. */
 import { fail } from '../../base/index.ts'
 import { encodeAfter, spaced, type Tokenizer } from '../../lm/index.ts'
-import type { StoreConfig } from './store/index.ts'
+import type { StoreConfig } from '../store/index.ts'
 import { gateOf } from './subject.ts'
 
 /** What editing needs of a tokenizer. */

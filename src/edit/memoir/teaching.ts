@@ -1,9 +1,9 @@
 /** @file Teaching a store: add an edit, take one back, train all anew. */
 import { fail } from '../../base/index.ts'
+import { type EditRecord, type Keys, type Rows, type Status, statuses } from '../store/index.ts'
 import { type Mask, maskText } from './masks.ts'
 import type { Opened } from './opened.ts'
 import { checkRequest, type EditRequest } from './requests.ts'
-import { type EditRecord, type Keys, type Rows, type Status, statuses } from './store/index.ts'
 import { plainText } from './subject.ts'
 import { makeTrainer, type OnStep, type Trainer } from './train.ts'
 

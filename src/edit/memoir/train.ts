@@ -1,9 +1,9 @@
 /** @file One edit: gradient descent on the active rows of the residual memory (arXiv 2506.07899). */
 import type { LanguageModel } from '../../lm/index.ts'
+import type { Keys, Training } from '../store/index.ts'
 import { type Batch, type Lesson, makeDifferentiator } from './gradient.ts'
 import { type Mask, placesOf } from './masks.ts'
 import { sparing } from './protection.ts'
-import type { Keys, Training } from './store/index.ts'
 
 export type { Lesson } from './gradient.ts'
 

@@ -1,4 +1,4 @@
-/** @file From a recipe to weights, by the merge methods and LiNeS of `treeline/edit`. */
+/** @file From a recipe to weights, by the merge methods and LiNeS of `treeline/merge`. */
 import { createHash } from 'node:crypto'
 import { fail } from '../../base/index.ts'
 import { openCheckpoint } from '../../checkpoint/index.ts'
@@ -11,7 +11,7 @@ import {
   linesScale,
   mergeMethods,
   type Parameters,
-} from '../../edit/index.ts'
+} from '../../merge/index.ts'
 import { type DdpmUnetParameters, ddpmUnet } from '../../nn/index.ts'
 import { entries, fromEntries, random, sameShape, type Tensor, tensor } from '../../tensor/index.ts'
 import type { LinesRecipe, ModelName, Recipe } from './recipes.ts'

@@ -17,7 +17,7 @@ export interface LinesRecipe {
   readonly order: Order
 }
 
-/** A merge method of `treeline/edit` with its inputs, and LiNeS after it, measured from the mean. */
+/** A merge method of `treeline/merge` with its inputs, and LiNeS after it, measured from the mean. */
 export interface Recipe {
   readonly method: string
   readonly base?: ModelName

@@ -24,7 +24,7 @@ export const applyCommand = (io: Io): Command =>
         flags: { scale: string; anyBase?: boolean; force?: boolean; json?: boolean },
       ) => {
         const scale = numberOf(flags.scale, '--scale')
-        const { applying, openVector } = await import('../../../edit/index.ts')
+        const { applying, openVector } = await import('../../../merge/index.ts')
         const { openCheckpoint } = await import('../../../checkpoint/index.ts')
         await withOpen(async (keep) => {
           const from = keep(openCheckpoint(base))

@@ -1,7 +1,7 @@
 /** @file What the commands on task vectors share: options, and files that are closed whatever happens. */
 import { Option } from 'commander'
 import { fail, inSteps, type Steps } from '../../../base/index.ts'
-import type { OnTensor } from '../../../edit/index.ts'
+import type { OnTensor } from '../../../merge/index.ts'
 import type { Io } from '../../io.ts'
 import { dtypeOption as typeOption } from '../../options.ts'
 import { makeDisplay } from '../../progress.ts'

@@ -35,7 +35,7 @@ async function combine(
   io: Io,
 ): Promise<void> {
   checkOut(out)
-  const { openVector, writingVector } = await import('../../../edit/index.ts')
+  const { openVector, writingVector } = await import('../../../merge/index.ts')
   await withOpen(async (keep) => {
     const terms = paths.map((path, i) => ({ vector: keep(openVector(path)), weight: weights[i]! }))
     const { dtype, anyBase, force } = flags
@@ -63,7 +63,7 @@ export const extractCommand = (io: Io): Command =>
     )
     .action(async (base: string, tuned: string, out: string, flags: Flags) => {
       checkOut(out)
-      const { openVector, vectorFormat, writingVector } = await import('../../../edit/index.ts')
+      const { openVector, vectorFormat, writingVector } = await import('../../../merge/index.ts')
       const { openCheckpoint } = await import('../../../checkpoint/index.ts')
       await withOpen(async (keep) => {
         const from = keep(openCheckpoint(base))

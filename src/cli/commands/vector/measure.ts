@@ -1,6 +1,6 @@
 /** @file `treeline vector norms` and `cosine`: tables of sizes and angles. */
 import { Command } from 'commander'
-import type { TaskVector, VectorNorms } from '../../../edit/index.ts'
+import type { TaskVector, VectorNorms } from '../../../merge/index.ts'
 import type { Io } from '../../io.ts'
 import { examples, jsonOption } from '../../options.ts'
 import { baseOption, shown, withOpen } from './files.ts'
@@ -28,7 +28,7 @@ async function measure<Result>(
   base: string | undefined,
   of: (vectors: TaskVector[]) => Promise<Result>,
 ): Promise<Result> {
-  const { openVector } = await import('../../../edit/index.ts')
+  const { openVector } = await import('../../../merge/index.ts')
   const { openCheckpoint } = await import('../../../checkpoint/index.ts')
   return withOpen((keep) => {
     const from = base === undefined ? undefined : keep(openCheckpoint(base))
@@ -73,7 +73,7 @@ export const normsCommand = (io: Io): Command =>
       ]),
     )
     .action(async (paths: string[], flags: Flags) => {
-      const { vectorNormsSteps } = await import('../../../edit/index.ts')
+      const { vectorNormsSteps } = await import('../../../merge/index.ts')
       const all = await measure(paths, flags.base, async (vectors) => {
         const norms: VectorNorms[] = []
         for (const vector of vectors)
@@ -106,7 +106,7 @@ export const cosineCommand = (io: Io): Command =>
       ]),
     )
     .action(async (paths: string[], flags: Flags) => {
-      const { vectorCosinesSteps } = await import('../../../edit/index.ts')
+      const { vectorCosinesSteps } = await import('../../../merge/index.ts')
       const cosines = await measure(paths, flags.base, (vectors) =>
         shown(io, flags.json, (onTensor) => vectorCosinesSteps(vectors, onTensor)),
       )

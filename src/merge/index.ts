@@ -1,0 +1,93 @@
+/** @file Merging: task vectors, merge methods as pure functions of tensors, LiNeS, searches, and what two checkpoints differ in. */
+
+export { type MergeConfig, mergeConfigSchema, parseMergeConfig } from './config/index.ts'
+export {
+  type CheckpointDiff,
+  diffCheckpoints,
+  diffing,
+  type LayerDiff,
+  type TensorDiff,
+} from './diff.ts'
+export {
+  assertPlan,
+  executeMerge,
+  linesFactors,
+  type MergeOptions,
+  type MergeOutcome,
+  planFromFiles,
+} from './execute/index.ts'
+export {
+  applyLines,
+  autoAlpha,
+  findLayers,
+  type LayerOptions,
+  type Layers,
+  type LinesOptions,
+  type LinesRow,
+  layerOf,
+  linesPlan,
+  linesScale,
+  type Place,
+  type Stack,
+  type StackPattern,
+  singleTask,
+  stackPatterns,
+  type TaskVectorNorms,
+  taskVectorNorms,
+} from './lines/index.ts'
+export {
+  globalCuts,
+  type MergeInput,
+  type MergeMethod,
+  type MissingPolicy,
+  type ModelInput,
+  mergeMethods,
+  type ParameterSpec,
+  type Parameters,
+  type ParameterValue,
+  type Preparation,
+  resolveParameters,
+  tallMask,
+} from './methods/index.ts'
+export { type MergePlan, type PlannedInput, type PlannedTensor, planMerge } from './plan/index.ts'
+export {
+  type Axis,
+  gridOf,
+  parseAxis,
+  planSearch,
+  type Recipe,
+  type Score,
+  type SearchOptions,
+  type SearchOutcome,
+  type SearchPlan,
+  type SearchProgress,
+  type SearchRow,
+  type SearchValue,
+  searchMerge,
+  valuesText,
+} from './search/index.ts'
+export {
+  type Applied,
+  applying,
+  applyVector,
+  differenceOf,
+  type Norms,
+  type OnTensor,
+  openVector,
+  type TaskVector,
+  type Term,
+  tensorMark,
+  type VectorDtype,
+  type VectorNorms,
+  type VectorTensor,
+  vectorCosines,
+  vectorCosinesSteps,
+  vectorDtypes,
+  vectorFormat,
+  vectorNorms,
+  vectorNormsSteps,
+  type WrittenVector,
+  writeVector,
+  writingVector,
+} from './taskVectors/index.ts'
+export { openMergeWorkers } from './workers.ts'

@@ -1,0 +1,158 @@
+/**
+ * @file The table of a search: lines of JSON, each on the disk before the next candidate begins. The first says what the
+ * scores depend on, so that scores of two different searches never stand in one table.
+ */
+import { closeSync, existsSync, fsyncSync, openSync, readFileSync, writeSync } from 'node:fs'
+import { explainSystemError, writeAtomically } from '../../base/files.ts'
+import { fail } from '../../base/index.ts'
+import type { SearchValue } from './grid.ts'
+
+/** What every score of a table depends on, beside the values. */
+export interface Conditions {
+  readonly recipe: string
+  /** Sizes and times of the models' files, as one number. */
+  readonly inputs: string
+  readonly score: string
+  readonly seed: number
+  readonly lenient: boolean
+  readonly arithmetic: 'float32' | 'dtype'
+}
+
+/** One candidate that was scored, or failed. */
+export interface Row {
+  /** A name for its recipe. */
+  readonly candidate: string
+  readonly values: Readonly<Record<string, SearchValue>>
+  /** Null when it failed; `error` says why. */
+  readonly score: number | null
+  readonly error?: string
+  /** Merging and scoring. */
+  readonly seconds: number
+}
+
+/** An open table. */
+export interface Table {
+  /** The last row of each candidate. */
+  readonly rows: ReadonlyMap<string, Row>
+  readonly append: (row: Row) => void
+  /** The candidate that was being written to the output when the last run ended, or was written. */
+  readonly published?: { readonly candidate: string; readonly isComplete: boolean }
+  readonly publish: (candidate: string, isComplete: boolean) => void
+}
+
+const format = 'treeline-search/1'
+
+const words: Readonly<Record<keyof Conditions, string>> = {
+  recipe: 'another configuration',
+  inputs: 'other inputs: files of the models have changed since',
+  score: 'another --score command',
+  seed: 'another --seed',
+  lenient: 'another --lenient',
+  arithmetic: 'another --arithmetic',
+}
+
+function readLines(path: string): Record<string, unknown>[] {
+  const text = readFileSync(path, 'utf8')
+  // a kill may have torn the last line
+  const whole = text.slice(0, text.lastIndexOf('\n') + 1)
+  if (whole !== text) writeAtomically(path, whole)
+  return whole
+    .split('\n')
+    .slice(0, -1)
+    .map((line, i) => {
+      try {
+        const value: unknown = JSON.parse(line)
+        if (typeof value === 'object' && value !== null) return value as Record<string, unknown>
+      } catch {
+        // below
+      }
+      return fail(
+        'TL_BAD_FILE',
+        `${path}:${i + 1}: no line of a search's table; remove the file to begin anew`,
+      )
+    })
+}
+
+/** In what the conditions of a table differ, in words. Throws TL_BAD_FILE for a file that is no table. */
+function differenceOf(
+  path: string,
+  head: Record<string, unknown> | undefined,
+  conditions: Conditions,
+): string | undefined {
+  if (head?.['format'] !== format)
+    fail('TL_BAD_FILE', `${path}: no table of a search (expected format ${format}); choose another folder`)
+  // tables of before there was a choice computed in float32
+  const stored: Record<string, unknown> = { arithmetic: 'float32', ...head }
+  const key = (Object.keys(words) as (keyof Conditions)[]).find((one) => stored[one] !== conditions[one])
+  return key && words[key]
+}
+
+/**
+ * Open the table at `path`, or begin it. Throws TL_BAD_CONFIG when it was made under other conditions (with `force` it begins
+ * anew then), TL_BAD_FILE, TL_IO.
+ */
+export function openTable(path: string, conditions: Conditions, force = false): Table {
+  const write = (value: unknown): void => {
+    try {
+      const descriptor = openSync(path, 'a')
+      try {
+        writeSync(descriptor, `${JSON.stringify(value)}\n`)
+        fsyncSync(descriptor)
+      } finally {
+        closeSync(descriptor)
+      }
+    } catch (error) {
+      explainSystemError(error, `cannot write ${path}`)
+    }
+  }
+  const rows = new Map<string, Row>()
+  let published: Table['published']
+  try {
+    const begin = (): void => writeAtomically(path, `${JSON.stringify({ format, ...conditions })}\n`)
+    if (!existsSync(path)) begin()
+    const [head, ...written] = readLines(path)
+    let lines = written
+    const different = differenceOf(path, head, conditions)
+    if (different !== undefined && !force)
+      fail(
+        'TL_BAD_CONFIG',
+        `${path}: its scores belong to ${different}; scores are never mixed: choose another folder, or drop them with --force`,
+      )
+    if (different !== undefined) {
+      begin()
+      lines = []
+    }
+    for (const line of lines) {
+      if ('published' in line) published = line['published'] as Table['published']
+      else rows.set(String(line['candidate']), line as unknown as Row)
+    }
+  } catch (error) {
+    return explainSystemError(error, `cannot read ${path}`)
+  }
+  return {
+    rows,
+    append(row) {
+      rows.set(row.candidate, row)
+      write(row)
+    },
+    ...(published ? { published } : {}),
+    publish: (candidate, isComplete) => write({ published: { candidate, isComplete } }),
+  }
+}
+
+const cell = (value: unknown): string => {
+  const text = value === null || value === undefined ? '' : String(value)
+  return /[",\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text
+}
+
+/** The rows as CSV (RFC 4180): a column for each parameter, then score, seconds, error. */
+export function csvOf(names: readonly string[], rows: readonly Row[]): string {
+  const head = [...names, 'score', 'seconds', 'error']
+  const lines = rows.map(({ values, score, seconds, error }) => [
+    ...names.map((name) => values[name]),
+    score,
+    seconds,
+    error,
+  ])
+  return [head, ...lines].map((line) => `${line.map(cell).join(',')}\n`).join('')
+}
