@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { writeSafetensors } from '../dist/checkpoint/index.js'
-import * as memoir from '../dist/edit/memoir/index.js'
+import { defaultTraining, openEditor } from '../dist/edit/index.js'
 import { drawPermutation, maskText, topHash } from '../dist/edit/memoir/masks.js'
 import { loadModel } from '../dist/lm/index.js'
 import { random } from '../dist/tensor/index.js'
@@ -34,10 +34,10 @@ function folderOfOurs() {
 async function edits() {
   const { facts, contexts } = JSON.parse(readFileSync(values.facts, 'utf8'))
   const training = {
-    ...memoir.defaultTraining,
+    ...defaultTraining,
     ...{ maxSteps: 30, stop: { rule: 'loss', loss: 0 }, contexts },
   }
-  const editor = await memoir.open(model, folderOfOurs(), { create: { layer, training } })
+  const editor = await openEditor(model, folderOfOurs(), { create: { layer, training } })
   return async (i) => {
     const { losses } = await editor.add(facts[i % facts.length])
     return () => losses.last
@@ -56,7 +56,7 @@ function prefillOf() {
 async function editedOf(threshold) {
   const path = folderOfOurs()
   const create = { layer, gate: 'none', threshold, background: ['What is it?'] }
-  const empty = await memoir.open(model, path, { create })
+  const empty = await openEditor(model, path, { create })
   const { hidden, width, ones } = empty.config
   empty.dispose()
   const key = random.key(1)
@@ -71,7 +71,7 @@ async function editedOf(threshold) {
     memory: { dtype: 'F32', shape: [hidden, width], data: draw(1000, hidden * width).map((x) => x / 100) },
   })
   writeFileSync(join(path, 'edits.jsonl'), lines.join(''))
-  const editor = await memoir.open(model, path, { readOnly: true })
+  const editor = await openEditor(model, path, { readOnly: true })
   return async () => (await editor.logits(prompt)).logits[0]
 }
 

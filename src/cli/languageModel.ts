@@ -1,7 +1,7 @@
 /** @file A language model with its tokenizer, as commands open it. */
 import { cpus } from 'node:os'
 import { type Command, Option } from 'commander'
-import type { Editor } from '../edit/memoir/index.ts'
+import type { Editor } from '../edit/index.ts'
 import type { LanguageModel, Precision, Tokenizer } from '../lm/index.ts'
 import { threadsOption } from './options.ts'
 
@@ -60,7 +60,7 @@ export async function openLanguageModel(
   })
   tellNotes(model)
   if (flags.edits === undefined) return { model, tokenizer, dispose: model.dispose }
-  const { open: openEditor } = await import('../edit/memoir/index.ts')
+  const { openEditor } = await import('../edit/index.ts')
   try {
     const editor = await openEditor(model, flags.edits, { readOnly: true, tokenizer })
     const dispose = (): void => {

@@ -1,4 +1,39 @@
-/** @file Facts to teach (lifelong editing, which runs a language model, is in ./memoir). */
+/** @file Lifelong editing: MEMOIR (Wang et al. 2025, arXiv 2506.07899), its store of edits, facts to teach, and evaluation. */
+export {
+  type EvaluatedFact,
+  type Evaluation,
+  evaluateFacts,
+  type MeanInterval,
+} from './evaluation/evaluate.ts'
+export { type Journal, openJournal } from './evaluation/journal.ts'
+export {
+  agreement,
+  type Before,
+  type Measured,
+  type Reference,
+  type Result,
+  referenceOf,
+  resultBefore,
+  resultOf,
+} from './evaluation/measure.ts'
+export {
+  type Kind,
+  learned,
+  type Question,
+  type Questions,
+  questionsOf,
+  unchanged,
+  withSubject,
+} from './evaluation/questions.ts'
+export {
+  histogram,
+  type Overlaps,
+  overlapsOf,
+  type RoutingPoint,
+  routingCurve,
+} from './evaluation/routing.ts'
+export { type Interval, meanShare, median } from './evaluation/shares.ts'
+export { type Scores, type Summary, summarize } from './evaluation/summary.ts'
 export {
   contradictions,
   duplicates,
@@ -12,4 +47,34 @@ export {
   type Sameness,
   withSubjectIn,
 } from './facts/index.ts'
+export type {
+  Answered,
+  AnswerOptions,
+  Asked,
+  TargetScore,
+  TextScore,
+  Thread,
+  Why,
+} from './memoir/answering.ts'
+export { backgroundPrompts, heldOutPrompts } from './memoir/background.ts'
+export { contextBeginnings, contextLengths, contextSampling, contextsOf } from './memoir/contexts.ts'
+export type { Editor, Listed } from './memoir/editor.ts'
+export { exportEdits, exportingEdits } from './memoir/export.ts'
+export { modelFingerprint } from './memoir/fingerprint.ts'
+export { type NewStore, type OpenOptions, openEditor } from './memoir/opening.ts'
+export { exportProgram, type Program } from './memoir/program.ts'
+export { checkRequest, type EditRequest, type Prompt, type Texts, textsOf } from './memoir/requests.ts'
+export { calibrate, matches, type PromptTrace, type Router, route, routers } from './memoir/router.ts'
+export type { Replayed } from './memoir/teaching.ts'
 export * from './mergeNames.ts'
+export {
+  defaultTraining,
+  type EditRecord,
+  isStore,
+  publishedThreshold,
+  publishedTraining,
+  type Status,
+  type StopRule,
+  type StoreConfig,
+  type Training,
+} from './store/index.ts'

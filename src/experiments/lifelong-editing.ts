@@ -6,14 +6,14 @@ import { explainSystemError } from '../base/files.ts'
 import { fail } from '../base/index.ts'
 import { editingMethods, type MethodOptions } from '../edit/baselines/index.ts'
 import {
+  modelFingerprint,
   type Overlaps,
   type Reference,
   type Result,
   resultBefore,
   type Summary,
   summarize,
-} from '../edit/evaluation/index.ts'
-import { modelFingerprint } from '../edit/memoir/index.ts'
+} from '../edit/index.ts'
 import { contentHash, defineExperiment, type RunContext, runJobs, seedField, toJson } from '../lab/index.ts'
 import { loadModel } from '../lm/index.ts'
 import { drawContexts } from './lifelong-editing/contexts.ts'

@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest'
 import { wilson } from '../../src/base/index.ts'
 import type { EditedModel } from '../../src/edit/baselines/index.ts'
 import {
+  type Fact,
   histogram,
   meanShare,
   median,
@@ -15,8 +16,7 @@ import {
   routingCurve,
   summarize,
   withSubject,
-} from '../../src/edit/evaluation/index.ts'
-import type { Fact } from '../../src/edit/index.ts'
+} from '../../src/edit/index.ts'
 import { random } from '../../src/tensor/index.ts'
 
 const fact: Fact = {

@@ -4,8 +4,15 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { readSafetensors } from '../../src/checkpoint/index.ts'
-import { evaluateFacts } from '../../src/edit/evaluation/index.ts'
-import * as memoir from '../../src/edit/memoir/index.ts'
+import {
+  defaultTraining,
+  type EditRecord,
+  evaluateFacts,
+  type NewStore,
+  openEditor,
+  publishedTraining,
+  type Training,
+} from '../../src/edit/index.ts'
 import { argmaxOf, type LanguageModel, loadModel, loadTokenizer, type Tokenizer } from '../../src/lm/index.ts'
 import { editableModels } from './editable.ts'
 
@@ -24,14 +31,14 @@ afterAll(() => {
   models.clean()
   rmSync(root, { recursive: true, force: true })
 })
-const open = (create: memoir.NewStore, path = join(root, `store-${stores++}`)) =>
-  memoir.open(model, path, { create: { threshold: 0.97, ...create } })
+const open = (create: NewStore, path = join(root, `store-${stores++}`)) =>
+  openEditor(model, path, { create: { threshold: 0.97, ...create } })
 const facts = [
   { prompt: 'who is abc', target: 'xy' },
   { prompt: 'Zebra 77?', target: 'q' },
 ]
 const bits = (x: Float32Array): number[] => [...new Uint32Array(x.slice().buffer)]
-const patient = { ...memoir.defaultTraining, maxSteps: 400 }
+const patient = { ...defaultTraining, maxSteps: 400 }
 const others = ['a far question', 'Something else 12', 'zz top', '?', 'the end of it all, at last']
 
 describe('silent routing', () => {
@@ -113,9 +120,9 @@ describe('training options', () => {
       out.set(values.subarray(i * width, (i + 1) * width), place * width)
     return out
   }
-  const trained = async (training: Partial<memoir.Training>) => {
+  const trained = async (training: Partial<Training>) => {
     const path = join(root, `training-${stores++}`)
-    const base = { ...memoir.publishedTraining, maxSteps: 4, stop: { rule: 'loss', loss: 0 } as const }
+    const base = { ...publishedTraining, maxSteps: 4, stop: { rule: 'loss', loss: 0 } as const }
     const editor = await open({ layer: 0, training: { ...base, ...training } }, path)
     const records = []
     for (const fact of facts) records.push(await editor.add(fact))
@@ -128,7 +135,7 @@ describe('training options', () => {
     const none = await trained({})
     const dense = await trained({ decay: { of: 'dense', rate: λ } })
     const active = await trained({ decay: { of: 'active-columns', rate: λ } })
-    const maskOf = (record: memoir.EditRecord): Set<number> => {
+    const maskOf = (record: EditRecord): Set<number> => {
       const places = new Set<number>()
       for (let word = 0; word < 2; word++) {
         const bits = Number.parseInt(record.mask.slice(8 * word, 8 * word + 8), 16)

@@ -3,7 +3,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import * as memoir from '../../src/edit/memoir/index.ts'
+import { type NewStore, openEditor } from '../../src/edit/index.ts'
 import { type LanguageModel, loadModel } from '../../src/lm/index.ts'
 import { type Tiny, tinyModels } from '../lm/fixtures.ts'
 
@@ -30,11 +30,11 @@ const tokenizer = (name = 'characters') => ({
 })
 
 /** Make a store; how many prompts the model took in for it, and the store's configuration and background. */
-async function make(name: string, create: memoir.NewStore, cache?: string, words = tokenizer()) {
+async function make(name: string, create: NewStore, cache?: string, words = tokenizer()) {
   let taken = 0
   const path = join(root, name)
   const options = { tokenizer: words, create, cache, onPrompt: (done: number) => (taken = done) }
-  const editor = await memoir.open(model, path, options)
+  const editor = await openEditor(model, path, options)
   editor.dispose()
   const files = readdirSync(path)
     .filter((file) => !['lock'].includes(file))

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { InferenceSession, Tensor } from 'onnxruntime-node'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import * as memoir from '../../src/edit/memoir/index.ts'
+import { exportProgram, type NewStore, openEditor } from '../../src/edit/index.ts'
 import { type LanguageModel, loadModel, loadTokenizer } from '../../src/lm/index.ts'
 import { furthest } from '../lm/fixtures.ts'
 import { editableModels } from './editable.ts'
@@ -43,18 +43,18 @@ describe('the program', () => {
     ['llama3', { layer: 1, gate: 'subject', threshold: 0.5 }],
     ['qwen3', { layer: 1 }],
     ['gpt2', { layer: 0 }],
-  ] as [string, memoir.NewStore][])('answers as the store does: %s %j', async (name, create) => {
+  ] as [string, NewStore][])('answers as the store does: %s %j', async (name, create) => {
     const model = modelOf(name)
     const words = loadTokenizer(model.path)
     const path = join(root, `${name}-${JSON.stringify(create).replace(/\W+/g, '-')}`)
-    const editor = await memoir.open(model, path, {
+    const editor = await openEditor(model, path, {
       create: { threshold: 0.95, gate: 'none', ...create },
     })
     for (const fact of facts) await editor.add(fact)
     await editor.undo(3)
     await editor.add({ prompt: 'who is abc', target: 'z', subject: 'abc' })
     const out = join(root, `${name}.onnx`)
-    const { edits, about } = await memoir.exportProgram(model, path, out, undefined, { force: true })
+    const { edits, about } = await exportProgram(model, path, out, undefined, { force: true })
     expect([edits, about]).toEqual([2, expect.stringMatching(/^ids i64\[tokens\], prompt i64\[1\]/)])
     const session = await InferenceSession.create(readFileSync(out), { logSeverityLevel: 3 })
     const answers: (number | null)[] = []
@@ -97,14 +97,14 @@ describe('the program', () => {
   it('is refused for a router that needs probabilities, and without edits', async () => {
     const model = modelOf('llama')
     const path = join(root, 'surprisal')
-    const editor = await memoir.open(model, path, { create: { router: 'surprisal', threshold: 0.9 } })
+    const editor = await openEditor(model, path, { create: { router: 'surprisal', threshold: 0.9 } })
     const out = join(root, 'never.onnx')
-    await expect(memoir.exportProgram(model, path, out)).rejects.toThrow(/no active edit/)
+    await expect(exportProgram(model, path, out)).rejects.toThrow(/no active edit/)
     await editor.add(facts[0]!)
     editor.dispose()
-    await expect(memoir.exportProgram(model, path, out)).rejects.toThrow(
+    await expect(exportProgram(model, path, out)).rejects.toThrow(
       /router "surprisal" cannot be part of a program \(these can: mean-centred, mean, last\)/,
     )
-    await expect(memoir.exportProgram(modelOf('mistral'), path, out)).rejects.toThrow(/another model/)
+    await expect(exportProgram(modelOf('mistral'), path, out)).rejects.toThrow(/another model/)
   })
 })

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import * as memoir from '../../src/edit/memoir/index.ts'
+import { defaultTraining, type Editor, openEditor } from '../../src/edit/index.ts'
 import { sparing } from '../../src/edit/memoir/protection.ts'
 import { type Keys, openStore } from '../../src/edit/store/index.ts'
 import { loadModel } from '../../src/lm/index.ts'
@@ -107,17 +107,17 @@ describe('a store with protection', () => {
     model.dispose()
     rmSync(root, { recursive: true, force: true })
   })
-  const training = { ...memoir.defaultTraining, maxSteps: 60, stop: { rule: 'loss', loss: 0.3 } as const }
+  const training = { ...defaultTraining, maxSteps: 60, stop: { rule: 'loss', loss: 0.3 } as const }
   const facts = [
     { prompt: 'who is abc', target: 'xy' },
     { prompt: 'Zebra 77?', target: 'q' },
     { prompt: 'where is Zebra', target: 'ab' },
   ]
   const open = (name: string, protection: number) =>
-    memoir.open(model, join(root, name), {
+    openEditor(model, join(root, name), {
       create: { layer: 0, gate: 'none', threshold: 0.97, training: { ...training, protection } },
     })
-  const lossOf = async (editor: memoir.Editor, fact: (typeof facts)[number]): Promise<number> => {
+  const lossOf = async (editor: Editor, fact: (typeof facts)[number]): Promise<number> => {
     const { logProbabilities } = await editor.score(fact.prompt, fact.target)
     return -logProbabilities.reduce((a, b) => a + b, 0) / logProbabilities.length
   }

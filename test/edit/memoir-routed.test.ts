@@ -3,8 +3,8 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { defaultTraining, matches, openEditor, route } from '../../src/edit/index.ts'
 import { openEngine } from '../../src/edit/memoir/engine.ts'
-import * as memoir from '../../src/edit/memoir/index.ts'
 import { drawPermutation, topHash } from '../../src/edit/memoir/masks.ts'
 import { candidatesOf, neededOnes } from '../../src/edit/memoir/routed.ts'
 import { type Routable, routerOf } from '../../src/edit/memoir/router.ts'
@@ -55,12 +55,12 @@ describe('the program', () => {
           return { number: n + 1, mask: topHash(n % 10 < 2 ? centred : like, ones, permutation) }
         }).filter(({ number }) => i > 2 || number % 10 > 2)
         const mask = topHash(centred, ones, permutation)
-        const list = memoir.matches(mask, edits, ones)
+        const list = matches(mask, edits, ones)
         const candidates = candidatesOf(edits, ones, permutation)
         // every threshold between two counts, below the least and above all
         for (let count = 0; count <= ones + 1; count++) {
           const threshold = (count - 0.5) / ones
-          const expected = memoir.route(list, threshold)?.number ?? null
+          const expected = route(list, threshold)?.number ?? null
           const routing = {
             candidates,
             need: neededOnes(threshold, ones),
@@ -132,8 +132,8 @@ describe('passages', () => {
 
 describe('a thread', () => {
   it('answers what an edit is about by the edit, and anything else by the model as it was', async () => {
-    const training = { ...memoir.defaultTraining, maxSteps: 400 }
-    const editor = await memoir.open(model, join(root, 'thread'), {
+    const training = { ...defaultTraining, maxSteps: 400 }
+    const editor = await openEditor(model, join(root, 'thread'), {
       create: { layer: 0, threshold: 0.97, training },
     })
     await editor.add({ prompt: 'who is abc', target: 'xy' })
@@ -175,8 +175,8 @@ describe('a thread', () => {
   })
 
   it('an edit found in other words goes on after the prompt it was taught with', async () => {
-    const training = { ...memoir.defaultTraining, maxSteps: 400 }
-    const editor = await memoir.open(model, join(root, 'other words'), {
+    const training = { ...defaultTraining, maxSteps: 400 }
+    const editor = await openEditor(model, join(root, 'other words'), {
       // every message that names the subject is near enough
       create: { layer: 0, threshold: 0, gate: 'subject', training },
     })

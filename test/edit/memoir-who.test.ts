@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import * as memoir from '../../src/edit/memoir/index.ts'
+import { defaultTraining, type NewStore, openEditor } from '../../src/edit/index.ts'
 import { gateOf, guessSubject } from '../../src/edit/memoir/subject.ts'
 import { type LanguageModel, loadModel, loadTokenizer, type Tokenizer } from '../../src/lm/index.ts'
 import { editableModels } from './editable.ts'
@@ -24,9 +24,9 @@ afterAll(() => {
   rmSync(root, { recursive: true, force: true })
 })
 
-const training = { ...memoir.defaultTraining, maxSteps: 1 }
-const open = (name: string, create: memoir.NewStore = {}) =>
-  memoir.open(model, join(root, name), {
+const training = { ...defaultTraining, maxSteps: 1 }
+const open = (name: string, create: NewStore = {}) =>
+  openEditor(model, join(root, name), {
     tokenizer: words,
     create: { threshold: 0.9, layer: 0, training, ...create },
   })

@@ -5,7 +5,7 @@ import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import * as memoir from '../../src/edit/memoir/index.ts'
+import { defaultTraining, openEditor } from '../../src/edit/index.ts'
 import { type LanguageModel, loadModel } from '../../src/lm/index.ts'
 import { type Tiny, tinyModels } from '../lm/fixtures.ts'
 
@@ -33,9 +33,9 @@ const tokenizer = (name = 'characters') => ({
   addsBos: false,
   fingerprint: () => name,
 })
-const create = { layer: 0, threshold: 0.95, training: { ...memoir.defaultTraining, maxSteps: 30 } }
+const create = { layer: 0, threshold: 0.95, training: { ...defaultTraining, maxSteps: 30 } }
 const next = (): string => join(root, `store-${stores++}`)
-const open = (path: string) => memoir.open(model, path, { tokenizer: tokenizer(), create })
+const open = (path: string) => openEditor(model, path, { tokenizer: tokenizer(), create })
 const facts = [
   { prompt: 'who is abc', target: 'xy' },
   { prompt: 'Zebra 77?', target: 'q' },
@@ -121,10 +121,10 @@ describe('edits of a tiny model', () => {
     const path = next()
     const dist = new URL('../../dist/', import.meta.url).href
     const script = `
-      import * as memoir from '${dist}edit/memoir/index.js'
+      import { openEditor } from '${dist}edit/index.js'
       import { loadModel } from '${dist}lm/index.js'
       const tokenizer = { encode: (t) => [...t].map((c) => c.charCodeAt(0) % 96), decode: () => '', eosIds: [], addsBos: false, fingerprint: () => 'characters' }
-      const editor = await memoir.open(loadModel(${JSON.stringify(model.path)}), ${JSON.stringify(path)}, { tokenizer, create: ${JSON.stringify(create)} })
+      const editor = await openEditor(loadModel(${JSON.stringify(model.path)}), ${JSON.stringify(path)}, { tokenizer, create: ${JSON.stringify(create)} })
       for (let i = editor.list().length; ; i++) {
         const { number } = await editor.add({ prompt: 'prompt ' + i * 7919 + ' of it', target: 'xyz'[i % 3] })
         process.stdout.write(number + '\\n')
@@ -169,11 +169,11 @@ describe('edits of a tiny model', () => {
     )
     await expect(open(path)).rejects.toThrow(/in use by process/)
     editor.dispose()
-    await expect(memoir.open(model, path, { tokenizer: tokenizer('other') })).rejects.toThrow(
+    await expect(openEditor(model, path, { tokenizer: tokenizer('other') })).rejects.toThrow(
       /another tokenizer \(characters…; .* is other…\)/,
     )
     const other = loadModel(all.models.find(({ name }) => name === 'mistral')!.path)
-    await expect(memoir.open(other, path, { tokenizer: tokenizer() })).rejects.toThrow(/another model/)
+    await expect(openEditor(other, path, { tokenizer: tokenizer() })).rejects.toThrow(/another model/)
     other.dispose()
   })
 })

@@ -1,6 +1,6 @@
 /** @file A model in two pieces with a rule for what stands between them: scores, continuations, logits. */
 import { argmaxOf, logProbabilityOf } from '../../lm/index.ts'
-import { type Texts, textsOf } from '../memoir/index.ts'
+import { type Texts, textsOf } from '../memoir/requests.ts'
 import type { Between, Halves, Text } from './halves.ts'
 import type { EditedModel, Words } from './method.ts'
 

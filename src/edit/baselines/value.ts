@@ -3,7 +3,7 @@
  * found by descent, with which the model says the target.
  */
 import { logProbabilities, tokensUpTo } from '../../lm/index.ts'
-import type { Texts } from '../memoir/index.ts'
+import type { Texts } from '../memoir/requests.ts'
 import { descend } from './adam.ts'
 import { addTo, type Batch, batchOf } from './edited.ts'
 import { type Halves, lengthStep, type Wanted } from './halves.ts'

@@ -1,5 +1,5 @@
 /** @file What the measured rows say, and which claims of the paper they bear out. */
-import type { Interval } from '../../edit/evaluation/index.ts'
+import type { Interval } from '../../edit/index.ts'
 import type { Conclusion, RunView, Verdict } from '../../lab/index.ts'
 import type { EditingConfig, EditingResult, Row } from '../lifelong-editing.ts'
 

@@ -7,17 +7,19 @@ import { fail } from '../../base/index.ts'
 import type { Task } from '../../base/workers.ts'
 import { type EditedModel, type MethodOptions, methodOf } from '../../edit/baselines/index.ts'
 import {
+  backgroundPrompts,
+  type Fact,
   type Overlaps,
+  onePerSubject,
   overlapsOf,
+  parseFacts,
   type Questions,
   questionsOf,
   type Reference,
   type Result,
   referenceOf,
   resultOf,
-} from '../../edit/evaluation/index.ts'
-import { type Fact, onePerSubject, parseFacts } from '../../edit/index.ts'
-import { backgroundPrompts } from '../../edit/memoir/index.ts'
+} from '../../edit/index.ts'
 import { type LanguageModel, loadModel, loadTokenizer, type Tokenizer } from '../../lm/index.ts'
 import { noteIn } from './notes.ts'
 

@@ -1,7 +1,14 @@
 /** @file `treeline edit … add`. */
 import { fail, TreelineError } from '../../../base/index.ts'
-import type { Fact } from '../../../edit/index.ts'
-import type * as memoir from '../../../edit/memoir/index.ts'
+import type {
+  Editor,
+  EditRecord,
+  EditRequest,
+  Fact,
+  NewStore,
+  StoreConfig,
+  Training,
+} from '../../../edit/index.ts'
 import { ifEnded } from '../../interrupt.ts'
 import { makeDisplay } from '../../progress.ts'
 import { type Call, commandLine, factsOf, flagOf, newStoreOf } from './flags.ts'
@@ -9,7 +16,7 @@ import { withEditor } from './open.ts'
 import { alreadyTaught } from './taught.ts'
 import { json, quoted, settingsText } from './texts.ts'
 
-const requestOf = ({ prompt, target, subject }: Fact): memoir.EditRequest => ({
+const requestOf = ({ prompt, target, subject }: Fact): EditRequest => ({
   prompt,
   target,
   ...(subject !== undefined && { subject }),
@@ -34,7 +41,7 @@ async function at<R>(
 }
 
 /** Settings that were given must be those of a store that is there. */
-function requireSettings({ config }: memoir.Editor, given: memoir.NewStore, { store, flags }: Call): void {
+function requireSettings({ config }: Editor, given: NewStore, { store, flags }: Call): void {
   const { falsePositives, contexts, training, ...settings } = given
   const require = (flag: string, own: unknown, wanted: unknown): void => {
     if (JSON.stringify(own) === JSON.stringify(wanted)) return
@@ -43,10 +50,10 @@ function requireSettings({ config }: memoir.Editor, given: memoir.NewStore, { st
     fail('TL_USAGE', `edit add: ${name} belongs to a new store; ${store} has ${shown}: leave it out`)
   }
   for (const [key, value] of Object.entries(settings))
-    require(flagOf(key), config[key as keyof memoir.StoreConfig], value)
+    require(flagOf(key), config[key as keyof StoreConfig], value)
   for (const [key, value] of Object.entries(training ?? {}))
     if (flags.published || Object.hasOwn(flags, key === 'maxSteps' ? 'steps' : key))
-      require(flagOf(key), config.training[key as keyof memoir.Training], value)
+      require(flagOf(key), config.training[key as keyof Training], value)
   if (contexts !== undefined) require('--contexts', config.training.contexts.length, contexts)
   if (falsePositives !== undefined && config.calibration?.falsePositives !== falsePositives)
     fail('TL_USAGE', `edit add: --false-positives belongs to a new store; use calibrate for ${store}`)
@@ -57,10 +64,10 @@ export async function add(call: Call): Promise<void> {
   const { io, flags, store } = call
   const facts = await factsOf(call, true)
   const create = await newStoreOf(flags)
-  const { checkRequest, isStore, textsOf } = await import('../../../edit/memoir/index.ts')
+  const { checkRequest, isStore, textsOf } = await import('../../../edit/index.ts')
   const isNew = !isStore(store)
   const display = makeDisplay('edit', io, flags.quiet)
-  const added: memoir.EditRecord[] = []
+  const added: EditRecord[] = []
   let held = 0
   // an edit is in the store as a whole or not at all, so an interrupt need not wait
   const release = ifEnded(
@@ -69,7 +76,7 @@ export async function add(call: Call): Promise<void> {
   const onPrompt = (done: number, total: number): void =>
     display.update({ done, total, detail: 'background prompts' })
   try {
-    const teach = async (editor: memoir.Editor): Promise<void> => {
+    const teach = async (editor: Editor): Promise<void> => {
       if (isNew) {
         if (!flags.quiet) display.line(`${store}: ${settingsText(editor.config)}`)
       } else {

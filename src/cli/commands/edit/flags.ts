@@ -1,7 +1,6 @@
 /** @file What the flags of `treeline edit` mean. */
 import { fail } from '../../../base/index.ts'
-import type { Fact } from '../../../edit/index.ts'
-import type * as memoir from '../../../edit/memoir/index.ts'
+import type { Fact, NewStore, Training } from '../../../edit/index.ts'
 import type { Io } from '../../io.ts'
 import { readTexts } from '../../jsonFiles.ts'
 
@@ -29,8 +28,8 @@ export interface Flags {
   momentum?: string
   protection?: string
   contexts?: string
-  decay?: memoir.Training['decay']['of']
-  denominator?: memoir.Training['denominator']
+  decay?: Training['decay']['of']
+  denominator?: Training['denominator']
   published?: boolean
 }
 
@@ -94,14 +93,12 @@ function contextTexts(word: string): string[] {
 }
 
 /** Settings of a new store, as far as they are given. */
-export async function newStoreOf(flags: Flags): Promise<memoir.NewStore> {
-  const { defaultTraining, publishedThreshold, publishedTraining } = await import(
-    '../../../edit/memoir/index.ts'
-  )
+export async function newStoreOf(flags: Flags): Promise<NewStore> {
+  const { defaultTraining, publishedThreshold, publishedTraining } = await import('../../../edit/index.ts')
   const { layer, k, router, routerLayer, gate, threshold, seed, falsePositives, published } = flags
   const base = published ? publishedTraining : defaultTraining
   const { steps, rate, momentum, protection, contexts, decay, denominator } = flags
-  const training: Partial<memoir.Training> = {
+  const training: Partial<Training> = {
     ...(steps !== undefined && { maxSteps: steps }),
     ...(rate !== undefined && { rate: numberOf(rate, '--rate', 1e-9, 1e6) }),
     ...(momentum !== undefined && { momentum: numberOf(momentum, '--momentum', 0, 0.999) }),

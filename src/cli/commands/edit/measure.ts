@@ -1,6 +1,6 @@
 /** @file `treeline edit … evaluate | export`. */
 import { bytes, fail, inSteps } from '../../../base/index.ts'
-import type { MeanInterval } from '../../../edit/evaluation/index.ts'
+import type { MeanInterval } from '../../../edit/index.ts'
 import { ifEnded } from '../../interrupt.ts'
 import { tellNotes } from '../../languageModel.ts'
 import { makeDisplay } from '../../progress.ts'
@@ -14,7 +14,7 @@ const shown = (i: MeanInterval | null): string =>
 export async function evaluate(call: Call): Promise<void> {
   const { io, flags } = call
   const facts = await factsOf(call)
-  const { evaluateFacts, openJournal } = await import('../../../edit/evaluation/index.ts')
+  const { evaluateFacts, openJournal } = await import('../../../edit/index.ts')
   const display = makeDisplay('evaluate', io, flags.quiet)
   let kept = 0
   const release = ifEnded(
@@ -46,7 +46,7 @@ export async function evaluate(call: Call): Promise<void> {
 
 export async function exportStore({ io, model, store, flags, what }: Call): Promise<void> {
   const force = flags.force === true
-  const { exportingEdits, exportProgram } = await import('../../../edit/memoir/index.ts')
+  const { exportingEdits, exportProgram } = await import('../../../edit/index.ts')
   if (what!.endsWith('.safetensors')) {
     const edits = await inSteps(exportingEdits(store, what!, { inputs: [model], force }))
     if (flags.json) json(io, { out: what, edits })

@@ -1,7 +1,7 @@
 /** @file The editor behind `treeline edit`. */
 import { join } from 'node:path'
 import { fail } from '../../../base/index.ts'
-import type * as memoir from '../../../edit/memoir/index.ts'
+import type { Editor, OpenOptions } from '../../../edit/index.ts'
 import type { LanguageModel, Tokenizer } from '../../../lm/index.ts'
 import { tellNotes, threadsOf } from '../../languageModel.ts'
 import type { Call } from './flags.ts'
@@ -9,12 +9,12 @@ import type { Call } from './flags.ts'
 /** Open the editor, work, close it. `before` sees the model and its tokenizer first: what it refuses leaves no store behind. */
 export async function withEditor<R>(
   { model, store, flags }: Call,
-  options: memoir.OpenOptions,
-  work: (editor: memoir.Editor) => Promise<R> | R,
+  options: OpenOptions,
+  work: (editor: Editor) => Promise<R> | R,
   before?: (model: LanguageModel, tokenizer: Tokenizer) => Promise<void>,
 ): Promise<R> {
   const { loadModel, loadTokenizer } = await import('../../../lm/index.ts')
-  const { open: openEditor } = await import('../../../edit/memoir/index.ts')
+  const { openEditor } = await import('../../../edit/index.ts')
   const opened = loadModel(model, { precision: 'f32', threads: threadsOf(flags) })
   tellNotes(opened)
   try {

@@ -1,8 +1,8 @@
 /** @file Which facts a store holds already: how `edit add FILE` goes on after an interruption. */
-import type * as memoir from '../../../edit/memoir/index.ts'
+import type { EditRequest, Listed } from '../../../edit/index.ts'
 
 /** What makes two edits the same. */
-type Request = memoir.EditRequest
+type Request = EditRequest
 
 const keyOf = ({ prompt, target, subject }: Request): string => JSON.stringify([prompt, target, subject])
 
@@ -10,9 +10,9 @@ const keyOf = ({ prompt, target, subject }: Request): string => JSON.stringify([
  * The places of facts that need not be taught: an edit of the same prompt, target and subject answers, or another of these
  * facts has taken its place. Facts and edits are matched in order, so a fact that stands twice in a list is taught twice.
  */
-export function alreadyTaught(facts: readonly Request[], listed: readonly memoir.Listed[]): Set<number> {
+export function alreadyTaught(facts: readonly Request[], listed: readonly Listed[]): Set<number> {
   const standing = listed.filter(({ status }) => status.state !== 'undone')
-  const matched = new Map<number, memoir.Listed>()
+  const matched = new Map<number, Listed>()
   let from = 0
   for (const [i, fact] of facts.entries()) {
     const key = keyOf(fact)
@@ -22,7 +22,7 @@ export function alreadyTaught(facts: readonly Request[], listed: readonly memoir
     from = at + 1
   }
   const own = new Set([...matched.values()].map(({ record }) => record.number))
-  const holds = ({ status }: memoir.Listed): boolean =>
+  const holds = ({ status }: Listed): boolean =>
     status.state === 'active' || (status.state === 'superseded' && own.has(status.by))
   return new Set([...matched].flatMap(([i, edit]) => (holds(edit) ? [i] : [])))
 }

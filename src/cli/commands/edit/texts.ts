@@ -1,5 +1,5 @@
 /** @file How edits are shown. */
-import type * as memoir from '../../../edit/memoir/index.ts'
+import type { Listed, StoreConfig } from '../../../edit/index.ts'
 import type { Io } from '../../io.ts'
 
 /** A text in quotes, its end where it is long. */
@@ -8,7 +8,7 @@ export const quoted = (text: string): string =>
 
 export const json = (io: Io, value: unknown): void => io.out(`${JSON.stringify(value, null, 2)}\n`)
 
-export function stateText({ status }: memoir.Listed): string {
+export function stateText({ status }: Listed): string {
   if (status.state === 'superseded') return `superseded by ${status.by}`
   if (status.state === 'undone')
     return status.memory === 'kept' ? 'undone (replay clears the memory)' : 'undone'
@@ -16,14 +16,7 @@ export function stateText({ status }: memoir.Listed): string {
 }
 
 /** Settings of a store in one line. */
-export function settingsText({
-  layer,
-  ones,
-  hidden,
-  gate,
-  threshold,
-  calibration,
-}: memoir.StoreConfig): string {
+export function settingsText({ layer, ones, hidden, gate, threshold, calibration }: StoreConfig): string {
   const rate = calibration && `${+(100 * calibration.falsePositives).toFixed(2)} %`
   const what = gate === 'subject' ? 'of the pairs of' : 'of'
   const rule = calibration
