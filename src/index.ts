@@ -2,7 +2,7 @@
 export * as checkpoint from './checkpoint/index.ts'
 export * as data from './data/index.ts'
 export * as diffusion from './diffusion/index.ts'
-export * as edit from './edit/index.ts'
+export * as edit from './edit/withMergeNames.ts'
 export * as experiments from './experiments/index.ts'
 export * as grammar from './grammar/index.ts'
 export * as lab from './lab/index.ts'

@@ -66,7 +66,6 @@ export { exportProgram, type Program } from './memoir/program.ts'
 export { checkRequest, type EditRequest, type Prompt, type Texts, textsOf } from './memoir/requests.ts'
 export { calibrate, matches, type PromptTrace, type Router, route, routers } from './memoir/router.ts'
 export type { Replayed } from './memoir/teaching.ts'
-export * from './mergeNames.ts'
 export {
   defaultTraining,
   type EditRecord,
