@@ -1,6 +1,6 @@
 // Data flows one way: a floor imports only floors above it in this list, and only through their index
 // (base/files.ts, base/leave.ts, base/lock.ts, base/ownModules.ts, base/outputs.ts, base/outputFolder.ts, base/workers.ts and base/written.ts are the Node-only exceptions, few floors need base/wasm,
-// edit/baselines waits for its experiment; merge/workers loads nothing so that threads can start first). Prints
+// merge/workers loads nothing so that threads can start first). Prints
 // every violation, exits 1 when there is one.
 import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { dirname, join, relative, resolve } from 'node:path'
@@ -32,7 +32,6 @@ const open = new Set([
   'base/workers.ts',
   'base/written.ts',
   'base/wasm/index.ts',
-  'edit/baselines/index.ts',
   'merge/workers.ts',
 ])
 

@@ -1,4 +1,5 @@
 /** @file Lifelong editing: MEMOIR (Wang et al. 2025, arXiv 2506.07899), its store of edits, facts to teach, and evaluation. */
+export type { Answers, Scored } from './evaluation/answers.ts'
 export {
   type EvaluatedFact,
   type Evaluation,
@@ -25,13 +26,6 @@ export {
   unchanged,
   withSubject,
 } from './evaluation/questions.ts'
-export {
-  histogram,
-  type Overlaps,
-  overlapsOf,
-  type RoutingPoint,
-  routingCurve,
-} from './evaluation/routing.ts'
 export { type Interval, meanShare, median } from './evaluation/shares.ts'
 export { type Scores, type Summary, summarize } from './evaluation/summary.ts'
 export {
@@ -63,13 +57,22 @@ export { exportEdits, exportingEdits } from './memoir/export.ts'
 export { modelFingerprint } from './memoir/fingerprint.ts'
 export { type NewStore, type OpenOptions, openEditor } from './memoir/opening.ts'
 export { exportProgram, type Program } from './memoir/program.ts'
-export { checkRequest, type EditRequest, type Prompt, type Texts, textsOf } from './memoir/requests.ts'
+export {
+  checkRequest,
+  type EditRequest,
+  type Prompt,
+  type Texts,
+  textsOf,
+  type Words,
+} from './memoir/requests.ts'
 export { calibrate, matches, type PromptTrace, type Router, route, routers } from './memoir/router.ts'
 export type { Replayed } from './memoir/teaching.ts'
 export {
+  createStore,
   defaultTraining,
   type EditRecord,
   isStore,
+  openStore,
   publishedThreshold,
   publishedTraining,
   type Status,

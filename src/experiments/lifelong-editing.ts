@@ -4,10 +4,8 @@ import { join } from 'node:path'
 import { z } from 'zod'
 import { explainSystemError } from '../base/files.ts'
 import { fail } from '../base/index.ts'
-import { editingMethods, type MethodOptions } from '../edit/baselines/index.ts'
 import {
   modelFingerprint,
-  type Overlaps,
   type Reference,
   type Result,
   resultBefore,
@@ -17,8 +15,10 @@ import {
 import { contentHash, defineExperiment, type RunContext, runJobs, seedField, toJson } from '../lab/index.ts'
 import { loadModel } from '../lm/index.ts'
 import { drawContexts } from './lifelong-editing/contexts.ts'
+import { editingMethods, type MethodOptions } from './lifelong-editing/methods/index.ts'
 import { showingNotes } from './lifelong-editing/notes.ts'
 import { editingFigures, editingTables } from './lifelong-editing/pictures.ts'
+import type { Overlaps } from './lifelong-editing/routing.ts'
 import { concludeEditing } from './lifelong-editing/verdicts.ts'
 import {
   contentsOf,

@@ -2,58 +2,18 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { wilson } from '../../src/base/index.ts'
-import type { EditedModel } from '../../src/edit/baselines/index.ts'
 import {
-  type Fact,
-  histogram,
   meanShare,
   median,
-  overlapsOf,
   questionsOf,
   referenceOf,
   resultBefore,
   resultOf,
-  routingCurve,
   summarize,
   withSubject,
 } from '../../src/edit/index.ts'
 import { random } from '../../src/tensor/index.ts'
-
-const fact: Fact = {
-  prompt: 'The mother tongue of Danielle Darrieux is',
-  target: 'ab',
-  subject: 'Danielle Darrieux',
-  rephrase: 'Danielle Darrieux speaks',
-  locality: { prompt: 'Paris is in', answer: 'abc' },
-  source: { file: 'x', shape: 'treeline', record: 1, line: 1 },
-}
-
-/** A model that says what a table has it say, a token for each character. */
-function said(table: Readonly<Record<string, string>>, edit: number | null = null): EditedModel {
-  const ids = (text: string) => [...text.trim()].map((c) => c.charCodeAt(0))
-  const answer = (prompt: string) => table[prompt] ?? 'zzzzz'
-  return {
-    layer: 0,
-    teach: async () => ({ steps: 0, loss: 0 }),
-    reset: async () => undefined,
-    score: async (prompt, target) => {
-      const targetIds = ids(target)
-      const best = ids(answer(prompt)).slice(0, targetIds.length)
-      return {
-        edit,
-        targetIds,
-        best,
-        logProbabilities: targetIds.map((id, i) => Math.log(best[i] === id ? 0.5 : 0.125)),
-      }
-    },
-    generate: async (prompt, { maxTokens }) => {
-      const text = answer(prompt).slice(0, maxTokens)
-      return { ids: ids(text), text }
-    },
-    logits: async () => new Float32Array(1),
-    dispose: () => undefined,
-  }
-}
+import { fact, said } from './said.ts'
 
 describe('metrics', () => {
   it('of a model whose answers are known', async () => {
@@ -185,48 +145,5 @@ describe('metrics', () => {
       rephrase: { prompt: fact.rephrase, answer: 'ab' },
       locality: fact.locality,
     })
-  })
-
-  it('overlaps and what a threshold finds', async () => {
-    const near: Record<string, [number, number][]> = {
-      [fact.prompt]: [
-        [1, 1],
-        [2, 0.6],
-      ],
-      'Danielle Darrieux speaks': [
-        [2, 0.8],
-        [1, 0.7],
-      ],
-      'Paris is in': [[2, 0.4]],
-    }
-    const model: EditedModel = {
-      ...said({}),
-      overlaps: async (prompt, count) =>
-        (near[prompt] ?? [[2, 0.5]]).slice(0, count).map(([number, overlap]) => ({ number, overlap })),
-    }
-    const reference = await referenceOf(said({}), questionsOf(fact, 0))
-    const found = await overlapsOf(model, reference, 1)
-    expect(found).toEqual({
-      rephrase: 0.7,
-      rephraseIsOwn: false,
-      otherEdit: 0.6,
-      unrelated: 0.4,
-      sameRelation: 0.5,
-      sameSubject: 0.5,
-    })
-    expect(await overlapsOf(said({}), reference, 1)).toBeUndefined()
-    const list = [
-      found!,
-      { rephrase: 0.9, rephraseIsOwn: true, unrelated: 0.3 },
-      { rephrase: 0.35, rephraseIsOwn: true, unrelated: 0.45 },
-    ]
-    expect(routingCurve(list, 'unrelated')).toEqual([
-      { threshold: 0.9, recall: 1 / 3, falsePositives: 0 },
-      { threshold: 0.45, recall: 1 / 3, falsePositives: 1 / 3 },
-      { threshold: 0.4, recall: 1 / 3, falsePositives: 2 / 3 },
-      { threshold: 0.35, recall: 2 / 3, falsePositives: 2 / 3 },
-      { threshold: 0.3, recall: 2 / 3, falsePositives: 1 },
-    ])
-    expect(histogram([0, 0.1, 0.99, 1], 2)).toEqual([0.5, 0.5])
   })
 })

@@ -1,7 +1,7 @@
 /** @file All facts asked of one edited model: means with intervals, and what was found for each fact. */
 import { fail } from '../../base/index.ts'
-import type { EditedModel } from '../baselines/index.ts'
 import type { Fact } from '../facts/index.ts'
+import type { Answers } from './answers.ts'
 import type { Journal } from './journal.ts'
 import { type Measured, type Result, referenceOf, resultOf } from './measure.ts'
 import { questionsOf } from './questions.ts'
@@ -48,8 +48,8 @@ const three = <T>(of: (name: Name) => T): Three<T> => ({
  * `TL_BAD_ARGUMENT` without a fact.
  */
 export async function evaluateFacts(
-  edited: Pick<EditedModel, 'score' | 'generate'>,
-  unedited: Pick<EditedModel, 'score' | 'generate'>,
+  edited: Answers,
+  unedited: Answers,
   facts: readonly Fact[],
   options: {
     readonly onItem?: (done: number, total: number) => void

@@ -2,7 +2,7 @@
  * @file The field's metrics on one fact (EasyEdit, evaluate_utils): teacher-forced shares of tokens, the same by greedy
  * generation, perplexity of the target, and what must not change, compared with the unedited model.
  */
-import type { EditedModel } from '../baselines/index.ts'
+import type { Answers } from './answers.ts'
 import { type Kind, learned, type Question, type Questions, unchanged } from './questions.ts'
 
 /** What the unedited model says to one question. */
@@ -33,9 +33,6 @@ export interface Measured {
   readonly text?: string
 }
 export type Result = { readonly [K in Kind]?: Measured }
-
-/** What can be asked. */
-type Answers = Pick<EditedModel, 'score' | 'generate'>
 
 /** Tokens of the continuation that stands in where a question has no answer. */
 const continued = 5

@@ -1,7 +1,8 @@
 /** @file Figures and tables: the field's table, curves over T, overlaps and what routing finds, texts to read. */
-import { histogram, type Interval, type Overlaps, routingCurve, type Scores } from '../../edit/index.ts'
+import type { Interval, Scores } from '../../edit/index.ts'
 import { type Figure, lineChart, type ReportTable } from '../../lab/index.ts'
 import type { Row, ShownExample } from '../lifelong-editing.ts'
+import { histogram, type Overlaps, routingCurve } from './routing.ts'
 import { cell, cellWithInterval, published, publishedParts, sizesOf, type View } from './verdicts.ts'
 
 const metrics = [

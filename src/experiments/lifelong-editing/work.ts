@@ -5,13 +5,10 @@ import { dirname, join } from 'node:path'
 import { explainSystemError } from '../../base/files.ts'
 import { fail } from '../../base/index.ts'
 import type { Task } from '../../base/workers.ts'
-import { type EditedModel, type MethodOptions, methodOf } from '../../edit/baselines/index.ts'
 import {
   backgroundPrompts,
   type Fact,
-  type Overlaps,
   onePerSubject,
-  overlapsOf,
   parseFacts,
   type Questions,
   questionsOf,
@@ -21,7 +18,9 @@ import {
   resultOf,
 } from '../../edit/index.ts'
 import { type LanguageModel, loadModel, loadTokenizer, type Tokenizer } from '../../lm/index.ts'
+import { type EditedModel, type MethodOptions, methodOf } from './methods/index.ts'
 import { noteIn } from './notes.ts'
+import { type Overlaps, overlapsOf } from './routing.ts'
 
 /** What all jobs share. */
 export interface Inputs {

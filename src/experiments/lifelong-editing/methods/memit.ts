@@ -2,7 +2,7 @@
  * @file MEMIT (Meng et al. 2023): of all changes that give a new value, the one that moves the keys of ordinary text least.
  * ΔW = R Kᵀ (λ C + K Kᵀ)⁻¹, C the second moment of keys, K the key of the fact that is taught.
  */
-import { cholesky, fail, solveCholesky } from '../../base/index.ts'
+import { cholesky, fail, solveCholesky } from '../../../base/index.ts'
 import { spreading, type Writer } from './spread.ts'
 
 /**

@@ -2,7 +2,7 @@
  * @file GRACE (Hartvigsen et al. 2023): a codebook of keys, the inputs of a down projection at a prompt's last token, each with
  * a radius and a trained output that replaces the projection's own there.
  */
-import { type Key, random } from '../../tensor/index.ts'
+import { type Key, random } from '../../../tensor/index.ts'
 import { descend } from './adam.ts'
 import { askable, batchOf } from './edited.ts'
 import { lengthStep, openHalves, type Wanted } from './halves.ts'

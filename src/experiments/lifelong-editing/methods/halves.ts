@@ -3,8 +3,8 @@
  * change of the stream between the pieces, so the lower piece never depends on edits, and training needs derivatives of the
  * upper piece alone. Where several projections are edited the lower piece is cut behind each of them.
  */
-import { fail } from '../../base/index.ts'
-import { applyWhole, type Cache, type LanguageModel, type Segment, wholeWeights } from '../../lm/index.ts'
+import { fail } from '../../../base/index.ts'
+import { applyWhole, type Cache, type LanguageModel, type Segment, wholeWeights } from '../../../lm/index.ts'
 import {
   add,
   type Compiled,
@@ -21,7 +21,7 @@ import {
   type Tensor,
   tensor,
   valueAndGradWithAux,
-} from '../../tensor/index.ts'
+} from '../../../tensor/index.ts'
 
 /** A text on its way through both pieces, or several of one length. */
 export interface Text {

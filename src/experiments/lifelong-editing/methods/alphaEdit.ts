@@ -2,7 +2,7 @@
  * @file AlphaEdit (Fang et al. 2025): changes are projected onto what the keys of ordinary text leave free, and the keys of
  * earlier edits are protected: (P (K Kᵀ + C′) + L₂) X = P K Rᵀ, ΔW = X, C′ = Σ k kᵀ over the edits before.
  */
-import { eigenOf, fail, timesVector } from '../../base/index.ts'
+import { eigenOf, fail, timesVector } from '../../../base/index.ts'
 import { spreading, type Writer } from './spread.ts'
 
 /** The published files for Llama 3 and GPT-J, the authors' and EasyEdit's, have L₂ = 10. */

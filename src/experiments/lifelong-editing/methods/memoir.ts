@@ -2,9 +2,15 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { Editor } from '../memoir/editor.ts'
-import { type NewStore, openEditor } from '../memoir/opening.ts'
-import { createStore, defaultTraining, openStore, publishedTraining } from '../store/index.ts'
+import {
+  createStore,
+  defaultTraining,
+  type Editor,
+  type NewStore,
+  openEditor,
+  openStore,
+  publishedTraining,
+} from '../../../edit/index.ts'
 import type { EditingMethod } from './method.ts'
 
 const source = 'Wang et al. 2025, arXiv 2506.07899'

@@ -1,5 +1,5 @@
 /** @file The table of methods. A new one is a file here and a row. */
-import { didYouMean, fail } from '../../base/index.ts'
+import { didYouMean, fail } from '../../../base/index.ts'
 import { alphaEdit } from './alphaEdit.ts'
 import { ftL, ftM } from './fineTuning.ts'
 import { grace } from './grace.ts'

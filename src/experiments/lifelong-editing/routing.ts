@@ -1,6 +1,7 @@
 /** @file Which edits prompts are near: overlaps of masks, and what a threshold between them finds and lets through. */
-import type { EditedModel } from '../baselines/index.ts'
-import type { Reference } from './measure.ts'
+
+import type { Reference } from '../../edit/index.ts'
+import type { EditedModel } from './methods/index.ts'
 
 /** Overlaps of one fact's prompts, each in [0, 1]; absent where there is no such prompt or no such edit among the nearest. */
 export interface Overlaps {

@@ -1,8 +1,9 @@
 /** @file A model in two pieces with a rule for what stands between them: scores, continuations, logits. */
-import { argmaxOf, logProbabilityOf } from '../../lm/index.ts'
-import { type Texts, textsOf } from '../memoir/requests.ts'
+
+import { type Texts, textsOf, type Words } from '../../../edit/index.ts'
+import { argmaxOf, logProbabilityOf } from '../../../lm/index.ts'
 import type { Between, Halves, Text } from './halves.ts'
-import type { EditedModel, Words } from './method.ts'
+import type { EditedModel } from './method.ts'
 
 /** What a method does to a text, decided once on its prompt. */
 export interface Answer {

@@ -3,7 +3,7 @@
  * subject's last token is found by descent, and written by an update of rank one. Without the second moment of keys
  * (`mom2_adjustment: false`, as EasyEdit has it for Llama).
  */
-import { fail } from '../../base/index.ts'
+import { fail } from '../../../base/index.ts'
 import { addTo, heldChange } from './edited.ts'
 import { openHalves } from './halves.ts'
 import { type EditingMethod, scaledLayer } from './method.ts'

@@ -1,12 +1,17 @@
 /** @file Rules of the editing methods against their formulas, on numbers. */
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { adam } from '../../src/edit/baselines/adam.ts'
-import { fineTuningRows } from '../../src/edit/baselines/fineTuning.ts'
-import { type Entry, enterEdit, nearestEntry } from '../../src/edit/baselines/grace.ts'
-import { methodOf, scaledLayer } from '../../src/edit/baselines/index.ts'
-import { rankOne } from '../../src/edit/baselines/rome.ts'
-import { projectToBall, subjectToken } from '../../src/edit/baselines/value.ts'
+import { adam } from '../../../src/experiments/lifelong-editing/methods/adam.ts'
+import { fineTuningRows } from '../../../src/experiments/lifelong-editing/methods/fineTuning.ts'
+import {
+  type Entry,
+  enterEdit,
+  nearestEntry,
+} from '../../../src/experiments/lifelong-editing/methods/grace.ts'
+import { scaledLayer } from '../../../src/experiments/lifelong-editing/methods/method.ts'
+import { methodOf } from '../../../src/experiments/lifelong-editing/methods/methods.ts'
+import { rankOne } from '../../../src/experiments/lifelong-editing/methods/rome.ts'
+import { projectToBall, subjectToken } from '../../../src/experiments/lifelong-editing/methods/value.ts'
 import {
   activation,
   activationNorms,
@@ -15,8 +20,8 @@ import {
   mergeSides,
   wiseConstants,
   wiseStep,
-} from '../../src/edit/baselines/wise.ts'
-import { furthest } from '../lm/fixtures.ts'
+} from '../../../src/experiments/lifelong-editing/methods/wise.ts'
+import { furthest } from '../../lm/fixtures.ts'
 import { words } from './characters.ts'
 
 const numbers = (length: number) =>

@@ -1,6 +1,6 @@
 /** @file What every editing method is in the harness: opened on a model, taught facts one after another, asked. */
-import type { LanguageModel, Tokenizer } from '../../lm/index.ts'
-import type { Fact } from '../facts/index.ts'
+import type { Answers, Fact, Words } from '../../../edit/index.ts'
+import type { LanguageModel } from '../../../lm/index.ts'
 
 /** What a method may learn from: the fact, and a text that has nothing to do with it (WISE). */
 export type Lesson = Pick<Fact, 'prompt' | 'target' | 'subject' | 'unrelated'>
@@ -11,30 +11,13 @@ export interface Taught {
   readonly loss: number
 }
 
-/** A target after a prompt, teacher-forced. */
-export interface Scored {
-  /** The edit that answered (from 1), 0 where all edits answer together, null: the model as it was. */
-  readonly edit: number | null
-  readonly targetIds: readonly number[]
-  /** The most probable token in the place of each token of the target. */
-  readonly best: readonly number[]
-  /** log p of each token of the target, in nats. */
-  readonly logProbabilities: readonly number[]
-}
-
 /** A method at work on one model. */
-export interface EditedModel {
+export interface EditedModel extends Answers {
   /** The edited block, or the first of them. Undefined for no edit. */
   readonly layer: number | undefined
   teach(lesson: Lesson): Promise<Taught>
   /** Forget every edit: the model as it was, bit for bit. */
   reset(): Promise<void>
-  score(prompt: string, target: string): Promise<Scored>
-  /** Greedy continuation. */
-  generate(
-    prompt: string,
-    options: { readonly maxTokens: number; readonly stopAtEos?: boolean },
-  ): Promise<{ readonly ids: readonly number[]; readonly text: string }>
   /** Logits after the last token of a prompt, [vocabulary]. */
   logits(prompt: string): Promise<Float32Array>
   /** For methods that route by overlap of masks: the least overlap at which an edit answers, and edits by overlap, the nearest first. */
@@ -45,8 +28,6 @@ export interface EditedModel {
   ) => Promise<readonly { readonly number: number; readonly overlap: number }[]>
   dispose(): void
 }
-
-export type Words = Pick<Tokenizer, 'encode' | 'decode' | 'eosIds' | 'addsBos' | 'fingerprint'>
 
 export interface MethodOptions {
   readonly seed?: number

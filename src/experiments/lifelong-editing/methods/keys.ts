@@ -3,12 +3,12 @@
  * leave alone. The field takes it over 100,000 samples of Wikipedia; here it is taken over text that the model writes itself,
  * or over a text that is given.
  */
-import { fail } from '../../base/index.ts'
-import type { LanguageModel } from '../../lm/index.ts'
-import { sampleToken } from '../../lm/index.ts'
-import { compile, matmul, random, type Tensor, tensor } from '../../tensor/index.ts'
+import { fail } from '../../../base/index.ts'
+import type { Words } from '../../../edit/index.ts'
+import type { LanguageModel } from '../../../lm/index.ts'
+import { sampleToken } from '../../../lm/index.ts'
+import { compile, matmul, random, type Tensor, tensor } from '../../../tensor/index.ts'
 import type { Halves, Inner } from './halves.ts'
-import type { Words } from './method.ts'
 
 /** What the model's texts begin with, one after another. */
 const beginnings = [

@@ -2,12 +2,13 @@
  * @file The new value of a fact, for ROME, MEMIT and AlphaEdit: a vector δ added to the stream at the subject's last token,
  * found by descent, with which the model says the target.
  */
-import { logProbabilities, tokensUpTo } from '../../lm/index.ts'
-import type { Texts } from '../memoir/requests.ts'
+
+import type { Texts, Words } from '../../../edit/index.ts'
+import { logProbabilities, tokensUpTo } from '../../../lm/index.ts'
 import { descend } from './adam.ts'
 import { addTo, type Batch, batchOf } from './edited.ts'
 import { type Halves, lengthStep, type Wanted } from './halves.ts'
-import type { Lesson, Words } from './method.ts'
+import type { Lesson } from './method.ts'
 
 export interface ValueConstants {
   readonly rate: number

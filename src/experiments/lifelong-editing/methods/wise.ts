@@ -3,9 +3,9 @@
  * weights; a prompt is answered by W′ when W′ moves the projection's output far enough on it. Side copies are put by from time
  * to time, and those put by are merged by TIES.
  */
-import { fail } from '../../base/index.ts'
-import { mergeMethods } from '../../merge/index.ts'
-import { random } from '../../tensor/index.ts'
+import { fail } from '../../../base/index.ts'
+import { mergeMethods } from '../../../merge/index.ts'
+import { random } from '../../../tensor/index.ts'
 import { addTo, askable, batchOf } from './edited.ts'
 import { lengthStep, openHalves, type Wanted } from './halves.ts'
 import { type EditingMethod, scaledLayer } from './method.ts'

@@ -1,0 +1,22 @@
+/** @file What evaluation asks of a model, whatever has edited it. */
+
+/** A target after a prompt, teacher-forced. */
+export interface Scored {
+  /** The edit that answered (from 1), 0 where all edits answer together, null: the model as it was. */
+  readonly edit: number | null
+  readonly targetIds: readonly number[]
+  /** The most probable token in the place of each token of the target. */
+  readonly best: readonly number[]
+  /** log p of each token of the target, in nats. */
+  readonly logProbabilities: readonly number[]
+}
+
+/** A model that can be asked. */
+export interface Answers {
+  score(prompt: string, target: string): Promise<Scored>
+  /** Greedy continuation. */
+  generate(
+    prompt: string,
+    options: { readonly maxTokens: number; readonly stopAtEos?: boolean },
+  ): Promise<{ readonly ids: readonly number[]; readonly text: string }>
+}
