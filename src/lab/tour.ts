@@ -1,4 +1,4 @@
-/** @file The quick preset of everything there is, one after another; what fails does not stop the rest. */
+/** @file The short preset of everything there is, one after another; what fails does not stop the rest. */
 import { availableParallelism } from 'node:os'
 import { TreelineError } from '../base/index.ts'
 import { composeConfig } from './config.ts'
@@ -24,6 +24,8 @@ export interface TourProgress {
 
 /** Who listens to a tour, besides to each run. */
 export interface TourOptions extends RunOptions {
+  /** `tour`, the default: headlines, about 20 s each. `quick`: all that the quick presets show. */
+  readonly preset?: 'tour' | 'quick'
   /** Called whenever the tour advances. */
   readonly onOverall?: (progress: TourProgress, detail: string | undefined) => void
   /** Called before an experiment begins. */
@@ -61,16 +63,18 @@ function overallOf(seconds: readonly number[], threads: number) {
 }
 
 /**
- * Run the quick preset of each experiment. Finished ones are skipped, interrupted ones go on. Throws TL_INTERRUPTED when
+ * Run a short preset of each experiment; without one called `tour`, its quick one. Finished ones are skipped, interrupted ones go on. Throws TL_INTERRUPTED when
  * the signal is aborted; any other failure is noted, and the tour goes on.
  */
 export async function tour(
   experiments: readonly AnyExperiment[],
-  { onBegin, onEnd, onOverall, ...options }: TourOptions = {},
+  { onBegin, onEnd, onOverall, preset = 'tour', ...options }: TourOptions = {},
 ): Promise<TourStop[]> {
   const stops: TourStop[] = []
   const root = options.root ?? 'runs'
-  const configs = experiments.map((experiment) => composeConfig(experiment, { preset: 'quick' }))
+  const configs = experiments.map((experiment) =>
+    composeConfig(experiment, { preset: experiment.presets[preset] ? preset : 'quick' }),
+  )
   const costs = estimateCosts(
     experiments.map((experiment, i) => ({ experiment, config: configs[i]! })),
     root,

@@ -1,4 +1,4 @@
-/** @file The tour: quick presets, one after another; a failure is noted and the rest goes on. */
+/** @file The tour: short presets, one after another; a failure is noted and the rest goes on. */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -36,6 +36,15 @@ test('the rest goes on after a failure, with the quick preset; finished runs are
   expect(stops[1]!.outcome).toMatchObject({ skipped: false, summary: { config: { steps: 5 } } })
   const again = await tour([makeToy()], options)
   expect(again[0]!.outcome).toMatchObject({ skipped: true, folder: stops[1]!.outcome!.folder })
+})
+
+test('each shows its headline, or with `quick` all of its quick preset', async () => {
+  const toy = makeToy()
+  const short = { ...toy, presets: { ...toy.presets, tour: { steps: 2 } as object } }
+  const steps = async (preset?: 'quick') =>
+    (await tour([short], { root: join(root, 'short'), threads: 1, preset }))[0]!.outcome!.summary.config
+  expect(await steps()).toMatchObject({ steps: 2 })
+  expect(await steps('quick')).toMatchObject({ steps: 5 })
 })
 
 test('an interruption ends it, a mistake in an experiment too', async () => {

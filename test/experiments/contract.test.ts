@@ -1,0 +1,130 @@
+/** What every study promises: presets that parse, the same numbers whatever the threads and interruptions, claims that are decided or say not, figures that can be read. */
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, describe, expect, it } from 'vitest'
+import { experiments } from '../../src/experiments/index.ts'
+import {
+  type AnyExperiment,
+  composeConfig,
+  executeRun,
+  groupRuns,
+  isInterruption,
+  loadRun,
+  type RunOptions,
+  type StudyExperiment,
+} from '../../src/lab/index.ts'
+
+const root = mkdtempSync(join(tmpdir(), 'treeline-contract-'))
+afterAll(() => rmSync(root, { recursive: true, force: true }))
+let folders = 0
+
+const isStudy = (experiment: AnyExperiment): experiment is StudyExperiment => 'study' in experiment
+const runnable = experiments.filter(isStudy).filter(({ requires = [] }) => requires.length === 0)
+
+const tiny = (experiment: AnyExperiment, seed = 0) =>
+  composeConfig(experiment, { preset: 'tiny', values: { seed } })
+
+const run = async (experiment: AnyExperiment, seed = 0, options: RunOptions = {}) =>
+  loadRun(
+    (
+      await executeRun(experiment, tiny(experiment, seed), {
+        root: join(root, String(folders++)),
+        threads: 1,
+        ...options,
+      })
+    ).folder,
+  )
+
+/** All that a run says, without when and where. */
+const said = ({ summary: { headline, result, claims } }: Awaited<ReturnType<typeof run>>) => ({
+  headline,
+  result,
+  claims,
+})
+
+describe.each(experiments.map((experiment) => [experiment.name, experiment] as const))(
+  '%s',
+  (_, experiment) => {
+    it('has a config in which everything has a default, and presets that parse', () => {
+      for (const preset of Object.keys(experiment.presets))
+        expect(() => composeConfig(experiment, { preset })).not.toThrow()
+      expect(composeConfig(experiment, {}).seed).toBeTypeOf('number')
+    })
+  },
+)
+
+describe.each(runnable.map((study) => [study.name, study] as const))('%s', (_, study) => {
+  it('has every preset', () => {
+    expect(Object.keys(study.presets).sort()).toEqual(['paper', 'quick', 'tiny', 'tour'])
+  })
+
+  it('gives the same rows after an interruption, others with another seed, and claims with outcomes', async () => {
+    const whole = await run(study)
+    const rows = whole.result['rows'] as unknown[]
+    expect(rows.length).toBeGreaterThan(0)
+    const { claims } = whole.summary
+    expect(claims.length).toBeGreaterThan(0)
+    for (const claim of claims) {
+      expect(['holds', 'fails', 'undecided']).toContain(claim.outcome)
+      expect(claim.claim).toMatch(/\(.+\)$/)
+      expect(JSON.stringify(claim)).not.toContain('NaN')
+      // nothing is decided without a number
+      if (claim.measured === null) expect(claim.outcome).toBe('undecided')
+    }
+    expect(new Set(claims.map(({ claim }) => claim)).size).toBe(claims.length)
+
+    // cut as soon as some of the jobs are done
+    const cut = new AbortController()
+    const folder = join(root, String(folders++))
+    const options = {
+      root: folder,
+      signal: cut.signal,
+      onProgress: ({ done }: { done: number }) => done > 0 && cut.abort(),
+    }
+    const config = tiny(study)
+    const error = await executeRun(study, config, { ...options, threads: 1 }).catch(
+      (thrown: unknown) => thrown,
+    )
+    if (!(error instanceof Error)) throw new Error('the run was not cut')
+    expect(isInterruption(error)).toBe(true)
+    const resumed = await executeRun(study, config, { root: folder, threads: 1 })
+    expect(said(loadRun(resumed.folder))).toEqual(said(whole))
+
+    // a job that was cut while it was written is done again
+    const jobs = join(resumed.folder, 'jobs.jsonl')
+    rmSync(join(resumed.folder, 'done'))
+    writeFileSync(jobs, readFileSync(jobs).subarray(0, -7))
+    expect(said(loadRun((await executeRun(study, config, { root: folder, threads: 1 })).folder))).toEqual(
+      said(whole),
+    )
+
+    const other = await run(study, 1)
+    expect(other.result['rows']).not.toEqual(whole.result['rows'])
+
+    // two seeds are more replicas of the same claims
+    const [group] = groupRuns(study, [whole, other])
+    const both = study.together!(group!.runs)
+    expect(both.claims!.map(({ claim }) => claim).sort()).toEqual(
+      [...new Set(both.claims!.map(({ claim }) => claim))].sort(),
+    )
+    for (const figures of [study.figures([whole], [group!]), study.figures(group!.runs, [group!])]) {
+      expect(figures.length).toBeGreaterThan(0)
+      expect(new Set(figures.map(({ name }) => name)).size).toBe(figures.length)
+      for (const { name, title, caption, svg } of figures) {
+        expect(name).toMatch(/^[a-z0-9-]+$/)
+        expect(title.length).toBeGreaterThan(3)
+        expect(caption.length).toBeGreaterThan(40)
+        expect(svg).toMatch(/^<svg[^>]*(role="img"|aria-label)/)
+        expect(svg).not.toMatch(/NaN|undefined|Infinity/)
+      }
+    }
+    for (const { title, columns, rows: lines } of study.tables?.([whole], [group!]) ?? []) {
+      expect(title.length).toBeGreaterThan(3)
+      for (const line of lines) {
+        expect(line).toHaveLength(columns.length)
+        expect(line.map(String).join(' ')).not.toMatch(/NaN|undefined/)
+      }
+    }
+  })
+})
