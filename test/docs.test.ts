@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { afterAll, describe, expect, test } from 'vitest'
+import { experiments } from '../src/experiments/index.ts'
 import { opNames } from '../src/tensor/index.ts'
 
 const root = resolve(import.meta.dirname, '..')
@@ -13,6 +14,7 @@ const pages = [
   'CHANGELOG.md',
   'CONTRIBUTING.md',
   ...readdirSync(join(root, 'docs')).map((name) => `docs/${name}`),
+  ...readdirSync(join(root, 'docs/experiments')).map((name) => `docs/experiments/${name}`),
 ].filter((name) => name.endsWith('.md'))
 const scratch = mkdtempSync(join(tmpdir(), 'treeline-docs-'))
 afterAll(() => rmSync(scratch, { recursive: true, force: true }))
@@ -60,4 +62,16 @@ test('README: the two commands are scripts of the package, the number of primiti
   expect(commands).toEqual(['npm ci && npm start\n', 'npm ci && npm test\n'])
   expect(Object.keys(packageFile.scripts)).toEqual(expect.arrayContaining(['start', 'test']))
   expect(readme).toContain(`${opNames().length} primitives`)
+  expect(readme.split('\n').length).toBeLessThanOrEqual(120)
+})
+
+test('README and docs name every experiment there is, and no other', () => {
+  const readme = readFileSync(join(root, 'README.md'), 'utf8')
+  const table = readme.slice(readme.indexOf('## The experiments'), readme.indexOf('## The library'))
+  const named = [...table.matchAll(/^\| \[?`([a-z-]+)`/gm)].map(([, name]) => name!)
+  expect(named.sort()).toEqual(experiments.map(({ name }) => name).sort())
+  const limits = readFileSync(join(root, 'docs/limits.md'), 'utf8')
+  expect(limits).toContain(
+    `**Experiments** | ${['No', 'One', 'Two', 'Three', 'Four', 'Five', 'Six', 'Seven', 'Eight', 'Nine', 'Ten'][experiments.length]},`,
+  )
 })

@@ -50,6 +50,7 @@ export { type JobsOptions, runJobs } from './jobs.ts'
 export { experimentNamed, experimentOf } from './known.ts'
 export { type Machine, packageVersion, thisMachine } from './machine.ts'
 export { type Metric, readMetrics } from './metrics.ts'
+export { measuredMarkdown, putMeasured } from './report/markdown.ts'
 export { type ReportFiles, writeReport, writingReport } from './report/report.ts'
 export {
   type ConfigFile,

@@ -1,4 +1,6 @@
 /** @file `treeline report`: one page for one or several finished runs. */
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
 import { Command } from 'commander'
 import { fail, inSteps } from '../../base/index.ts'
 import type { Io } from '../io.ts'
@@ -8,9 +10,31 @@ import { collect, examples, forceOption, jsonOption, quietOption } from '../opti
 interface ReportFlags {
   out?: string
   experiment?: string[]
+  markdown?: string | true
   force?: boolean
   json?: boolean
   quiet?: boolean
+}
+
+/** Print the parts, or put each into its page; a page that is not there is named. */
+function writeMarkdown(
+  parts: readonly { readonly experiment: string; readonly text: string }[],
+  into: string | true,
+  put: (path: string, text: string) => void,
+  io: Io,
+): void {
+  if (into === true) {
+    io.out(parts.map(({ experiment, text }) => `## ${experiment}\n\n${text}\n`).join('\n'))
+    return
+  }
+  for (const { experiment, text } of parts) {
+    const path = join(into, `${experiment}.md`)
+    if (!existsSync(path)) io.err(`${path}: there is no such page, left out\n`)
+    else {
+      put(path, text)
+      io.out(`${path}\n`)
+    }
+  }
 }
 
 /** The command. */
@@ -26,6 +50,10 @@ export const reportCommand = (io: Io): Command =>
       'a module of your own that exports an experiment; may be repeated',
       collect,
     )
+    .option(
+      '--markdown [dir]',
+      'print what was measured as Markdown instead, or put it between the marks of the pages DIR/NAME.md',
+    )
     .addOption(forceOption('also replace files in its place that Treeline did not write'))
     .addOption(jsonOption())
     .addOption(quietOption())
@@ -34,6 +62,7 @@ export const reportCommand = (io: Io): Command =>
       examples(
         ['treeline report runs/digits/3f2a19c0bd11', 'of one run, into its folder'],
         ['treeline report runs --out report', 'of everything below runs'],
+        ['treeline report runs --markdown', 'the claims as Markdown, for a page of your own'],
       ),
     )
     .action(async (paths: string[], flags: ReportFlags) => {
@@ -52,9 +81,14 @@ export const reportCommand = (io: Io): Command =>
           },
         ),
       )
+      const known = [...own, ...lab.experiments]
+      if (flags.markdown !== undefined) {
+        writeMarkdown(lab.measuredMarkdown(runs, known), flags.markdown, lab.putMeasured, io)
+        return
+      }
       const folder = flags.out ?? (paths.length === 1 ? paths[0]! : 'report')
       const { html, figures, table } = await inSteps(
-        lab.writingReport(runs, [...own, ...lab.experiments], folder, { force: flags.force === true }),
+        lab.writingReport(runs, known, folder, { force: flags.force === true }),
       )
       if (flags.json)
         io.out(lab.prettyJson({ report: html, figures, table, runs: runs.map((run) => run.folder), damaged }))

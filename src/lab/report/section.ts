@@ -19,7 +19,7 @@ const mostValues = 4
  * What made a figure, in one line: the experiment, the preset and the fields that differ from it, the seeds, the runs. The whole
  * config is in the report's table, and in the run folder.
  */
-function configLine(experiment: AnyExperiment, runs: readonly FinishedRun[]): string {
+export function configLine(experiment: AnyExperiment, runs: readonly FinishedRun[]): string {
   const [first] = runs
   const { preset, changed } = shortestConfig(experiment, first!.config)
   const varying = varyingFields(
