@@ -24,6 +24,7 @@ export {
   sharedLength,
 } from './conversation.ts'
 export { type Generated, type GenerateOptions, generateWith } from './generate.ts'
+export { capacityFor, type KvCache, withRoomFor } from './kvCache.ts'
 export { applyLinear, type Linear } from './matrix.ts'
 export { type LanguageModel, type LoadOptions, loadModel } from './model.ts'
 export {
@@ -39,15 +40,13 @@ export { type Choice, choosePrecision, type Precision, precisions } from './prec
 export { rotaryTables } from './rotary.ts'
 export { argmaxOf, logProbabilities, logProbabilityOf, type Sampling, sampleToken } from './sampling.ts'
 export { perplexity } from './score.ts'
-export {
-  type Cache,
-  type HookInputs,
-  resizeCache,
-  type Segment,
-  type SegmentHook,
-  type SegmentInputs,
-  type SegmentOptions,
-  type SegmentOutputs,
+export type {
+  HookInputs,
+  Segment,
+  SegmentHook,
+  SegmentInputs,
+  SegmentOptions,
+  SegmentOutputs,
 } from './segment.ts'
 export type { Session } from './session.ts'
 export {

@@ -75,9 +75,9 @@ export function loadModel(path: string, options: LoadOptions = {}): LanguageMode
       whole ??= segment()
       return whole
     }
-    const session = (): Session => openSession(config, weights, context, program)
+    const session = (): Session => openSession(config, context, program)
     const scoreAll = (sequences: readonly (readonly number[])[]): Promise<Float64Array[]> =>
-      scoreSequences(config, weights, context, program, sequences)
+      scoreSequences(config, context, program, sequences)
     return {
       ...{ path, config, precision, context, threads, weights, segment, session, scoreAll },
       ...(chosen && { precisionReason: chosen.reason }),

@@ -4,7 +4,6 @@ import type { ModelConfig } from './config.ts'
 import { logProbabilityOf } from './sampling.ts'
 import type { Segment } from './segment.ts'
 import { checkIds, openSession } from './session.ts'
-import type { ModelWeights } from './weights.ts'
 
 /** Tokens (with padding) of one batch. */
 const budget = 256
@@ -15,12 +14,11 @@ const budget = 256
  */
 export async function scoreSequences(
   config: ModelConfig,
-  weights: ModelWeights,
   context: number,
   program: () => Promise<Segment>,
   sequences: readonly (readonly number[])[],
 ): Promise<Float64Array[]> {
-  const { vocabulary, width } = config
+  const { vocabulary } = config
   for (const [i, ids] of sequences.entries()) {
     checkIds(ids, config)
     if (ids.length === 0) fail('TL_BAD_ARGUMENT', `score: sequence ${i} is empty`)
@@ -44,21 +42,10 @@ export async function scoreSequences(
     const padded = group.flatMap((i) =>
       Array.from({ length: tokens }, (_, t) => (t < lengthOf(i) ? sequences[i]![t]! : 0)),
     )
-    const x = weights.embed(
-      padded,
-      padded.map((_, k) => k % tokens),
-    )
     const rows = group.flatMap((i, b) => Array.from({ length: lengthOf(i) }, (_, t) => b * tokens + t))
     const last = Int32Array.from(group, (i) => Math.max(0, lengthOf(i) - 1))
-    const cache = segment.cache(group.length, tokens)
-    const { logits } = await segment.run({
-      x: x.subarray(0, padded.length * width),
-      tokens,
-      last,
-      total: tokens,
-      cache,
-      rows,
-    })
+    const kvCache = segment.kvCache(group.length, tokens)
+    const { logits } = await segment.run({ ids: padded, kvCache, last, rows })
     let row = 0
     for (const i of group)
       for (let t = 0; t < lengthOf(i); t++, row++)
@@ -71,7 +58,7 @@ export async function scoreSequences(
 
   async function scoreLong(i: number): Promise<void> {
     const ids = sequences[i]!
-    const session = openSession(config, weights, context, program)
+    const session = openSession(config, context, program)
     for (let at = 0; at < ids.length - 1; at += budget) {
       const part = ids.slice(at, Math.min(at + budget, ids.length - 1))
       const logits = await session.logits(

@@ -18,6 +18,7 @@ import {
 } from '../tensor/index.ts'
 import { applyHead, block, collapse, type Down, type Stream } from './block.ts'
 import type { ModelConfig } from './config.ts'
+import type { KvCache } from './kvCache.ts'
 import { rotaryTables } from './rotary.ts'
 import type { ModelWeights } from './weights.ts'
 
@@ -30,8 +31,8 @@ export interface SegmentOptions {
   readonly head?: boolean
   /** Return the input of this block's down projection for every token, [B, S, hidden] (the last block of the range at most). */
   readonly feature?: number
-  /** Return the stream that enters this block, [B, S, width] (not the first of the range, whose stream is given). */
-  readonly stream?: number
+  /** Return the hidden states that enter this block, [B, S, width] (not the first of the range, to which they are given). */
+  readonly hiddenStates?: number
   /** What else the program does at its blocks' down projections. */
   readonly hook?: SegmentHook
 }
@@ -55,25 +56,15 @@ export interface HookInputs {
   readonly results?: readonly TypedArray[]
 }
 
-/** Keys and values of a range of blocks for some sequences: f32 [B, G, capacity, D] for each block. */
-export interface Cache {
-  readonly batch: number
-  readonly capacity: number
-  readonly keys: readonly Float32Array[]
-  readonly values: readonly Float32Array[]
-}
-
 export interface SegmentInputs {
-  /** The stream that enters: [B, S, width]. */
-  readonly x: Float32Array
-  /** Tokens of each sequence in this call. */
-  readonly tokens: number
-  /** Index of the last token of each sequence once these are in, [B]. */
-  readonly last: Int32Array
-  /** Tokens of the longest sequence once these are in. */
-  readonly total: number
-  /** Written in place. */
-  readonly cache: Cache
+  /** The tokens of each sequence, one sequence after the other, for a segment from block 0; or */
+  readonly ids?: readonly number[]
+  /** the hidden states that enter: [B, S, width]. */
+  readonly x?: Float32Array
+  /** What the sequences have taken in so far: written in place, and longer by S afterwards. */
+  readonly kvCache: KvCache
+  /** Index of the last token of each sequence once these are in, [B], where sequences are padded on the right. */
+  readonly last?: Int32Array
   /** Rows b · S + s that reach the head. */
   readonly rows?: ArrayLike<number>
   /** For a segment with a hook. */
@@ -81,41 +72,23 @@ export interface SegmentInputs {
 }
 
 export interface SegmentOutputs {
-  /** The stream that leaves, [B, S, width], of a segment without head. */
+  /** The hidden states that leave, [B, S, width], of a segment without head. */
   readonly x?: Float32Array
   /** [R, vocabulary] */
   readonly logits?: Float32Array
   /** [B, S, hidden] */
   readonly feature?: Float32Array
   /** [B, S, width] */
-  readonly stream?: Float32Array
+  readonly hiddenStates?: Float32Array
 }
 
 export interface Segment {
   readonly from: number
   readonly to: number
   /** An empty cache for this range. */
-  cache(batch: number, capacity: number): Cache
+  kvCache(batch: number, capacity: number): KvCache
   run(inputs: SegmentInputs): Promise<SegmentOutputs>
   dispose(): void
-}
-
-/** A cache of another capacity with the same first `length` tokens. */
-export function resizeCache(
-  cache: Cache,
-  { keyValueHeads, headSlots }: ModelConfig,
-  capacity: number,
-  length: number,
-): Cache {
-  const resize = (data: Float32Array): Float32Array => {
-    const out = new Float32Array(cache.batch * keyValueHeads * capacity * headSlots)
-    for (let i = 0; i < cache.batch * keyValueHeads; i++) {
-      const from = i * cache.capacity * headSlots
-      out.set(data.subarray(from, from + length * headSlots), i * capacity * headSlots)
-    }
-    return out
-  }
-  return { ...cache, capacity, keys: cache.keys.map(resize), values: cache.values.map(resize) }
 }
 
 interface Inputs {
@@ -127,7 +100,7 @@ interface Range {
   readonly to: number
   readonly head: boolean
   readonly feature: number | undefined
-  readonly stream: number | undefined
+  readonly hiddenStates: number | undefined
   readonly hook: SegmentHook | undefined
 }
 
@@ -137,7 +110,7 @@ function compileRange(
   weights: ModelWeights,
   positions: number,
   threads: number,
-  { from, to, head, feature, stream: asked, hook }: Range,
+  { from, to, head, feature, hiddenStates: asked, hook }: Range,
 ): Promise<DynamicProgram> {
   const { width, keyValueHeads, headWidth, headSlots } = config
   const count = to - from
@@ -182,7 +155,7 @@ function compileRange(
       result['logits'] = applyHead(config, headWeights, gather(flat, inputs['rows'] as Tensor, 0))
     } else result['x'] = collapse(stream)
     if (input) result['feature'] = input
-    if (entering) result['stream'] = entering
+    if (entering) result['hiddenStates'] = entering
     return { ...result, keys: newKeys, values: newValues, results: own?.results?.() ?? [] }
   }
   const specsAt = (sizes: Sizes): Record<string, unknown>[] => {
@@ -225,7 +198,7 @@ export async function compileSegment(
   options: SegmentOptions = {},
 ): Promise<Segment> {
   const { layers, width, hidden, keyValueHeads, headSlots, vocabulary } = config
-  const { from = 0, to = layers, feature, stream, hook } = options
+  const { from = 0, to = layers, feature, hiddenStates, hook } = options
   const { head = to === layers } = options
   if (!(Number.isInteger(from) && Number.isInteger(to) && from >= 0 && from < to && to <= layers))
     fail('TL_BAD_ARGUMENT', `segment: expected blocks from < to within 0 … ${layers}, got ${from} to ${to}`)
@@ -233,46 +206,58 @@ export async function compileSegment(
     fail('TL_BAD_ARGUMENT', `segment: the head follows block ${layers - 1}, not block ${to - 1}`)
   for (const [what, layer, first] of [
     ['feature', feature, from],
-    ['stream', stream, from + 1],
+    ['hiddenStates', hiddenStates, from + 1],
   ] as const)
     if (layer !== undefined && !(layer >= first && layer < to))
       fail('TL_BAD_ARGUMENT', `segment: ${what} of block ${layer}, the segment has ${first} to ${to - 1}`)
-  const range: Range = { from, to, head, feature, stream, hook }
+  const range: Range = { from, to, head, feature, hiddenStates, hook }
   const dynamic = await compileRange(config, weights, positions, threads, range)
+  const embed = (ids: readonly number[], tokens: number, before: number): Float32Array =>
+    from === 0
+      ? weights.embed(
+          ids,
+          ids.map((_, i) => before + (i % tokens)),
+        )
+      : fail('TL_BAD_ARGUMENT', `segment: tokens enter at block 0, hidden states at block ${from}: give x`)
   return {
     from,
     to,
-    cache: (batch, capacity) => {
+    kvCache: (batch, capacity) => {
       const size = batch * keyValueHeads * capacity * headSlots
       const make = (): Float32Array[] =>
         Array.from({ length: to - from }, () => dynamic.allocate('f32', size) as Float32Array)
-      return { batch, capacity, keys: make(), values: make() }
+      return { batch, capacity, length: 0, keys: make(), values: make() }
     },
-    async run({ x, tokens, last, total, cache, rows = [], hook: given }) {
+    async run({ ids, x: entered, kvCache, last: given, rows = [], hook: forHook }) {
+      const { batch, capacity, length } = kvCache
+      const tokens = (ids ? ids.length : entered!.length / width) / batch
+      const total = length + tokens
       const R = rows.length
       if (head && R === 0) fail('TL_BAD_ARGUMENT', 'segment: expected at least one row for the head')
-      if (total > cache.capacity)
-        fail('TL_BAD_ARGUMENT', `segment: ${total} tokens, the cache holds ${cache.capacity}`)
+      if (total > capacity) fail('TL_BAD_ARGUMENT', `segment: ${total} tokens, the cache holds ${capacity}`)
       if (total > positions)
         fail('TL_BAD_ARGUMENT', `segment: ${total} tokens, the context holds ${positions}`)
-      if (tokens > 1 && cache.batch > 1 && total !== tokens)
+      if (tokens > 1 && batch > 1 && length > 0)
         fail('TL_BAD_ARGUMENT', 'segment: several tokens of several sequences only at their beginning')
-      if (hook && !given) fail('TL_BAD_ARGUMENT', 'segment: expected the inputs of its hook')
-      const caches = [...cache.keys, ...cache.values]
+      if (hook && !forHook) fail('TL_BAD_ARGUMENT', 'segment: expected the inputs of its hook')
+      const x = entered ?? embed(ids!, tokens, length)
+      const last = given ?? new Int32Array(batch).fill(total - 1)
+      const caches = [...kvCache.keys, ...kvCache.values]
       const first = head ? new Float32Array(R * vocabulary) : new Float32Array(x.length)
-      const input = feature === undefined ? undefined : new Float32Array(cache.batch * tokens * hidden)
-      const entering = stream === undefined ? undefined : new Float32Array(cache.batch * tokens * width)
+      const input = feature === undefined ? undefined : new Float32Array(batch * tokens * hidden)
+      const entering = hiddenStates === undefined ? undefined : new Float32Array(batch * tokens * width)
       const inputs: TypedArray[] = [x, last, Int32Array.of(total), ...caches]
       if (head) inputs.push(BigInt64Array.from({ length: R }, (_, i) => BigInt(rows[i]!)))
-      const own = hook ? given : undefined
+      const own = hook ? forHook : undefined
       inputs.push(...(own?.inputs ?? []))
-      const sizes = { B: cache.batch, S: tokens, C: cache.capacity, R, ...own?.sizes }
+      const sizes = { B: batch, S: tokens, C: capacity, R, ...own?.sizes }
       const between = [input, entering].filter((array) => array !== undefined)
       await dynamic.run(sizes, inputs, [first, ...between, ...caches, ...(own?.results ?? [])])
+      kvCache.length = total
       return {
         ...(head ? { logits: first } : { x: first }),
         ...(input && { feature: input }),
-        ...(entering && { stream: entering }),
+        ...(entering && { hiddenStates: entering }),
       }
     },
     dispose: dynamic.dispose,

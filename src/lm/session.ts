@@ -1,8 +1,8 @@
 /** @file One conversation: the tokens so far and their cache, which grows in steps. */
 import { fail } from '../base/index.ts'
 import type { ModelConfig } from './config.ts'
-import { type Cache, resizeCache, type Segment, type SegmentOutputs } from './segment.ts'
-import type { ModelWeights } from './weights.ts'
+import { capacityFor, type KvCache, withRoomFor } from './kvCache.ts'
+import type { Segment, SegmentOutputs } from './segment.ts'
 
 export interface Session {
   /** Tokens so far. */
@@ -29,35 +29,18 @@ export function checkIds(ids: ArrayLike<number>, { vocabulary }: ModelConfig): v
 }
 
 /** Open a conversation with a model whose whole program is `program`. */
-export function openSession(
-  config: ModelConfig,
-  weights: ModelWeights,
-  context: number,
-  program: () => Promise<Segment>,
-): Session {
+export function openSession(config: ModelConfig, context: number, program: () => Promise<Segment>): Session {
   const ids: number[] = []
-  let cache: Cache | undefined
+  let kvCache: KvCache | undefined
   let busy: Promise<unknown> = Promise.resolve()
 
   async function take(given: readonly number[], rows: readonly number[]): Promise<SegmentOutputs> {
     const segment = await program()
     const total = ids.length + given.length
-    if (!cache || cache.capacity < total) {
-      let capacity = cache?.capacity ?? firstCapacity
-      while (capacity < total) capacity *= 2
-      capacity = Math.max(total, Math.min(capacity, context))
-      cache = cache ? resizeCache(cache, config, capacity, ids.length) : segment.cache(1, capacity)
-    }
-    const positions = given.map((_, i) => ids.length + i)
-    const x = weights.embed(given, positions)
-    const outputs = await segment.run({
-      x,
-      tokens: given.length,
-      last: Int32Array.of(total - 1),
-      total,
-      cache,
-      rows,
-    })
+    kvCache = kvCache
+      ? withRoomFor(kvCache, config, total, context)
+      : segment.kvCache(1, capacityFor(total, firstCapacity, context))
+    const outputs = await segment.run({ ids: given, kvCache, rows })
     ids.push(...given)
     return outputs
   }
@@ -101,6 +84,7 @@ export function openSession(
       if (!(Number.isInteger(length) && length >= 0 && length <= ids.length))
         fail('TL_BAD_ARGUMENT', `truncate: expected 0 to ${ids.length} tokens, got ${length}`)
       ids.length = length
+      if (kvCache) kvCache.length = length
     },
   }
 }

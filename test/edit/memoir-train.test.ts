@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { defaultTraining, publishedTraining, type Training } from '../../src/edit/index.ts'
 import { openEngine } from '../../src/edit/memoir/engine.ts'
-import { type Batch, type Lesson, makeDifferentiator } from '../../src/edit/memoir/gradient.ts'
+import { type Batch, makeDifferentiator, type TrainingExample } from '../../src/edit/memoir/gradient.ts'
 import type { Mask } from '../../src/edit/memoir/masks.ts'
 import { candidatesOf } from '../../src/edit/memoir/routed.ts'
 import { makeTrainer } from '../../src/edit/memoir/train.ts'
@@ -64,15 +64,19 @@ const engineOf = (model: LanguageModel, layer: number, memory: Float32Array) =>
   openEngine(model, memory, {
     ...{ layer, routerLayer: layer, ones: places.length, background: new Float64Array(hidden) },
   })
-async function lessonsOf(model: LanguageModel, layer: number, texts: readonly Text[]): Promise<Lesson[]> {
+async function examplesOf(
+  model: LanguageModel,
+  layer: number,
+  texts: readonly Text[],
+): Promise<TrainingExample[]> {
   const engine = engineOf(model, layer, new Float32Array(hidden * width))
-  const lessons: Lesson[] = []
+  const examples: TrainingExample[] = []
   for (const { prompt, target } of texts) {
     const ids = [...prompt, ...target.slice(0, -1)]
-    lessons.push({ stream: await engine.stream(ids), tokens: ids.length, target })
+    examples.push({ hiddenStates: await engine.hiddenStates(ids), tokens: ids.length, target })
   }
   engine.dispose()
-  return lessons
+  return examples
 }
 /** Largest difference relative to the largest value. */
 function apart(got: ArrayLike<number>, expected: ArrayLike<number>): number {
@@ -112,14 +116,14 @@ describe('an edit beside PyTorch in float64', () => {
     const differentiator = makeDifferentiator(model, layer)
     const memory = new Float32Array(hidden * width)
     for (const { places: own, lessons: about, losses, gradient } of edits) {
-      const lessons = await lessonsOf(model, layer, about)
-      const batch = await differentiator.prepare(lessons, Int32Array.from(own), given.denominator)
+      const examples = await examplesOf(model, layer, about)
+      const batch = await differentiator.prepare(examples, Int32Array.from(own), given.denominator)
       await batch.evaluate(
         Float32Array.from(own.flatMap((p) => [...memory.subarray(p * width, (p + 1) * width)])),
       )
       expect(apart(batch.losses, losses[0]!)).toBeLessThan(2e-6)
       expect(apart(batch.gradient, gradient)).toBeLessThan(1e-5)
-      const taught = await trainer.teach(memory, maskOf(own), lessons, training)
+      const taught = await trainer.teach(memory, maskOf(own), examples, training)
       expect(taught.steps).toBe(steps)
       const [first, last] = [losses[0]!, losses.at(-1)!]
       const found = taught.losses
@@ -171,7 +175,7 @@ describe('the gradient', () => {
       }
       const differentiator = makeDifferentiator(model, layer)
       const batch = await differentiator.prepare(
-        await lessonsOf(model, layer, texts),
+        await examplesOf(model, layer, texts),
         Int32Array.from(places),
         'n+1',
       )
@@ -203,17 +207,17 @@ describe('the gradient', () => {
     const differentiator = makeDifferentiator(model, 1)
     const rows = noise(places.length * width)
     for (const all of [texts, [long(200, 3), long(200, 5), long(200, 7), long(20, 9)]]) {
-      const lessons = await lessonsOf(model, 1, all)
-      const evaluated = async (list: Lesson[]) => {
+      const examples = await examplesOf(model, 1, all)
+      const evaluated = async (list: TrainingExample[]) => {
         const batch = await differentiator.prepare(list, Int32Array.from(places), 'n')
         await batch.evaluate(rows)
         // again: nothing is left over from the first time
         await batch.evaluate(rows)
         return batch
       }
-      const together = await evaluated(lessons)
+      const together = await evaluated(examples)
       const apiece: Batch[] = []
-      for (const lesson of lessons) apiece.push(await evaluated([lesson]))
+      for (const example of examples) apiece.push(await evaluated([example]))
       expect(
         apart(
           together.losses,
@@ -230,8 +234,8 @@ describe('the gradient', () => {
     const model = models.get(true)!
     const differentiator = makeDifferentiator(model, 1)
     const rows = noise(places.length * width)
-    const lessons = await lessonsOf(model, 1, [...texts, long(300, 3), long(300, 5)])
-    const batch = await differentiator.prepare(lessons, Int32Array.from(places), 'n')
+    const examples = await examplesOf(model, 1, [...texts, long(300, 3), long(300, 5)])
+    const batch = await differentiator.prepare(examples, Int32Array.from(places), 'n')
     await batch.evaluate(rows)
     const plain = batch.gradient.slice()
     const n = places.length
@@ -257,11 +261,11 @@ describe('the gradient', () => {
   it('n + 1 divides it by one more than the target has tokens', async () => {
     const model = models.get(false)!
     const differentiator = makeDifferentiator(model, 1)
-    const lessons = await lessonsOf(model, 1, [texts[0]!])
+    const examples = await examplesOf(model, 1, [texts[0]!])
     const rows = noise(places.length * width)
     const [n, more] = [
-      await differentiator.prepare(lessons, Int32Array.from(places), 'n'),
-      await differentiator.prepare(lessons, Int32Array.from(places), 'n+1'),
+      await differentiator.prepare(examples, Int32Array.from(places), 'n'),
+      await differentiator.prepare(examples, Int32Array.from(places), 'n+1'),
     ]
     await n.evaluate(rows)
     await more.evaluate(rows)
@@ -279,7 +283,7 @@ describe('training', () => {
   const teach = async (training: Training, memory: Float32Array, about = texts) => {
     const model = models.get(false)!
     const trainer = makeTrainer(model, 1)
-    const taught = await trainer.teach(memory, maskOf(places), await lessonsOf(model, 1, about), training)
+    const taught = await trainer.teach(memory, maskOf(places), await examplesOf(model, 1, about), training)
     trainer.dispose()
     return taught
   }
@@ -374,7 +378,7 @@ describe('training', () => {
       const model = models.get(false)!
       const differentiator = makeDifferentiator(model, 1)
       const batch = await differentiator.prepare(
-        await lessonsOf(model, 1, one),
+        await examplesOf(model, 1, one),
         Int32Array.from(places),
         'n+1',
       )

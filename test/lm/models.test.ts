@@ -9,6 +9,7 @@ import {
   logProbabilityOf,
   type SegmentHook,
   wholeWeights,
+  withRoomFor,
 } from '../../src/lm/index.ts'
 import {
   add,
@@ -117,20 +118,43 @@ describe('tiny models', () => {
         await model.segment({ from: 1 }),
         await model.segment(),
       ]
-      const x = model.weights.embed(
-        ids,
-        ids.map((_, i) => i),
-      )
-      const call = { tokens: ids.length, last: Int32Array.of(ids.length - 1), total: ids.length }
       const rows = [3, ids.length - 1]
-      const middle = await lower.run({ ...call, x, cache: lower.cache(1, 32) })
-      const top = await upper.run({ ...call, x: middle.x!, cache: upper.cache(1, 32), rows })
-      const direct = await whole.run({ ...call, x, cache: whole.cache(1, 64), rows })
+      const { x } = await lower.run({ ids, kvCache: lower.kvCache(1, 32) })
+      const top = await upper.run({ x: x!, kvCache: upper.kvCache(1, 32), rows })
+      const direct = await whole.run({ ids, kvCache: whole.kvCache(1, 64), rows })
       expect([...top.logits!]).toEqual([...direct.logits!])
       for (const segment of [lower, upper, whole]) segment.dispose()
       model.dispose()
     },
   )
+
+  it('a cache knows its length: tokens go on after it, and a smaller one forgets', async () => {
+    const { path, ids } = tiny('llama')
+    const model = loadModel(path)
+    const segment = await model.segment()
+    const rows = [2]
+    const kvCache = segment.kvCache(1, 8)
+    await segment.run({ ids: ids.slice(0, 4), kvCache, rows })
+    const next = await segment.run({ ids: ids.slice(4, 7), kvCache, rows })
+    expect(kvCache.length).toBe(7)
+    kvCache.length = 4
+    const again = await segment.run({ ids: ids.slice(4, 7), kvCache, rows })
+    expect([...again.logits!]).toEqual([...next.logits!])
+    const grown = withRoomFor({ ...kvCache, length: 4 }, model.config, 9, model.context)
+    expect(grown).toMatchObject({ capacity: 16, length: 4 })
+    const moved = await segment.run({ ids: ids.slice(4, 7), kvCache: grown, rows })
+    expect([...moved.logits!]).toEqual([...next.logits!])
+    await expect(segment.run({ ids: ids.slice(0, 2), kvCache, rows: [1] })).rejects.toThrow(
+      /9 tokens, the cache holds 8/,
+    )
+    expect(kvCache.length).toBe(7)
+    const top = await model.segment({ from: 1 })
+    await expect(top.run({ ids: [1], kvCache: top.kvCache(1, 4), rows: [0] })).rejects.toThrow(
+      /tokens enter at block 0, hidden states at block 1/,
+    )
+    for (const own of [segment, top]) own.dispose()
+    model.dispose()
+  })
 
   it.each(names)('%s: blocks without a cache give the same logits, and on padded sequences', async (name) => {
     const { path, ids, logits } = tiny(name)
@@ -173,23 +197,14 @@ describe('tiny models', () => {
         }),
       }
       const upper = await model.segment({ from: 1, hook, feature: 1 })
-      const call = { tokens: s, last: Int32Array.of(s - 1), total: s }
-      const { x } = await lower.run({
-        ...call,
-        x: model.weights.embed(
-          text,
-          text.map((_, i) => i),
-        ),
-        cache: lower.cache(1, 16),
-      })
+      const { x } = await lower.run({ ids: text, kvCache: lower.kvCache(1, 16) })
       const draw = (n: number): Float32Array =>
         Float32Array.from({ length: n }, (_, i) => Math.sin(i * i + n) / 4)
       const mask = Float32Array.from({ length: hidden }, (_, i) => Number(i % 3 === 0))
       const matrix = draw(hidden * width)
       const cached = await upper.run({
-        ...call,
         x: x!,
-        cache: upper.cache(1, 16),
+        kvCache: upper.kvCache(1, 16),
         rows: [5, 7],
         hook: { inputs: [mask, matrix] },
       })
@@ -222,13 +237,12 @@ describe('tiny models', () => {
       // without a memory nothing changes, bit for bit
       const plain = await model.segment({ from: 1 })
       const none = await upper.run({
-        ...call,
         x: x!,
-        cache: upper.cache(1, 16),
+        kvCache: upper.kvCache(1, 16),
         rows: [7],
         hook: { inputs: [mask, new Float32Array(hidden * width)] },
       })
-      const bare = await plain.run({ ...call, x: x!, cache: plain.cache(1, 16), rows: [7] })
+      const bare = await plain.run({ x: x!, kvCache: plain.kvCache(1, 16), rows: [7] })
       expect([...none.logits!]).toEqual([...bare.logits!])
       for (const segment of [lower, upper, plain]) segment.dispose()
       model.dispose()

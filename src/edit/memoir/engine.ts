@@ -1,12 +1,13 @@
 /** @file The model with the memory in it: one program that routes a prompt, answers it, and goes on token by token. */
 import { fail } from '../../base/index.ts'
 import {
-  type Cache,
+  capacityFor,
+  type KvCache,
   type LanguageModel,
-  resizeCache,
   type Segment,
   type SegmentHook,
   sharedLength,
+  withRoomFor,
 } from '../../lm/index.ts'
 import { abs, spec, sum, type Tensor, where } from '../../tensor/index.ts'
 import { type Candidates, type Choice, centred, choose, meanFeature, remembered } from './routed.ts'
@@ -54,8 +55,8 @@ export interface Engine {
   release(passage: Passage): void
   /** Inputs of the router's block's down projection for a text, [tokens, hidden]: blocks above take no part. */
   activations(ids: readonly number[]): Promise<Float32Array>
-  /** The stream that enters the edited block for a text, [tokens, width]. */
-  stream(ids: readonly number[]): Promise<Float32Array>
+  /** The hidden states that enter the edited block for a text, [tokens, width]. */
+  hiddenStates(ids: readonly number[]): Promise<Float32Array>
   dispose(): void
 }
 
@@ -107,7 +108,7 @@ function hookOf(
 const firstCapacity = 32
 
 interface Inside extends Passage {
-  cache: Cache
+  kvCache: KvCache
   readonly routing: Routing
 }
 
@@ -125,39 +126,26 @@ export function openEngine(model: LanguageModel, memory: Float32Array, settings:
   const lowerOf = (): Promise<Segment> => {
     lower ??= model.segment({
       ...{ to: layer + 1, head: false, feature: routerLayer },
-      ...(layer > 0 && { stream: layer }),
+      ...(layer > 0 && { hiddenStates: layer }),
     })
     return lower
   }
   const noTable = new Float32Array(hidden)
   const passages = new WeakMap<Passage, Inside>()
   /** Of the last text that ended: its arrays are there already, and what is in them is not looked at. */
-  let idle: Cache | undefined
-
-  const embed = (ids: readonly number[], before: number): Float32Array =>
-    model.weights.embed(
-      ids,
-      ids.map((_, i) => before + i),
-    )
-  const roomFor = (total: number, least: number): number => {
-    let capacity = least
-    while (capacity < total) capacity *= 2
-    return Math.max(total, Math.min(capacity, context))
-  }
+  let idle: KvCache | undefined
 
   async function run(
     ids: readonly number[],
-    before: number,
-    cache: Cache,
+    kvCache: KvCache,
     rows: readonly number[],
     { candidates, need, weights = new Float64Array(ids.length).fill(1) }: Routing,
   ) {
-    const total = before + ids.length
     const chosen = new Int32Array(1)
     const size = new Float64Array(1)
     const { table, places } = candidates
     const out = await (await wholeOf()).run({
-      ...{ tokens: ids.length, total, last: Int32Array.of(total - 1), x: embed(ids, before), cache, rows },
+      ...{ ids, kvCache, rows },
       hook: {
         sizes: { E: places.length / ones },
         inputs: [weights, background, table, places, Float32Array.of(need), memory],
@@ -173,11 +161,7 @@ export function openEngine(model: LanguageModel, memory: Float32Array, settings:
 
   async function below(ids: readonly number[]) {
     const segment = await lowerOf()
-    const cache = segment.cache(1, ids.length)
-    const x = embed(ids, 0)
-    const total = ids.length
-    const out = await segment.run({ x, tokens: total, total, last: Int32Array.of(total - 1), cache })
-    return { stream: out.stream ?? x, activations: out.feature! }
+    return segment.run({ ids, kvCache: segment.kvCache(1, ids.length) })
   }
 
   return {
@@ -185,12 +169,13 @@ export function openEngine(model: LanguageModel, memory: Float32Array, settings:
       const segment = await wholeOf()
       const has = idle && idle.capacity >= given.length ? idle : undefined
       if (has) idle = undefined
-      const cache = has ?? segment.cache(1, roomFor(given.length, firstCapacity))
-      const { chosen, logits, feature } = await run(given, 0, cache, rows, routing)
+      const kvCache = has ?? segment.kvCache(1, capacityFor(given.length, firstCapacity, context))
+      kvCache.length = 0
+      const { chosen, logits, feature } = await run(given, kvCache, rows, routing)
       const { numbers, places } = routing.candidates
       const own = Math.max(0, chosen)
       const passage: Inside = {
-        ...{ ids: [...given], edit: chosen < 0 ? null : numbers[chosen]!, logits: logits!, cache },
+        ...{ ids: [...given], edit: chosen < 0 ? null : numbers[chosen]!, logits: logits!, kvCache },
         ...(feature && { activations: feature }),
         // what follows is not routed again
         routing: {
@@ -207,25 +192,24 @@ export function openEngine(model: LanguageModel, memory: Float32Array, settings:
     },
     async extend(passage, given, rows) {
       const own = inside(passage)
-      const before = own.ids.length
-      const total = before + given.length
-      if (own.cache.capacity < total)
-        own.cache = resizeCache(own.cache, config, roomFor(total, own.cache.capacity), before)
+      own.kvCache = withRoomFor(own.kvCache, config, own.ids.length + given.length, context)
       own.ids.push(...given)
-      return (await run(given, before, own.cache, rows, own.routing)).logits!
+      return (await run(given, own.kvCache, rows, own.routing)).logits!
     },
     shorten(passage, ids) {
       const own = inside(passage)
       own.ids.length = sharedLength(own.ids, ids)
+      own.kvCache.length = own.ids.length
       return own.ids.length
     },
     release(passage) {
       const own = passages.get(passage)
-      if (own && !(idle && idle.capacity >= own.cache.capacity)) idle = own.cache
+      if (own && !(idle && idle.capacity >= own.kvCache.capacity)) idle = own.kvCache
       passages.delete(passage)
     },
-    activations: async (ids) => (await below(ids)).activations,
-    stream: async (ids) => (layer > 0 ? (await below(ids)).stream : embed(ids, 0)),
+    activations: async (ids) => (await below(ids)).feature!,
+    hiddenStates: async (ids) =>
+      layer > 0 ? (await below(ids)).hiddenStates! : model.weights.embed(ids, [...ids.keys()]),
     dispose: () => {
       for (const segment of [whole, lower]) void segment?.then((own) => own.dispose()).catch(() => undefined)
     },

@@ -38,23 +38,23 @@ import {
   vjp,
 } from '../../tensor/index.ts'
 
-/** A passage to learn: the stream that enters the edited block, [tokens, width], and its last tokens as the target. */
-export interface Lesson {
-  readonly stream: Float32Array
+/** A text to learn: the hidden states that enter the edited block, [tokens, width], and its last tokens as the target. */
+export interface TrainingExample {
+  readonly hiddenStates: Float32Array
   readonly tokens: number
-  /** Ids to predict, the last of which needs no row of its own stream: row tokens − n predicts target 0. */
+  /** Ids to predict, the last of which needs no row of its own: row tokens − n predicts target 0. */
   readonly target: readonly number[]
 }
 
-/** Lessons made ready, for one set of active places. */
+/** Examples made ready, for one set of active places. */
 export interface Batch {
-  /** Cross-entropy of every target token, lesson after lesson, in nats: written by `evaluate`. */
+  /** Cross-entropy of every target token, example after example, in nats: written by `evaluate`. */
   readonly losses: Float32Array
   /** What each of them counts in the loss. */
   readonly weights: Float32Array
   /** ∂ Σ weights · losses / ∂ rows, [places, width]: written by `evaluate`. */
   readonly gradient: Float32Array
-  /** What every token reads the memory with, [tokens, places], lesson after lesson. */
+  /** What every token reads the memory with, [tokens, places], example after example. */
   readonly activations: Float32Array
   /**
    * Losses and gradient at rows [places, width] of the memory. With `directions` [tokens, places] these stand in the gradient
@@ -64,11 +64,11 @@ export interface Batch {
 }
 
 export interface Differentiator {
-  prepare(lessons: readonly Lesson[], places: Int32Array, denominator: 'n' | 'n+1'): Promise<Batch>
+  prepare(examples: readonly TrainingExample[], places: Int32Array, denominator: 'n' | 'n+1'): Promise<Batch>
   dispose(): void
 }
 
-/** Lessons that go through the program together: its inputs and outputs. */
+/** Examples that go through the program together: its inputs and outputs. */
 interface Part {
   readonly sizes: Sizes
   readonly base: Float32Array
@@ -143,17 +143,17 @@ function compileGradient(model: LanguageModel, layer: number): Promise<DynamicPr
   })
 }
 
-/** Lessons in groups of at most `most` tokens, in their order. */
-function groupsOf(lessons: readonly Lesson[]): Lesson[][] {
-  const groups: Lesson[][] = []
+/** Examples in groups of at most `most` tokens, in their order. */
+function groupsOf(examples: readonly TrainingExample[]): TrainingExample[][] {
+  const groups: TrainingExample[][] = []
   let room = 0
-  for (const lesson of lessons) {
-    if (groups.length === 0 || lesson.tokens > room) {
+  for (const example of examples) {
+    if (groups.length === 0 || example.tokens > room) {
       groups.push([])
       room = most
     }
-    groups.at(-1)!.push(lesson)
-    room -= lesson.tokens
+    groups.at(-1)!.push(example)
+    room -= example.tokens
   }
   return groups
 }
@@ -174,10 +174,10 @@ export function makeDifferentiator(model: LanguageModel, layer: number): Differe
   }
 
   /** The edited block's output with the memory silent, and the active inputs of its down projection. */
-  async function fixedOf(segment: Segment, { stream, tokens }: Lesson, places: Int32Array) {
+  async function fixedOf(segment: Segment, { hiddenStates, tokens }: TrainingExample, places: Int32Array) {
     const { x, feature } = await segment.run({
-      ...{ x: stream, tokens, total: tokens, last: Int32Array.of(tokens - 1) },
-      cache: segment.cache(1, tokens),
+      x: hiddenStates,
+      kvCache: segment.kvCache(1, tokens),
     })
     const active = new Float32Array(tokens * places.length)
     for (let t = 0; t < tokens; t++)
@@ -187,17 +187,17 @@ export function makeDifferentiator(model: LanguageModel, layer: number): Differe
   }
 
   return {
-    async prepare(lessons, places, denominator) {
+    async prepare(examples, places, denominator) {
       const segment = await openSegment()
-      const wanted = lessons.reduce((n, { target }) => n + target.length, 0)
+      const wanted = examples.reduce((n, { target }) => n + target.length, 0)
       const shares = new Float32Array(wanted)
       const losses = new Float32Array(wanted)
       const gradient = new Float32Array(places.length * width)
       const parts: Part[] = []
-      const tokens = lessons.reduce((n, lesson) => n + lesson.tokens, 0)
+      const tokens = examples.reduce((n, example) => n + example.tokens, 0)
       const all = new Float32Array(tokens * places.length)
       let [row, token] = [0, 0]
-      for (const group of groupsOf(lessons)) {
+      for (const group of groupsOf(examples)) {
         const T = group.reduce((n, { tokens }) => n + tokens, 0)
         const R = group.reduce((n, { target }) => n + target.length, 0)
         const base = new Float32Array(T * width)
@@ -208,16 +208,16 @@ export function makeDifferentiator(model: LanguageModel, layer: number): Differe
         const labels = new Int32Array(R)
         const own = shares.subarray(row, row + R)
         let [t, r] = [0, 0]
-        for (const lesson of group) {
-          const fixed = await fixedOf(segment, lesson, places)
+        for (const example of group) {
+          const fixed = await fixedOf(segment, example, places)
           base.set(fixed.base, t * width)
           activations.set(fixed.active, t * places.length)
-          t += lesson.tokens
-          const n = lesson.target.length
-          for (const [j, id] of lesson.target.entries()) {
+          t += example.tokens
+          const n = example.target.length
+          for (const [j, id] of example.target.entries()) {
             pick[r * T + t - n + j] = 1
             labels[r] = id
-            own[r++] = 1 / (n + (denominator === 'n+1' ? 1 : 0)) / lessons.length
+            own[r++] = 1 / (n + (denominator === 'n+1' ? 1 : 0)) / examples.length
           }
         }
         const { mask, cos, sin } = layoutOf(

@@ -108,13 +108,9 @@ export async function featuresOf(
         else break
       const tokens = prompts[group.at(-1)!]!.length
       const padded = group.flatMap((i) => Array.from({ length: tokens }, (_, t) => prompts[i]![t] ?? 0))
-      const x = model.weights.embed(
-        padded,
-        padded.map((_, k) => k % tokens),
-      )
       const last = Int32Array.from(group, (i) => prompts[i]!.length - 1)
-      const cache = segment.cache(group.length, tokens)
-      const { feature } = await segment.run({ x, tokens, last, total: tokens, cache })
+      const kvCache = segment.kvCache(group.length, tokens)
+      const { feature } = await segment.run({ ids: padded, kvCache, last })
       for (const [b, i] of group.entries()) {
         const from = b * tokens * hidden
         const activations = feature!.subarray(from, from + prompts[i]!.length * hidden)

@@ -36,16 +36,20 @@ export function teachingOf(opened: Opened): Teaching & { dispose(): void } {
   /** Keys of edits by their numbers: read, or found anew, when first needed. */
   const known = new Map<number, Keys>()
 
-  async function lessonsOf({ prompt: bare, target: text }: EditRequest) {
+  async function examplesOf({ prompt: bare, target: text }: EditRequest) {
     const prompts = [bare, ...training.contexts.map((context) => `${context} ${bare}`)]
-    const lessons = []
+    const examples = []
     for (const prompt of prompts) {
       const before = opened.promptIds(prompt)
       const target = opened.targetIds(prompt, text)
       const ids = [...before, ...target.slice(0, -1)]
-      lessons.push({ stream: await (await opened.engine()).stream(ids), tokens: ids.length, target })
+      examples.push({
+        hiddenStates: await (await opened.engine()).hiddenStates(ids),
+        tokens: ids.length,
+        target,
+      })
     }
-    return lessons
+    return examples
   }
   function opener(): Trainer {
     trainer ??= makeTrainer(model, layer)
@@ -57,13 +61,13 @@ export function teachingOf(opened: Opened): Teaching & { dispose(): void } {
     current: Float32Array,
     others: readonly Keys[],
     onStep?: OnStep,
-  ) => opener().teach(current, mask, await lessonsOf(request), training, others, onStep)
+  ) => opener().teach(current, mask, await examplesOf(request), training, others, onStep)
 
   async function keysOf(record: EditRecord): Promise<Keys> {
     const keys =
       known.get(record.number) ??
       store.keysAt(store.records.indexOf(record)) ??
-      (await opener().keysOf(opened.maskOfRecord(record), await lessonsOf(record)))
+      (await opener().keysOf(opened.maskOfRecord(record), await examplesOf(record)))
     known.set(record.number, keys)
     return keys
   }

@@ -1,11 +1,11 @@
 /** @file One edit: gradient descent on the active rows of the residual memory (arXiv 2506.07899). */
 import type { LanguageModel } from '../../lm/index.ts'
 import type { Keys, Training } from '../store/index.ts'
-import { type Batch, type Lesson, makeDifferentiator } from './gradient.ts'
+import { type Batch, makeDifferentiator, type TrainingExample } from './gradient.ts'
 import { type Mask, placesOf } from './masks.ts'
 import { sparing } from './protection.ts'
 
-export type { Lesson } from './gradient.ts'
+export type { TrainingExample } from './gradient.ts'
 
 export interface Taught {
   /** Rows [places, width] after the edit. */
@@ -23,12 +23,12 @@ export type OnStep = (done: number, most: number) => void
 
 export interface Trainer {
   /** What an edit reads the memory with. */
-  keysOf(mask: Mask, lessons: readonly Lesson[]): Promise<Keys>
+  keysOf(mask: Mask, examples: readonly TrainingExample[]): Promise<Keys>
   /** `others`: what edits that are not to be harmed read the memory with. */
   teach(
     memory: Float32Array,
     mask: Mask,
-    lessons: readonly Lesson[],
+    examples: readonly TrainingExample[],
     training: Training,
     others?: readonly Keys[],
     onStep?: OnStep,
@@ -64,8 +64,8 @@ function fade(rows: Float32Array, { rate, decay }: Training, steps: number): voi
 
 const mean = (values: Float32Array): number => values.reduce((a, b) => a + b, 0) / values.length
 
-/** Of the first lesson, the prompt as it will be asked. */
-const keysIn = (places: Int32Array, { activations }: Batch, [first]: readonly Lesson[]): Keys => ({
+/** Of the first example, the prompt as it will be asked. */
+const keysIn = (places: Int32Array, { activations }: Batch, [first]: readonly TrainingExample[]): Keys => ({
   places,
   activations: activations.slice(0, first!.tokens * places.length),
 })
@@ -75,16 +75,16 @@ export function makeTrainer(model: LanguageModel, layer: number): Trainer {
   const { width, hidden } = model.config
   const differentiator = makeDifferentiator(model, layer)
   return {
-    async keysOf(mask, lessons) {
+    async keysOf(mask, examples) {
       const places = placesOf(mask)
-      return keysIn(places, await differentiator.prepare(lessons.slice(0, 1), places, 'n'), lessons)
+      return keysIn(places, await differentiator.prepare(examples.slice(0, 1), places, 'n'), examples)
     },
-    async teach(memory, mask, lessons, training, others = [], onStep) {
+    async teach(memory, mask, examples, training, others = [], onStep) {
       const places = placesOf(mask)
       const { maxSteps, stop, denominator, decay } = training
-      const batch = await differentiator.prepare(lessons, places, denominator)
+      const batch = await differentiator.prepare(examples, places, denominator)
       const { losses, weights, gradient } = batch
-      const keys = keysIn(places, batch, lessons)
+      const keys = keysIn(places, batch, examples)
       const directions = sparing(batch.activations, keys, others, training.protection)
       const rows = new Float32Array(places.length * width)
       for (const [i, place] of places.entries())

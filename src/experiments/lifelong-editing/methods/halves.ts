@@ -4,7 +4,13 @@
  * upper piece alone. Where several projections are edited the lower piece is cut behind each of them.
  */
 import { fail } from '../../../base/index.ts'
-import { applyWhole, type Cache, type LanguageModel, type Segment, wholeWeights } from '../../../lm/index.ts'
+import {
+  applyWhole,
+  type KvCache,
+  type LanguageModel,
+  type Segment,
+  wholeWeights,
+} from '../../../lm/index.ts'
 import {
   add,
   type Compiled,
@@ -26,9 +32,9 @@ import {
 /** A text on its way through both pieces, or several of one length. */
 export interface Text {
   /** Tokens of each taken in so far. */
-  length: number
-  readonly lower: readonly Cache[]
-  readonly upper: Cache
+  readonly length: number
+  readonly lower: readonly KvCache[]
+  readonly upper: KvCache
 }
 
 /** Some tokens behind a block whose down projection is edited. */
@@ -189,36 +195,31 @@ export async function openHalves(
     width,
     weight: (weight as Tensor).data as Float32Array,
     bias: bias?.data as Float32Array | undefined,
-    text: (capacity, batch = 1) => ({
-      length: 0,
-      lower: lower.map((piece) => piece.cache(batch, capacity)),
-      upper: upper.cache(batch, capacity),
-    }),
-    async below(text, ids, change) {
-      const { batch } = text.upper
-      const tokens = ids.length / batch
-      const total = text.length + tokens
-      const last = new Int32Array(batch).fill(total - 1)
-      const positions = ids.map((_, i) => text.length + (i % tokens))
-      text.length = total
-      const through = async (place: number, x: Float32Array): Promise<Between> => {
-        const out = await lower[place]!.run({ x, tokens, total, last, cache: text.lower[place]! })
-        return { a: out.feature!, x: out.x! }
+    text(capacity, batch = 1) {
+      const caches = lower.map((piece) => piece.kvCache(batch, capacity))
+      return {
+        get length() {
+          return caches[0]!.length
+        },
+        lower: caches,
+        upper: upper.kvCache(batch, capacity),
       }
-      let x = model.weights.embed(ids, positions)
-      for (const [place, cut] of inner.entries()) {
-        const between = await through(place, x)
-        await change?.(between, cut)
-        x = between.x
-      }
-      return through(inner.length, x)
     },
-    async above(text, x, rows) {
-      const { batch } = text.upper
-      const total = text.length
-      const last = new Int32Array(batch).fill(total - 1)
-      const tokens = x.length / width / batch
-      return (await upper.run({ x, tokens, total, last, cache: text.upper, rows })).logits!
+    async below(text, ids, change) {
+      const through = async (place: number, entering: { ids: readonly number[] } | { x: Float32Array }) => {
+        const { feature, x } = await lower[place]!.run({ ...entering, kvCache: text.lower[place]! })
+        return { a: feature!, x: x! }
+      }
+      let entering: { ids: readonly number[] } | { x: Float32Array } = { ids }
+      for (const [place, cut] of inner.entries()) {
+        const between = await through(place, entering)
+        await change?.(between, cut)
+        entering = { x: between.x }
+      }
+      return through(inner.length, entering)
+    },
+    async above({ upper: kvCache }, x, rows) {
+      return (await upper.run({ x, kvCache, rows })).logits!
     },
     async slope(x, batch, wanted, stay) {
       const length = x.length / width / batch

@@ -98,7 +98,6 @@ export async function findValue(
   const at = rows.at(-1)!
   const from = (batch.size - 1) * batch.length
   const text = halves.text(essence)
-  text.length = essence
   const initial = Float32Array.from(
     logProbabilities(
       await halves.above(text, current.slice(from * width, (from + essence) * width), [at - from]),
