@@ -11,11 +11,12 @@ export async function measureAll(
   const config = composeConfig(experiment, { preset, set })
   const { study } = experiment
   const rows: Record<string, unknown>[] = []
-  for (const cell of study.cells(config, []) as object[])
+  for (const cell of study.cells(config, [], undefined) as object[])
     for (let replica = 0; replica < study.replicas(config, cell); replica++) {
       const key = keyOf(study, config.seed, cell, replica)
       const { signal } = new AbortController()
-      const bench = { key, config, replica, resource: undefined, signal, progress: () => {}, folder: '' }
+      const given = { key, config, replica, signal, progress: () => {}, folder: '', scratch: '' }
+      const bench = { ...given, prepared: undefined, resource: undefined }
       const own = (await study.measure(cell, bench)) as object[]
       rows.push(...own.map((row) => ({ ...cell, ...row, seed: config.seed, replica })))
     }

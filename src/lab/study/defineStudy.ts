@@ -1,4 +1,5 @@
 /** @file From a study to an experiment: cells × replicas become jobs, jobs rows, rows findings. */
+import { rmSync } from 'node:fs'
 import type { RunContext } from '../context.ts'
 import {
   type AnyExperiment,
@@ -9,7 +10,7 @@ import {
   type RunView,
 } from '../experiment.ts'
 import { runJobs } from '../jobs.ts'
-import { cellsFolder, closeResources, measureTask, type Order } from './measure.ts'
+import { cellsFolder, closeResources, measureTask, type Order, scratchFolder } from './measure.ts'
 import type { Measured } from './rows.ts'
 import type { AnyStudy, Findings, Study } from './study.ts'
 
@@ -53,7 +54,7 @@ function expectedCost(study: AnyStudy, config: BaseConfig): number {
   const rows: Measured<object, object>[] = []
   let cost = 0
   for (;;) {
-    const fresh = freshCells(known, study.cells(config, rows))
+    const fresh = freshCells(known, study.cells(config, rows, undefined))
     if (fresh.length === 0) return cost
     for (const cell of fresh) {
       const replicas: number = study.replicas(config, cell)
@@ -73,6 +74,7 @@ async function measureAll(
   context: RunContext<BaseConfig>,
 ): Promise<Measured<object, object>[]> {
   const { config, folder } = context
+  const prepared: unknown = await study.prepare?.(config, context)
   const known = new Map<string, object>()
   const rows: Measured<object, object>[] = []
   // one bar for all rounds of cells
@@ -83,7 +85,7 @@ async function measureAll(
     context.progress({ done: before + done, total: Math.max(expected, last), detail })
   }
   for (;;) {
-    const fresh = freshCells(known, study.cells(config, rows))
+    const fresh = freshCells(known, study.cells(config, rows, prepared))
     if (fresh.length === 0) {
       context.progress({ done: last, total: last })
       return rows
@@ -92,13 +94,14 @@ async function measureAll(
       Array.from({ length: study.replicas(config, cell) }, (_, replica): Order => {
         const number = [...known.values()].indexOf(cell)
         const own = `${cellsFolder(folder)}/${number}-${replica}`
-        return { module, study: study.name, config, cell, replica, folder: own }
+        const scratch = scratchFolder(folder)
+        return { module, study: study.name, config, prepared, cell, replica, folder: own, scratch }
       }),
     )
     const answers = await runJobs<Order, Rows>({ ...context, progress }, measureTask, orders, {
       label: ({ cell, replica }) => `${study.label?.(cell) ?? labelOf(cell)}, draw ${replica + 1}`,
       cost: ({ cell }) => study.cost?.(cell, config) ?? 1,
-      identity: ({ cell, replica }) => ({ cell, replica }),
+      identity: ({ cell, replica }) => ({ cell, replica, ...(prepared !== undefined && { prepared }) }),
       lines: ({ cell, replica }, found) =>
         (found as unknown as Rows).map((row) => ({ ...cell, ...row, replica })),
     })
@@ -122,7 +125,8 @@ export function defineStudy<
   Cell extends object,
   Row extends object,
   Resource = void,
->(module: string, study: Study<Config, Cell, Row, Resource>): StudyExperiment {
+  Prepared extends object | undefined = undefined,
+>(module: string, study: Study<Config, Cell, Row, Resource, Prepared>): StudyExperiment {
   const { name, title, question, version, config, presets, requires, network } = study
   const any = study as unknown as AnyStudy
   const experiment = defineExperiment<BaseConfig, Result>({
@@ -138,6 +142,7 @@ export function defineStudy<
       } finally {
         // other threads end with the run; this one stays
         await closeResources()
+        rmSync(scratchFolder(context.folder), { recursive: true, force: true })
       }
     },
     summary: (run) => conclusionOf(findingsOf(any, [run])),

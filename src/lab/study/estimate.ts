@@ -110,12 +110,16 @@ const smaller = (a: Estimate, b: Estimate): { n?: number } => {
 const combined = (a: number | null, b: number | null): number | null =>
   a === null || b === null ? null : Math.hypot(a, b)
 
-/** a − b of independent estimates. */
-export const difference = (a: Estimate, b: Estimate): Estimate => ({
-  value: a.value - b.value,
-  error: combined(a.error, b.error),
-  ...smaller(a, b),
-})
+/** a − b of independent estimates; of shares with the interval made of both of theirs. (Newcombe 1998, method 10) */
+export function difference(a: Estimate, b: Estimate): Estimate {
+  const value = a.value - b.value
+  const apart: Estimate = { value, error: combined(a.error, b.error), ...smaller(a, b) }
+  if (!a.interval && !b.interval) return apart
+  const [[lowA, highA], [lowB, highB]] = [intervalOf(a), intervalOf(b)]
+  const below = Math.hypot(a.value - lowA, highB - b.value)
+  const above = Math.hypot(highA - a.value, b.value - lowB)
+  return { ...apart, interval: [value - below, value + above] }
+}
 
 /** a / b of independent estimates, to first order in their errors. */
 export function ratio(a: Estimate, b: Estimate): Estimate {

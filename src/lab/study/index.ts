@@ -50,4 +50,4 @@ export {
 } from './estimate.ts'
 export { claimsOfSummary, countOutcomes, outcomeMark, outcomesInWords } from './outcomes.ts'
 export { column, type Drawn, distinct, groupBy, type Measured, replicasOf, studyRows, where } from './rows.ts'
-export type { AnyStudy, Bench, Findings, KeyNumber, Study, Value } from './study.ts'
+export type { AnyStudy, Bench, Findings, KeyNumber, Preparing, Study, Value } from './study.ts'

@@ -5,7 +5,7 @@ import { fail } from '../../base/index.ts'
 import { importOwn, isOurs } from '../../base/ownModules.ts'
 import type { Report, Task } from '../../base/workers.ts'
 import { random } from '../../tensor/index.ts'
-import { contentHash } from '../canonical.ts'
+import { contentHash, toJson } from '../canonical.ts'
 import type { BaseConfig } from '../experiment.ts'
 import type { Advance } from '../jobs.ts'
 import type { AnyStudy } from './study.ts'
@@ -18,8 +18,12 @@ export interface Order {
   readonly config: BaseConfig
   readonly cell: object
   readonly replica: number
+  /** What the study prepared for the run. */
+  readonly prepared?: unknown
   /** Folder of this replica of this cell; made when it is needed. */
   readonly folder: string
+  /** Folder of the run for what ends with it. */
+  readonly scratch: string
 }
 
 const hasStudy = (value: unknown): value is { readonly study: AnyStudy } =>
@@ -51,12 +55,12 @@ export async function closeResources(): Promise<void> {
 }
 
 /** The resource of a study on this thread; that of another study or config is given back first. */
-async function resourceOf(study: AnyStudy, config: BaseConfig): Promise<unknown> {
+async function resourceOf(study: AnyStudy, { config, prepared }: Order): Promise<unknown> {
   if (!study.open) return undefined
-  const name = `${study.name} ${contentHash(config)}`
+  const name = `${study.name} ${contentHash(toJson({ config, prepared }))}`
   if (!held.has(name)) {
     await closeResources()
-    held.set(name, { study, resource: Promise.resolve(study.open(config)) })
+    held.set(name, { study, resource: Promise.resolve(study.open(config, prepared)) })
   }
   return await held.get(name)!.resource
 }
@@ -86,12 +90,13 @@ export async function measureCell(
   report: Report,
 ): Promise<readonly object[]> {
   const study = await findStudy(order)
-  const { config, cell, replica, folder } = order
-  const resource = await resourceOf(study, config)
-  mkdirSync(folder, { recursive: true })
+  const { config, prepared, cell, replica, folder, scratch } = order
+  const resource = await resourceOf(study, order)
+  for (const one of [folder, scratch]) mkdirSync(one, { recursive: true })
   const key = keyOf(study, config.seed, cell, replica)
   const progress = (share: number, detail?: string) => report({ share, detail } satisfies Advance)
-  const rows = await study.measure(cell, { key, config, replica, resource, signal, progress, folder })
+  const given = { key, config, prepared, replica, resource, signal, progress, folder, scratch }
+  const rows = await study.measure(cell, given)
   if (!Array.isArray(rows)) fail('TL_MODULE', `${study.name}: measure: expected to return a list of rows`)
   if (existsSync(folder) && readdirSync(folder).length === 0) rmdirSync(folder)
   return rows
@@ -101,3 +106,6 @@ export const measureTask: Task = { module: import.meta.url, name: 'measureCell' 
 
 /** Where the folders of cells lie in a run's. */
 export const cellsFolder = (folder: string): string => join(folder, 'cells')
+
+/** Where resources keep files, which go with the end of the run. */
+export const scratchFolder = (folder: string): string => join(folder, 'scratch.tmp')

@@ -1,6 +1,7 @@
 /** @file What a study is: a question, a grid of cells, a pure measurement, and findings made from its rows. */
 import type { z } from 'zod'
 import type { random } from '../../tensor/index.ts'
+import type { RunContext } from '../context.ts'
 import type { BaseConfig, PartialConfig, ReportTable, RunView } from '../experiment.ts'
 import type { Figure } from '../figures/index.ts'
 import type { Claim } from './claim.ts'
@@ -10,12 +11,14 @@ import type { Measured } from './rows.ts'
 export type Value = number | string | boolean | null | readonly Value[] | { readonly [name: string]: Value }
 
 /** What `measure` is given besides its cell. */
-export interface Bench<Config, Resource> {
+export interface Bench<Config, Resource, Prepared = undefined> {
   /** All randomness of this replica of this cell comes from it (see `Study.keyed`). */
   readonly key: random.Key
   readonly config: Config
   /** 0, 1, … */
   readonly replica: number
+  /** What `prepare` returned for the run. */
+  readonly prepared: Prepared
   /** What `open` returned on this thread. */
   readonly resource: Resource
   /** Aborted: stop as soon as it is safe. */
@@ -24,7 +27,12 @@ export interface Bench<Config, Resource> {
   readonly progress: (share: number, detail?: string) => void
   /** A folder of this replica of this cell alone, kept over interruptions: for checkpoints of long measurements. */
   readonly folder: string
+  /** A folder of the whole run that is cleared when the run ends, however it ends: for files of resources. */
+  readonly scratch: string
 }
+
+/** What `prepare` may use besides the config. */
+export type Preparing = Pick<RunContext<unknown>, 'threads' | 'signal' | 'log' | 'progress'>
 
 /** A key number of the report. */
 export interface KeyNumber {
@@ -49,7 +57,13 @@ export interface Findings {
 }
 
 /** An experiment as data. `defineStudy` makes it one that can be run. */
-export interface Study<Config extends BaseConfig, Cell extends object, Row extends object, Resource = void> {
+export interface Study<
+  Config extends BaseConfig,
+  Cell extends object,
+  Row extends object,
+  Resource = void,
+  Prepared extends object | undefined = undefined,
+> {
   /** The word on the command line, such as `plateaus`. */
   readonly name: string
   readonly title: string
@@ -67,20 +81,32 @@ export interface Study<Config extends BaseConfig, Cell extends object, Row exten
   readonly requires?: readonly (keyof Config & string)[]
   /** Throws TL_BAD_CONFIG for a config that no schema can refuse. */
   readonly check?: (config: Config) => void
-  /** The grid. Called again with the rows so far until it adds no cell. */
-  readonly cells: (config: Config, rowsSoFar: readonly Measured<Cell, Row>[]) => readonly Cell[]
+  /**
+   * Once a run, before its cells: fetch what is missing, look into files of the user's, refuse what cannot work. Returns plain
+   * data that every thread is given; rows are kept under it, so it names what they depend on (fingerprints of files).
+   */
+  readonly prepare?: (config: Config, preparing: Preparing) => Promise<Prepared> | Prepared
+  /**
+   * The grid. Called again with the rows so far until it adds no cell. Without `prepared` only the cost of a run that nobody
+   * has begun is asked for.
+   */
+  readonly cells: (
+    config: Config,
+    rowsSoFar: readonly Measured<Cell, Row>[],
+    prepared: Prepared | undefined,
+  ) => readonly Cell[]
   /** Independent draws of each cell: grammars, seeds. */
   readonly replicas: (config: Config, cell: Cell) => number
   /** What randomness depends on besides seed and replica; by default every number of the cell, in order. */
   readonly keyed?: (cell: Cell) => readonly number[]
   /** Once a thread: a model, a checkpoint. */
-  readonly open?: (config: Config) => Resource | Promise<Resource>
+  readonly open?: (config: Config, prepared: Prepared) => Resource | Promise<Resource>
   /** Gives back what `open` returned. */
   readonly close?: (resource: Awaited<Resource>) => void | Promise<void>
   /** Pure. Runs on a thread; its rows are kept as soon as they are there. */
   readonly measure: (
     cell: Cell,
-    bench: Bench<Config, Awaited<Resource>>,
+    bench: Bench<Config, Awaited<Resource>, Prepared>,
   ) => readonly Row[] | Promise<readonly Row[]>
   /** Seconds on one core; only ratios matter once some runs are timed. */
   readonly cost?: (cell: Cell, config: Config) => number
@@ -95,4 +121,4 @@ export interface Study<Config extends BaseConfig, Cell extends object, Row exten
 }
 
 // biome-ignore lint/suspicious/noExplicitAny: a study whose types have been forgotten, as the lab holds it
-export type AnyStudy = Study<any, any, any, any>
+export type AnyStudy = Study<any, any, any, any, any>

@@ -7,6 +7,7 @@ import {
   type Claim,
   claim,
   control,
+  difference,
   type Estimate,
   exact,
   intervalOf,
@@ -136,6 +137,9 @@ describe('estimates', () => {
 
   it('gives shares an interval that is right at 0 and 1', () => {
     expect(intervalOf(shareOf(10, 10))[0]).toBeCloseTo(0.7225, 3)
+    // Newcombe 1998, table II: 56 of 70 and 48 of 80
+    const [low, high] = intervalOf(difference(shareOf(56, 70), shareOf(48, 80)))
+    expect([low, high].map((x) => x.toFixed(4))).toEqual(['0.0524', '0.3339'])
     expect(claim('x', shareOf(4, 4)).atLeast(0.9).outcome).toBe('undecided')
   })
 })

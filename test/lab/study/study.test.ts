@@ -10,7 +10,7 @@ import { executeRun, loadRun, type RunOptions, writeReport } from '../../../src/
 import { groupClaims } from '../../../src/lab/report/claims.ts'
 import { groupBy, where } from '../../../src/lab/study/index.ts'
 import { keyOf } from '../../../src/lab/study/measure.ts'
-import { normalMeans, opened } from './toyStudy.ts'
+import { normalMeans, opened, preparedSums, seen } from './toyStudy.ts'
 
 const root = mkdtempSync(join(tmpdir(), 'treeline-study-'))
 afterAll(() => rmSync(root, { recursive: true, force: true }))
@@ -82,6 +82,25 @@ describe('a study', () => {
     const page = readFileSync(html, 'utf8')
     expect(page).toContain('claims hold')
     expect(page).toContain('Means of normal numbers')
+  })
+
+  it('prepares once a run; rows are kept under what it found, scratch files are not', async () => {
+    const path = join(root, 'prepared')
+    writeFileSync(path, 'ab')
+    const config = composeConfig(preparedSums, { values: { path } })
+    const options = { root: join(root, String(folders++)), threads: 1 }
+    const { folder, summary } = await executeRun(preparedSums, config, options)
+    expect(summary.headline).toBe('3,4')
+    expect(seen.splice(0)).toEqual(['open 2', 'measure 1', 'measure 2'])
+    expect(existsSync(join(folder, 'scratch.tmp'))).toBe(false)
+    // gone on with: the same file is not measured again, another one is
+    rmSync(join(folder, 'done'))
+    expect((await executeRun(preparedSums, config, options)).summary.headline).toBe('3,4')
+    expect(seen.splice(0)).toEqual([])
+    rmSync(join(folder, 'done'))
+    writeFileSync(path, 'abc')
+    expect((await executeRun(preparedSums, config, options)).summary.headline).toBe('4,5,6')
+    expect(seen.splice(0)).toEqual(['open 3', 'measure 1', 'measure 2', 'measure 3'])
   })
 
   it('is a table of its rows', async () => {

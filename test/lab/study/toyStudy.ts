@@ -1,4 +1,6 @@
 /** A study for tests: the mean of normal numbers, refined where it is near zero. */
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { z } from 'zod'
 import { seedField } from '../../../src/lab/index.ts'
 import { chart, claim, defineStudy, exact, overReplicas, table } from '../../../src/lab/study/index.ts'
@@ -69,4 +71,43 @@ export const normalMeans = defineStudy<
       result: { error: apart.value },
     }
   },
+})
+
+export const seen: string[] = []
+
+/** A study that looks into a file before it begins, and whose resource keeps a file of its own. */
+export const preparedSums = defineStudy<
+  { seed: number; path: string },
+  { part: number },
+  { sum: number },
+  { path: string },
+  { size: number }
+>(import.meta.url, {
+  name: 'prepared-sums',
+  title: 'Sums of the size of a file',
+  question: 'How large is a file?',
+  config: z.strictObject({ seed: seedField, path: z.string().default('').describe('a file') }),
+  presets: { tiny: {}, tour: {}, quick: {}, paper: {} },
+  prepare({ path }, { log }) {
+    log('looking')
+    return { size: readFileSync(path).length }
+  },
+  cells: (_, __, prepared) =>
+    Array.from({ length: prepared ? prepared.size : 1 }, (_, i) => ({ part: i + 1 })),
+  replicas: () => 1,
+  open: ({ path }, { size }) => {
+    seen.push(`open ${size}`)
+    return { path }
+  },
+  measure({ part }, { prepared: { size }, scratch }) {
+    seen.push(`measure ${part}`)
+    writeFileSync(join(scratch, 'kept'), String(part))
+    return [{ sum: part + size }]
+  },
+  findings: (rows) => ({
+    headline: rows.map(({ sum }) => sum).join(),
+    paragraph: 'Sums.',
+    claims: [],
+    charts: [],
+  }),
 })
