@@ -4,14 +4,12 @@
  * write what it reads. Elementwise updates at the end of a step (an optimizer's) run as fused kernels over the same memory.
  */
 import { fail } from '../base/index.ts'
-import type { Backend } from './backend.ts'
 import { backendOf, type CompileOptions } from './compile.ts'
-import { allocate, type Dtype, type Spec, sameShape, showSpec, sizeOf, type TypedArray } from './dtype.ts'
+import { allocate, type Spec, sameShape, showSpec, sizeOf, type TypedArray } from './dtype.ts'
 import { type Graph, trace } from './graph.ts'
 import { concatenate, select, sliceAxis, stack } from './ops/pieces.ts'
 import { flatten, reshape } from './ops/shape.ts'
-import { simplify } from './simplify.ts'
-import { openTail, splitTail } from './tail/index.ts'
+import { layoutOf, openStorage, type StateLayout } from './stepStorage.ts'
 import { Tensor, tensor } from './tensor.ts'
 import { entries, leaves, mapTree, type Tree, unflatten } from './tree.ts'
 
@@ -36,27 +34,94 @@ export interface StepProgram<
   dispose(): void
 }
 
-/** Where a leaf lives: which flat buffer, from which element. */
-interface Place {
-  readonly dtype: Dtype
-  readonly offset: number
-  readonly size: number
+/** What is known of a step before it is traced: its state, and how that is given to the graph. */
+interface Form<S extends Tree<Tensor>> {
+  readonly name: string
+  readonly initial: S
+  readonly leaves: readonly Tensor[]
+  readonly layout: StateLayout
+  /** One flat input for each element type, split inside the program, or an input for each leaf. */
+  readonly isFlat: boolean
+  /** Inputs of the graph that are state. */
+  readonly specs: readonly Spec[]
+  readonly stepsPerCall: number
 }
-
-/** What views are views of: the runtime's memory is freed with the array that it was given for. */
-const owners = new WeakMap<TypedArray, TypedArray>()
 
 /** Below this mean size of a leaf, one flat input and a split inside the program are cheaper than many inputs. */
 const flatBelow = 5000
 
-function layout(list: readonly Tensor[]): { places: Place[]; totals: Map<Dtype, number> } {
-  const totals = new Map<Dtype, number>()
-  const places = list.map(({ dtype, size }) => {
-    const offset = totals.get(dtype) ?? 0
-    totals.set(dtype, offset + size)
-    return { dtype, offset, size }
-  })
-  return { places, totals }
+function formOf<S extends Tree<Tensor>>(name: string, initial: S, stepsPerCall: number): Form<S> {
+  if (!(Number.isInteger(stepsPerCall) && stepsPerCall >= 1))
+    fail('TL_BAD_ARGUMENT', `${name}: stepsPerCall: expected an integer ≥ 1, got ${stepsPerCall}`)
+  const list = leaves(initial as Tree<Tensor>)
+  const layout = layoutOf(list)
+  const isFlat = list.length > 2 && list.reduce((n, t) => n + t.size, 0) / list.length < flatBelow
+  const specs = isFlat ? layout.dtypes.map((dtype) => ({ dtype, shape: [layout.totals.get(dtype)!] })) : list
+  return { name, initial, leaves: list, layout, isFlat, specs, stepsPerCall }
+}
+
+type StepFunction<S, I extends readonly unknown[], O> = (state: S, ...inputs: I) => { state: S; outputs: O }
+
+/** The function as the graph sees it: flat state in, flat state out, or leaf by leaf; and outputs like those of one step. */
+function traceStep<S extends Tree<Tensor>, I extends readonly Tree<Tensor>[], O extends Tree<Tensor>>(
+  fn: StepFunction<S, I, O>,
+  { name, initial, leaves: initialLeaves, layout, isFlat, specs, stepsPerCall: steps }: Form<S>,
+  inputs: readonly Tree<Spec>[],
+): { graph: Graph; template: O } {
+  const { places, dtypes } = layout
+  let template: O | undefined
+  const body = (stateIn: readonly Tensor[], ...args: Tree<Tensor>[]): Tensor[] => {
+    const list = isFlat
+      ? places.map(({ dtype, offset, size }, i) =>
+          reshape(
+            sliceAxis(stateIn[dtypes.indexOf(dtype)]!, 0, offset, offset + size),
+            initialLeaves[i]!.shape,
+          ),
+        )
+      : stateIn
+    let state = unflatten(initial as Tree<Tensor>, list) as S
+    const collected: O[] = []
+    for (let k = 0; k < steps; k++) {
+      const given = steps === 1 ? args : args.map((arg) => mapTree(arg, (x) => select(x, 0, k)))
+      const result = fn(state, ...(given as unknown as I))
+      checkState(`${name}: the step should return`, initial, result.state)
+      state = result.state
+      collected.push(result.outputs)
+    }
+    template = collected[0]!
+    const next = leaves(state as Tree<Tensor>)
+    const outputs = leaves(template as Tree<Tensor>).map((first, i) =>
+      steps === 1 ? first : stack(collected.map((o) => leaves(o as Tree<Tensor>)[i]!)),
+    )
+    const packed = isFlat
+      ? dtypes.map((dtype) => concatenate(next.filter((t) => t.dtype === dtype).map(flatten)))
+      : next
+    return [...packed, ...outputs]
+  }
+  const wide = inputs.map((tree) =>
+    mapTree(tree, ({ shape, dtype }) => ({ shape: steps === 1 ? shape : [steps, ...shape], dtype })),
+  )
+  const { graph } = trace(body as never, [specs as unknown as Tree<Spec>, ...wide], name) as { graph: Graph }
+  return { graph, template: template! }
+}
+
+/** Inputs of a call in the order of the graph; a wrong one is named. */
+function inputOrder(name: string, inputs: readonly Tree<Spec>[], specs: readonly Spec[]) {
+  const names = entries(inputs as Tree<Spec>).map(([path]) => path)
+  return (given: readonly Tree<Tensor>[]): Tensor[] => {
+    const all = given as unknown as Tree<Tensor>
+    const found = sameKeys(given, inputs) ? undefined : new Map(entries(all))
+    const list = found ? names.map((path) => found.get(path)!) : leaves(all)
+    for (const [i, expected] of specs.entries()) {
+      const t = list[i]
+      if (!(t instanceof Tensor) || t.dtype !== expected.dtype || !sameShape(t.shape, expected.shape))
+        fail(
+          'TL_SHAPE_MISMATCH',
+          `${name}: input ${names[i]} should be ${showSpec(expected)}, got ${t instanceof Tensor ? showSpec(t) : String(t)}`,
+        )
+    }
+    return list
+  }
 }
 
 /** Compile a step. The initial state's values are copied. */
@@ -71,106 +136,14 @@ export async function compileStep<
   options: StepOptions = {},
 ): Promise<StepProgram<S, I, O>> {
   const name = options.name ?? (fn.name || 'step')
-  const initialLeaves = leaves(initial as Tree<Tensor>)
-  const { places, totals } = layout(initialLeaves)
-  const dtypes = [...totals.keys()]
-  const isFlat =
-    initialLeaves.length > 2 &&
-    initialLeaves.reduce((n, t) => n + t.size, 0) / initialLeaves.length < flatBelow
-  let template: O | undefined
-  const steps = options.stepsPerCall ?? 1
-  if (!(Number.isInteger(steps) && steps >= 1))
-    fail('TL_BAD_ARGUMENT', `${name}: stepsPerCall: expected an integer ≥ 1, got ${steps}`)
-
-  /** The function as the graph sees it: flat state in, flat state out, or leaf by leaf. */
-  const body = (stateIn: readonly Tensor[], ...args: Tree<Tensor>[]): Tensor[] => {
-    const list = isFlat
-      ? places.map(({ dtype, offset, size }, i) =>
-          reshape(
-            sliceAxis(stateIn[dtypes.indexOf(dtype)]!, 0, offset, offset + size),
-            initialLeaves[i]!.shape,
-          ),
-        )
-      : stateIn
-    const advance = (state: S, given: readonly Tree<Tensor>[]): { state: S; outputs: O } => {
-      const result = fn(state, ...(given as unknown as I))
-      checkState(`${name}: the step should return`, initial, result.state)
-      return result
-    }
-    let state = unflatten(initial as Tree<Tensor>, list) as S
-    const collected: O[] = []
-    for (let k = 0; k < steps; k++) {
-      const given = steps === 1 ? args : args.map((arg) => mapTree(arg, (x) => select(x, 0, k)))
-      const result = advance(state, given)
-      state = result.state
-      collected.push(result.outputs)
-    }
-    template = collected[0]!
-    const next = leaves(state as Tree<Tensor>)
-    const outputs = leaves(template as Tree<Tensor>).map((first, i) =>
-      steps === 1 ? first : stack(collected.map((o) => leaves(o as Tree<Tensor>)[i]!)),
-    )
-    const packed = isFlat
-      ? dtypes.map((dtype) => concatenate(next.filter((t) => t.dtype === dtype).map(flatten)))
-      : next
-    return [...packed, ...outputs]
-  }
-
-  const stateSpecs: Spec[] = isFlat
-    ? dtypes.map((dtype) => ({ dtype, shape: [totals.get(dtype)!] }))
-    : initialLeaves
-  const wide = inputs.map((tree) =>
-    mapTree(tree, ({ shape, dtype }) => ({ shape: steps === 1 ? shape : [steps, ...shape], dtype })),
-  )
-  const { graph } = trace(body as never, [stateSpecs as unknown as Tree<Spec>, ...wide], name) as {
-    graph: Graph
-  }
-  /** Memory for two sets of state, and what the runtime is given to compute. */
-  const open = async (whole: Graph, backend: Backend) => {
-    const count = stateSpecs.length
-    const memory = await backend.memory?.(options)
-    if (backend.fusesUpdates && !isFlat && steps === 1) {
-      const simplified = simplify(whole, 'cpu')
-      const plan = splitTail(simplified, count)
-      const tail = plan && openTail(plan, simplified.inputs, count, memory)
-      if (tail) {
-        const keptState = plan.kept.filter((i) => i < count)
-        return {
-          graph: plan.head,
-          views: tail.state,
-          arrays: tail.state,
-          targets: (side: number, blank: readonly TypedArray[]) => [
-            ...keptState.map((i) => tail.state[side]![i]!),
-            ...blank,
-            ...tail.boundary,
-          ],
-          finish: tail.run,
-        }
-      }
-    }
-    const make = (dtype: Dtype, size: number): TypedArray =>
-      memory?.allocate(dtype, size) ?? allocate(dtype, size)
-    const buffers = [0, 1].map(() => new Map(dtypes.map((dtype) => [dtype, make(dtype, totals.get(dtype)!)])))
-    const leafViews = buffers.map((set) =>
-      places.map(({ dtype, offset, size }) => {
-        const view = set.get(dtype)!.subarray(offset, offset + size) as TypedArray
-        owners.set(view, set.get(dtype)!)
-        return view
-      }),
-    )
-    const arrays = isFlat ? buffers.map((set) => dtypes.map((dtype) => set.get(dtype)!)) : leafViews
-    return {
-      graph: whole,
-      views: leafViews,
-      arrays,
-      targets: (side: number, blank: readonly TypedArray[]) => [...arrays[side]!, ...blank],
-      finish: () => undefined,
-    }
-  }
+  const form = formOf(name, initial, options.stepsPerCall ?? 1)
+  const { graph, template } = traceStep(fn, form, inputs)
   const backend = backendOf(options.backend)
-  const storage = await open(graph, backend)
+  const memory = await backend.memory?.(options)
+  const fuses = (backend.fusesUpdates ?? false) && !form.isFlat && form.stepsPerCall === 1
+  const storage = openStorage(graph, form.specs.length, form, fuses, memory)
   const executable = await backend.compile(storage.graph, options)
-  const views = storage.views
+  const { views } = storage
   const write = (state: S, side: number): void => {
     checkState(`${name}: the state given should have`, initial, state)
     // all values first: a leaf without values must not leave a state half written
@@ -179,41 +152,25 @@ export async function compileStep<
       .entries())
       (views[side]![i] as Float64Array).set(data as Float64Array)
   }
-
   write(initial, 0)
 
-  const outputSpecs = graph.outputs.slice(stateSpecs.length)
-  const inputSpecs = graph.inputs.slice(stateSpecs.length)
-  const inputNames = entries(inputs as Tree<Spec>).map(([path]) => path)
-  const byName = (given: I): Tensor[] => {
-    const found = new Map(entries(given as unknown as Tree<Tensor>))
-    return inputNames.map((path) => found.get(path)!)
-  }
-
+  const outputSpecs = graph.outputs.slice(form.specs.length)
+  const inOrder = inputOrder(name, inputs, graph.inputs.slice(form.specs.length))
   let side = 0
   let running = 0
   let last: Promise<unknown> = Promise.resolve()
   const stateTree = (copy: boolean): S =>
     unflatten(
       initial as Tree<Tensor>,
-      initialLeaves.map((t, i) =>
+      form.leaves.map((t, i) =>
         tensor(copy ? (views[side]![i]!.slice() as TypedArray) : views[side]![i]!, { shape: t.shape }),
       ),
     ) as S
 
   return {
     async step(...given) {
-      const list = sameKeys(given, inputs) ? leaves(given as unknown as Tree<Tensor>) : byName(given)
-      for (const [i, expected] of inputSpecs.entries()) {
-        const t = list[i]
-        if (!(t instanceof Tensor) || t.dtype !== expected.dtype || !sameShape(t.shape, expected.shape))
-          fail(
-            'TL_SHAPE_MISMATCH',
-            `${name}: input ${inputNames[i]} should be ${showSpec(expected)}, got ${t instanceof Tensor ? showSpec(t) : String(t)}`,
-          )
-      }
+      const data = inOrder(given).map((t) => t.data)
       const blank = outputSpecs.map(({ dtype, shape }) => allocate(dtype, sizeOf(shape)))
-      const data = list.map((t) => t.data)
       // a step that is asked for before the last one is done begins from the state that one leaves
       const turn = last.then(async () => {
         const next = 1 - side
