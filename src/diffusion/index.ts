@@ -10,6 +10,15 @@ export {
   type ReverseStep,
 } from './channels.ts'
 export {
+  type ControlCovariances,
+  type ControlName,
+  controlCovariances,
+  controlDistances,
+  controlNames,
+  controls,
+} from './controls.ts'
+export { fieldSusceptibility, modesSusceptibility } from './controlTheory.ts'
+export {
   type Changes,
   changesOf,
   correlationLength,
@@ -40,6 +49,7 @@ export {
 } from './mixture.ts'
 export { coordinateOverlap, type MixtureSurvival, mixtureSurvival } from './mixtureSurvival.ts'
 export { type Reversed, reverseChain, unmaskOneByOne } from './reverse.ts'
+export { epsilonCovariances, roundTripCovariances } from './roundTripCovariances.ts'
 export { makeSchedule, noiseLevels, type Schedule, type ScheduleName, schedules } from './schedules.ts'
 export { type Survival, survivalCurve, survivalOf } from './survival.ts'
 export { survivalFromMarginals, survivalFromSamples, type TurnOptions, uTurn } from './uTurn.ts'

@@ -101,3 +101,40 @@ export function curvePoints<R extends object>(
   const x = rows.length === 0 ? [] : commonX(rows.map(curveOf))
   return rows.flatMap((row) => x.map((at) => ({ ...row, x: at, y: interpolate(curveOf(row), at) })))
 }
+
+/** Top of the parabola through the largest finite value and its neighbours; the largest itself at an end. NaN without one. */
+export function peakOf({ x, y }: Curve): { readonly at: number; readonly height: number } {
+  const top = y.indexOf(Math.max(...y.filter(Number.isFinite)))
+  const known = (i: number): boolean => Number.isFinite(y[i])
+  if (top < 0) return { at: Number.NaN, height: Number.NaN }
+  if (!known(top - 1) || !known(top + 1)) return { at: x[top]!, height: y[top]! }
+  const [x0, x1, x2] = [x[top - 1]!, x[top]!, x[top + 1]!]
+  const left = (y[top]! - y[top - 1]!) / (x1 - x0)
+  const right = (y[top + 1]! - y[top]!) / (x2 - x1)
+  const bend = (right - left) / (x2 - x0)
+  if (bend >= 0) return { at: x1, height: y[top]! }
+  // Newton's form: y0 + left (x − x0) + bend (x − x0)(x − x1)
+  const at = (x0 + x1) / 2 - left / (2 * bend)
+  return { at, height: y[top - 1]! + left * (at - x0) + bend * (at - x0) * (at - x1) }
+}
+
+/**
+ * How far apart curves of positive numbers are: the standard deviation of ln y over the curves at a common x, root mean square
+ * over 61 places evenly spread in ln x at which at least three have a value. NaN where there are none.
+ */
+export function logSpread(curves: readonly Curve[]): number {
+  const lines = curves.map(({ x, y }): Curve => ({ x: x.map(Math.log), y: y.map(Math.log) }))
+  const ends = lines.flatMap(({ x }) => [x[0]!, x.at(-1)!])
+  const [low, high] = [Math.min(...ends), Math.max(...ends)]
+  let [sum, count] = [0, 0]
+  const steps = 60
+  for (let step = 0; step <= steps; step++) {
+    const at = low + ((high - low) * step) / steps
+    const found = lines.filter(({ x }) => at >= x[0]! && at <= x.at(-1)!).map((line) => interpolate(line, at))
+    if (found.length < 3) continue
+    const centre = mean(found)
+    sum += found.reduce((total, y) => total + (y - centre) ** 2, 0) / (found.length - 1)
+    count++
+  }
+  return Math.sqrt(sum / count)
+}

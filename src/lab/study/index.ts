@@ -27,9 +27,11 @@ export {
   fallingPart,
   fallsTo,
   interpolate,
+  logSpread,
   meanCurve,
   meeting,
   merged,
+  peakOf,
   steepness,
 } from './curves.ts'
 export { defineStudy, type StudyExperiment } from './defineStudy.ts'

@@ -8,9 +8,11 @@ import {
   fallingPart,
   fallsTo,
   interpolate,
+  logSpread,
   meanCurve,
   meeting,
   merged,
+  peakOf,
   steepness,
 } from '../../../src/lab/study/index.ts'
 
@@ -75,4 +77,20 @@ it('a curve has levels, slopes and a part in which it falls', () => {
   expect(fallingPart(curve, { high: 0.5, low: 0.3 })).toEqual([1, 2])
   expect(fallingPart(curve, { high: 2, low: -1 })).toEqual([0, 4])
   expect(merged([0, 0.5, 1], [0.5, 0.25])).toEqual([0, 0.25, 0.5, 1])
+})
+
+it('a curve has a peak: the top of the parabola through three uneven points', () => {
+  const x = [0, 0.7, 1, 1.6, 3]
+  const parabola = { x, y: x.map((t) => 5 - 2 * (t - 1.1) ** 2) }
+  expect(peakOf(parabola)).toEqual({ at: expect.closeTo(1.1, 10), height: expect.closeTo(5, 10) })
+  expect(peakOf({ x: [1, 2, 3], y: [1, 2, 3] })).toEqual({ at: 3, height: 3 })
+  expect(peakOf({ x: [1], y: [NaN] }).at).toBeNaN()
+})
+
+it('curves have a spread in ln y: none of equal ones, that of their factors where they are parallel', () => {
+  const x = [1, 2, 4, 8]
+  const power = (factor: number) => ({ x, y: x.map((r) => factor / r) })
+  expect(logSpread([power(1), power(1), power(1)])).toBeCloseTo(0, 12)
+  expect(logSpread([power(1), power(Math.E), power(Math.E ** 2)])).toBeCloseTo(1, 10)
+  expect(logSpread([power(1), power(2)])).toBeNaN()
 })
