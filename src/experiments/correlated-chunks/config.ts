@@ -2,7 +2,7 @@
 import { z } from 'zod'
 import { fail } from '../../base/index.ts'
 import { checkShape, hasTransition, type Shape } from '../../grammar/index.ts'
-import { seedField } from '../../lab/index.ts'
+import { type PartialConfig, seedField } from '../../lab/index.ts'
 
 const data = z.int().min(1).max(100_000)
 const trajectories = z.int().min(2).max(100_000)
@@ -93,3 +93,30 @@ export function checkConfig(config: Config): void {
       `config: s^L = ${config.s}^${deepest} leaves are too many here (at most 65536); lower L or depths`,
     )
 }
+
+export const presets = {
+  tiny: {
+    ...{ v: 16, m: 4, L: 4, depths: [3, 4], grammars: 3, data: 1, step: 0.02 },
+    sampled: { data: 2, trajectories: 8 },
+    masking: { data: 2, trajectories: 8 },
+    controls: { data: 3, trajectories: 8, points: 4, d: 16 },
+  },
+  tour: {
+    ...{ depths: [4, 7, 10], grammars: 8, data: 2, step: 0.01 },
+    sampled: { data: 4, trajectories: 128 },
+    masking: { data: 4, trajectories: 32 },
+    controls: { data: 48, trajectories: 48, points: 8, d: 256 },
+  },
+  quick: {
+    ...{ grammars: 8, data: 2, step: 0.01 },
+    sampled: { data: 4, trajectories: 192 },
+    masking: { data: 4, trajectories: 32 },
+    controls: { data: 128, trajectories: 48, points: 8, d: 256 },
+  },
+  paper: {
+    ...{ grammars: 16, data: 4 },
+    sampled: { data: 16, trajectories: 256 },
+    masking: { data: 16, trajectories: 64 },
+    controls: { data: 16, trajectories: 128, points: 16 },
+  },
+} satisfies Record<string, PartialConfig<Config>>

@@ -1,103 +1,43 @@
-/** @file From sums over the data of each grammar to numbers with errors: curves, peaks, exponents. Errors are over grammars. */
-
+/** @file From covariances summed over data to χ, C(r), ξ and their exponents; a statistic of rows takes all their replicas together. */
 import {
+  type ControlName,
   correlationLength,
-  type Estimate,
-  jackknife,
+  distanceAt,
+  pairCounts,
   relativeCorrelations,
   susceptibility,
 } from '../../diffusion/index.ts'
-import { slopeOf } from '../../lab/index.ts'
+import { meanFieldChi, pairStatistics } from '../../grammar/index.ts'
+import { type Curve, groupBy, logSpread, slopeOf } from '../../lab/index.ts'
+import { alphaBarAt, noisesOf, type Rows } from './cells.ts'
+import { type Config, shapeOf } from './config.ts'
 
-/** A measured curve, point by point. */
-export interface Curve {
-  /** null where there is nothing to measure, such as χ when no token changed. */
-  readonly value: (number | null)[]
-  readonly error: (number | null)[]
+/** Sums over the rows of `of`, entry by entry. */
+function total(rows: Rows, of: 'sums' | 'distances' = 'sums'): Float64Array {
+  const out = new Float64Array(rows[0]?.[of].length ?? 0)
+  for (const row of rows) for (let i = 0; i < out.length; i++) out[i]! += row[of][i]!
+  return out
 }
 
-/** Covariances by height of each grammar at each noise level: [grammar][noise][height]. */
-export type Groups = readonly (readonly (readonly number[])[])[]
+/** χ of rows at one noise level. */
+export const chiOf = (rows: Rows): number => susceptibility(total(rows))
 
-/** A number with its standard error; null where there is nothing to measure. */
-export interface Measured {
-  readonly value: number | null
-  readonly error: number | null
+/** C(ℓ)/C(0) by height of rows at one noise level. */
+export const relativeOf = (rows: Rows, s: number): number[] => relativeCorrelations(total(rows), s)
+
+/** ξ of rows at one noise level. */
+export const lengthOf = (rows: Rows, s: number): number => correlationLength(total(rows), s)
+
+/** C(r)/C(0) of rows at one noise level, the mean over distances in [from, to). */
+export const byDistance = (rows: Rows, [from, to]: readonly [number, number]): number => {
+  const sums = total(rows, 'distances')
+  return sums.subarray(from, to).reduce((a, b) => a + b, 0) / (to - from) / sums[0]!
 }
 
-/** Six digits, null for what is no number. */
-export const short = (x: number | null): number | null =>
-  x === null || !Number.isFinite(x) ? null : Number(x.toPrecision(6))
-
-export const shortEstimate = ({ value, error }: Estimate): Measured => ({
-  value: short(value),
-  error: short(error),
-})
-
-/** Estimates as a curve. */
-export const curveOf = (estimates: readonly Estimate[]): Curve => ({
-  value: estimates.map(({ value }) => short(value)),
-  error: estimates.map(({ error }) => short(error)),
-})
-
-/** The place of a curve's largest value; 0 when it has none. */
-export const placeOfLargest = ({ value }: Curve): number =>
-  Math.max(0, value.indexOf(Math.max(...value.filter((x) => x !== null))))
-
-/** One number at each noise level. */
-export const alongNoise = (groups: Groups, estimator: (sums: Float64Array) => number): Curve =>
-  curveOf(
-    groups[0]!.map((_, i) =>
-      jackknife(
-        groups.map((group) => group[i]!),
-        estimator,
-      ),
-    ),
-  )
-
-export const chiCurve = (groups: Groups): Curve => alongNoise(groups, susceptibility)
-
-/** C(ℓ)/C(0) at one noise level, by height 0 … L. */
-export const relativeAt = (groups: Groups, noise: number, s: number): Curve =>
-  curveOf(
-    groups[0]![noise]!.map((_, height) =>
-      jackknife(
-        groups.map((group) => group[noise]!),
-        (sums) => relativeCorrelations(sums, s)[height]!,
-      ),
-    ),
-  )
-
-export const lengthCurve = (groups: Groups, s: number): Curve =>
-  alongNoise(groups, (sums) => correlationLength(sums, s))
-
-/** Top of the parabola through the largest finite value and its neighbours; the largest itself at an end. */
-export function peakOf(
-  x: readonly number[],
-  y: readonly number[],
-): { at: number; height: number; inside: boolean } {
-  const top = y.indexOf(Math.max(...y.filter(Number.isFinite)))
-  const known = (i: number): boolean => Number.isFinite(y[i])
-  if (top < 0) return { at: Number.NaN, height: Number.NaN, inside: false }
-  if (!known(top - 1) || !known(top + 1)) return { at: x[top]!, height: y[top]!, inside: false }
-  const [x0, x1, x2] = [x[top - 1]!, x[top]!, x[top + 1]!]
-  const left = (y[top]! - y[top - 1]!) / (x1 - x0)
-  const right = (y[top + 1]! - y[top]!) / (x2 - x1)
-  const bend = (right - left) / (x2 - x0)
-  if (bend >= 0) return { at: x1, height: y[top]!, inside: true }
-  // Newton's form: y0 + left (x − x0) + bend (x − x0)(x − x1)
-  const at = (x0 + x1) / 2 - left / (2 * bend)
-  return { at, height: y[top - 1]! + left * (at - x0) + bend * (at - x0) * (at - x1), inside: true }
-}
-
-/** Place and height of the peak of χ, with errors. */
-export function chiPeak(groups: Groups, x: readonly number[]): { at: Measured; height: Measured } {
-  const rows = groups.map((group) => group.flat())
-  const width = groups[0]![0]!.length
-  const curve = (flat: Float64Array): number[] =>
-    x.map((_, i) => susceptibility(flat.subarray(i * width, (i + 1) * width)))
-  const find = (of: 'at' | 'height') => shortEstimate(jackknife(rows, (flat) => peakOf(x, curve(flat))[of]))
-  return { at: find('at'), height: find('height') }
+/** A statistic at each noise level. */
+export function alongNoise(rows: Rows, statistic: (rows: Rows) => number): Curve {
+  const levels = groupBy(rows, 'noise')
+  return { x: levels.map(({ key }) => key.noise), y: levels.map((level) => statistic(level.rows)) }
 }
 
 /**
@@ -105,91 +45,164 @@ export function chiPeak(groups: Groups, x: readonly number[]): { at: Measured; h
  * short for that).
  */
 export function decayExponent(relative: readonly number[], s: number): number {
-  const L = relative.length - 1
-  const last = Math.max(2, L - 3)
+  const last = Math.max(2, relative.length - 4)
   const points = Array.from({ length: last }, (_, i) => i + 1)
     .filter((height) => relative[height]! > 0)
     .map((height) => [height * Math.log(s), Math.log(relative[height]!)] as const)
   return -slopeOf(points).value
 }
 
-/** The exponent at one noise level, with its error. */
-export const decayAt = (groups: Groups, noise: number, s: number): Measured =>
-  shortEstimate(
-    jackknife(
-      groups.map((group) => group[noise]!),
-      (sums) => decayExponent(relativeCorrelations(sums, s), s),
-    ),
-  )
-
-/** ξ at distances from ε*, on one side. */
-export interface Side {
-  readonly distance: readonly number[]
-  readonly length: readonly number[]
-}
-
 /**
- * ν of ξ ~ |ε − ε*|^{−ν}: one slope for both sides, each with an amplitude of its own. NaN when there are too few points.
+ * ν of ξ ~ |ε − ε*|^{−ν}: one slope for both sides, each with an amplitude of its own; of the levels at `places` alone. NaN
+ * when there are too few.
  */
-export function lengthExponent(sides: readonly Side[]): number {
+export function lengthExponent({ x, y }: Curve, critical: number, places = x.map((_, i) => i)): number {
   let [top, bottom] = [0, 0]
-  for (const { distance, length } of sides) {
-    if (distance.length < 2) continue
-    const x = distance.map(Math.log)
-    const spread = x.reduce((sum, at) => sum + (at - mean(x)) ** 2, 0)
-    top += spread * slopeOf(x.map((at, i) => [at, Math.log(length[i]!)] as const)).value
+  for (const sign of [-1, 1]) {
+    const side = places.filter((i) => (x[i]! - critical) * sign > 1e-9)
+    if (side.length < 2) continue
+    const at = side.map((i) => Math.log(Math.abs(x[i]! - critical)))
+    const centre = at.reduce((a, b) => a + b, 0) / at.length
+    const spread = at.reduce((sum, one) => sum + (one - centre) ** 2, 0)
+    top += spread * slopeOf(at.map((one, i) => [one, Math.log(y[side[i]!]!)] as const)).value
     bottom += spread
   }
   return -top / bottom
 }
 
-const mean = (values: readonly number[]): number => values.reduce((a, b) => a + b, 0) / values.length
+/** ξ in mean field at the size of the tree. */
+export const meanFieldLength = (config: Config, eps: number): number => {
+  const { s, L } = config
+  const { relative } = pairStatistics(shapeOf(config, L), eps)
+  return correlationLength(
+    pairCounts(s ** L, s).map((pairs, height) => pairs * relative[height]!),
+    s,
+  )
+}
 
 /**
  * Places where a power law of ξ can be seen, by mean field (so that the choice does not depend on what was measured): from
- * 0.2 below ε* to 0.17 above, ξ of more than a few tokens and far from the size d of the tree.
+ * 0.2 below ε* to 0.17 above, ξ of more than a few tokens and far from the size of the tree.
  */
-export const resolvedPlaces = (
-  noises: readonly number[],
-  meanField: readonly number[],
-  epsStar: number,
-  d: number,
-): number[] =>
+export const resolvedPlaces = (config: Config, noises: readonly number[], critical: number): number[] =>
   noises.flatMap((eps, i) => {
-    const off = eps - epsStar
-    return off > -0.2 && off < 0.17 && meanField[i]! > 3 && meanField[i]! < d / 6 ? [i] : []
+    const off = eps - critical
+    const length = meanFieldLength(config, eps)
+    return off > -0.2 && off < 0.17 && length > 3 && length < config.s ** config.L / 6 ? [i] : []
   })
 
-/** Distances from ε* and lengths at some places, below and above it. */
-export const sidesOf = (
-  noises: readonly number[],
-  lengths: readonly number[],
-  epsStar: number,
-  places: readonly number[] = noises.map((_, i) => i),
-): Side[] =>
-  [-1, 1].map((sign) => {
-    const here = places.filter((i) => (noises[i]! - epsStar) * sign > 1e-9)
-    return {
-      distance: here.map((i) => Math.abs(noises[i]! - epsStar)),
-      length: here.map((i) => lengths[i]!),
-    }
-  })
-
-/** The exponent ν from some places, with its error. */
-export function lengthExponentOf(
-  groups: Groups,
-  noises: readonly number[],
-  epsStar: number,
-  { s, places }: { s: number; places: readonly number[] },
-): Measured {
-  const width = groups[0]![0]!.length
-  return shortEstimate(
-    jackknife(
-      groups.map((group) => group.flat()),
-      (flat) => {
-        const lengths = noises.map((_, i) => correlationLength(flat.subarray(i * width, (i + 1) * width), s))
-        return lengthExponent(sidesOf(noises, lengths, epsStar, places))
-      },
-    ),
-  )
+/** Curves C(r)·r^a, one for each noise level. */
+export interface CollapseCurve extends Curve {
+  readonly eps: number
 }
+
+/** Noise levels of the collapse, and the heights at which C is drawn for each. */
+export type CollapsePlaces = ReadonlyMap<number, readonly number[]>
+
+/** From 0.14 below ε* to 0.17 above it (the paper's .60 to .90), where ξ is smaller than the tree and C larger than noise. */
+export function collapsePlaces(
+  rows: Rows,
+  { s, L }: Pick<Config, 's' | 'L'>,
+  critical: number,
+): CollapsePlaces {
+  const places = new Map<number, readonly number[]>()
+  for (const { key, rows: own } of groupBy(rows, 'noise')) {
+    const off = key.noise - critical
+    if (off < -0.14 || off > 0.17 || lengthOf(own, s) > s ** L / 4) continue
+    const relative = relativeOf(own, s)
+    const heights = Array.from({ length: L - 1 }, (_, i) => i + 1).filter((h) => relative[h]! > 1e-4)
+    if (heights.length >= 2) places.set(key.noise, heights)
+  }
+  return places
+}
+
+/** The curves at some places, which are chosen once: the error of what follows is not that of the choice. */
+export function collapseCurves(
+  rows: Rows,
+  s: number,
+  { decay, places }: { readonly decay: number; readonly places: CollapsePlaces },
+): CollapseCurve[] {
+  return groupBy(rows, 'noise').flatMap(({ key: { noise }, rows: own }) => {
+    const heights = places.get(noise)
+    if (!heights) return []
+    const relative = relativeOf(own, s)
+    const x = heights.map((height) => distanceAt(height, s))
+    return [{ eps: noise, x, y: heights.map((height, i) => relative[height]! * x[i]! ** decay) }]
+  })
+}
+
+/** Spread of ln y of the curves of both sides of ε*, each side on its own: against r, and against r·|ε − ε*|^ν. */
+export function collapse(
+  curves: readonly CollapseCurve[],
+  critical: number,
+  nu: number,
+): { readonly before: number; readonly after: number } {
+  const sides = [-1, 1]
+    .map((sign) => curves.filter(({ eps }) => (eps - critical) * sign > 0))
+    .filter((side) => side.length >= 3)
+  const together = (unit: (eps: number) => number): number => {
+    const squares = sides.map(
+      (side) => logSpread(side.map(({ eps, x, y }) => ({ x: x.map((r) => r * unit(eps)), y }))) ** 2,
+    )
+    return Math.sqrt(squares.reduce((a, b) => a + b, 0) / squares.length)
+  }
+  return { before: together(() => 1), after: together((eps) => Math.abs(eps - critical) ** nu) }
+}
+
+/** Largest χ over the larger one at the ends; where no token changed at all there is no χ. */
+export function interiorOf(rows: Rows): number {
+  const { y } = alongNoise(rows, chiOf)
+  const largest = (some: readonly number[]): number => Math.max(...some.filter(Number.isFinite))
+  return largest(y) / largest([y[0]!, y.at(-1)!])
+}
+
+/** χ at the end over the largest χ: 1 when it rises to the end. */
+export const endOf = ({ y }: Pick<Curve, 'y'>): number => y.at(-1)! / Math.max(...y.filter(Number.isFinite))
+
+/** χ of a control in theory, at its size and at the times of the run; null where there is no closed form. */
+export function controlTheory(
+  config: Config,
+  susceptibilityOf: ((d: number, alphaBar: number) => number) | null,
+): Curve | null {
+  if (!susceptibilityOf) return null
+  const x = noisesOf(config, 'control')
+  return { x, y: x.map((time) => susceptibilityOf(config.controls.d, alphaBarAt(time))) }
+}
+
+/** Rows of a control at the time at which its χ is largest. */
+export function atLargest(rows: Rows): Rows {
+  const { x, y } = alongNoise(rows, chiOf)
+  const top = x[y.indexOf(Math.max(...y.filter(Number.isFinite)))]
+  return rows.filter(({ noise }) => noise === top)
+}
+
+/** Exponent a of C ~ r^−a of a control at one time, over r = 1 … d/8; `all` are its distances. */
+export function controlExponent(rows: Rows, all: readonly number[]): number {
+  const sums = total(rows, 'distances')
+  const last = all.length - 3
+  return -slopeOf(
+    all
+      .slice(1, last)
+      .flatMap((r, i) =>
+        sums[i + 1]! > 0 ? [[Math.log(r), Math.log(sums[i + 1]! / sums[0]!)] as const] : [],
+      ),
+  ).value
+}
+
+/** C(r)/C(0) of a control at its distance number `i`. */
+export const controlDecay = (rows: Rows, i: number): number => {
+  const sums = total(rows, 'distances')
+  return sums[i]! / sums[0]!
+}
+
+export const isControl =
+  (name: ControlName) =>
+  ({ control }: Rows[number]): boolean =>
+    control === name
+
+/** Place and height of the peak of mean-field χ at a depth, on a grid of 0.0005. */
+export const fineNoises: readonly number[] = Array.from({ length: 1901 }, (_, i) => 0.04 + i * 0.0005)
+export const meanFieldCurve = (config: Config, L: number, x: readonly number[]): Curve => ({
+  x,
+  y: x.map((eps) => meanFieldChi(shapeOf(config, L), eps)),
+})
