@@ -1,18 +1,40 @@
 /** @file Finding a grammar's hidden symbols by clustering tuples that occur in the same contexts: at how many data? */
 import { z } from 'zod'
-import { checkShape } from '../grammar/index.ts'
-import { defineExperiment, doublings, runJobs, seedField } from '../lab/index.ts'
-import type { Climbed, ClimbJob } from './clustering/climb.ts'
 import {
-  type ClusterAnswer,
-  type ClusterJob,
-  clusterTask,
-  type ExactAnswer,
-  type ThresholdAnswer,
-} from './clustering/job.ts'
-import { clusteringFigures, clusteringTables } from './clustering/pictures.ts'
-import type { ContextChoice, ThresholdJob } from './clustering/threshold.ts'
-import { concludeClustering } from './clustering/verdicts.ts'
+  checkShape,
+  climbScores,
+  clusterTuples,
+  exactTupleCorrelation,
+  expectedContrast,
+  makeGrammar,
+} from '../grammar/index.ts'
+import {
+  defineStudy,
+  doublings,
+  groupBy,
+  jackknife,
+  seedField,
+  shown,
+  shownWhole,
+  where,
+} from '../lab/index.ts'
+import { random } from '../tensor/index.ts'
+import { clusteringCharts, clusteringTables } from './clustering/charts.ts'
+import { classClaims, climbClaims, controlClaims, growthOf, leafClaims } from './clustering/claims.ts'
+import {
+  answersOf,
+  type Cell,
+  type Climbed,
+  type ClimbedRow,
+  type Clustered,
+  cellColumns,
+  climbed,
+  type Exact,
+  leafFormula,
+  power,
+  reaching,
+  spread,
+} from './clustering/settings.ts'
 
 const symbols = z.int().min(2).max(256)
 const settingField = z.strictObject({
@@ -34,14 +56,11 @@ const climbField = z.strictObject({
   s: z.int().min(2).max(8),
   L: z.int().min(3).max(8),
 })
-export type Setting = z.infer<typeof settingField>
-export type TreeShape = z.infer<typeof climbField>
-export type ClassSetting = z.infer<typeof classField>
 
 /** Settings as lists of four numbers, to be read at a glance. */
-const settings = (...rows: [v: number, m: number, s: number, height: number][]): Setting[] =>
+const settings = (...rows: [v: number, m: number, s: number, height: number][]) =>
   rows.map(([v, m, s, height]) => ({ v, m, s, height }))
-const classSettings = (...rows: [v: number, classes: number, m: number, L: number][]): ClassSetting[] =>
+const classSettings = (...rows: [v: number, classes: number, m: number, L: number][]) =>
   rows.map(([v, classes, m, L]) => ({ v, classes, m, s: 2, L }))
 
 const config = z.strictObject({
@@ -50,40 +69,40 @@ const config = z.strictObject({
     .array(settingField)
     .min(2)
     .max(40)
+    // biome-ignore format: a table
     .default(
-      settings(
-        [16, 2, 2, 2],
-        [16, 3, 2, 2],
-        [16, 4, 2, 2],
-        [32, 4, 2, 2],
-        [32, 8, 2, 2],
-        [8, 4, 3, 2],
-        [16, 3, 2, 3],
-        [16, 4, 2, 3],
-        [8, 4, 3, 3],
-        [16, 4, 2, 4],
-      ),
-    )
-    .describe('tuples against a leaf with which they have their common ancestor at this height'),
+    settings(
+      [16, 2, 2, 2],
+      [16, 3, 2, 2],
+      [16, 4, 2, 2],
+      [32, 4, 2, 2],
+      [32, 8, 2, 2],
+      [8, 4, 3, 2],
+      [16, 3, 2, 3],
+      [16, 4, 2, 3],
+      [8, 4, 3, 3],
+      [16, 4, 2, 4],
+    ),
+  ).describe('tuples against a leaf with which they have their common ancestor at this height'),
   classification: z
     .array(classField)
     .min(2)
     .max(40)
+    // biome-ignore format: a table
     .default(
-      classSettings(
-        [16, 16, 3, 2],
-        [16, 16, 4, 2],
-        [16, 32, 4, 2],
-        [16, 64, 4, 2],
-        [24, 64, 4, 2],
-        [32, 32, 4, 2],
-        [32, 128, 4, 2],
-        [32, 128, 8, 2],
-        [16, 16, 4, 3],
-        [16, 64, 4, 3],
-      ),
-    )
-    .describe('tuples of leaves against the class'),
+    classSettings(
+      [16, 16, 3, 2],
+      [16, 16, 4, 2],
+      [16, 32, 4, 2],
+      [16, 64, 4, 2],
+      [24, 64, 4, 2],
+      [32, 32, 4, 2],
+      [32, 128, 4, 2],
+      [32, 128, 8, 2],
+      [16, 16, 4, 3],
+      [16, 64, 4, 3],
+    ),
+  ).describe('tuples of leaves against the class'),
   grammars: z.int().min(2).max(256).default(4).describe('grammars of each setting; error bars are over them'),
   most: z
     .int()
@@ -115,197 +134,158 @@ const config = z.strictObject({
     .describe('shapes whose thresholds are computed from the rules'),
   exactGrammars: z.int().min(2).max(1000).default(20).describe('grammars over which they are averaged'),
 })
-export type ClusteringConfig = z.infer<typeof config>
-
-/** A setting measured on several grammars. */
-export interface Measured<Of> {
-  readonly setting: Of
-  readonly grammars: readonly ThresholdAnswer[]
-}
-
-/** What a run has measured. */
-export interface ClusteringResult {
-  readonly leaf: readonly Measured<Setting>[]
-  readonly classes: readonly Measured<ClassSetting>[]
-  readonly controls: {
-    readonly uncorrelated: readonly ThresholdAnswer[]
-    readonly random: readonly ThresholdAnswer[]
-    readonly shuffled: readonly ThresholdAnswer[]
-  }
-  /** From the rules, heights 2 … L of each shape. */
-  readonly exact: readonly { readonly shape: TreeShape; readonly thresholds: readonly number[] }[]
-  /** For each kind of context and number of data, the scores of each grammar at heights 1 … L − 1. */
-  readonly climbs: readonly {
-    readonly context: ClimbJob['context']
-    readonly P: number
-    readonly scores: readonly (readonly number[])[]
-  }[]
-}
+type Config = z.infer<typeof config>
 
 /** Smallest number of data. */
 const fewest = 32
+/** k-means is looked at no further after two scores at least this high. */
+const enough = 0.95
 
-/** The grammar's shape of a setting: the root is the common ancestor. */
-const shapeOf = ({ v, m, s, height }: Setting) => ({ v, classes: v, m, s, L: height })
+/** A setting's shape: the root is the common ancestor. */
+const shapeOf = ({ v, m, s, height }: z.infer<typeof settingField>) => ({ v, classes: v, m, s, L: height })
 
-export const clustering = defineExperiment<ClusteringConfig, ClusteringResult>({
+function cellsOf(c: Config): Cell[] {
+  const leaf = { context: 'leaf', rules: 'random' } as const
+  const controlShape = { part: 'control', ...shapeOf(c.control) } as const
+  return [
+    ...c.settings.map((setting): Cell => ({ part: 'leaf', ...leaf, ...shapeOf(setting) })),
+    ...c.classification.map((shape): Cell => ({ part: 'class', ...leaf, ...shape, context: 'class' })),
+    { ...controlShape, ...leaf, rules: 'uncorrelated' },
+    { ...controlShape, ...leaf },
+    { part: 'control', ...leaf, ...shapeOf(c.settings[0]!), context: 'shuffled' },
+    ...c.exactShapes.map((shape): Cell => ({ part: 'exact', ...leaf, classes: shape.v, ...shape })),
+    ...(['tokens', 'latents'] as const).map(
+      (context): Cell => ({ part: 'climb', ...leaf, classes: c.climb.v, ...c.climb, context }),
+    ),
+  ]
+}
+
+/** Seconds, rough: k-means of v·m rows dominates, and sampling for high trees. */
+function costOf({ part, v, m, s, L }: Cell, { most, climbMost, restarts }: Config): number {
+  if (part === 'exact') return 0.02
+  if (part === 'climb') return climbMost / 2 ** 14
+  return ((v * m * v * Math.min(v, 32)) / 1e5) * (restarts / 4) + (s ** L * most) / 2 ** 21
+}
+
+export const clustering = defineStudy<Config, Cell, Clustered | Climbed | Exact>(import.meta.url, {
   name: 'clustering',
   title: 'Finding synonyms by their contexts',
-  description:
-    'k-means of context vectors finds the hidden symbols of a grammar; how many data does each level take?',
+  question:
+    'k-means of context vectors finds the hidden symbols of a grammar: how many data does each level take?',
+  source: 'Favero et al. 2025; Cagnetta et al. 2024, App. D',
+  version: 2,
   config,
   presets: {
-    quick: { grammars: 3, most: 2 ** 17, restarts: 4, climbMost: 2 ** 15 },
+    tiny: {
+      settings: settings([6, 2, 2, 2], [8, 2, 2, 2], [8, 3, 2, 2]),
+      classification: [6, 8, 16].map((classes) => ({ v: 6, classes, m: 2, s: 2, L: 2 })),
+      climb: { v: 8, m: 2, s: 2, L: 3 },
+      control: { v: 4, m: 4, s: 3, height: 2 },
+      exactShapes: [{ v: 8, m: 2, s: 2, L: 3 }],
+      ...{ grammars: 2, most: 2 ** 12, restarts: 2, climbMost: 2 ** 10, exactGrammars: 3 },
+    },
+    tour: { grammars: 6, most: 2 ** 16, restarts: 2, climbMost: 2 ** 14 },
+    quick: { grammars: 12, most: 2 ** 17, restarts: 4, climbMost: 2 ** 15 },
     paper: {
+      // biome-ignore format: a table
       settings: settings(
-        [8, 2, 2, 2],
-        [16, 2, 2, 2],
-        [16, 3, 2, 2],
-        [16, 4, 2, 2],
-        [16, 6, 2, 2],
-        [24, 4, 2, 2],
-        [24, 6, 2, 2],
-        [32, 4, 2, 2],
-        [32, 8, 2, 2],
-        [8, 4, 3, 2],
-        [10, 8, 3, 2],
-        [16, 2, 2, 3],
-        [16, 3, 2, 3],
-        [16, 4, 2, 3],
-        [32, 4, 2, 3],
-        [32, 8, 2, 3],
-        [8, 4, 3, 3],
-        [16, 3, 2, 4],
-        [16, 4, 2, 4],
+        [8, 2, 2, 2], [16, 2, 2, 2], [16, 3, 2, 2], [16, 4, 2, 2], [16, 6, 2, 2], [24, 4, 2, 2], [24, 6, 2, 2],
+        [32, 4, 2, 2], [32, 8, 2, 2], [8, 4, 3, 2], [10, 8, 3, 2], [16, 2, 2, 3], [16, 3, 2, 3], [16, 4, 2, 3],
+        [32, 4, 2, 3], [32, 8, 2, 3], [8, 4, 3, 3], [16, 3, 2, 4], [16, 4, 2, 4],
       ),
+      // biome-ignore format: a table
       classification: classSettings(
-        [16, 16, 3, 2],
-        [16, 16, 4, 2],
-        [16, 32, 4, 2],
-        [16, 64, 4, 2],
-        [16, 64, 3, 2],
-        [24, 64, 4, 2],
-        [32, 32, 4, 2],
-        [32, 128, 4, 2],
-        [32, 32, 8, 2],
-        [32, 128, 8, 2],
-        [16, 16, 4, 3],
-        [16, 64, 4, 3],
-        [16, 16, 3, 4],
-        [16, 64, 3, 4],
+        [16, 16, 3, 2], [16, 16, 4, 2], [16, 32, 4, 2], [16, 64, 4, 2], [16, 64, 3, 2], [24, 64, 4, 2],
+        [32, 32, 4, 2], [32, 128, 4, 2], [32, 32, 8, 2], [32, 128, 8, 2], [16, 16, 4, 3], [16, 64, 4, 3],
+        [16, 16, 3, 4], [16, 64, 3, 4],
       ),
-      grammars: 10,
-      most: 2 ** 20,
-      restarts: 10,
-      climbMost: 2 ** 17,
+      ...{ grammars: 10, most: 2 ** 20, restarts: 10, climbMost: 2 ** 17 },
     },
   },
-
-  cost: ({ grammars, most }) => 5e-5 * grammars * most,
-
-  async run(context) {
-    const { config: c, log } = context
+  check(c) {
     for (const [i, setting] of c.settings.entries()) checkShape(shapeOf(setting), `config.settings.${i}`)
     for (const [i, shape] of c.classification.entries()) checkShape(shape, `config.classification.${i}`)
     checkShape({ ...c.climb, classes: c.climb.v }, 'config.climb')
     checkShape(shapeOf(c.control), 'config.control')
     for (const [i, shape] of c.exactShapes.entries())
       checkShape({ ...shape, classes: shape.v }, `config.exactShapes.${i}`)
-    const repeats = Array.from({ length: c.grammars }, (_, repeat) => repeat)
-    const samples = doublings(fewest, c.most, 2)
-    const thresholds = (
-      shape: ClassSetting,
-      kind: ContextChoice,
-      rules: ThresholdJob['rules'] = 'random',
-    ): ClusterJob[] =>
-      repeats.map((repeat) => ({
-        kind: 'threshold',
-        of: {
-          seed: c.seed,
-          repeat,
-          ...shape,
-          rules,
-          context: kind,
-          samples,
-          enough: 0.95,
-          restarts: c.restarts,
-        },
-      }))
-    const first = c.settings[0]!
-    const climbs = (['tokens', 'latents'] as const).flatMap((kind) =>
-      doublings(fewest, c.climbMost).map((P) => ({ context: kind, P })),
+  },
+  cells: cellsOf,
+  replicas: ({ grammars, exactGrammars }, { part }) => (part === 'exact' ? exactGrammars : grammars),
+  keyed: ({ part, v, classes, m, s, L }) => (part === 'climb' ? [v, m, s, L] : [v, classes, m, s, L]),
+  cost: costOf,
+  label: ({ part, v, m, s, L, context }) => `${part}, ${context}, v = ${v}, m = ${m}, s = ${s}, L = ${L}`,
+
+  measure({ part, context, rules, ...shape }, { key, config: c, replica, progress }) {
+    const { v, m, s, L } = shape
+    if (part === 'exact') {
+      // the replica comes last in the keys of these grammars, after a number of their own
+      const own = [0xe, v, m, s, L, replica].reduce(random.foldIn, random.key(c.seed))
+      const grammar = makeGrammar(shape, own)
+      return Array.from({ length: L - 1 }, (_, below): Exact => {
+        const height = below + 2
+        return { height, square: exactTupleCorrelation(grammar, height, height - 1) ** 2 }
+      })
+    }
+    const grammar = makeGrammar(shape, random.foldIn(key, 0), { rules })
+    const { restarts } = c
+    if (context === 'tokens' || context === 'latents')
+      return doublings(fewest, c.climbMost).flatMap((P) => {
+        progress(P / (2 * c.climbMost))
+        const scores = climbScores(grammar, key, { P, context, restarts })
+        return scores.map((score, below): Climbed => ({ P, height: below + 1, score }))
+      })
+    const expected = expectedContrast(grammar, context)
+    const options = { context, sizes: doublings(fewest, c.most, 2), enough, restarts }
+    return clusterTuples(grammar, key, options).map(
+      (look): Clustered => ({ ...look, expected: expected(look.P) }),
     )
-    const jobs: ClusterJob[] = [
-      ...c.settings.flatMap((setting) => thresholds(shapeOf(setting), 'leaf')),
-      ...c.classification.flatMap((shape) => thresholds(shape, 'class')),
-      ...thresholds(shapeOf(c.control), 'leaf', 'uncorrelated'),
-      ...thresholds(shapeOf(c.control), 'leaf'),
-      ...thresholds(shapeOf(first), 'shuffled'),
-      ...c.exactShapes.map(
-        (shape): ClusterJob => ({ kind: 'exact', of: { seed: c.seed, shape, grammars: c.exactGrammars } }),
-      ),
-      ...climbs.flatMap(({ context: kind, P }) =>
-        repeats.map(
-          (repeat): ClusterJob => ({
-            kind: 'climb',
-            of: { seed: c.seed, repeat, shape: c.climb, context: kind, P, restarts: c.restarts },
-          }),
-        ),
-      ),
-    ]
-    log(
-      `${jobs.length} parts: ${c.grammars} grammars of each setting, up to ${c.most.toLocaleString('en')} data`,
-    )
-    const answers = await runJobs<ClusterJob, ClusterAnswer>(context, clusterTask, jobs, {
-      label: describeJob,
-      cost: costOf,
-    })
-    // answers come in the order in which the jobs were listed
-    let at = 0
-    const next = <Answer>(count: number): Answer[] => {
-      const from = at
-      at += count
-      return answers.slice(from, at) as unknown as Answer[]
-    }
-    const measured = <Of>(setting: Of): Measured<Of> => ({
-      setting,
-      grammars: next<ThresholdAnswer>(c.grammars),
-    })
-    const leaf = c.settings.map(measured)
-    const classes = c.classification.map(measured)
-    const controls = {
-      uncorrelated: next<ThresholdAnswer>(c.grammars),
-      random: next<ThresholdAnswer>(c.grammars),
-      shuffled: next<ThresholdAnswer>(c.grammars),
-    }
-    const exact = next<ExactAnswer>(c.exactShapes.length)
-    return {
-      leaf,
-      classes,
-      controls,
-      exact: exact.map(({ thresholds: found }, i) => ({ shape: c.exactShapes[i]!, thresholds: found })),
-      climbs: climbs.map((one) => ({
-        ...one,
-        scores: next<Climbed>(c.grammars).map(({ scores }) => scores),
-      })),
-    }
   },
 
-  summary: concludeClustering,
-  draws: 'run',
-  figures: clusteringFigures,
-  tables: clusteringTables,
+  findings(rows, { climb: { v, m, s, L } }) {
+    const clustered = rows.filter((row) => 'adjustedRand' in row)
+    const climbs = rows.filter((row) => 'score' in row)
+    const exact = rows.filter((row) => 'square' in row)
+    const answers = answersOf(clustered)
+    const leaf = where(answers, { part: 'leaf' })
+    const found = reaching(leaf, 'clustered')
+    const slope = jackknife(found, power('clustered', leafFormula))
+    const contrast = jackknife(reaching(leaf, 'contrast', 'expected'), power('contrast', leafFormula))
+    const before = jackknife(
+      found,
+      spread('clustered', () => 1),
+    ).value
+    const after = jackknife(found, spread('clustered', leafFormula)).value
+    const strings = (context: 'tokens' | 'latents'): string =>
+      groupBy(where(climbs, { context }) as ClimbedRow[], 'height')
+        .map(({ rows: own }) => shownWhole({ ...climbed(own).strings, error: null }))
+        .join(', ')
+    return {
+      headline: `k-means finds synonyms at P ∝ (v m^(ℓ+1)/(1 − f))^${shown(slope)}; the spread of ln P falls from ${before.toFixed(2)} to ${after.toFixed(2)}`,
+      paragraph:
+        'Tuples that can stand for the same hidden symbol occur in the same contexts. Nothing was trained here: for every tuple it was counted which leaf stands at a given place beside it, ' +
+        `and the vectors of these frequencies were clustered by k-means. Over ${groupBy(found, ...cellColumns).length} settings the number of strings at which the clusters become the true symbols grows as v m^(ℓ+1)/(1 − f) to the power ${shown(slope)}; ` +
+        `that at which the vectors differ as much by their symbols as by chance, to the power ${shown(contrast)}. ` +
+        `Relabelling tuples by their clusters and going on climbs the whole tree: with v = ${v}, m = ${m}, s = ${s}, L = ${L} the heights are found at ${strings('tokens')} strings when leaves are the context, ` +
+        `and at ${strings('latents')} when it is the symbols already found. ` +
+        'Where symbols stand equally often in every place, and where the context comes from another string, there is nothing to find.',
+      numbers: [
+        { label: 'power of the thresholds', value: shown(slope), note: 'k-means, predicted 1' },
+        { label: 'power of signal = noise', value: shown(contrast), note: '1 for large v and m' },
+      ],
+      claims: [
+        ...leafClaims(answers, exact),
+        ...classClaims(answers),
+        ...climbClaims(climbs),
+        ...controlClaims(answers),
+      ],
+      charts: clusteringCharts(clustered, answers, climbs),
+      tables: clusteringTables(answers, climbs, exact),
+      result: {
+        ...{ power: slope.value, contrastPower: contrast.value, spreadBefore: before, spreadAfter: after },
+        climbTokens: growthOf(where(climbs, { context: 'tokens' })).value,
+        climbLatents: growthOf(where(climbs, { context: 'latents' })).value,
+      },
+    }
+  },
 })
-
-function describeJob({ kind, of }: ClusterJob): string {
-  if (kind === 'climb') return `climb with ${of.context}, P = ${of.P}`
-  const { v, m, s, L } = kind === 'exact' ? of.shape : of
-  return `${kind === 'exact' ? 'exact, ' : ''}v=${v} m=${m} s=${s} L=${L}`
-}
-
-/** Rough, for the time left: k-means of v·m rows dominates, and sampling for high trees. */
-function costOf({ kind, of }: ClusterJob): number {
-  if (kind === 'exact') return 1
-  if (kind === 'climb') return 1 + of.P / 2000
-  return 2 + (of.v * of.m * of.v * Math.min(of.v, 32)) / 4e4 + of.s ** of.L
-}

@@ -1,18 +1,28 @@
 /** @file The Random Hierarchy Model: rules, trees, exact inference, statistics, theory. */
 export {
+  type ClusteredTuples,
+  type ClusterOptions,
   type ContextKind,
   type Contexts,
+  climbScores,
+  clusterTuples,
+  contextFrequencies,
   contextVectors,
+  contrastOf,
+  expectedContrast,
+  firstSymbols,
   type KMeans,
   type KMeansOptions,
   kMeans,
   type LearnerOptions,
   type Lexicon,
   learnLexicon,
+  meanInverse,
   type PairScores,
   pairScores,
   type Rows,
   relabel,
+  type TupleContext,
 } from './clustering/index.ts'
 export {
   ancestorHeight,
