@@ -81,4 +81,6 @@ export {
   treeLevels,
 } from './report.ts'
 export { emptyTrees, expandLevel, sampleTrees, samplingTrees } from './sample.ts'
+export { exchangeSynonyms } from './synonyms.ts'
 export * from './theory/index.ts'
+export { countedTupleClassNoise, meanTupleClassSignal, symbolsGivenClass } from './tupleClassCounts.ts'

@@ -67,6 +67,7 @@ export {
 export { describeField, type FieldSchema, fieldSchema } from './schema.ts'
 export {
   crossing,
+  fallsBelow,
   geometricMean,
   mean,
   meanOf,

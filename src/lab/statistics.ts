@@ -77,6 +77,21 @@ export function crossing(
   return before.x * (after.x / before.x) ** share
 }
 
+/**
+ * Where a curve first falls below `level`, straight in ln x between its points (x rises); NaN when it never does, or is below from
+ * the first point on.
+ */
+export function fallsBelow(
+  points: readonly { readonly x: number; readonly y: number }[],
+  level: number,
+): number {
+  const first = points.findIndex(({ y }) => y < level)
+  const [before, after] = [points[first - 1], points[first]]
+  if (!before || !after) return Number.NaN
+  const share = (before.y - level) / (before.y - after.y)
+  return before.x * (after.x / before.x) ** share
+}
+
 /** `0.98 ± 0.03`, the value alone, or a dash where there is none. */
 export const shown = ({ value, error }: Estimate, digits = 2): string =>
   plusMinus(Number.isFinite(value) ? value : null, error, digits)

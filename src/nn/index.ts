@@ -111,6 +111,8 @@ export {
   parametrizations,
   scaledLearningRate,
 } from './parametrization.ts'
+export { sensitivity } from './sensitivity.ts'
+export { agreementKernel, kernelError, kernelMatrix, type Labelled } from './tangentKernel.ts'
 export {
   applyInBatches,
   evaluateMeans,

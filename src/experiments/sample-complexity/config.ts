@@ -2,7 +2,7 @@
 import { z } from 'zod'
 import { type PartialConfig, seedField } from '../../lab/index.ts'
 
-export const parts = ['cnn', 'correlations', 'shallow', 'lazy', 'control'] as const
+const parts = ['cnn', 'correlations', 'shallow', 'lazy', 'control'] as const
 
 const multiples = (standard: number[]) =>
   z
@@ -113,7 +113,42 @@ export const config = z.strictObject({
 
 export type Config = z.infer<typeof config>
 
-export const presets: Record<'quick' | 'paper', PartialConfig<Config>> = {
+export const presets: Record<'tiny' | 'tour' | 'quick' | 'paper', PartialConfig<Config>> = {
+  tiny: {
+    v: 4,
+    settings: [
+      { m: 2, L: 2 },
+      { m: 3, L: 2 },
+      { m: 2, L: 3 },
+    ],
+    multiples: [0.5, 2, 4],
+    ...{ grammars: 2, width: 16, steps: 512, testStrings: 60, probes: 20 },
+    correlations: {
+      v: 4,
+      settings: [
+        { m: 3, L: 2 },
+        { m: 2, L: 3 },
+      ],
+      grammars: 2,
+    },
+    shallow: { sizes: [3, 4], shares: [0.3, 0.6], grammars: 2, width: 16, steps: 128 },
+    lazy: { maxStrings: 100, grammars: 2 },
+    control: { shapes: [{ v: 3, L: 2 }], multiples: [1, 2], grammars: 2 },
+  },
+  tour: {
+    parts: ['cnn', 'correlations'],
+    settings: [
+      { m: 2, L: 3 },
+      { m: 3, L: 3 },
+      { m: 4, L: 3 },
+      { m: 6, L: 2 },
+      { m: 8, L: 2 },
+      { m: 2, L: 4 },
+    ],
+    multiples: [0.5, 1, 2, 4],
+    ...{ grammars: 2, width: 32, steps: 2000, testStrings: 2000, probes: 100 },
+    correlations: { grammars: 4 },
+  },
   quick: {
     multiples: [0.5, 1, 2, 3, 5],
     grammars: 2,
@@ -121,8 +156,8 @@ export const presets: Record<'quick' | 'paper', PartialConfig<Config>> = {
     testStrings: 2000,
     correlations: { grammars: 4 },
     shallow: { sizes: [6, 8], shares: [0.1, 0.2, 0.3, 0.5], grammars: 2, steps: 2000 },
-    lazy: { maxStrings: 1600, grammars: 1 },
-    control: { shapes: [{ v: 4, L: 3 }], multiples: [1, 4, 8], grammars: 1 },
+    lazy: { maxStrings: 1600, grammars: 2 },
+    control: { shapes: [{ v: 4, L: 3 }], multiples: [1, 4, 8], grammars: 3 },
   },
   paper: {
     settings: [

@@ -1,7 +1,7 @@
 /** @file Estimates and how far they can be trusted: the one rule for errors that every study uses. */
 import { wilson } from '../../base/index.ts'
 import { type Estimate, mean, meanOf } from '../statistics.ts'
-import { type Drawn, replicasOf } from './rows.ts'
+import { type Drawn, groupBy, replicasOf } from './rows.ts'
 
 export type { Estimate }
 
@@ -69,6 +69,33 @@ export function jackknife<R extends Drawn>(
   const squares = without.reduce((sum, x) => sum + (x - centre) ** 2, 0)
   const error = Math.sqrt((squares * (n - 1)) / n)
   // a part of the replicas that gives no value says nothing about the error
+  return { value, error: Number.isFinite(error) ? error : null, n }
+}
+
+/**
+ * The same where groups of rows – those with equal values in `by` – have draws of their own, independent of the others': one
+ * replica of one group is left out at a time, and the squares of all groups add up. The error is null when a group has a single
+ * replica. (Wolter, Introduction to variance estimation, 2007, section 4.5)
+ */
+export function jackknifeByGroup<R extends Drawn, K extends keyof R>(
+  rows: readonly R[],
+  by: readonly K[],
+  statistic: (rows: readonly R[]) => number,
+): Estimate {
+  const groups = groupBy(rows, ...by).map((group) => replicasOf(group.rows))
+  const n = 1 + groups.reduce((sum, replicas) => sum + replicas.length - 1, 0)
+  const value = statistic(rows)
+  if (groups.some(({ length }) => length < 2)) return { value, error: null, n }
+  const squares = groups.map((replicas) => {
+    const without = replicas.map((left) => {
+      const leftOut = new Set(left)
+      return statistic(rows.filter((row) => !leftOut.has(row)))
+    })
+    const centre = mean(without)
+    const sum = without.reduce((total, x) => total + (x - centre) ** 2, 0)
+    return (sum * (replicas.length - 1)) / replicas.length
+  })
+  const error = Math.sqrt(squares.reduce((sum, square) => sum + square, 0))
   return { value, error: Number.isFinite(error) ? error : null, n }
 }
 

@@ -19,6 +19,7 @@ export {
   outcomeOf,
   type Tolerance,
 } from './claim.ts'
+export { collapse, type ScaledCurve, type Spread } from './collapse.ts'
 export {
   type Curve,
   commonX,
@@ -45,6 +46,7 @@ export {
   geometricMeanOverReplicas,
   intervalOf,
   jackknife,
+  jackknifeByGroup,
   overReplicas,
   ratio,
   shareOf,

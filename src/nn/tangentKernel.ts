@@ -2,7 +2,7 @@
  * @file The neural tangent kernel of the hierarchical CNN, and regression with it: the lazy limit, in which features do not
  * move. Windows do not overlap and weights are independent, so two inputs matter only through where they agree.
  */
-import { cholesky, fail, solveCholesky } from '../../base/index.ts'
+import { cholesky, fail, solveCholesky } from '../base/index.ts'
 
 /** Agreement patterns are tabulated: 2^d of them. */
 const maxLeaves = 20

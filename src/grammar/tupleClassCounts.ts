@@ -1,5 +1,5 @@
 /** @file What a single tuple tells of the class, exactly and as estimated from P strings: signal and sampling noise. */
-import { type Grammar, parentsAt, type Trees } from '../../grammar/index.ts'
+import { type Grammar, parentsAt, type Trees } from './grammar.ts'
 
 /**
  * Probability of each symbol at each position of `level`, given the class: [classes, s^level, v]. One level at a time: a node
@@ -30,7 +30,7 @@ export function symbolsGivenClass(grammar: Grammar, level: number): Float64Array
  * Relative variance of f_j(α | μ) = P(class α | tuple μ of leaves at patch j) over tuples, classes and patches: the mean of
  * (n_c f − 1)². Tuples of one symbol have the same f. Mean over grammars v / m^(L−1) to leading order.
  */
-export function signalOf(grammar: Grammar): number {
+export function meanTupleClassSignal(grammar: Grammar): number {
   const { classes, v, L, s } = grammar
   const f = classGivenSymbol(grammar)
   const patches = s ** (L - 1)
@@ -62,7 +62,7 @@ function classGivenSymbol(grammar: Grammar): Float64Array {
  * Relative sampling noise of the same frequencies in the first `count` trees: the mean of n_c² (f̂ − f)² over classes and the
  * tuples that occur, by patch. To leading order v m n_c / P.
  */
-export function noiseOf(grammar: Grammar, trees: Trees, count: number): number {
+export function countedTupleClassNoise(grammar: Grammar, trees: Trees, count: number): number {
   const { classes, v, L, s } = grammar
   const patches = s ** (L - 1)
   const f = classGivenSymbol(grammar)

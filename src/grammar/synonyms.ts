@@ -1,6 +1,7 @@
-/** @file Synonymic sensitivity: how much a layer minds when tuples are replaced by others of the same meaning. */
-import { emptyTrees, expandLevel, type Grammar, type Trees } from '../../grammar/index.ts'
-import { random } from '../../tensor/index.ts'
+/** @file The same strings with tuples replaced by others of the same meaning: probes of what a network has understood. */
+import { random } from '../tensor/index.ts'
+import type { Grammar, Trees } from './grammar.ts'
+import { emptyTrees, expandLevel } from './sample.ts'
 
 /** The rule (0 … m − 1) that made node `node` of `level`. */
 function ruleOf({ m, s, rules }: Grammar, trees: Trees, level: number, node: number): number {
@@ -34,30 +35,4 @@ export function exchangeSynonyms(grammar: Grammar, trees: Trees, height: number,
     expandLevel(grammar, changed, level, drawn)
   }
   return changed
-}
-
-/**
- * S = ⟨‖f(x) − f(Px)‖²⟩ / ⟨‖f(x) − f(y)‖²⟩ from activations of a layer, [count, size] each: row i of `exchanged` belongs to
- * row i of `original`; the denominator is the mean over all pairs of different rows. 0 is full invariance, 1 none; NaN when
- * the layer answers the same to everything. (Cagnetta et al. 2024, eq. 8)
- */
-export function sensitivity(
-  original: ArrayLike<number>,
-  exchanged: ArrayLike<number>,
-  count: number,
-): number {
-  const size = original.length / count
-  let moved = 0
-  let squares = 0
-  const sums = new Float64Array(size)
-  for (let i = 0; i < original.length; i++) {
-    const x = original[i]!
-    moved += (x - exchanged[i]!) ** 2
-    squares += x * x
-    sums[i % size]! += x
-  }
-  const ofMean = sums.reduce((total, sum) => total + (sum / count) ** 2, 0)
-  // ⟨‖f(x) − f(y)‖²⟩ over pairs of different data = 2 n/(n − 1) (⟨‖f‖²⟩ − ‖⟨f⟩‖²)
-  const apart = ((2 * count) / (count - 1)) * (squares / count - ofMean)
-  return apart > 0 ? moved / count / apart : Number.NaN
 }
