@@ -117,23 +117,22 @@ export const presets: Record<'tiny' | 'tour' | 'quick' | 'paper', PartialConfig<
   tiny: {
     v: 4,
     settings: [
-      { m: 2, L: 2 },
       { m: 3, L: 2 },
       { m: 2, L: 3 },
     ],
-    multiples: [0.5, 2, 4],
-    ...{ grammars: 2, width: 16, steps: 512, testStrings: 60, probes: 20 },
+    multiples: [0.5, 2],
+    ...{ grammars: 2, width: 8, steps: 256, testStrings: 60, probes: 10 },
     correlations: {
       v: 4,
       settings: [
         { m: 3, L: 2 },
         { m: 2, L: 3 },
       ],
-      grammars: 2,
+      ...{ multiples: [0.5, 1, 2], grammars: 2 },
     },
-    shallow: { sizes: [3, 4], shares: [0.3, 0.6], grammars: 2, width: 16, steps: 128 },
-    lazy: { maxStrings: 100, grammars: 2 },
-    control: { shapes: [{ v: 3, L: 2 }], multiples: [1, 2], grammars: 2 },
+    shallow: { sizes: [3], shares: [0.3, 0.6], grammars: 2, width: 8, steps: 64 },
+    lazy: { maxStrings: 100, grammars: 1 },
+    control: { shapes: [{ v: 3, L: 2 }], multiples: [2], grammars: 1 },
   },
   tour: {
     parts: ['cnn', 'correlations'],

@@ -41,7 +41,8 @@ test('leaving one replica of one group out: the errors of independent groups add
     replica: i < 3 ? i : i < 7 ? i - 3 : i - 7,
     y,
   }))
-  const means = (of: typeof rows) => groupBy(of, 'group').map((group) => mean(group.rows.map(({ y }) => y)))
+  const means = (of: readonly (typeof rows)[number][]) =>
+    groupBy(of, 'group').map((group) => mean(group.rows.map(({ y }) => y)))
   const { value, error, n } = jackknifeByGroup(rows, ['group'], (own) => mean(means(own)))
   expect(value).toBeCloseTo(mean(means(rows)), 12)
   expect(n).toBe(1 + 2 + 3 + 3)
