@@ -31,7 +31,11 @@ export function evaluate(
 }
 
 /** The element of a rank. */
-export function elementOfRank(x: Float32Array, rank: number, order: Order = 'magnitude') {
+export function elementOfRank(
+  x: Float32Array,
+  rank: number,
+  order: Order = 'magnitude',
+): ReturnType<typeof elementsOfRank>[number][number] {
   const session = openSession(x.length, 8)
   const of = vectorOf({ dtype: 'F32', values: (start, count) => x.subarray(start, start + count) })
   const [found] = elementsOfRank(session, [{ of, ranks: [rank] }], order)

@@ -12,7 +12,7 @@ import {
 import { abs, spec, sum, type Tensor, where } from '../../tensor/index.ts'
 import { type Candidates, type Choice, centred, choose, meanFeature, remembered } from './routed.ts'
 
-export interface EngineSettings {
+interface EngineSettings {
   readonly layer: number
   /** The block whose activations the router looks at, at most `layer`. */
   readonly routerLayer: number
@@ -25,7 +25,7 @@ export interface EngineSettings {
 }
 
 /** Who may answer a text. */
-export interface Routing {
+interface Routing {
   readonly candidates: Candidates
   /** Least number of shared ones: 0 forces the nearest, more than k silences the memory. */
   readonly need: number

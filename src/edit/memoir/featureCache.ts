@@ -8,7 +8,7 @@ import type { StoreConfig } from '../store/index.ts'
 const version = 1
 
 /** What the features depend on. */
-export type FeatureIdentity = Pick<
+type FeatureIdentity = Pick<
   StoreConfig,
   'model' | 'tokenizer' | 'hidden' | 'layer' | 'ones' | 'router' | 'routerLayer'
 >

@@ -63,7 +63,7 @@ export interface Batch {
   evaluate(rows: Float32Array, directions?: Float32Array): Promise<void>
 }
 
-export interface Differentiator {
+interface Differentiator {
   prepare(examples: readonly TrainingExample[], places: Int32Array, denominator: 'n' | 'n+1'): Promise<Batch>
   dispose(): void
 }

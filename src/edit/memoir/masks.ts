@@ -16,7 +16,7 @@ export const drawPermutation = (key: Key, hidden: number): Uint32Array =>
   random.samplePermutation(key, hidden)
 
 /** Places of the k largest |x|; of equal ones the lower place first. */
-export function largest(x: ArrayLike<number>, k: number): Uint32Array {
+function largest(x: ArrayLike<number>, k: number): Uint32Array {
   if (!(Number.isInteger(k) && k >= 1 && k <= x.length))
     fail('TL_BAD_ARGUMENT', `mask: expected 1 to ${x.length} ones, got ${k}`)
   for (let i = 0; i < x.length; i++)

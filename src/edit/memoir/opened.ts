@@ -10,7 +10,7 @@ import { type Match, matches, type Routable, route, routerOf } from './router.ts
 import { gateOf, guessSubject } from './subject.ts'
 
 /** What the router makes of a prompt. */
-export interface Seen {
+interface Seen {
   readonly ids: readonly number[]
   readonly mask: Mask
   /** All active edits, the nearest first. */

@@ -24,10 +24,10 @@ export interface Texts {
 }
 
 /** Tokens of a target at most. A correction is a name or a sentence; what is longer is a text pasted by mistake. */
-export const mostTargetTokens = 256
+const mostTargetTokens = 256
 
 /** Tokens of a prompt and its target at most: every step of an edit reads all of them, each with all before it. */
-export const mostEditTokens = 1024
+const mostEditTokens = 1024
 
 export function textsOf(words: Words, context: number): Texts {
   function promptIds(prompt: Prompt): number[] {

@@ -9,7 +9,7 @@ export const plainText = (text: string): string =>
     .trim()} `
 
 /** Anything with a subject, as given or guessed. */
-export interface About {
+interface About {
   readonly subject?: string
 }
 

@@ -7,7 +7,7 @@ import { sparing } from './protection.ts'
 
 export type { TrainingExample } from './gradient.ts'
 
-export interface Taught {
+interface Taught {
   /** Rows [places, width] after the edit. */
   readonly values: Float32Array
   readonly places: Int32Array

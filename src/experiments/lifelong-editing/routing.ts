@@ -42,7 +42,7 @@ export async function overlapsOf(
   return Object.fromEntries(Object.entries(found).filter(([, value]) => value !== undefined)) as Overlaps
 }
 
-export interface RoutingPoint {
+interface RoutingPoint {
   readonly threshold: number
   /** Share of rephrasings that reach their own edit. */
   readonly recall: number

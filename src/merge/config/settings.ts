@@ -5,7 +5,7 @@ import { child, isMapping, type Place, refuse, show } from './place.ts'
 import type { FilterEntry, Scalars, Setting, Settings } from './types.ts'
 
 /** Where parameters stand: under one model, where only its own make sense, or in a wider place, where all do. */
-export type Scope = 'model' | 'base' | 'wide'
+type Scope = 'model' | 'base' | 'wide'
 
 const isScalar = (value: unknown): value is ParameterValue =>
   typeof value === 'number' || typeof value === 'boolean' || typeof value === 'string'
@@ -26,7 +26,7 @@ function expectation({ type, min, max }: ParameterSpec): string {
 }
 
 /** A scalar as the type of its parameter: numbers and booleans may be written as text (`1e-5` is text in YAML 1.1). */
-export function coerce(spec: ParameterSpec, value: ParameterValue, where: string): ParameterValue {
+function coerce(spec: ParameterSpec, value: ParameterValue, where: string): ParameterValue {
   const wrong = (): never =>
     fail('TL_BAD_CONFIG', `${where}: ${spec.name}: expected ${expectation(spec)}, got ${show(value)}`)
   if (spec.type === 'boolean') {

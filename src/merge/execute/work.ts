@@ -65,7 +65,7 @@ export interface MergeItem {
 }
 
 /** What a piece gives back. */
-export interface MergeResult {
+interface MergeResult {
   readonly l1Sum: number
   readonly l1Merged: number
 }

@@ -9,7 +9,7 @@ const [opening, syncing, closing] = [promisify(open), promisify(fdatasync), prom
 const portion = 1 << 26
 
 /** What has been written since the disk was last asked. */
-export interface WriteBack {
+interface WriteBack {
   /** Bytes were written into this file. */
   readonly written: (path: string, bytes: number) => void
   /** Wait for what was asked for. Throws TL_IO when the disk could not take it. */

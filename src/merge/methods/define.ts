@@ -12,7 +12,7 @@ import type {
   ParameterValue,
 } from './types.ts'
 
-export interface Description {
+interface Description {
   readonly name: string
   readonly title: string
   readonly source: string

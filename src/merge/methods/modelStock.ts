@@ -33,7 +33,7 @@ function meanCosines({ models, base, session, arithmetic }: LazyInput, row: numb
 }
 
 /** t = N cos θ / (1 + (N − 1) cos θ); 0, the base, where that has no finite value. (Jang et al. 2024, eq. 5) */
-export function stockRatio(cos: number, count: number, number: (x: number) => number = f32): number {
+function stockRatio(cos: number, count: number, number: (x: number) => number = f32): number {
   const denominator = number(1 + number((count - 1) * cos))
   return Math.abs(denominator) < 1e-6 ? 0 : number(number(count * cos) / denominator)
 }

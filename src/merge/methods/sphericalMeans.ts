@@ -81,7 +81,7 @@ const form = (matrix: readonly (readonly number[])[], x: readonly number[]): num
  * Coefficients of the unit vector that minimizes the sum of squared angles to unit vectors, from their inner products: the
  * iterates are combinations of the inputs, so no tensor is needed to find them.
  */
-export function karcherCoefficients(
+function karcherCoefficients(
   products: readonly (readonly number[])[],
   maxIterations: number,
   tol: number,

@@ -18,7 +18,7 @@ export interface Wanted {
 }
 
 /** Everything that is asked for, and how many layers a stack of the output has. */
-export interface Groups {
+interface Groups {
   readonly wanted: readonly Wanted[]
   readonly layers?: number
 }

@@ -28,7 +28,7 @@ export const storedAt = ({ dtype, shape, byteLength, place }: TensorHeader): { s
 export type Headers = ReadonlyMap<string, TensorHeader>
 
 /** A tensor of a layer: `model.layers.3.mlp.up_proj.weight` is `.mlp.up_proj.weight` of layer 3 of `model.layers`. */
-export interface LayerName {
+interface LayerName {
   readonly stack: string
   readonly layer: number
   readonly rest: string

@@ -158,7 +158,7 @@ function write(document: Document, { path, isWide }: Target, value: SearchValue)
 }
 
 /** A way to write the values of some parameters into a recipe. */
-export interface Writer {
+interface Writer {
   /** The parameters' names in full. */
   readonly names: readonly string[]
   /** The text of the recipe with these values, in the order of the names. */

@@ -109,7 +109,7 @@ const isBetter = (score: number, than: number, direction: 'maximize' | 'minimize
   direction === 'maximize' ? score > than : score < than
 
 /** The best of the rows; of equal ones the first. */
-export function bestOf(rows: readonly Row[], direction: 'maximize' | 'minimize'): Row | undefined {
+function bestOf(rows: readonly Row[], direction: 'maximize' | 'minimize'): Row | undefined {
   let best: Row | undefined
   for (const row of rows)
     if (row.score !== null && (best === undefined || isBetter(row.score, best.score!, direction))) best = row

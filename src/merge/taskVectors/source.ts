@@ -69,7 +69,7 @@ export function tensorMark(tensor: CheckpointTensor): string {
 }
 
 /** Integers and truth values have no task vector. */
-export const isFloating = ({ dtype }: { dtype: string }): boolean =>
+const isFloating = ({ dtype }: { dtype: string }): boolean =>
   isConvertible(dtype) ? /^(B?F\d)/.test(dtype) : !/^(I\d|U\d|BOOL|C64)/.test(dtype)
 
 /** A finite number for each element, or an error that names the first that is none. */

@@ -43,7 +43,7 @@ export interface Pass {
 }
 
 /** Where a pass's numbers stand in its frame, in bytes. */
-export interface Layout {
+interface Layout {
   readonly sources: readonly Source[]
   readonly scalars: readonly Scalar[]
   readonly sourceAt: (i: number) => number

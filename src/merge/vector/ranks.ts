@@ -7,7 +7,7 @@ import type { Measure, Order } from './kernel.ts'
 import type { Session } from './session.ts'
 
 /** The element of a rank: its ordered bits, how many elements are strictly smaller, how many equal. */
-export interface Ranked {
+interface Ranked {
   readonly bits: number
   readonly below: number
   readonly equal: number
@@ -22,7 +22,7 @@ export function bucketOf(counts: ArrayLike<number>, rank: number): { bucket: num
 }
 
 /** Vectors, and the ascending ranks that are asked of each: 0 (the smallest) ≤ rank < n. */
-export interface RankQuestion {
+interface RankQuestion {
   readonly of: Vector
   readonly ranks: readonly number[]
 }
@@ -71,7 +71,7 @@ export function signedValue(bits: number): number {
 }
 
 /** Mask of the magnitudes of ascending rank `rank` and more; of equal magnitudes `wanted` stay, the first of them. */
-export function largestMask(session: Session, x: Vector, { bits, equal }: Ranked, wanted: number): Vector {
+function largestMask(session: Session, x: Vector, { bits, equal }: Ranked, wanted: number): Vector {
   if (wanted >= equal) return or(magnitudeAbove(x, bits), magnitudeIs(x, bits))
   const ties = magnitudeIs(x, bits)
   return or(magnitudeAbove(x, bits), and(ties, before(session.placeOf(ties, wanted))))

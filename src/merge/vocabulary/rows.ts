@@ -26,7 +26,7 @@ export interface Table {
 }
 
 /** The views of a group of tables, one for each model; undefined where the table is taken as it is. */
-export interface GroupViews {
+interface GroupViews {
   readonly of: (table: Table) => TableView | undefined
   readonly problems: readonly string[]
   readonly warnings: readonly string[]

@@ -1,6 +1,6 @@
 /** @file Adam on a flat array of numbers, in place (Kingma & Ba 2015, as PyTorch computes it), and descent by it. */
 
-export interface Adam {
+interface Adam {
   /** One step of `w` against `gradient`. */
   step(w: Float32Array, gradient: ArrayLike<number>, rate: number): void
 }
@@ -25,7 +25,7 @@ export function adam(size: number, beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8): 
   }
 }
 
-export interface Descent {
+interface Descent {
   readonly rate: number
   /** Most steps. */
   readonly most: number

@@ -6,7 +6,7 @@ import { eigenOf, fail, timesVector } from '../../../base/index.ts'
 import { spreading, type Writer } from './spread.ts'
 
 /** The published files for Llama 3 and GPT-J, the authors' and EasyEdit's, have L₂ = 10. */
-export const alphaEditConstants = {
+const alphaEditConstants = {
   rate: 0.1,
   steps: 25,
   stop: 5e-2,
@@ -19,7 +19,7 @@ export const alphaEditConstants = {
   ridge: 10,
 } as const
 
-export interface AlphaEditRule {
+interface AlphaEditRule {
   readonly threshold: number
   readonly ridge: number
 }
@@ -28,7 +28,7 @@ export interface AlphaEditRule {
  * X = x ⊗ r lies in the range of P, so with p = P k it is (L₂ + Σ p′ p′ᵀ + p pᵀ) x = p, p′ those of earlier edits: the inverse
  * M of the sum without p pᵀ is kept, x = M p / (1 + p · M p). Throws `TL_UNSUPPORTED` when nothing is free.
  */
-export function alphaEditWriter(
+function alphaEditWriter(
   { threshold, ridge }: AlphaEditRule,
   moment: Float64Array,
   n: number,

@@ -6,7 +6,7 @@ import type { Between, Halves, Text } from './halves.ts'
 import type { EditedModel } from './method.ts'
 
 /** What a method does to a text, decided once on its prompt. */
-export interface Answer {
+interface Answer {
   /** The edit that answers, 0 for all together. */
   readonly edit: number
   /** Change the stream of some tokens in place; the first of them is token `from` of the text. */
@@ -14,7 +14,7 @@ export interface Answer {
 }
 
 /** Decide on the prompt; null: the model as it was. */
-export type Decide = (prompt: Between) => Promise<Answer | null> | Answer | null
+type Decide = (prompt: Between) => Promise<Answer | null> | Answer | null
 
 /** All that can be asked of an edited model; `decide` is called anew for every question. */
 export function askable(

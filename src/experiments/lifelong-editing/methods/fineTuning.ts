@@ -8,7 +8,7 @@ import { lengthStep, openHalves, type Wanted } from './halves.ts'
 import { type EditingMethod, scaledLayer } from './method.ts'
 
 /** Adam's rate, most steps, and the loss below which no step is made. */
-export const fineTuningConstants = { layer: 21, rate: 5e-4, steps: 25, stop: 1e-2 } as const
+const fineTuningConstants = { layer: 21, rate: 5e-4, steps: 25, stop: 1e-2 } as const
 
 /** Rows and labels of the loss; the sequence is the prompt, for FT-M followed by all of the target but its last token. */
 export function fineTuningRows(

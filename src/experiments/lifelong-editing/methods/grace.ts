@@ -8,7 +8,7 @@ import { askable, batchOf } from './edited.ts'
 import { lengthStep, openHalves, type Wanted } from './halves.ts'
 import { type EditingMethod, scaledLayer } from './method.ts'
 
-export const graceConstants = { layer: 27, radius: 1, rate: 1, steps: 50 } as const
+const graceConstants = { layer: 27, radius: 1, rate: 1, steps: 50 } as const
 
 export interface Entry {
   readonly key: Float32Array

@@ -53,13 +53,13 @@ export interface Wanted {
 }
 
 /** Stay near a distribution: weight · KL(p ‖ initial) with p at row `at`, in nats. */
-export interface Stay {
+interface Stay {
   readonly at: number
   readonly initial: Float32Array
   readonly weight: number
 }
 
-export interface Slope {
+interface Slope {
   /** Cross-entropy of each prediction wanted, in nats. */
   readonly losses: Float32Array
   /** KL(p ‖ initial), 0 where nothing is to stay. */

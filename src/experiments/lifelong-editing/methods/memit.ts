@@ -9,7 +9,7 @@ import { spreading, type Writer } from './spread.ts'
  * EasyEdit's constants for Llama 2; it has none for Llama 3, where the authors of AlphaEdit run MEMIT with their own search for
  * z: rate 0.1, decay 0.5, clamp 0.75.
  */
-export const memitConstants = {
+const memitConstants = {
   rate: 0.5,
   steps: 25,
   stop: 5e-2,
@@ -23,7 +23,7 @@ export const memitConstants = {
 /**
  * x = (λ C + k kᵀ)⁻¹ k = y / (λ + k · y) with C y = k. Throws `TL_NOT_FINITE` when C is singular: the text had too few tokens.
  */
-export function memitWriter(weight: number, moment: Float64Array, n: number, layer: number): Writer {
+function memitWriter(weight: number, moment: Float64Array, n: number, layer: number): Writer {
   const factor = moment.slice()
   const row = cholesky(factor, n)
   if (row >= 0)

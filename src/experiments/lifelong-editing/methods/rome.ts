@@ -9,7 +9,7 @@ import { openHalves } from './halves.ts'
 import { type EditingMethod, scaledLayer } from './method.ts'
 import { askedOf, findValue, normOf } from './value.ts'
 
-export const romeConstants = {
+const romeConstants = {
   layer: 5,
   rate: 0.5,
   steps: 25,

@@ -17,7 +17,7 @@ export interface Writer {
   reset?(): void
 }
 
-export interface SpreadRule {
+interface SpreadRule {
   readonly constants: ValueConstants
   /** From the second moment of the keys of block `layer`, float64 [n, n], which is not to be written to. */
   readonly writer: (moment: Float64Array, n: number, layer: number, options: MethodOptions) => Writer
@@ -28,7 +28,7 @@ const middle = 6
 const aside = 2
 
 /** The edited blocks, ascending, when `last` is the last of them. */
-export const spreadBlocks = (last: number): number[] =>
+const spreadBlocks = (last: number): number[] =>
   Array.from({ length: 2 * aside + 1 }, (_, i) => last - 2 * aside + i).filter((layer) => layer >= 0)
 
 /** Two methods differ in their constants and in how a projection is written to. */

@@ -43,7 +43,7 @@ export function projectToBall(delta: Float32Array, most: number): void {
 }
 
 /** The texts of a lesson side by side: its prompt, the prompt after each context, and “{subject} is a”. */
-export interface Asked {
+interface Asked {
   readonly batch: Batch
   /** Tokens of the last of the texts. */
   readonly essence: number

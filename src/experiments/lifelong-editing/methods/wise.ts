@@ -54,7 +54,7 @@ export function activation(norms: Float64Array): number {
   return norms.reduce((a, b) => a + b, 0) / norms.length
 }
 
-export interface Margins {
+interface Margins {
   readonly loss: number
   /** d loss / d activation of each text that is edited, and of the one that is not. */
   readonly inside: readonly number[]
@@ -106,7 +106,7 @@ export function wiseStep(
   }
 }
 
-export interface Side {
+interface Side {
   /** W′ − W, [hidden, width] */
   readonly change: Float32Array
   /** The least activation of its own edits. */
