@@ -29,13 +29,13 @@ export { applyLinear, type Linear } from './matrix.ts'
 export { type LanguageModel, type LoadOptions, loadModel } from './model.ts'
 export {
   type LastBlockWeights,
-  type Layout,
-  lastBlock,
   lastBlockWeights,
-  layoutOf,
-  passageBlock,
-  picked,
-} from './passages.ts'
+  lastPackedBlock,
+  type PackedLayout,
+  packedBlock,
+  packedLayout,
+  selectRows,
+} from './packed.ts'
 export { type Choice, choosePrecision, type Precision, precisions } from './precision.ts'
 export { rotaryTables } from './rotary.ts'
 export { argmaxOf, logProbabilities, logProbabilityOf, type Sampling, sampleToken } from './sampling.ts'

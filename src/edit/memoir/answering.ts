@@ -8,8 +8,8 @@ import {
   logProbabilityOf,
 } from '../../lm/index.ts'
 import { statuses } from '../store/index.ts'
+import type { Beginning, EditorContext } from './editorContext.ts'
 import type { Passage } from './engine.ts'
-import type { Beginning, Opened } from './opened.ts'
 import type { Prompt } from './requests.ts'
 import type { Match } from './router.ts'
 
@@ -96,7 +96,7 @@ export interface Answering extends Asked {
 const chunk = 512
 
 /** Answers of an opened store. */
-export function answeringOf(opened: Opened): Answering {
+export function answeringOf(opened: EditorContext): Answering {
   const { model, words, store } = opened
   const { vocabulary } = model.config
   const rowOf = (logits: Float32Array, t: number): Float32Array =>

@@ -2,7 +2,7 @@
 import { fail } from '../../base/index.ts'
 import { type EditRecord, type Status, type StoreConfig, statuses } from '../store/index.ts'
 import { type Answering, answeringOf } from './answering.ts'
-import type { Opened } from './opened.ts'
+import type { EditorContext } from './editorContext.ts'
 import { calibrate } from './router.ts'
 import { type Teaching, teachingOf } from './teaching.ts'
 
@@ -27,7 +27,7 @@ export interface Editor extends Answering, Teaching {
 }
 
 /** The editor of an opened store; `unlock` is called when it is disposed of. */
-export function makeEditor(opened: Opened, unlock: () => void): Editor {
+export function makeEditor(opened: EditorContext, unlock: () => void): Editor {
   const { store } = opened
   const { dispose: forget, ...teaching } = teachingOf(opened)
   return {

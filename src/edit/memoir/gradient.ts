@@ -7,14 +7,14 @@ import {
   applyLinear,
   type BlockWeights,
   type LanguageModel,
-  type Layout,
-  lastBlock,
   lastBlockWeights,
-  layoutOf,
+  lastPackedBlock,
   normalize,
-  passageBlock,
-  picked,
+  type PackedLayout,
+  packedBlock,
+  packedLayout,
   type Segment,
+  selectRows,
 } from '../../lm/index.ts'
 import {
   add,
@@ -101,11 +101,15 @@ function compileGradient(model: LanguageModel, layer: number): Promise<DynamicPr
     const { rows, base, activations, directions, pick, labels, share, mask, cos, sin } = inputs as {
       readonly [name: string]: Tensor
     } & Record<'rows' | 'base' | 'activations' | 'directions' | 'pick' | 'labels' | 'share' | 'mask', Tensor>
-    const layout: Layout = { mask, ...(cos && sin && { cos, sin }) }
+    const layout: PackedLayout = { mask, ...(cos && sin && { cos, sin }) }
     const top = (read: Tensor): Tensor => {
       let x = add(base, read)
-      for (const own of blocks) x = passageBlock(config, own, x, layout)
-      return normalize(config, norm, last ? lastBlock(config, last, x, layout, pick) : picked(pick, x))
+      for (const own of blocks) x = packedBlock(config, own, x, layout)
+      return normalize(
+        config,
+        norm,
+        last ? lastPackedBlock(config, last, x, layout, pick) : selectRows(pick, x),
+      )
     }
     const { value, pullback } = vjp(top, linear(activations, rows))
     const logits = applyLinear(head, value)
@@ -220,7 +224,7 @@ export function makeDifferentiator(model: LanguageModel, layer: number): Differe
             own[r++] = 1 / (n + (denominator === 'n+1' ? 1 : 0)) / examples.length
           }
         }
-        const { mask, cos, sin } = layoutOf(
+        const { mask, cos, sin } = packedLayout(
           config,
           group.map(({ tokens }) => tokens),
           weights.frequencyFactors,

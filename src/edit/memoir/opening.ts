@@ -20,10 +20,10 @@ import {
 import { backgroundPrompts, heldOutPrompts } from './background.ts'
 import { contextBeginnings, contextLengths, contextsOf } from './contexts.ts'
 import { type Editor, makeEditor } from './editor.ts'
+import { featuresOf, openEditorContext } from './editorContext.ts'
 import { rememberedFeatures } from './featureCache.ts'
 import { modelFingerprint } from './fingerprint.ts'
 import { defaultLayer, defaultOnes, drawPermutation, type Mask, sharedOnes, topHash } from './masks.ts'
-import { featuresOf, openTogether } from './opened.ts'
 import type { Words } from './requests.ts'
 import { calibrate, routerOf } from './router.ts'
 
@@ -137,7 +137,7 @@ export async function openEditor(
       await makeStore(model, path, words, own, options)
     }
     const store = openOwnStore(model, path, words, own)
-    return makeEditor(openTogether(model, words, store), unlock)
+    return makeEditor(openEditorContext(model, words, store), unlock)
   } catch (error) {
     unlock()
     clear()

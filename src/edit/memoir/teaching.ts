@@ -1,8 +1,8 @@
 /** @file Teaching a store: add an edit, take one back, train all anew. */
 import { fail } from '../../base/index.ts'
 import { type EditRecord, type Keys, type Rows, type Status, statuses } from '../store/index.ts'
+import type { EditorContext } from './editorContext.ts'
 import { type Mask, maskText } from './masks.ts'
-import type { Opened } from './opened.ts'
 import { checkRequest, type EditRequest } from './requests.ts'
 import { plainText } from './subject.ts'
 import { makeTrainer, type OnStep, type Trainer } from './train.ts'
@@ -28,7 +28,7 @@ const isKept = (status: Status): boolean => status.state === 'undone' && status.
 const now = (): string => new Date().toISOString()
 
 /** Teaching of an opened store. Programs are compiled when first needed; `dispose` frees them. */
-export function teachingOf(opened: Opened): Teaching & { dispose(): void } {
+export function teachingOf(opened: EditorContext): Teaching & { dispose(): void } {
   const { model, store, memory } = opened
   const { layer, width, training } = store.config
   let trainer: Trainer | undefined

@@ -2,12 +2,12 @@
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import {
   applyLinear,
-  lastBlock,
   lastBlockWeights,
-  layoutOf,
+  lastPackedBlock,
   loadModel,
   normalize,
-  passageBlock,
+  packedBlock,
+  packedLayout,
 } from '../../src/lm/index.ts'
 import { compile, type Tensor, tensor } from '../../src/tensor/index.ts'
 import { furthest, readFixture, type Tiny, tinyModels } from './fixtures.ts'
@@ -19,14 +19,14 @@ beforeAll(async () => {
 })
 afterAll(() => all.clean())
 
-it.each(names)('%s: three passages without padding, the last block on chosen rows', async (name) => {
+it.each(names)('%s: three sequences without padding, the last block on chosen rows', async (name) => {
   const { path, ids, logits } = all.models.find((model) => model.name === name)!
   const model = loadModel(path)
   const { config, weights } = model
   const lengths = [ids.length, 5, 9]
   const total = lengths.reduce((a, b) => a + b, 0)
   const positions = lengths.flatMap((n) => Array.from({ length: n }, (_, t) => t))
-  // passages are beginnings of one text, so that all their logits are known
+  // the sequences are beginnings of one text, so that all their logits are known
   const x = weights.embed(
     positions.map((t) => ids[t]!),
     positions,
@@ -34,7 +34,7 @@ it.each(names)('%s: three passages without padding, the last block on chosen row
   const wanted = [3, ids.length - 1, ids.length + 4, ids.length + 5, total - 1]
   const pick = new Float32Array(wanted.length * total)
   for (const [r, t] of wanted.entries()) pick[r * total + t] = 1
-  const { mask, cos, sin } = layoutOf(config, lengths, weights.frequencyFactors)
+  const { mask, cos, sin } = packedLayout(config, lengths, weights.frequencyFactors)
   const half = [total, config.headSlots / 2]
   const layout = {
     mask: tensor(mask, { shape: [total, total] }),
@@ -45,8 +45,8 @@ it.each(names)('%s: three passages without padding, the last block on chosen row
   const last = lastBlockWeights(config, weights.block(1))
   const { norm, head } = weights.head()
   const program = compile((stream: Tensor, rows: Tensor) => {
-    const middle = passageBlock(config, first, stream, layout)
-    return applyLinear(head, normalize(config, norm, lastBlock(config, last, middle, layout, rows)))
+    const middle = packedBlock(config, first, stream, layout)
+    return applyLinear(head, normalize(config, norm, lastPackedBlock(config, last, middle, layout, rows)))
   })
   const got = await program(
     tensor(x, { shape: [total, config.width] }),

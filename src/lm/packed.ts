@@ -1,5 +1,5 @@
 /**
- * @file Blocks over passages laid end to end, without a cache and differentiable: no token is padding, and the last block works
+ * @file Blocks over packed sequences, laid end to end, without a cache and differentiable: no token is padding, and the last block works
  * only on the tokens whose result is wanted. What is differentiated when the top of a frozen model is trained through.
  */
 import {
@@ -24,8 +24,8 @@ import { applyLinear, type Linear } from './matrix.ts'
 import { rotaryTables } from './rotary.ts'
 import type { BlockWeights } from './weights.ts'
 
-/** Where T tokens of several passages stand. */
-export interface Layout {
+/** Where T tokens of several sequences stand. */
+export interface PackedLayout {
   /** 0 where a token (row) may look, −10³⁰ elsewhere: [T, T]. */
   readonly mask: Tensor
   /** Rotary angles of each token, [T, D/2]; absent with learned positions. */
@@ -33,8 +33,8 @@ export interface Layout {
   readonly sin?: Tensor
 }
 
-/** The layout of passages of these lengths, as numbers. */
-export function layoutOf(
+/** The layout of sequences of these lengths, as numbers. */
+export function packedLayout(
   config: ModelConfig,
   lengths: readonly number[],
   factors?: Float32Array,
@@ -77,7 +77,7 @@ export interface LastBlockWeights extends Omit<BlockWeights, 'qkv'> {
   readonly keyValue: Linear
 }
 
-/** A block's weights for `lastBlock`. */
+/** A block's weights for `lastPackedBlock`. */
 export function lastBlockWeights(
   { heads, headSlots }: ModelConfig,
   { qkv, ...rest }: BlockWeights,
@@ -97,7 +97,7 @@ function headsOf(
   { headSlots: d, epsilon }: ModelConfig,
   x: Tensor,
   scale?: Tensor,
-  { cos, sin }: Omit<Layout, 'mask'> = {},
+  { cos, sin }: Omit<PackedLayout, 'mask'> = {},
 ): Tensor {
   const apart = reshape(x, [x.shape[0]!, x.shape[1]! / d, d])
   const own = transpose(scale ? rmsNorm(apart, scale, { epsilon }) : apart, [1, 0, 2])
@@ -112,8 +112,8 @@ function attend(
   norms: BlockWeights['headNorms'],
   query: Tensor,
   keyValue: Tensor,
-  at: Layout,
-  whole: Layout,
+  at: PackedLayout,
+  whole: PackedLayout,
 ): Tensor {
   const { heads, keyValueHeads, headSlots: d, headWidth } = config
   const [rows, shared] = [query.shape[0]!, heads / keyValueHeads]
@@ -140,7 +140,12 @@ function rest(
 }
 
 /** One block: the stream that enters, [T, width] ↦ the stream that leaves. */
-export function passageBlock(config: ModelConfig, weights: BlockWeights, x: Tensor, layout: Layout): Tensor {
+export function packedBlock(
+  config: ModelConfig,
+  weights: BlockWeights,
+  x: Tensor,
+  layout: PackedLayout,
+): Tensor {
   const { heads, keyValueHeads, headSlots: d } = config
   const qkv = applyLinear(weights.qkv, normalize(config, weights.norm1, x))
   const [query, keyValue] = pair(split(qkv, [heads * d, 2 * keyValueHeads * d], -1))
@@ -148,28 +153,28 @@ export function passageBlock(config: ModelConfig, weights: BlockWeights, x: Tens
 }
 
 /** The rows of x [T, N] that `pick` [R, T] has its ones at: [R, N]. A product with zeros and ones is exact, and so is its transpose. */
-export const picked = (pick: Tensor, x: Tensor): Tensor => matmul(pick, x)
+export const selectRows = (pick: Tensor, x: Tensor): Tensor => matmul(pick, x)
 
-/** One block, only the rows picked of its result: [T, width], pick [R, T] ↦ [R, width]. */
-export function lastBlock(
+/** One block, only the selected rows of its result: [T, width], pick [R, T] ↦ [R, width]. */
+export function lastPackedBlock(
   config: ModelConfig,
   weights: LastBlockWeights,
   x: Tensor,
-  layout: Layout,
+  layout: PackedLayout,
   pick: Tensor,
 ): Tensor {
   const { cos, sin, mask } = layout
   const normalized = normalize(config, weights.norm1, x)
-  const at: Layout = {
-    mask: picked(pick, mask),
-    ...(cos && sin && { cos: picked(pick, cos), sin: picked(pick, sin) }),
+  const at: PackedLayout = {
+    mask: selectRows(pick, mask),
+    ...(cos && sin && { cos: selectRows(pick, cos), sin: selectRows(pick, sin) }),
   }
-  const query = applyLinear(weights.query, picked(pick, normalized))
+  const query = applyLinear(weights.query, selectRows(pick, normalized))
   const keyValue = applyLinear(weights.keyValue, normalized)
   return rest(
     config,
     weights,
-    picked(pick, x),
+    selectRows(pick, x),
     attend(config, weights.headNorms, query, keyValue, at, layout),
   )
 }

@@ -19,7 +19,7 @@ interface Seen {
   readonly match: Match | undefined
 }
 
-export interface Opened extends Texts {
+export interface EditorContext extends Texts {
   readonly model: LanguageModel
   readonly words: Words
   readonly store: Store
@@ -126,7 +126,7 @@ export async function featuresOf(
 }
 
 /** Put a model and a store that belongs to it together. */
-export function openTogether(model: LanguageModel, words: Words, store: Store): Opened {
+export function openEditorContext(model: LanguageModel, words: Words, store: Store): EditorContext {
   const { hidden } = model.config
   const { layer, ones, router: routerName, routerLayer } = store.config
   const { permutation } = store
@@ -154,7 +154,7 @@ export function openTogether(model: LanguageModel, words: Words, store: Store): 
     return router.feature({ activations: await engine.activations(ids), hidden })
   }
 
-  const opened: Opened = {
+  const opened: EditorContext = {
     ...{ model, words, store, memory },
     ...textsOf(words, model.context),
     engine: async () => engine,
