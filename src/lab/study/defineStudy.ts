@@ -35,6 +35,12 @@ const conclusionOf = ({ headline, paragraph, numbers, claims }: Findings): Concl
   ...(numbers && { numbers }),
 })
 
+/** The result of findings; an estimate that nothing was measured for is null, not a number that went wrong. */
+const knownOf = ({ result = {} }: Findings) =>
+  Object.fromEntries(
+    Object.entries(result).map(([name, value]) => [name, Number.isNaN(value) ? null : value]),
+  )
+
 /** Cells that are asked for and not known yet; from then on they are known. */
 const freshCells = (known: Map<string, object>, asked: readonly object[]): object[] =>
   asked.filter((cell) => {
@@ -138,7 +144,7 @@ export function defineStudy<
       any.check?.(context.config)
       try {
         const rows = await measureAll(module, any, context)
-        return { ...any.findings(rows, context.config).result, rows }
+        return { ...knownOf(any.findings(rows, context.config)), rows }
       } finally {
         // other threads end with the run; this one stays
         await closeResources()

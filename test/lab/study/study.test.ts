@@ -34,6 +34,8 @@ describe('a study', () => {
     )
     expect(new Set(rows.map(({ mean }) => mean)).size).toBe(9)
     expect(summary.result['error']).toBeTypeOf('number')
+    expect(summary.result['missing']).toBeNull()
+    expect(summary.headline).not.toContain('not finite')
     expect(summary.claims[1]).toMatchObject({ outcome: 'holds', measured: 3 })
     expect(summary.verdicts.map(({ pass }) => pass)).toEqual(
       summary.claims.map(({ outcome }) => outcome === 'holds'),

@@ -68,7 +68,7 @@ export const normalMeans = defineStudy<
           columns: { mean: (own) => overReplicas(own, (one) => one[0]!.mean) },
         }),
       ],
-      result: { error: apart.value },
+      result: { error: apart.value, missing: Number.NaN },
     }
   },
 })
