@@ -97,7 +97,7 @@ export function checkConfig(config: Config): void {
 export const presets = {
   tiny: {
     ...{ v: 16, m: 4, L: 4, depths: [3, 4], grammars: 3, data: 1, step: 0.02 },
-    sampled: { data: 2, trajectories: 8 },
+    sampled: { data: 1, trajectories: 16 },
     masking: { data: 2, trajectories: 8 },
     controls: { data: 3, trajectories: 8, points: 4, d: 16 },
   },

@@ -92,12 +92,12 @@ export const resolvedPlaces = (config: Config, noises: readonly number[], critic
   })
 
 /** Curves C(r)·r^a, one for each noise level. */
-export interface CollapseCurve extends Curve {
+interface CollapseCurve extends Curve {
   readonly eps: number
 }
 
 /** Noise levels of the collapse, and the heights at which C is drawn for each. */
-export type CollapsePlaces = ReadonlyMap<number, readonly number[]>
+type CollapsePlaces = ReadonlyMap<number, readonly number[]>
 
 /** From 0.14 below ε* to 0.17 above it (the paper's .60 to .90), where ξ is smaller than the tree and C larger than noise. */
 export function collapsePlaces(

@@ -18,7 +18,7 @@ import { type Config, columnsOf, depthPair, rising, type Setting, settingsOf } f
 const shapeOf = ([v, m, s]: Setting, L: number): Shape => ({ v, classes: v, m, s, L })
 
 /** ε* of a grammar; NaN where there is no transition between 0 and 1. */
-export const starOf = (setting: Setting): number => {
+const starOf = (setting: Setting): number => {
   const eps = epsStar(shapeOf(setting, 1)) ?? Number.NaN
   return eps > 1 ? Number.NaN : eps
 }
@@ -115,7 +115,7 @@ function estimatesOf(rows: Rows, depths: readonly number[], half: number) {
 const settingOf = ({ grammar: { v, m, s } }: Config): Setting => [v, m, s]
 
 /** One noise process, and for the ε-process, which it is about, mean field at the same noise levels. */
-export function channelFindings(
+function channelFindings(
   all: Rows,
   config: Config,
   channel: ChannelName,
@@ -149,7 +149,7 @@ export interface Threshold {
   readonly theory: number
 }
 
-export const thresholdsOf = (all: Rows, config: Config): Threshold[] =>
+const thresholdsOf = (all: Rows, config: Config): Threshold[] =>
   settingsOf(config).map((setting) => {
     const rows = all.filter((row) => row.part === 'threshold' && row.stage === 'close' && isOf(setting)(row))
     const depths = depthPair(setting[2], config.thresholds.leaves)
@@ -171,7 +171,7 @@ export interface Diagram {
 }
 
 /** Null when the config asks for no columns. */
-export function diagramOf(all: Rows, config: Config): Diagram | null {
+function diagramOf(all: Rows, config: Config): Diagram | null {
   const { v, s } = config.grammar
   const { depth } = config.diagram
   const rules = columnsOf(config)
@@ -212,7 +212,7 @@ export interface LostPhase {
 }
 
 /** Null where m is too large for the grammar. */
-export function lostOf(all: Rows, { grammar: { v, s }, lost: { m } }: Config): LostPhase | null {
+function lostOf(all: Rows, { grammar: { v, s }, lost: { m } }: Config): LostPhase | null {
   const rows = all.filter((row) => row.part === 'lost' && row.of === 'node')
   if (rows.length === 0) return null
   const depths = rising(distinct(rows, 'depth'))
@@ -242,7 +242,7 @@ export interface MixtureFindings {
   readonly worst: Estimate
 }
 
-export function mixtureOf(all: Rows): MixtureFindings {
+function mixtureOf(all: Rows): MixtureFindings {
   const rows = all.filter(({ part }) => part === 'mixture').map((row) => ({ ...row, replica: row.datum }))
   const of = (some: Rows, what: 'mode' | 'coordinate') => curveOf(some.filter((row) => row.of === what))
   return {
