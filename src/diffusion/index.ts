@@ -30,6 +30,14 @@ export {
   relativeCorrelations,
   susceptibility,
 } from './correlations.ts'
+export {
+  addNoise,
+  type DdimOptions,
+  sampleDdim,
+  samplingTimes,
+  signalAt,
+  stratifiedTimes,
+} from './denoising.ts'
 export { type Estimate, jackknife, meanAndError } from './errorBars.ts'
 export { exactCovarianceSums } from './exactCovariance.ts'
 export {

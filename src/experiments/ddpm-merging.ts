@@ -1,27 +1,39 @@
 /** @file Merging two real denoisers: what interpolation, task arithmetic and LiNeS cost on MNIST and on Fashion-MNIST. */
 import { createHash } from 'node:crypto'
-import { join } from 'node:path'
 import { z } from 'zod'
 import { fail } from '../base/index.ts'
-import { writeSafetensors } from '../checkpoint/index.ts'
 import { type ImageDataset, loadDataset } from '../data/index.ts'
-import { defineExperiment, type RunContext, runJobs, seedField } from '../lab/index.ts'
+import { defineStudy, type Preparing, seedField } from '../lab/index.ts'
 import { random } from '../tensor/index.ts'
-import { bestCompromise, isUniform, type Measured } from './ddpm-merging/analyse.ts'
-import { fingerprintOf, readWeights, relativeDistance } from './ddpm-merging/merge.ts'
-import { mergingFigures, mergingTables } from './ddpm-merging/pictures.ts'
-import { candidates, type Recipe } from './ddpm-merging/recipes.ts'
-import { concludeMerging, references } from './ddpm-merging/verdicts.ts'
+import { bestCompromise, layerWise, type Measured, modelsOf, onLine } from './ddpm-merging/analyse.ts'
+import { imagesDrawn, mergingCharts } from './ddpm-merging/charts.ts'
+import { claimsOf, mergingFindings } from './ddpm-merging/claims.ts'
 import {
-  ddpmTask,
-  type Found,
-  forget,
+  byGroup,
+  byTenth,
+  drawImages,
+  errorsOf,
   groupCount,
-  type Inputs,
-  type Job,
+  type Noisy,
+  noisyImages,
+  openPrograms,
+  type Programs,
+  pixels,
+  spreadOverTimes,
   type TaskName,
   tasks,
-} from './ddpm-merging/work.ts'
+} from './ddpm-merging/losses.ts'
+import {
+  fingerprintOf,
+  mergeRecipe,
+  readWeights,
+  relativeDistance,
+  sourcesOf,
+  type Weights,
+} from './ddpm-merging/merge.ts'
+import { candidates, type ModelName } from './ddpm-merging/recipes.ts'
+import { type Cell, lossRows, type Row, type Rows, references } from './ddpm-merging/rows.ts'
+import { mergingTables } from './ddpm-merging/tables.ts'
 
 const config = z.strictObject({
   seed: seedField,
@@ -58,17 +70,23 @@ const config = z.strictObject({
   samples: z.int().min(1).max(16).default(6).describe('images drawn from each model of the gallery'),
   samplingSteps: z.int().min(2).max(1000).default(50),
 })
-export type MergingConfig = z.infer<typeof config>
+type Config = z.infer<typeof config>
 
-/** What a run has measured; the losses of all candidates are in losses.json, the images in samples.json. */
-export interface MergingResult {
-  readonly fingerprints: Readonly<Record<TaskName, string>>
-  /** ‖θ_MNIST − θ_Fashion‖ over the root of the product of the norms: of `te1`, which the loss cannot see, and of `down1`. */
-  readonly distances: { readonly te1: number; readonly down1: number; readonly all: number }
-  readonly times: Readonly<Record<TaskName, readonly { t: number; value: number; error: number }[]>>
+/** What a run's numbers depend on besides its config: SHA-256 of the weights and of the images that are used. */
+type Prepared = Readonly<Record<TaskName, { readonly weights: string; readonly images: string }>>
+
+interface Resource {
+  readonly sources: Readonly<Record<ModelName, Weights>>
+  readonly images: Readonly<Record<TaskName, Uint8Array>>
+  readonly programs: Programs
+  /** The same images, times and noise for every model: differences between them have much smaller errors. */
+  readonly noisy: Readonly<Record<TaskName, Noisy>>
 }
 
-/** Test images of one set, drawn without replacement. */
+/** The key of a run: there is one draw of images, and groups of them stand for replicas. */
+const keyOf = ({ seed }: Config, use: number): random.Key => random.foldIn(random.key(seed), use)
+
+/** Test images of one set, drawn without replacement. [count · 784] */
 function chosenImages(set: ImageDataset, count: number, key: random.Key): Uint8Array {
   const [height, width, channels] = set.shape
   if (height !== 28 || width !== 28 || channels !== 1)
@@ -78,132 +96,176 @@ function chosenImages(set: ImageDataset, count: number, key: random.Key): Uint8A
       'TL_BAD_CONFIG',
       `config.images: expected at most the ${set.test.count} test images of ${set.name}, got ${count}`,
     )
-  const size = height * width
-  const out = new Uint8Array(count * size)
+  const out = new Uint8Array(count * pixels)
   for (const [i, index] of random.samplePermutation(key, set.test.count).subarray(0, count).entries())
-    out.set(set.test.images.subarray(index * size, (index + 1) * size), i * size)
+    out.set(set.test.images.subarray(index * pixels, (index + 1) * pixels), i * pixels)
   return out
 }
 
-/** Load models and images, and put the images that are used into the run folder. */
-async function prepare({ config: c, folder, signal, log, progress }: RunContext<MergingConfig>) {
-  const weights = { mnist: readWeights(c.mnist), fashion: readWeights(c.fashion) }
-  const names = { mnist: c.mnistImages, fashion: c.fashionImages }
-  const images = {} as Record<TaskName, Uint8Array>
-  for (const [i, task] of tasks.entries()) {
-    const set = await loadDataset(names[task], {
-      signal,
-      onNotice: log,
-      onProgress: ({ name, phase, done, total }) =>
-        progress({ done, total: total ?? done, detail: `${phase} ${name}` }),
-    }).catch((cause: Error & { code?: string }) =>
-      task === 'fashion' && cause.code === 'TL_IO'
-        ? fail(
-            'TL_IO',
-            `${cause.message}; name a folder with the IDX files of Fashion-MNIST: --set fashionImages=FOLDER (Debian: dataset-fashion-mnist)`,
-            cause,
-          )
-        : Promise.reject(cause),
-    )
-    images[task] = chosenImages(set, c.images, random.foldIn(random.key(c.seed), 100 + i))
+/** The images of a run. Throws TL_IO with the way to get Fashion-MNIST. */
+async function loadImages(c: Config, telling?: Preparing): Promise<Record<TaskName, Uint8Array>> {
+  const listeners = telling && {
+    signal: telling.signal,
+    onNotice: telling.log,
+    onProgress: ({
+      name,
+      phase,
+      done,
+      total,
+    }: {
+      name: string
+      phase: string
+      done: number
+      total?: number | null
+    }) => telling.progress({ done, total: total ?? done, detail: `${phase} ${name}` }),
   }
-  const path = join(folder, 'images.safetensors')
-  writeSafetensors(
-    path,
-    tasks.map((task) => [task, { dtype: 'U8', shape: [c.images, 28, 28], data: images[task] }]),
+  const mnist = await loadDataset(c.mnistImages, listeners)
+  const fashion = await loadDataset(c.fashionImages, listeners).catch((cause: Error & { code?: string }) =>
+    cause.code === 'TL_IO'
+      ? fail(
+          'TL_IO',
+          `${cause.message}; name a folder with the IDX files of Fashion-MNIST: --set fashionImages=FOLDER (Debian: dataset-fashion-mnist)`,
+          cause,
+        )
+      : Promise.reject(cause),
   )
-  const hash = createHash('sha256')
-  for (const task of tasks) hash.update(images[task])
-  const inputs: Inputs = {
-    models: { mnist: c.mnist, fashion: c.fashion },
-    fingerprints: { mnist: fingerprintOf(weights.mnist), fashion: fingerprintOf(weights.fashion) },
-    images: path,
-    contents: hash.digest('hex'),
-    seed: c.seed,
+  return {
+    mnist: chosenImages(mnist, c.images, keyOf(c, 100)),
+    fashion: chosenImages(fashion, c.images, keyOf(c, 101)),
   }
-  const distance = (part: string) =>
-    relativeDistance(weights.mnist, weights.fashion, (name) => name.startsWith(`network.${part}`))
-  return { inputs, distances: { te1: distance('te1.'), down1: distance('down1.'), all: distance('') } }
 }
 
-export const ddpmMerging = defineExperiment<MergingConfig, MergingResult>({
+async function loadInputs(c: Config, telling?: Preparing) {
+  const weights = { mnist: readWeights(c.mnist), fashion: readWeights(c.fashion) }
+  const images = await loadImages(c, telling)
+  const print = (task: TaskName) => ({
+    weights: fingerprintOf(weights[task]),
+    images: createHash('sha256').update(images[task]).digest('hex'),
+  })
+  const prepared: Prepared = { mnist: print('mnist'), fashion: print('fashion') }
+  return { weights, images, prepared }
+}
+
+async function open(c: Config, expected: Prepared): Promise<Resource> {
+  const { weights, images, prepared } = await loadInputs(c)
+  for (const task of tasks)
+    for (const [what, path] of [
+      ['weights', c[task]],
+      ['images', task === 'mnist' ? c.mnistImages : c.fashionImages],
+    ] as const)
+      if (prepared[task][what] !== expected[task][what])
+        fail('TL_BAD_FILE', `${path}: changed while the run was at work; run again with --fresh`)
+  return {
+    sources: sourcesOf(weights.mnist, weights.fashion),
+    images,
+    programs: openPrograms(),
+    noisy: {
+      mnist: spreadOverTimes(images.mnist, keyOf(c, 0)),
+      fashion: spreadOverTimes(images.fashion, keyOf(c, 1)),
+    },
+  }
+}
+
+/** The models of the gallery. */
+function gallery(rows: Rows): { readonly title: string; readonly name: string }[] {
+  const models = modelsOf(lossRows(rows))
+  const of = (title: string, { name }: Measured) => ({ title, name })
+  return [
+    of('MNIST', onLine(models, 1)),
+    of('the mean', onLine(models, 0)),
+    of('Fashion', onLine(models, -1)),
+    of('best LiNeS', bestCompromise(layerWise(models))!),
+  ]
+}
+
+const recipeOf = (c: Config, name: string) => candidates(c).find((one) => one.name === name)!.recipe
+
+const weightParts = ['te1', 'down1', 'all'] as const
+
+export const ddpmMerging = defineStudy<Config, Cell, Row, Resource, Prepared>(import.meta.url, {
   name: 'ddpm-merging',
   title: 'Merging two denoisers',
-  description:
-    'Two diffusion models of one initialization, trained on MNIST and on Fashion-MNIST: what every way of merging them costs.',
+  question:
+    'What does every way of merging two diffusion models of one initialization, trained on MNIST and on Fashion-MNIST, cost on either task?',
+  source: 'LiNeS: Wang et al. 2025',
+  version: 2,
   config,
   requires: ['mnist', 'fashion'],
   presets: {
+    tiny: { images: 16, points: 5, step: 1, samples: 1, samplingSteps: 2 },
+    tour: { images: 32, points: 9, step: 1, samples: 2, samplingSteps: 10 },
     quick: { images: 64, points: 17, step: 0.5, samples: 4, samplingSteps: 25 },
     paper: { images: 512, samplingSteps: 100 },
   },
-  cost: ({ images, points, step }) => 0.006 * images * (points + 2 * (2 / step + 1) ** 2 + 30),
+  async prepare(c, telling) {
+    const { prepared } = await loadInputs(c, telling)
+    telling.log(`${candidates(c).length} models, ${c.images} test images of each set`)
+    return prepared
+  },
+  cells: (c, rows) => [
+    { part: 'weights' },
+    ...tasks.map((task): Cell => ({ part: 'times', task })),
+    ...candidates(c).map(({ family, name, at }): Cell => ({ part: 'loss', family, name, ...at })),
+    ...(rows.length > 0 ? gallery(rows).map((one): Cell => ({ part: 'samples', ...one })) : []),
+  ],
+  replicas: () => 1,
+  suppose: (cell) => (cell.part === 'loss' ? tasks.map((task) => ({ task, group: 0, loss: 1 })) : []),
+  cost: (cell, { images, samples, samplingSteps }) => {
+    if (cell.part === 'loss') return 0.006 * images
+    if (cell.part === 'times') return 0.003 * images * references[cell.task].length
+    return cell.part === 'samples' ? 0.003 * samples * samplingSteps : 0.1
+  },
+  label: (cell) => {
+    if (cell.part === 'times') return `${cell.task} at single times`
+    if (cell.part === 'weights') return 'distances'
+    return cell.part === 'loss' ? cell.name : `samples of ${cell.title}`
+  },
+  open,
+  close: ({ programs }) => programs.dispose(),
 
-  async run(context) {
-    const { config: c, log, write } = context
-    const { inputs, distances } = await prepare(context)
-    const list = candidates(c)
-    log(`${list.length} models, ${c.images} test images of each set`)
-    const label = (job: Job): string =>
-      job.kind === 'times' ? `${job.task} at single times` : `${job.recipe.method}`
-    const cost = (job: Job): number =>
-      job.kind === 'loss'
-        ? 2 * c.images
-        : job.kind === 'times'
-          ? job.times.length * c.images
-          : job.count * job.steps
-    const run = (jobs: Job[]): Promise<Partial<Found>[]> =>
-      runJobs<Job, Partial<Found>>(context, ddpmTask, jobs, { label, cost })
-    try {
-      const found = await run([
-        ...tasks.map(
-          (task): Job => ({ kind: 'times', inputs, task, times: references[task].map(({ t }) => t) }),
-        ),
-        ...list.map(({ recipe }): Job => ({ kind: 'loss', inputs, recipe })),
-      ])
-      const measured = list.map(
-        ({ family, name, at }, i): Measured => ({ family, name, at, loss: found[i + 2]!.loss! }),
-      )
-      write('losses.json', measured)
-      const recipeOf = (wanted: Measured): Recipe => list[measured.indexOf(wanted)]!.recipe
-      const ends = [1, 0, -1].map(
-        (lambda) => measured.find(({ family, at }) => family === 'line' && at[0] === lambda)!,
-      )
-      const shown = [
-        ...ends.map((one, i) => ({ title: ['MNIST', 'the mean', 'Fashion'][i]!, one })),
-        {
-          title: 'best LiNeS',
-          one: bestCompromise(measured.filter((one) => one.family === 'depth' && !isUniform(one)))!,
-        },
-      ]
-      const drawn = await run(
-        shown.map(
-          ({ one }): Job => ({
-            kind: 'samples',
-            inputs,
-            recipe: recipeOf(one),
-            count: c.samples,
-            steps: c.samplingSteps,
-          }),
-        ),
-      )
-      write(
-        'samples.json',
-        shown.map(({ title, one }, i) => ({ title, name: one.name, images: drawn[i]!.samples })),
-      )
-      const timesOf = (i: number) => references[tasks[i]!].map(({ t }, k) => ({ t, ...found[i]!.times![k]! }))
-      return {
-        fingerprints: inputs.fingerprints,
-        distances,
-        times: { mnist: timesOf(0), fashion: timesOf(1) },
+  async measure(cell, { config: c, resource, signal, progress }): Promise<Row[]> {
+    const { sources, images, noisy, programs } = resource
+    if (cell.part === 'weights')
+      return weightParts.map((weights) => {
+        const begin = `network.${weights === 'all' ? '' : `${weights}.`}`
+        const distance = relativeDistance(sources.mnist, sources.fashion, (name) => name.startsWith(begin))
+        return { weights, distance }
+      })
+    if (cell.part === 'times') {
+      const { task } = cell
+      const rows: Row[] = []
+      for (const [i, { t: time }] of references[task].entries()) {
+        const t = new Int32Array(c.images).fill(time)
+        const key = random.foldIn(keyOf(c, 2 + tasks.indexOf(task)), time)
+        const errors = await errorsOf(programs, sources[task], noisyImages(images[task], t, key), signal)
+        rows.push(...byGroup(errors).map((loss, group) => ({ time, group, loss })))
+        progress((i + 1) / references[task].length)
       }
-    } finally {
-      forget()
+      return rows
     }
+    const weights = mergeRecipe(recipeOf(c, cell.name), sources, c.seed)
+    if (cell.part === 'samples') {
+      const given = { count: c.samples, steps: c.samplingSteps, key: keyOf(c, 7) }
+      const drawn = await drawImages(programs, weights, given, signal, progress)
+      return drawn.map((image, number) => ({ number, image }))
+    }
+    const rows: Row[] = []
+    for (const task of tasks) {
+      const errors = await errorsOf(programs, weights, noisy[task], signal)
+      rows.push(...byGroup(errors).map((loss, group) => ({ task, group, loss })))
+      rows.push(...byTenth(errors).map((loss, tenth) => ({ task, tenth, loss })))
+      progress((tasks.indexOf(task) + 1) / tasks.length)
+    }
+    return rows
   },
 
-  summary: concludeMerging,
-  draws: 'run',
-  figures: mergingFigures,
-  tables: mergingTables,
+  findings(rows, c) {
+    const models = modelsOf(lossRows(rows))
+    return {
+      ...mergingFindings(models, rows),
+      claims: claimsOf(models, rows),
+      charts: [...mergingCharts(models), imagesDrawn(rows, c)],
+      tables: mergingTables(models, rows),
+    }
+  },
 })

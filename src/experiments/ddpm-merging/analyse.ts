@@ -1,11 +1,47 @@
 /** @file From losses in groups of images to barriers, expansions and gains over uniform scaling. */
-import { type Estimate, mean, meanOf } from '../../lab/index.ts'
-import type { Candidate } from './recipes.ts'
-import { type Losses, type TaskName, tasks } from './work.ts'
+import { type Drawn, type Estimate, groupBy, mean, meanOf } from '../../lab/index.ts'
+import { type Losses, type TaskName, tasks } from './losses.ts'
+import type { Candidate, Place } from './recipes.ts'
 
-/** A candidate and its losses on both test sets. */
-export interface Measured extends Pick<Candidate, 'family' | 'name' | 'at'> {
+/** A model that was made: what findings see of the cell that measured it. */
+export interface ModelCell extends Place {
+  readonly part: 'loss'
+  readonly family: Candidate['family']
+  readonly name: string
+}
+
+/** Its mean loss in a group of images (over all times), or in a tenth of the times (over all images). */
+export interface LossRow {
+  readonly task: TaskName
+  readonly group?: number
+  readonly tenth?: number
+  readonly loss: number
+}
+
+/** A model and its losses on both test sets. */
+export interface Measured extends Place {
+  readonly family: Candidate['family']
+  readonly name: string
   readonly loss: Readonly<Record<TaskName, Losses>>
+}
+
+/** Losses of each model. Groups are the independent draws: of several seeds one after another, each with images of its own. */
+export function modelsOf(rows: readonly (ModelCell & LossRow & Drawn)[]): Measured[] {
+  return groupBy(rows, 'name').map(({ rows: own }) => {
+    const { part, task, group, tenth, loss: _, seed, replica, ...cell } = own[0]!
+    const lossesOn = (on: TaskName): Losses => {
+      const there = own.filter((row) => row.task === on)
+      const ofTenths = groupBy(
+        there.filter((row) => row.tenth !== undefined),
+        'tenth',
+      )
+      return {
+        groups: there.flatMap((row) => (row.group === undefined ? [] : row.loss)),
+        bins: ofTenths.map((one) => mean(one.rows.map(({ loss }) => loss))),
+      }
+    }
+    return { ...cell, loss: { mnist: lossesOn('mnist'), fashion: lossesOn('fashion') } }
+  })
 }
 
 /** Mean loss on one task, with its standard error over groups of images. */
@@ -19,14 +55,18 @@ export const bestCompromise = (list: readonly Measured[]): Measured | undefined 
   list.toSorted((a, b) => bothOf(a) - bothOf(b))[0]
 
 /** A point of a LiNeS grid that is on the line. */
-export const isUniform = ({ at }: Measured): boolean => at[1] === 0
+export const isUniform = ({ beta }: Measured): boolean => beta === 0
+
+/** LiNeS from the first block to the last that is no uniform scaling. */
+export const layerWise = (list: readonly Measured[]): Measured[] =>
+  list.filter((one) => one.family === 'depth' && !isUniform(one))
 
 /** The line, in order of λ. */
 export const lineOf = (list: readonly Measured[]): Measured[] =>
-  list.filter(({ family }) => family === 'line').toSorted((a, b) => a.at[0]! - b.at[0]!)
+  list.filter(({ family }) => family === 'line').toSorted((a, b) => a.lambda! - b.lambda!)
 
 export const onLine = (list: readonly Measured[], lambda: number): Measured =>
-  list.find(({ family, at }) => family === 'line' && Math.abs(at[0]! - lambda) < 1e-9)!
+  list.find((one) => one.family === 'line' && Math.abs(one.lambda! - lambda) < 1e-9)!
 
 /** λ of a task's own model. */
 export const ownEnd = (task: TaskName): 1 | -1 => (task === 'mnist' ? 1 : -1)
@@ -48,8 +88,8 @@ export function barrierOf(list: readonly Measured[], task: TaskName): Estimate {
 /** L, L′ and L″ towards the mean at one end of the line, by differences of neighbours. */
 function expansionAt(list: readonly Measured[], task: TaskName, end: 1 | -1) {
   const line = lineOf(list)
-  const i = line.findIndex(({ at }) => at[0] === end)
-  const h = Math.abs(line[i + 1]!.at[0]! - line[i]!.at[0]!)
+  const i = line.findIndex(({ lambda }) => lambda === end)
+  const h = Math.abs(line[i + 1]!.lambda! - line[i]!.lambda!)
   const { loss } = line[i]!
   const [outer, inner] = [line[i + end]!.loss[task], line[i - end]!.loss[task]]
   return (g: number) => {
@@ -65,6 +105,20 @@ export function quadraticAt(list: readonly Measured[], task: TaskName, distance:
     const { value, slope, curvature } = at(g)
     return value + slope * distance + (curvature * distance ** 2) / 2
   }, onLine(list, 0).loss[task])
+}
+
+/** The loss at the mean beside what `quadraticAt` makes of it; the error is that of their difference in the same images. */
+export function besideQuadratic(
+  list: readonly Measured[],
+  task: TaskName,
+): { readonly measured: Estimate; readonly predicted: number } {
+  const at = expansionAt(list, task, ownEnd(task))
+  const middle = onLine(list, 0)
+  const { error } = paired((g) => {
+    const { value, slope, curvature } = at(g)
+    return middle.loss[task].groups[g]! - (value + slope + curvature / 2)
+  }, middle.loss[task])
+  return { measured: { ...lossOf(middle, task), error }, predicted: quadraticAt(list, task, 1).value }
 }
 
 /** The cubic with the values and slopes of both ends, in the middle. */
@@ -84,7 +138,7 @@ type Point = Record<TaskName, readonly number[]>
 /** The line in groups, refined by the parabola through the three nearest places. */
 function refined(list: readonly Measured[]): Point[] {
   const line = lineOf(list)
-  const x = line.map(({ at }) => at[0]!)
+  const x = line.map(({ lambda }) => lambda!)
   return line.slice(0, -1).flatMap((_, i) =>
     Array.from({ length: between }, (_, k): Point => {
       const where = x[i]! + ((x[i + 1]! - x[i]!) * k) / between
@@ -154,7 +208,7 @@ export function bestGain(
 /** Kinds of schedules along depth: the factor's size grows, falls, or changes sign on the way. */
 export type Kind = 'growing' | 'falling' | 'crossing' | 'uniform'
 
-export function kindOf({ at: [alpha, beta] }: Measured): Kind {
+export function kindOf({ alpha, beta }: Measured): Kind {
   const [first, last] = [alpha!, alpha! + beta!]
   if (Math.abs(first - last) < 1e-9) return 'uniform'
   if (first * last < -1e-9) return 'crossing'
@@ -163,3 +217,12 @@ export function kindOf({ at: [alpha, beta] }: Measured): Kind {
 
 export const ofKind = (list: readonly Measured[], family: 'depth' | 'inward', kind: Kind): Measured[] =>
   list.filter((one) => one.family === family && kindOf(one) === kind)
+
+/** In which tenth of the times the mean loses most over a task's own model, as a share of the whole loss. */
+export function worstTenth(list: readonly Measured[], task: TaskName): { tenth: number; share: number } {
+  const [own, middle] = [onLine(list, ownEnd(task)), onLine(list, 0)]
+  const excess = middle.loss[task].bins.map((value, b) => value - own.loss[task].bins[b]!)
+  const total = excess.reduce((sum, value) => sum + value, 0)
+  const tenth = excess.indexOf(Math.max(...excess))
+  return { tenth, share: excess[tenth]! / total }
+}

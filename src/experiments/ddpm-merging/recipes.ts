@@ -28,11 +28,19 @@ export interface Recipe {
 
 export type Family = 'line' | 'depth' | 'inward' | 'slerp' | 'other'
 
-/** One model to be measured; `at` is its place in the family: λ, [α, β], t, or nothing. */
+/** The place of a model in its family: λ of the line, α and β of LiNeS, t of slerp. */
+export interface Place {
+  readonly lambda?: number
+  readonly alpha?: number
+  readonly beta?: number
+  readonly t?: number
+}
+
+/** One model to be measured. */
 export interface Candidate {
   readonly family: Family
   readonly name: string
-  readonly at: readonly number[]
+  readonly at: Place
   readonly recipe: Recipe
 }
 
@@ -53,7 +61,7 @@ function onLine(lambda: number): Candidate {
   return {
     family: 'line',
     name: isInside ? `linear, w = ${w}` : `task arithmetic, λ = ${lambda}`,
-    at: [lambda],
+    at: { lambda },
     recipe: isInside
       ? {
           method: 'linear',
@@ -76,7 +84,7 @@ function onGrid(order: Order, alpha: number, beta: number): Candidate {
   return {
     family: order,
     name: `LiNeS ${order}, α = ${alpha}, β = ${beta}`,
-    at: [alpha, beta],
+    at: { alpha, beta },
     recipe: {
       method: 'task_arithmetic',
       base: 'mean',
@@ -95,7 +103,7 @@ export function grid(step: number): [alpha: number, beta: number][] {
 const slerp = (t: number): Candidate => ({
   family: 'slerp',
   name: `slerp, t = ${t}`,
-  at: [t],
+  at: { t },
   recipe: { method: 'slerp', base: 'mnist', models: [{ model: 'fashion' }], parameters: { t } },
 })
 
@@ -109,7 +117,7 @@ function others(): Candidate[] {
   const one = (model: 'mnist' | 'fashion', parameters: MergeParameters): Recipe['models'] => [
     { model, parameters: { weight: 1, ...parameters } },
   ]
-  const make = (name: string, recipe: Recipe): Candidate => ({ family: 'other', name, at: [], recipe })
+  const make = (name: string, recipe: Recipe): Candidate => ({ family: 'other', name, at: {}, recipe })
   return [
     make('nuslerp, by rows', {
       method: 'nuslerp',

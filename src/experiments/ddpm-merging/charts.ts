@@ -1,20 +1,10 @@
-/** @file Figures and tables: the trade-off, the line, LiNeS over α and β, losses by time, samples. */
+/** @file Figures: the trade-off, the line, LiNeS over α and β, losses by time, images that the models draw. */
+import { distinct, type Figure, gallery, heatMap, type LinePoint, lineChart } from '../../lab/index.ts'
 import {
-  type Figure,
-  gallery,
-  heatMap,
-  type LinePoint,
-  lineChart,
-  type ReportTable,
-  shown,
-} from '../../lab/index.ts'
-import {
-  barrierOf,
   bestCompromise,
-  bestGain,
   bothOf,
-  cubicAtMean,
   isUniform,
+  layerWise,
   lineOf,
   lossOf,
   type Measured,
@@ -23,8 +13,8 @@ import {
   ownEnd,
   quadraticAt,
 } from './analyse.ts'
-import { measuredOf, referenceAt, titleOf, type View } from './verdicts.ts'
-import { binCount, type TaskName, tasks } from './work.ts'
+import { binCount, type TaskName, tasks, titleOf } from './losses.ts'
+import { imageRows, type Rows } from './rows.ts'
 
 const unit = 'error of the predicted noise'
 
@@ -82,9 +72,9 @@ function tradeOff(list: readonly Measured[]): Figure {
 }
 
 function alongTheLine(list: readonly Measured[]): Figure {
-  const w = (one: Measured): number => (1 - one.at[0]!) / 2
+  const w = (one: Measured): number => (1 - one.lambda!) / 2
   const line = lineOf(list)
-    .filter(({ at }) => Math.abs(at[0]!) <= 1)
+    .filter(({ lambda }) => Math.abs(lambda!) <= 1)
     .reverse()
   const top = 1.25 * Math.max(...line.flatMap((one) => tasks.map((task) => lossOf(one, task).value)))
   return lineChart({
@@ -128,11 +118,13 @@ const valuesOf: Record<string, (one: Measured) => number> = {
 
 function overGrid(list: readonly Measured[], order: 'depth' | 'inward', which: 'both' | TaskName): Figure {
   const cells = list.filter(({ family }) => family === order)
-  const axis = (place: 0 | 1): number[] =>
-    [...new Set(cells.map(({ at }) => at[place]!))].sort((a, b) => a - b)
-  const [alphas, betas] = [axis(0), axis(1)]
+  const axis = (name: 'alpha' | 'beta'): number[] =>
+    distinct(cells, name)
+      .map((value) => value!)
+      .sort((a, b) => a - b)
+  const [alphas, betas] = [axis('alpha'), axis('beta')]
   const value = (alpha: number, beta: number): number | null => {
-    const one = cells.find(({ at }) => at[0] === alpha && at[1] === beta)
+    const one = cells.find((cell) => cell.alpha === alpha && cell.beta === beta)
     return one ? valuesOf[which]!(one) : null
   }
   const best = cells.reduce((a, b) => (valuesOf[which]!(b) < valuesOf[which]!(a) ? b : a))
@@ -144,7 +136,7 @@ function overGrid(list: readonly Measured[], order: 'depth' | 'inward', which: '
   return heatMap({
     name: `lines-${order}-${which}`,
     title: `LiNeS ${way}: ${what}`,
-    caption: `The MNIST task vector, measured from the mean, times α + β (ℓ − 1)/(L − 1) ${way}. At β = 0 it is scaled uniformly: (1, 0) is the MNIST model, (−1, 0) the Fashion-MNIST model, (0, 0) the mean. The task vector of Fashion-MNIST is the negative: its (α, β) is found at (−α, −β). Least: ${valuesOf[which]!(best).toFixed(4)} at α = ${best.at[0]}, β = ${best.at[1]}.`,
+    caption: `The MNIST task vector, measured from the mean, times α + β (ℓ − 1)/(L − 1) ${way}. At β = 0 it is scaled uniformly: (1, 0) is the MNIST model, (−1, 0) the Fashion-MNIST model, (0, 0) the mean. The task vector of Fashion-MNIST is the negative: its (α, β) is found at (−α, −β). Least: ${valuesOf[which]!(best).toFixed(4)} at α = ${best.alpha}, β = ${best.beta}.`,
     x: alphas,
     y: betas,
     values: betas.map((beta) => alphas.map((alpha) => value(alpha, beta))),
@@ -157,13 +149,13 @@ function overGrid(list: readonly Measured[], order: 'depth' | 'inward', which: '
     ],
     overlays: [
       { name: 'uniform', dashed: true, points: [-1, 1].map((x) => ({ x, y: 0 })) },
-      { name: 'least', dots: true, points: [{ x: best.at[0]!, y: best.at[1]! }] },
+      { name: 'least', dots: true, points: [{ x: best.alpha!, y: best.beta! }] },
     ],
   })
 }
 
 function byTime(list: readonly Measured[], task: TaskName): Figure {
-  const best = bestCompromise(list.filter((one) => one.family === 'depth' && !isUniform(one)))!
+  const best = bestCompromise(layerWise(list))!
   const lines = [
     ['MNIST model', onLine(list, 1)],
     ['Fashion model', onLine(list, -1)],
@@ -187,114 +179,37 @@ function byTime(list: readonly Measured[], task: TaskName): Figure {
   })
 }
 
-interface Drawn {
-  readonly title: string
-  readonly name: string
-  readonly images: readonly (readonly number[])[]
-}
-
-function samples(run: View): Figure {
-  const drawn = run.read('samples.json') as unknown as Drawn[]
-  return gallery({
-    name: 'samples',
-    title: 'What the models draw',
-    caption: `Images drawn with ${run.config.samplingSteps} steps of DDIM (η = 0), all rows from the same noise. ${drawn
-      .map(({ title, name }) => `${title}: ${name}`)
-      .join('; ')}.${
-      run.config.samplingSteps < 100
-        ? ' With so few steps the models before merging draw white blobs, too: compare models by their losses, and pictures with more samplingSteps.'
-        : ''
-    }`,
-    columns: run.config.samples,
-    items: drawn.flatMap(({ title, images }) =>
-      images.map((pixels) => ({ title, image: { width: 28, height: 28, channels: 1 as const, pixels } })),
-    ),
-  })
-}
-
-/** All figures; of several runs the first is drawn. */
-export function mergingFigures([run]: readonly View[]): Figure[] {
-  const list = measuredOf(run!)
-  return [
-    tradeOff(list),
-    alongTheLine(list),
-    ...(['both', ...tasks] as const).map((which) => overGrid(list, 'depth', which)),
-    overGrid(list, 'inward', 'both'),
-    ...tasks.map((task) => byTime(list, task)),
-    samples(run!),
-  ]
-}
-
-const row = (one: Measured): string[] => [
-  one.name,
-  shown(lossOf(one, 'mnist'), 4),
-  shown(lossOf(one, 'fashion'), 4),
-  bothOf(one).toFixed(4),
+/** All figures of losses, drawn when they are wanted. */
+export const mergingCharts = (list: readonly Measured[]): (() => Figure)[] => [
+  () => tradeOff(list),
+  () => alongTheLine(list),
+  ...(['both', ...tasks] as const).map((which) => () => overGrid(list, 'depth', which)),
+  () => overGrid(list, 'inward', 'both'),
+  ...tasks.map((task) => () => byTime(list, task)),
 ]
 
-const losses = ['model', 'MNIST', 'Fashion-MNIST', 'mean of both']
-
-export function mergingTables([run]: readonly View[]): ReportTable[] {
-  const list = measuredOf(run!)
-  const gains = (['depth', 'inward'] as const).flatMap((order) =>
-    (['growing', 'falling', 'crossing'] as const).flatMap((kind) =>
-      tasks.flatMap((task) => {
-        const found = bestGain(list, ofKind(list, order, kind), task)
-        if (!found) return []
-        return [
-          [`${order}, ${kind}`, titleOf[task], found.chosen.name, shown(found.gain, 4), shown(found.held, 4)],
-        ]
-      }),
-    ),
-  )
-  return [
-    {
-      title: 'The line',
-      columns: losses,
-      rows: lineOf(list)
-        .filter((_, i) => i % 4 === 3)
-        .map(row),
-    },
-    {
-      title: 'The ten best compromises',
-      columns: losses,
-      rows: list
-        .toSorted((a, b) => bothOf(a) - bothOf(b))
-        .slice(0, 10)
-        .map(row),
-    },
-    {
-      title: 'Other merges',
-      columns: losses,
-      rows: list.filter(({ family }) => family === 'other' || family === 'slerp').map(row),
-    },
-    {
-      title: 'Gain over uniform scaling at equal loss on the other task',
-      columns: ['schedules', 'lower loss on', 'chosen', 'gain', 'change of the other loss'],
-      rows: gains,
-    },
-    {
-      title: 'At the mean',
-      columns: ['task', 'loss', 'barrier', 'expansion of second order', 'cubic through both ends'],
-      rows: tasks.map((task) => [
-        titleOf[task],
-        shown(lossOf(onLine(list, 0), task), 4),
-        shown(barrierOf(list, task), 4),
-        shown(quadraticAt(list, task, 1), 4),
-        shown(cubicAtMean(list, task), 4),
-      ]),
-    },
-    {
-      title: 'Errors at single times, on the model’s own images',
-      columns: ['task', 't', 'error', 'PyTorch'],
-      rows: tasks.flatMap((task) =>
-        run!.result.times[task].map(({ t, value, error }) => [
-          titleOf[task],
-          t,
-          shown({ value, error }, 4),
-          referenceAt(task, t),
-        ]),
+/** Images of some models, a line of the gallery for each model and seed. */
+export const imagesDrawn =
+  (rows: Rows, { samples, samplingSteps }: { readonly samples: number; readonly samplingSteps: number }) =>
+  (): Figure => {
+    const drawn = imageRows(rows)
+    const named = [...new Set(drawn.map(({ title, name }) => `${title}: ${name}`))]
+    const caution =
+      samplingSteps < 100
+        ? ' With so few steps the models before merging draw white blobs, too: compare models by their losses, and pictures with more samplingSteps.'
+        : ''
+    return gallery({
+      name: 'samples',
+      title: 'What the models draw',
+      caption: `Images drawn with ${samplingSteps} steps of DDIM (η = 0), all rows of a seed from the same noise. ${named.join('; ')}.${caution}`,
+      columns: samples,
+      items: distinct(drawn, 'title').flatMap((title) =>
+        drawn
+          .filter((row) => row.title === title)
+          .map(({ image: own }) => ({
+            title,
+            image: { width: 28, height: 28, channels: 1 as const, pixels: own },
+          })),
       ),
-    },
-  ]
-}
+    })
+  }

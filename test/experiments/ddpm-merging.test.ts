@@ -1,13 +1,15 @@
-/** @file Merging two denoisers: recipes against direct arithmetic, the analysis against made-up losses, a small run end to end. */
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+/** Merging two denoisers: recipes against direct arithmetic, the analysis against made-up losses, a small run end to end. */
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import {
   barrierOf,
+  besideQuadratic,
   bestGain,
   kindOf,
   type Measured,
+  modelsOf,
   quadraticAt,
 } from '../../src/experiments/ddpm-merging/analyse.ts'
 import {
@@ -19,10 +21,10 @@ import {
   sourcesOf,
   type Weights,
 } from '../../src/experiments/ddpm-merging/merge.ts'
-import { candidates, grid, lambdas } from '../../src/experiments/ddpm-merging/recipes.ts'
-import { samplingTimes, signalAt, stratifiedTimes } from '../../src/experiments/ddpm-merging/work.ts'
+import { candidates, grid, lambdas, type Place } from '../../src/experiments/ddpm-merging/recipes.ts'
+import { lossRows, type Rows } from '../../src/experiments/ddpm-merging/rows.ts'
 import { experiments } from '../../src/experiments/index.ts'
-import { composeConfig, executeRun, loadRun, writeReport } from '../../src/lab/index.ts'
+import { composeConfig, executeRun, loadRun, type StudyExperiment, writeReport } from '../../src/lab/index.ts'
 import { saveParameters } from '../../src/nn/index.ts'
 import { random } from '../../src/tensor/index.ts'
 import { idx } from '../data/helpers.ts'
@@ -61,7 +63,7 @@ describe('recipes', () => {
     const line = candidates({ points: 5, step: 1 }).filter(({ family }) => family === 'line')
     expect(line.length).toBe(11)
     for (const { at: place, recipe } of line.filter((_, i) => i % 3 === 2)) {
-      const w = (1 - place[0]!) / 2
+      const w = (1 - place.lambda!) / 2
       const merged = mergeRecipe(recipe, sources, 0)
       const expected = (name: string, i: number) =>
         (1 - w) * at('mnist', name, i) + w * at('fashion', name, i)
@@ -97,7 +99,7 @@ describe('recipes', () => {
     expect(of(depth)).toEqual([0.2, 0.4, 0.5, 0.6, 0.8, 0.2])
     expect(of(inward)).toEqual([0.2, 0.6, 0.8, 0.6, 0.2, 0.2])
     const one = candidates({ points: 5, step: 1 }).find(
-      ({ family, at: [alpha, beta] }) => family === 'depth' && alpha === 0 && beta === 1,
+      ({ family, at: { alpha, beta } }) => family === 'depth' && alpha === 0 && beta === 1,
     )!
     const plan = factorsOf(names, { alpha: 0, beta: 1, order: 'depth' })
     const expected = (name: string, i: number) =>
@@ -124,14 +126,15 @@ describe('recipes', () => {
 
 describe('analysis', () => {
   // losses with a known shape: MNIST (λ − 1)² + 0.1, Fashion (λ + 1)² + 0.2, groups apart by a constant
-  const made = (family: Measured['family'], at: number[], mnist: number, fashion: number): Measured => {
+  const made = (family: Measured['family'], at: Place, mnist: number, fashion: number): Measured => {
     const spread = (value: number) => ({
       groups: Array.from({ length: 16 }, (_, g) => value + (g - 7.5) / 1000),
       bins: new Array<number>(10).fill(value),
     })
-    return { family, name: at.join(), at, loss: { mnist: spread(mnist), fashion: spread(fashion) } }
+    const name = Object.values(at).join()
+    return { family, name, ...at, loss: { mnist: spread(mnist), fashion: spread(fashion) } }
   }
-  const line = lambdas(9, 3).map((x) => made('line', [x], (x - 1) ** 2 + 0.1, (x + 1) ** 2 + 0.2))
+  const line = lambdas(9, 3).map((x) => made('line', { lambda: x }, (x - 1) ** 2 + 0.1, (x + 1) ** 2 + 0.2))
 
   test('barrier and expansion of a parabola are exact', () => {
     expect(barrierOf(line, 'mnist').value).toBeCloseTo(1.1 - (0.1 + 4.1) / 2, 10)
@@ -141,16 +144,16 @@ describe('analysis', () => {
 
   test('a gain is measured at equal loss on the other task, of the best of several', () => {
     // at a Fashion loss of 1.2 the line, at λ = 0, has an MNIST loss of 1.1
-    const better = made('depth', [0.5, 0.5], 1.0, 1.2)
-    const found = bestGain(line, [made('depth', [0, 0.5], 1.3, 1.2), better], 'mnist')!
+    const better = made('depth', { alpha: 0.5, beta: 0.5 }, 1.0, 1.2)
+    const found = bestGain(line, [made('depth', { alpha: 0, beta: 0.5 }, 1.3, 1.2), better], 'mnist')!
     expect(found.chosen).toBe(better)
     expect(found.gain.value).toBeCloseTo(0.1, 6)
     expect(found.held.value).toBeCloseTo(0, 6)
-    expect(bestGain(line, [made('depth', [0, 1], 1, 0.1)], 'mnist')).toBeUndefined()
+    expect(bestGain(line, [made('depth', { alpha: 0, beta: 1 }, 1, 0.1)], 'mnist')).toBeUndefined()
   })
 
   test('kinds of schedules', () => {
-    const kind = (alpha: number, beta: number) => kindOf(made('depth', [alpha, beta], 1, 1))
+    const kind = (alpha: number, beta: number) => kindOf(made('depth', { alpha, beta }, 1, 1))
     expect([kind(0.5, 0), kind(0.2, 0.5), kind(-0.2, -0.5), kind(1, -0.5), kind(1, -2)]).toEqual([
       'uniform',
       'growing',
@@ -160,12 +163,24 @@ describe('analysis', () => {
     ])
   })
 
-  test('times are one in each part of the range; the schedule is that of the checkpoints', () => {
-    const times = stratifiedTimes(50, random.key(4))
-    expect([...times].every((t, i) => t >= 20 * i && t < 20 * (i + 1))).toBe(true)
-    expect(samplingTimes(4)).toEqual([249, 499, 749, 999])
-    expect(signalAt(0)).toBeCloseTo(1 - 1e-4, 12)
-    expect(signalAt(1)).toBeCloseTo((1 - 1e-4) * (1 - 1e-4 - 0.0199 / 999), 12)
+  test('the error beside an expansion is that of the difference in the same images', () => {
+    const { measured, predicted } = besideQuadratic(line, 'mnist')
+    expect([measured.value, predicted]).toEqual([expect.closeTo(1.1, 10), expect.closeTo(1.1, 10)])
+    // groups are apart by a constant that the expansion has, too
+    expect(measured.error).toBeLessThan(1e-10)
+  })
+
+  test('models are made of rows; groups of several seeds come one after another', () => {
+    const cell = { part: 'loss', family: 'line', name: 'x', lambda: 1 } as const
+    const rows = [0, 1].flatMap((seed) =>
+      (['mnist', 'fashion'] as const).flatMap((task) => [
+        ...[0, 1].map((group) => ({ ...cell, task, group, loss: 10 * seed + group, seed, replica: 0 })),
+        ...[0, 1].map((tenth) => ({ ...cell, task, tenth, loss: seed + tenth, seed, replica: 0 })),
+      ]),
+    )
+    const losses = { groups: [0, 1, 10, 11], bins: [0.5, 1.5] }
+    const { part, ...model } = cell
+    expect(modelsOf(rows)).toEqual([{ ...model, loss: { mnist: losses, fashion: losses } }])
   })
 })
 
@@ -176,24 +191,35 @@ describe('runs', () => {
   })
 
   test('small, end to end', async () => {
-    const set = ['images=16', 'points=5', 'step=1', 'samples=1', 'samplingSteps=2']
+    const set = ['samples=2']
     const values = { ...models, mnistImages: root, fashionImages: root }
-    const { folder, summary } = await executeRun(merging, composeConfig(merging, { set, values }), {
-      root: join(root, 'runs'),
-      threads: 1,
-    })
-    const list = JSON.parse(readFileSync(join(folder, 'losses.json'), 'utf8')) as Measured[]
+    const options = { root: join(root, 'runs'), threads: 1 }
+    const config = composeConfig(merging, { preset: 'tiny', set, values })
+    const { folder, summary } = await executeRun(merging, config, options)
+    const rows = loadRun(folder).result['rows'] as unknown as Rows
+    const list = modelsOf(lossRows(rows))
     expect(list.length).toBe(candidates({ points: 5, step: 1 }).length)
     // the grid's corner (1, 0) is the MNIST model, whatever way it was merged
-    const corner = list.filter(({ family, at }) => (family === 'line' ? at[0] === 1 : at.join() === '1,0'))
+    const corner = list.filter(({ lambda, alpha, beta }) => lambda === 1 || (alpha === 1 && beta === 0))
     expect(corner.length).toBe(3)
     for (const { loss } of corner) {
       const first = corner[0]!.loss.fashion.groups
       for (const [g, value] of loss.fashion.groups.entries())
         expect(Math.abs(value / first[g]! - 1)).toBeLessThan(1e-4)
     }
-    expect(summary.verdicts.some(({ control }) => control)).toBe(true)
+    expect(summary.claims.some(({ control }) => control)).toBe(true)
+    expect(existsSync(join(folder, 'scratch.tmp'))).toBe(false)
     const { html } = writeReport([loadRun(folder)], experiments, folder)
     expect(readFileSync(html, 'utf8')).toContain('What a merge costs on either task')
+
+    // rows are kept under what is in the files, not under their names
+    const { prepare } = (merging as StudyExperiment).study
+    const telling = { threads: 1, signal: new AbortController().signal, log: () => {}, progress: () => {} }
+    const before = await prepare!(config, telling)
+    saveParameters(models.fashion, network.init(random.key(5)))
+    expect(await prepare!(config, telling)).toEqual({
+      ...before,
+      fashion: { ...before.fashion, weights: expect.not.stringMatching(before.fashion.weights) },
+    })
   })
 })
