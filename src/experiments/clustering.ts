@@ -167,6 +167,9 @@ function costOf({ part, v, m, s, L }: Cell, { most, climbMost, restarts }: Confi
   return ((v * m * v * Math.min(v, 32)) / 1e5) * (restarts / 4) + (s ** L * most) / 2 ** 21
 }
 
+/** Null where nothing could be measured. */
+const known = (x: number): number | null => (Number.isFinite(x) ? x : null)
+
 export const clustering = defineStudy<Config, Cell, Clustered | Climbed | Exact>(import.meta.url, {
   name: 'clustering',
   title: 'Finding synonyms by their contexts',
@@ -184,7 +187,7 @@ export const clustering = defineStudy<Config, Cell, Clustered | Climbed | Exact>
       exactShapes: [{ v: 8, m: 2, s: 2, L: 3 }],
       ...{ grammars: 2, most: 2 ** 12, restarts: 2, climbMost: 2 ** 10, exactGrammars: 3 },
     },
-    tour: { grammars: 6, most: 2 ** 16, restarts: 2, climbMost: 2 ** 14 },
+    tour: { grammars: 10, most: 2 ** 16, restarts: 2, climbMost: 2 ** 15 },
     quick: { grammars: 12, most: 2 ** 17, restarts: 4, climbMost: 2 ** 15 },
     paper: {
       // biome-ignore format: a table
@@ -282,9 +285,12 @@ export const clustering = defineStudy<Config, Cell, Clustered | Climbed | Exact>
       charts: clusteringCharts(clustered, answers, climbs),
       tables: clusteringTables(answers, climbs, exact),
       result: {
-        ...{ power: slope.value, contrastPower: contrast.value, spreadBefore: before, spreadAfter: after },
-        climbTokens: growthOf(where(climbs, { context: 'tokens' })).value,
-        climbLatents: growthOf(where(climbs, { context: 'latents' })).value,
+        power: known(slope.value),
+        contrastPower: known(contrast.value),
+        spreadBefore: known(before),
+        spreadAfter: known(after),
+        climbTokens: known(growthOf(where(climbs, { context: 'tokens' })).value),
+        climbLatents: known(growthOf(where(climbs, { context: 'latents' })).value),
       },
     }
   },

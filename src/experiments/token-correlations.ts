@@ -214,7 +214,10 @@ export const tokenCorrelations = defineStudy<Config, Cell, Counted | Distance | 
         ...commonCharts(own, distinct(counted, 'P'), plateaus),
       ],
       tables: correlationTables(own, plateaus),
-      result: { power: power.value, factor: factor.value },
+      result: {
+        power: Number.isFinite(power.value) ? power.value : null,
+        factor: Number.isFinite(factor.value) ? factor.value : null,
+      },
     }
   },
 })
