@@ -24,6 +24,7 @@ const floors = [
 const level = new Map(floors.flatMap((names, index) => names.map((name) => [name, index])))
 const open = new Set([
   'base/files.ts',
+  'base/journal.ts',
   'base/leave.ts',
   'base/lock.ts',
   'base/ownModules.ts',

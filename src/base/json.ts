@@ -1,6 +1,10 @@
 /** @file JSON as people and programs write lists: one list, or one object a line; mistakes are named by their line. */
 import { fail } from './errors.ts'
 
+/** Is a parsed value an object with keys, no list? */
+export const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+
 /** A value and the line on which it begins. */
 export interface Placed {
   readonly value: unknown

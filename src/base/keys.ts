@@ -46,9 +46,18 @@ export function key(seed: number): Key {
   return [Math.floor(seed / 2 ** 32), seed >>> 0]
 }
 
-/** `count` independent keys. */
-export const split = (k: Key, count = 2): Key[] =>
-  Array.from({ length: count }, (_, i) => threefry2x32(k[0], k[1], 0, i))
+/** So many keys, one by one where the number is written out and small. */
+type Keys<N extends number, Found extends Key[] = []> = number extends N
+  ? Key[]
+  : Found['length'] extends N
+    ? Found
+    : Found['length'] extends 8
+      ? Key[]
+      : Keys<N, [...Found, Key]>
+
+/** `count` independent keys, two when nobody says: `const [a, b, c] = split(k, 3)`. */
+export const split = <N extends number = 2>(k: Key, count: N = 2 as N): Keys<N> =>
+  Array.from({ length: count }, (_, i) => threefry2x32(k[0], k[1], 0, i)) as Keys<N>
 
 /** A key for a number (a step, a layer, an example) under a key. */
 export const foldIn = (k: Key, data: number): Key => threefry2x32(k[0], k[1], 0, data >>> 0)

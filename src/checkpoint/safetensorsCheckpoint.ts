@@ -2,7 +2,7 @@
 import { closeSync, existsSync, fstatSync, openSync, readFileSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { explainSystemError } from '../base/files.ts'
-import { bytes, count, didYouMean, fail, parseJsonBytes } from '../base/index.ts'
+import { bytes, count, didYouMean, fail, isObject, parseJsonBytes } from '../base/index.ts'
 import { type Checkpoint, type CheckpointTensor, plainTensor } from './checkpoint.ts'
 import { quoted } from './header.ts'
 import { openSafetensors, type SafetensorsFile } from './read.ts'
@@ -18,9 +18,6 @@ export interface ShardIndex {
   readonly shards: readonly string[]
   readonly metadata: Readonly<Record<string, unknown>>
 }
-
-const isRecord = (value: unknown): value is Record<string, unknown> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)
 
 /** A JSON file with a bound on its size. Throws `TL_BAD_FILE`, `TL_IO`. */
 export function readJson(path: string, maxBytes: number): unknown {
@@ -47,9 +44,9 @@ export function readJson(path: string, maxBytes: number): unknown {
 export function readShardIndex(path: string): ShardIndex {
   const parsed = readJson(path, MAX_INDEX_BYTES)
   const wrong = (what: string): never => fail('TL_BAD_FILE', `${path}: ${what}`)
-  if (!isRecord(parsed)) return wrong('expected an object with "weight_map"')
+  if (!isObject(parsed)) return wrong('expected an object with "weight_map"')
   const map = parsed['weight_map']
-  if (!isRecord(map))
+  if (!isObject(map))
     return wrong('"weight_map" is missing: expected an object of tensor names to shard files')
   const shardOf = new Map<string, string>()
   for (const [name, shard] of Object.entries(map)) {
@@ -62,7 +59,7 @@ export function readShardIndex(path: string): ShardIndex {
     shardOf.set(name, shard)
   }
   const metadata = parsed['metadata'] ?? {}
-  if (!isRecord(metadata)) return wrong('"metadata": expected an object')
+  if (!isObject(metadata)) return wrong('"metadata": expected an object')
   return { path, shardOf, shards: [...new Set(shardOf.values())], metadata }
 }
 

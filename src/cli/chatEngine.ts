@@ -21,7 +21,7 @@ export async function openChatEngine(
     dispose,
     precision: reason === undefined ? model.precision : `${model.precision}: ${reason}`,
     continue(ids, { message, ...given }) {
-      const [next, own] = split(key, 2) as [Key, Key]
+      const [next, own] = split(key, 2)
       key = next
       const options = { ...given, sampling, key: own, stopIds: tokenizer.eosIds }
       if (thread) return thread.answer(message, { ...options, ids })

@@ -77,7 +77,7 @@ const uniform: Channel<Int32Array> = {
   level: 'share of tokens drawn anew, 1 − ᾱ',
   random: true,
   corrupt(leaves, v, noise, key) {
-    const [whether, which] = random.split(key) as [random.Key, random.Key]
+    const [whether, which] = random.split(key)
     const units = random.sampleUniform(whether, leaves.length)
     const symbols = random.sampleIntegers(which, leaves.length, v)
     return leaves.map((leaf, i) => (units[i]! < noise ? symbols[i]! : leaf))
@@ -85,7 +85,7 @@ const uniform: Channel<Int32Array> = {
   likelihood: flatOrSame,
   // q(x_{t−1} | x_t, x_0) ∝ [α e_{x_t} + (1 − α)/v] ∘ [ᾱ_{t−1} e_{x_0} + (1 − ᾱ_{t−1})/v]  (Austin et al. 2021, Eq. 3)
   reverse(tokens, clean, { v, from, to, key }) {
-    const [forClean, forToken] = random.split(key) as [random.Key, random.Key]
+    const [forClean, forToken] = random.split(key)
     const first = random.sampleUniform(forClean, tokens.length)
     const second = random.sampleUniform(forToken, tokens.length)
     const alpha = (1 - from) / (1 - to)
@@ -117,7 +117,7 @@ const masking: Channel<Int32Array> = {
   },
   // a masked token is shown with probability (ᾱ_{t−1} − ᾱ_t)/(1 − ᾱ_t), and then is x_0 (Austin et al. 2021, absorbing state)
   reverse(tokens, clean, { v, from, to, key }) {
-    const [whether, which] = random.split(key) as [random.Key, random.Key]
+    const [whether, which] = random.split(key)
     const shown = random.sampleUniform(whether, tokens.length)
     const units = random.sampleUniform(which, tokens.length)
     return tokens.map((token, i) =>
@@ -152,7 +152,7 @@ const gaussian: Channel<Float64Array> = {
   },
   // q(x_{t−1} | x_t, x_0), a Gaussian (Ho et al. 2020, Eqs. 6, 7)
   reverse(vectors, clean, { v, from, to, key }) {
-    const [forClean, forNoise] = random.split(key) as [random.Key, random.Key]
+    const [forClean, forNoise] = random.split(key)
     const tokens = vectors.length / v
     const units = random.sampleUniform(forClean, tokens)
     const normals = random.sampleNormal(forNoise, vectors.length)

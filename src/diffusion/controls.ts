@@ -88,7 +88,7 @@ export function controlCovariances(
   const { d, data, trajectories: n, forProcess, forData } = options
   const { process, line } = controls[name]
   const { draw, trips } = process(d, forProcess)
-  const [forPoints, forNoise] = random.split(forData) as [random.Key, random.Key]
+  const [forPoints, forNoise] = random.split(forData)
   const points = draw(forPoints, data)
   return alphaBars.map((alphaBar, i) => {
     const pairs = new Float64Array(2)

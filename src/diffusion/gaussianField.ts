@@ -99,7 +99,7 @@ export function fieldRoundTrips(
   count: number,
 ): Float64Array {
   const { d, power } = field
-  const [forward, backward] = random.split(key) as [random.Key, random.Key]
+  const [forward, backward] = random.split(key)
   const noise = random.sampleNormal(forward, count * d)
   const out = Float64Array.from(random.sampleNormal(backward, count * d))
   const posterior = Array.from(power, (s) => modePosterior(s, alphaBar))

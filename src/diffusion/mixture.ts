@@ -51,7 +51,7 @@ export function sampleMixture(
   key: random.Key,
   count: number,
 ): { modes: Int32Array; points: Float64Array } {
-  const [forMode, forPoint] = random.split(key) as [random.Key, random.Key]
+  const [forMode, forPoint] = random.split(key)
   const chosen = random.sampleIntegers(forMode, count, modes)
   const normals = random.sampleNormal(forPoint, count * d)
   const points = Float64Array.from(
@@ -92,7 +92,7 @@ export function mixtureRoundTrips(
   count: number,
 ): { modes: Int32Array; points: Float64Array } {
   const { d, modes, centres, variance } = mixture
-  const [forward, forMode, backward] = random.split(key, 3) as [random.Key, random.Key, random.Key]
+  const [forward, forMode, backward] = random.split(key, 3)
   const noise = random.sampleNormal(forward, count * d)
   const points = Float64Array.from(random.sampleNormal(backward, count * d))
   const units = random.sampleUniform(forMode, count)

@@ -86,7 +86,7 @@ export function unmaskOneByOne(
   { count, key }: { count: number; key: random.Key },
 ): Int32Array {
   const { d, v } = grammar
-  const [forOrder, forToken] = random.split(key) as [random.Key, random.Key]
+  const [forOrder, forToken] = random.split(key)
   const priority = random.sampleUniform(forOrder, tokens.length)
   const state = tokens.slice()
   for (let step = 0; step < d; step++) {

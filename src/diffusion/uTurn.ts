@@ -45,7 +45,7 @@ export function uTurn(
     )
   if (!(Number.isSafeInteger(samples) && samples >= 1))
     fail('TL_BAD_ARGUMENT', `samples: expected a whole number ≥ 1, got ${samples}`)
-  const [forNoise, forSample] = random.split(key) as [random.Key, random.Key]
+  const [forNoise, forSample] = random.split(key)
   const trees = emptyTrees(grammar, count * samples)
   if (!channel.random) {
     for (let from = 0; from < count; from += together) {

@@ -6,7 +6,7 @@ export {
   evaluateFacts,
   type MeanInterval,
 } from './evaluation/evaluate.ts'
-export { type Journal, openJournal } from './evaluation/journal.ts'
+export { evaluationJournal, type Journal } from './evaluation/journal.ts'
 export {
   agreement,
   type Before,

@@ -59,7 +59,7 @@ function randomRules({ v, m, s }: Shape, parents: number, key: random.Key): Int3
  * Each parent gets m/v orbits. A random relabelling at each position hides the order of the symbols.
  */
 function uncorrelatedRules({ v, m, s }: Shape, parents: number, key: random.Key): Int32Array {
-  const [forOrbits, forLabels] = random.split(key) as [random.Key, random.Key]
+  const [forOrbits, forLabels] = random.split(key)
   const orbits = distinctNumbers(forOrbits, (parents * m) / v, v ** (s - 1))
   const labels = random.split(forLabels, s).map((k) => random.samplePermutation(k, v))
   const out = new Int32Array(parents * m * s)

@@ -47,7 +47,7 @@ const lists = ({ levels }: Trees): number[][] => levels.map((symbols) => [...sym
 
 /** Grow one tree and, when noise is given, look at it through that noise. */
 export function growDerivation(grammar: Grammar, key: random.Key, noise?: Noise): Derivation {
-  const [forTree, forNoise] = random.split(key) as [random.Key, random.Key]
+  const [forTree, forNoise] = random.split(key)
   const trees = sampleTrees(grammar, forTree, 1)
   const choices = ruleChoices(grammar, trees)
   const widths = trees.levels.slice(0, -1).map((symbols) => symbols.length)

@@ -2,9 +2,9 @@
  * @file The parts of a run that do not depend on each other: done on several threads, each kept in jobs.jsonl as soon as it
  * is finished, so that a run killed at any moment loses only the parts at work.
  */
-import { appendFileSync, existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { explainSystemError, writeAtomically } from '../base/files.ts'
+import { isObject } from '../base/index.ts'
+import { appendJournal, type JournalKind, openJournal } from '../base/journal.ts'
 import { mapInWorkers, type Task } from '../base/workers.ts'
 import { contentHash, type Json, toJson } from './canonical.ts'
 import type { RunContext } from './context.ts'
@@ -15,17 +15,10 @@ interface Kept {
   readonly result: Json
 }
 
-/** Complete lines of jobs.jsonl; a torn last line, and whatever is no such line, is a job to be done again. */
-function readKept(path: string): Map<string, Json> {
-  const kept = new Map<string, Json>()
-  if (!existsSync(path)) return kept
-  for (const line of readFileSync(path, 'utf8').split('\n').slice(0, -1)) {
-    try {
-      const { key, result } = JSON.parse(line) as Kept
-      if (typeof key === 'string' && result !== undefined) kept.set(key, result)
-    } catch {}
-  }
-  return kept
+const lines: JournalKind<Kept> = {
+  is: (value): value is Kept => isObject(value) && typeof value['key'] === 'string' && 'result' in value,
+  expected: 'a finished job',
+  fix: 'run again with --fresh',
 }
 
 /** What fits a line of metrics: numbers and words, in their groups. */
@@ -68,13 +61,10 @@ export async function runJobs<Job, Result>(
   context: Pick<RunContext<unknown>, 'folder' | 'threads' | 'signal' | 'progress'>,
   task: Task,
   jobs: readonly Job[],
-  { label, cost = () => 1, identity, lines }: JobsOptions<Job> = {},
+  { label, cost = () => 1, identity, lines: linesOf }: JobsOptions<Job> = {},
 ): Promise<Result[]> {
   const path = join(context.folder, 'jobs.jsonl')
-  const kept = readKept(path)
-  if (existsSync(path))
-    // a torn line would swallow the next one
-    writeAtomically(path, [...kept].map(([key, result]) => `${JSON.stringify({ key, result })}\n`).join(''))
+  const kept = new Map(openJournal(path, lines).map(({ key, result }) => [key, result]))
   const keys = jobs.map((job) =>
     contentHash(identity ? identity(job) : { task: task.name, job }).slice(0, 24),
   )
@@ -100,11 +90,7 @@ export async function runJobs<Job, Result>(
         const key = keys[waiting[at]!]!
         const plain = toJson(result)
         kept.set(key, plain)
-        try {
-          appendFileSync(path, `${JSON.stringify({ key, result: plain })}\n`)
-        } catch (error) {
-          explainSystemError(error, `cannot write ${path}`)
-        }
+        appendJournal(path, [{ key, result: plain }])
         done += cost(job)
         shares.delete(at)
         advance(label?.(job))
@@ -120,8 +106,8 @@ export async function runJobs<Job, Result>(
   const metrics = join(context.folder, 'metrics.jsonl')
   const first = readMetrics(metrics).length
   const told = results.flatMap((result, i): readonly object[] =>
-    lines
-      ? lines(jobs[i]!, result)
+    linesOf
+      ? linesOf(jobs[i]!, result)
       : [{ task: task.name, job: withoutLists(toJson(jobs[i])), result: withoutLists(result) }],
   )
   appendMetrics(

@@ -1,7 +1,7 @@
 /** @file What a model is: sizes and variants, from `config.json` or from GGUF metadata, as one record. */
 import { existsSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { fail, parseJsonBytes } from '../base/index.ts'
+import { fail, isObject, parseJsonBytes } from '../base/index.ts'
 import { type Checkpoint, isGguf } from '../checkpoint/index.ts'
 import { type Architecture, architectureOf } from './architectures.ts'
 
@@ -159,9 +159,6 @@ function windowOf(file: string, fields: Fields, { name }: Architecture): number 
   return reader(file, fields).size('sliding_window')
 }
 
-const isRecord = (value: unknown): value is Fields =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)
-
 /**
  * What a config.json says of rotary positions: `rope_scaling`, or in newer files `rope_parameters`, which has the base of
  * the angles, too, and may have an entry for each kind of layer.
@@ -169,12 +166,12 @@ const isRecord = (value: unknown): value is Fields =>
 function ropeOf(file: string, fields: Fields): Fields {
   const [older, newer] = ['rope_scaling', 'rope_parameters'].map((key) => {
     const value = fields[key] ?? {}
-    if (!isRecord(value))
+    if (!isObject(value))
       return fail('TL_BAD_FILE', `${file}: "${key}" is ${JSON.stringify(value)}, expected an object or null`)
     return value
   }) as [Fields, Fields]
   const rope = Object.keys(older).length > 0 ? older : newer
-  const kinds = Object.entries(rope).filter(([, value]) => isRecord(value))
+  const kinds = Object.entries(rope).filter(([, value]) => isObject(value))
   if (kinds.length > 1 || (kinds.length === 1 && kinds[0]![0] !== 'full_attention'))
     fail(
       'TL_UNSUPPORTED',

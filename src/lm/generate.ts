@@ -53,7 +53,7 @@ export async function generateWith(
   const made: number[] = []
   for (;;) {
     if (signal?.aborted) return { ids: made, finish: 'aborted' }
-    const [next, own] = random.split(key, 2) as [Key, Key]
+    const [next, own] = random.split(key, 2)
     key = next
     requireNumbers(logits, session.ids.length)
     const id = sampleToken(

@@ -1,16 +1,12 @@
 /** @file Small files of a model's folder: read whole, with a limit, and checked to be what they should. */
 import { existsSync, readFileSync, statSync } from 'node:fs'
 import { explainSystemError } from '../base/files.ts'
-import { fail, parseJsonBytes, bytes as showBytes } from '../base/index.ts'
+import { fail, isObject, parseJsonBytes, bytes as showBytes } from '../base/index.ts'
 
 /** A JSON object. */
 export type Json = Record<string, unknown>
 
 const mostBytes = 256e6
-
-/** Is it a JSON object, not a list? */
-export const isObject = (value: unknown): value is Json =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)
 
 /** A small file. Throws TL_IO, and TL_BAD_FILE above 256 MB. */
 export function readBytes(path: string): Uint8Array {

@@ -180,7 +180,7 @@ export function samplePermutation(k: Key, n: number): Uint32Array {
   let order = Uint32Array.from({ length: n }, (_, i) => i)
   let current = k
   for (let round = 0; round < shuffleRounds(n); round++) {
-    const [next, sub] = split(current) as [Key, Key]
+    const [next, sub] = split(current)
     current = next
     const words = sampleBits(sub, n)
     const packed = Float64Array.from(words, (w, i) => w * 2 ** 21 + i)

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, test } from 'vitest'
 import { alreadyTaught } from '../../src/cli/commands/edit/taught.ts'
-import { checkRequest, type Listed, openJournal, textsOf } from '../../src/edit/index.ts'
+import { checkRequest, evaluationJournal, type Listed, textsOf } from '../../src/edit/index.ts'
 import { statuses } from '../../src/edit/store/index.ts'
 import { findExperiment } from '../../src/experiments/index.ts'
 import { composeConfig, configHash, resumeCommand } from '../../src/lab/index.ts'
@@ -71,19 +71,19 @@ test('an evaluation keeps its answers for the same facts and the same store only
   const facts = [{ prompt: 'a', target: '1', source }]
   const result = { edit: { forced: 0.1 + 0.2, exact: 1, loss: null, isIdentical: false, edit: 2 } }
   writeFileSync(join(root, 'edits.jsonl'), 'one\n')
-  openJournal(root, facts).keep(0, result)
+  evaluationJournal(root, facts).keep(0, result)
   const [name] = readdirSync(root).filter((one) => one.startsWith('.evaluate'))
   appendFileSync(join(root, name!), '[1,{"edi')
-  expect([...openJournal(root, facts).known]).toEqual([[0, result]])
-  openJournal(root, facts).keep(1, result)
-  expect([...openJournal(root, facts).known.keys()]).toEqual([0, 1])
+  expect([...evaluationJournal(root, facts).known]).toEqual([[0, result]])
+  evaluationJournal(root, facts).keep(1, result)
+  expect([...evaluationJournal(root, facts).known.keys()]).toEqual([0, 1])
   // where a fact stands in its file changes nothing
-  expect(openJournal(root, [{ ...facts[0]!, source: { ...source, line: 9 } }]).known.size).toBe(2)
-  expect(openJournal(root, [{ ...facts[0]!, target: '2' }]).known.size).toBe(0)
+  expect(evaluationJournal(root, [{ ...facts[0]!, source: { ...source, line: 9 } }]).known.size).toBe(2)
+  expect(evaluationJournal(root, [{ ...facts[0]!, target: '2' }]).known.size).toBe(0)
   writeFileSync(join(root, 'edits.jsonl'), 'one\ntwo\n')
-  expect(openJournal(root, facts).known.size).toBe(0)
+  expect(evaluationJournal(root, facts).known.size).toBe(0)
   writeFileSync(join(root, 'edits.jsonl'), 'one\n')
-  openJournal(root, facts).remove()
+  evaluationJournal(root, facts).remove()
   expect(readdirSync(root).filter((one) => one.startsWith('.evaluate'))).toEqual([])
 })
 

@@ -13,7 +13,7 @@ import { random } from '../../src/tensor/index.ts'
 
 /** A grammar and data of it. */
 function drawn(shape: { v: number; m: number; L: number }, seed: number, data: number) {
-  const [forRules, forData] = random.split(random.key(seed)) as [random.Key, random.Key]
+  const [forRules, forData] = random.split(random.key(seed))
   const grammar = makeGrammar({ ...shape, classes: shape.v, s: 2 }, forRules)
   return { grammar, leaves: sampleTrees(grammar, forData, data).levels[shape.L]! }
 }

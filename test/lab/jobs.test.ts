@@ -35,7 +35,7 @@ test('results in order, as JSON carries them; progress by cost', async () => {
   )
 })
 
-test('an interrupted run goes on where it was; a torn or foreign line is done again', async () => {
+test('an interrupted run goes on where it was; a torn line is done again, a foreign one refused', async () => {
   let looked = 0
   const { signal } = new AbortController()
   Object.defineProperty(signal, 'aborted', { get: () => ++looked > 3 })
@@ -44,9 +44,13 @@ test('an interrupted run goes on where it was; a torn or foreign line is done ag
   const path = join(context.folder, 'jobs.jsonl')
   const lines = readFileSync(path, 'utf8').split('\n')
   expect(lines).toHaveLength(4)
-  writeFileSync(path, `${lines[0]}\nnonsense\n{"key":3}\n${lines[1]}\n${lines[2]!.slice(0, 20)}`)
-  worked.length = 0
   const again = { ...context, signal: new AbortController().signal }
+  writeFileSync(path, `${lines[0]}\nnonsense\n${lines[1]}\n`)
+  await expect(runJobs(again, task, jobs)).rejects.toThrow(
+    /jobs\.jsonl:2: expected a finished job, got nonsense \(run again with --fresh\)/,
+  )
+  writeFileSync(path, `${lines[0]}\n${lines[1]}\n${lines[2]!.slice(0, 20)}`)
+  worked.length = 0
   expect(await runJobs(again, task, jobs)).toEqual(expected)
   expect(worked).toEqual([3, 4, 5])
   worked.length = 0

@@ -383,7 +383,7 @@ describe('a search', () => {
       ).rejects.toThrow(/stop/)
       writeFileSync(join(out, 'search.jsonl'), text)
       await expect(searchMerge(recipe(), axes('lambda=0.1'), out, score, options)).rejects.toThrow(
-        /search\.jsonl.*(no line of|no table of)/,
+        /search\.jsonl.*(expected a line of|no table of)/,
       )
     }
   })

@@ -294,7 +294,7 @@ describe('statistics', () => {
     expect(Math.abs(beyondTwo - 0.0455003)).toBeLessThan(4 * Math.sqrt(0.0455 / n))
   })
   it('of keys made by split and foldIn: unrelated streams', () => {
-    const [a, b] = random.split(random.key(4)) as [Key, Key]
+    const [a, b] = random.split(random.key(4))
     const streams = [
       random.key(4),
       a,

@@ -1,7 +1,7 @@
 /** @file An adapter's folder: its tensors sorted by what they are. A name that fits nothing is an error, not skipped. */
 import { statSync } from 'node:fs'
 import { join } from 'node:path'
-import { fail } from '../../base/index.ts'
+import { fail, isObject } from '../../base/index.ts'
 import type { Checkpoint, CheckpointTensor } from '../checkpoint.ts'
 import { quoted } from '../header.ts'
 import { openCheckpoint } from '../open.ts'
@@ -34,9 +34,6 @@ export interface Adapter {
 const MAX_CONFIG = 10_000_000
 const FILES = ['adapter_model.safetensors', 'adapter_model.bin']
 
-const isRecord = (value: unknown): value is Record<string, unknown> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)
-
 /** `base_model.model.` is PEFT's own wrapping; what follows is the name in the model. */
 const PREFIX = /^base_model\.model\./
 
@@ -65,7 +62,7 @@ export const isAdapterFolder = (path: string): boolean =>
 export function openAdapter(folder: string): Adapter {
   const configPath = join(folder, 'adapter_config.json')
   const config = readJson(configPath, MAX_CONFIG)
-  if (!isRecord(config)) return fail('TL_BAD_FILE', `${configPath}: expected an object`)
+  if (!isObject(config)) return fail('TL_BAD_FILE', `${configPath}: expected an object`)
   const settings = readSettings(configPath, config)
   const file = FILES.find((name) => isFileIn(folder, name))
   if (file === undefined)

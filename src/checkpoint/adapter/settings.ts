@@ -2,7 +2,7 @@
  * @file What an `adapter_config.json` of PEFT says that the numbers depend on. An option under which the stored factors mean
  * something else than s·B·A is refused by its name: a change that is not the adapter's own must never be written.
  */
-import { fail } from '../../base/index.ts'
+import { fail, isObject } from '../../base/index.ts'
 import { quoted } from '../header.ts'
 
 /** An adapter's configuration after reading. */
@@ -24,9 +24,6 @@ export interface AdapterSettings {
 }
 
 type Fields = Readonly<Record<string, unknown>>
-
-const isRecord = (value: unknown): value is Record<string, unknown> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)
 
 /** Kinds of adapters that train prompts or route between adapters: there is no change of weights. */
 const withoutWeights = new Set([
@@ -73,7 +70,7 @@ const changedBases: Readonly<Record<string, string>> = {
 const isSet = (value: unknown): boolean => {
   if (value === undefined || value === null || value === false) return false
   if (Array.isArray(value)) return value.length > 0
-  return isRecord(value) ? Object.keys(value).length > 0 : true
+  return isObject(value) ? Object.keys(value).length > 0 : true
 }
 
 function refuseType(path: string, type: unknown): void {
@@ -144,7 +141,7 @@ type Pattern = readonly [pattern: RegExp, value: number]
 
 function patternsOf(path: string, config: Fields, key: string): Pattern[] {
   const value = config[key] ?? {}
-  if (!isRecord(value)) return fail('TL_BAD_FILE', `${path}: ${key}: expected an object`)
+  if (!isObject(value)) return fail('TL_BAD_FILE', `${path}: ${key}: expected an object`)
   return Object.entries(value).map(([name, entry]) => {
     if (typeof entry !== 'number' || !(entry > 0))
       return fail('TL_BAD_FILE', `${path}: ${key}: ${quoted(name)}: expected a number above 0`)
@@ -161,7 +158,7 @@ function readTokens(path: string, config: Fields): (module: string) => readonly 
   const value = config[key]
   if (!isSet(value)) return () => undefined
   if (isIndices(value)) return () => value
-  if (!isRecord(value) || !Object.values(value).every(isIndices))
+  if (!isObject(value) || !Object.values(value).every(isIndices))
     return fail('TL_BAD_FILE', `${path}: ${key}: expected a list of token ids, or an object of such lists`)
   const lists = Object.entries(value as Record<string, number[]>)
   return (module) => lists.find(([name]) => module === name || module.endsWith(`.${name}`))?.[1]

@@ -1,5 +1,5 @@
 /** @file Fields of a record, checked: a mistake names the record's place and the field. */
-import { fail } from '../../base/index.ts'
+import { fail, isObject } from '../../base/index.ts'
 
 export type Json = Readonly<Record<string, unknown>>
 
@@ -16,9 +16,6 @@ export interface Fields {
   /** An object, or each of a list of objects; none where there is none. */
   parts(key: string): Fields[]
 }
-
-export const isObject = (value: unknown): value is Json =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)
 
 const kind = (value: unknown): string => {
   if (value === undefined) return 'missing'

@@ -1,9 +1,9 @@
 /** @file Files of facts, as JSON lists or JSON lines, in any of the published shapes. */
 import { readFileSync } from 'node:fs'
 import { explainSystemError } from '../../base/files.ts'
-import { fail, type Placed, parseRecords, TreelineError } from '../../base/index.ts'
+import { fail, isObject, type Placed, parseRecords, TreelineError } from '../../base/index.ts'
 import type { Fact, FactSource } from './fact.ts'
-import { fieldsOf, isObject, type Json } from './fields.ts'
+import { fieldsOf, type Json } from './fields.ts'
 import {
   type Lesson,
   type Loose,

@@ -1,5 +1,5 @@
 /** @file Lines of `edits.jsonl`: what was done, in order. */
-import { fail } from '../../base/index.ts'
+import type { JournalKind } from '../../base/journal.ts'
 
 /** One edit. */
 export interface EditRecord {
@@ -52,26 +52,11 @@ function isRecord(value: unknown): value is StoreRecord {
   return event === 'replay' && Array.isArray(edits) && edits.every(isNumber)
 }
 
-/**
- * Records of the text, and the length of it that they take. A last line without its end was cut while it was written: it
- * counts as not there. Anything else that is no record is `TL_BAD_FILE`.
- */
-export function parseRecordLines(
-  bytes: Uint8Array,
-  path: string,
-): { records: StoreRecord[]; length: number } {
-  const length = bytes.lastIndexOf(10) + 1
-  const lines = new TextDecoder().decode(bytes.subarray(0, length)).split('\n').slice(0, -1)
-  const records = lines.map((line, index): StoreRecord => {
-    try {
-      const value: unknown = JSON.parse(line)
-      if (isRecord(value)) return value
-    } catch {
-      // said below
-    }
-    return fail('TL_BAD_FILE', `${path}:${index + 1}: not a record of an edit; the store is damaged`)
-  })
-  return { records, length }
+/** Lines of a store's journal. */
+export const recordLines: JournalKind<StoreRecord> = {
+  is: isRecord,
+  expected: 'a record of an edit',
+  fix: 'the store is damaged',
 }
 
 /** Where an edit stands now; of an undone one, whether what it wrote is in the memory: a replay clears it. */

@@ -20,9 +20,10 @@ import {
 import { join } from 'node:path'
 import { explainSystemError, writeAtomically } from '../../base/files.ts'
 import { fail } from '../../base/index.ts'
+import { journalLines } from '../../base/journal.ts'
 import { readSafetensors, writeSafetensors } from '../../checkpoint/index.ts'
 import { checkConfig, type StoreConfig } from './config.ts'
-import { parseRecordLines, type StoreRecord } from './records.ts'
+import { recordLines, type StoreRecord } from './records.ts'
 
 /** Rows [places, width] of the memory as they are after an edit. */
 export interface Rows {
@@ -123,9 +124,9 @@ export function openStore(path: string): Store {
   let config = checkConfig(text, join(path, configName))
   const { hidden, width } = config
   const recordsPath = join(path, recordsName)
-  const { records, length } = existsSync(recordsPath)
-    ? parseRecordLines(readFileSync(recordsPath), recordsPath)
-    : { records: [], length: 0 }
+  const { lines: records, length } = existsSync(recordsPath)
+    ? journalLines(readFileSync(recordsPath), recordsPath, recordLines)
+    : { lines: [], length: 0 }
   let end = length
 
   const counts = (kind: string): number[] =>

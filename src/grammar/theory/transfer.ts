@@ -3,7 +3,7 @@
  * a position is a Markov step from its parent's. Levels count from the root, as in `Grammar`.
  */
 import { fail } from '../../base/index.ts'
-import { type Grammar, parentsAt } from '../grammar.ts'
+import type { Grammar } from '../grammar.ts'
 
 /** A node of a tree: `index` from 0 to s^level − 1 at `level` 0 (root) … L (leaves). */
 export interface TreeNode {

@@ -1,7 +1,7 @@
 /** @file Ids to text: every token is some bytes; the bytes together are UTF-8, also where a character spans tokens. */
-import { fail } from '../../base/index.ts'
+import { fail, isObject } from '../../base/index.ts'
 import { bytesOfCharacters } from './alphabet.ts'
-import { isObject, type Json, objectOf, objectsOf, textOf } from './settings.ts'
+import { type Json, objectOf, objectsOf, textOf } from './settings.ts'
 
 const none = new Uint8Array()
 

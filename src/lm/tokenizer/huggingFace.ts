@@ -2,11 +2,11 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { explainSystemError } from '../../base/files.ts'
-import { fail, parseJsonBytes } from '../../base/index.ts'
+import { fail, isObject, parseJsonBytes } from '../../base/index.ts'
 import type { AddedToken } from './added.ts'
 import { type Definition, turnEnds } from './definition.ts'
 import type { MergeTable } from './merges.ts'
-import { isObject, type Json, objectsOf } from './settings.ts'
+import { type Json, objectsOf } from './settings.ts'
 
 function readContent(path: string): Buffer | undefined {
   if (!existsSync(path)) return undefined

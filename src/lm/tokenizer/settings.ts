@@ -1,10 +1,7 @@
 /** @file Parts of a tokenizer.json, checked: what has another form than expected is refused in one line. */
-import { fail } from '../../base/index.ts'
+import { fail, isObject } from '../../base/index.ts'
 
 export type Json = Readonly<Record<string, unknown>>
-
-export const isObject = (value: unknown): value is Json =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)
 
 const short = (value: unknown): string => (JSON.stringify(value) ?? 'missing').slice(0, 60)
 

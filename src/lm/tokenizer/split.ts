@@ -1,7 +1,7 @@
 /** @file Pre-tokenizers of `tokenizer.json`: they cut a text into the pieces within which tokens are merged. One row each. */
-import { didYouMean, fail } from '../../base/index.ts'
+import { didYouMean, fail, isObject } from '../../base/index.ts'
 import { literal, patternOf, translate } from './pattern.ts'
-import { isObject, type Json, objectOf, objectsOf, textOf } from './settings.ts'
+import { type Json, objectOf, objectsOf, textOf } from './settings.ts'
 
 /** Pieces of a text, in order. `first` is true for the piece with which the whole text begins. */
 type Splitter = (text: string, first: boolean) => string[]

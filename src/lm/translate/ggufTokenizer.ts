@@ -1,10 +1,9 @@
 /** @file A tokenizer of a Hugging Face folder as `tokenizer.ggml.*`: what llama.cpp has a name for, and nothing else. */
-import { fail } from '../../base/index.ts'
+import { fail, isObject } from '../../base/index.ts'
 import type { GgufField } from '../../checkpoint/index.ts'
 import type { Definition } from '../tokenizer/definition.ts'
 import { mergesByScore, pres, TYPE } from '../tokenizer/gguf.ts'
 import type { MergeTable } from '../tokenizer/merges.ts'
-import { isObject } from '../tokenizer/settings.ts'
 import { isByteLevel } from '../tokenizer/split.ts'
 
 const text = (value: string): GgufField => ({ type: 'string', value })

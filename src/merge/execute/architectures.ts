@@ -1,8 +1,10 @@
 /** @file Do the models of a merge fit each other? What their config.json say of the same matrices, before any work. */
+
 import { join } from 'node:path'
+import { isObject } from '../../base/index.ts'
 import { companionsOf } from '../../checkpoint/index.ts'
 import type { MergeConfig } from '../config/index.ts'
-import { isObject, type Json, readJson } from '../files.ts'
+import { type Json, readJson } from '../files.ts'
 import { modelsOf } from '../plan/index.ts'
 
 /** The part of config.json that describes the language model; undefined where there is none. */

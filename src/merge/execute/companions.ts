@@ -1,10 +1,12 @@
 /** @file What a model folder holds beside weights: config, tokenizer, chat template, and a card with the recipe. */
+
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { writeAtomically } from '../../base/files.ts'
+import { isObject } from '../../base/index.ts'
 import { companionsOf } from '../../checkpoint/index.ts'
 import type { MergeConfig } from '../config/index.ts'
-import { isObject, type Json, json, readBytes, readJson, readText } from '../files.ts'
+import { type Json, json, readBytes, readJson, readText } from '../files.ts'
 import type { MergePlan } from '../plan/index.ts'
 import { tokenizerFiles, type Vocabulary, writeTokenizer } from '../vocabulary/index.ts'
 import { withTakenLayers } from './layerConfig.ts'

@@ -1,6 +1,7 @@
 /** @file What config.json says of single layers, after layers were taken, left out and repeated. */
+import { isObject } from '../../base/index.ts'
 import type { MergeConfig } from '../config/index.ts'
-import { isObject, type Json } from '../files.ts'
+import type { Json } from '../files.ts'
 import { textConfig } from './architectures.ts'
 
 /** A layer of the output: the layer of a model that its configuration comes from. */

@@ -2,9 +2,10 @@
  * @file The table of a search: lines of JSON, each on the disk before the next candidate begins. The first says what the
  * scores depend on, so that scores of two different searches never stand in one table.
  */
-import { closeSync, existsSync, fsyncSync, openSync, readFileSync, writeSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { explainSystemError, writeAtomically } from '../../base/files.ts'
-import { fail } from '../../base/index.ts'
+import { fail, isObject } from '../../base/index.ts'
+import { appendJournal, type JournalKind, openJournal } from '../../base/journal.ts'
 import type { SearchValue } from './grid.ts'
 
 /** What every score of a table depends on, beside the values. */
@@ -51,26 +52,10 @@ const words: Readonly<Record<keyof Conditions, string>> = {
   arithmetic: 'another --arithmetic',
 }
 
-function readLines(path: string): Record<string, unknown>[] {
-  const text = readFileSync(path, 'utf8')
-  // a kill may have torn the last line
-  const whole = text.slice(0, text.lastIndexOf('\n') + 1)
-  if (whole !== text) writeAtomically(path, whole)
-  return whole
-    .split('\n')
-    .slice(0, -1)
-    .map((line, i) => {
-      try {
-        const value: unknown = JSON.parse(line)
-        if (typeof value === 'object' && value !== null) return value as Record<string, unknown>
-      } catch {
-        // below
-      }
-      return fail(
-        'TL_BAD_FILE',
-        `${path}:${i + 1}: no line of a search's table; remove the file to begin anew`,
-      )
-    })
+const lines: JournalKind<Record<string, unknown>> = {
+  is: isObject,
+  expected: "a line of a search's table",
+  fix: 'remove the file to begin anew',
 }
 
 /** In what the conditions of a table differ, in words. Throws TL_BAD_FILE for a file that is no table. */
@@ -92,26 +77,14 @@ function differenceOf(
  * anew then), TL_BAD_FILE, TL_IO.
  */
 export function openTable(path: string, conditions: Conditions, force = false): Table {
-  const write = (value: unknown): void => {
-    try {
-      const descriptor = openSync(path, 'a')
-      try {
-        writeSync(descriptor, `${JSON.stringify(value)}\n`)
-        fsyncSync(descriptor)
-      } finally {
-        closeSync(descriptor)
-      }
-    } catch (error) {
-      explainSystemError(error, `cannot write ${path}`)
-    }
-  }
+  const write = (value: unknown): void => appendJournal(path, [value], true)
   const rows = new Map<string, Row>()
   let published: Table['published']
   try {
     const begin = (): void => writeAtomically(path, `${JSON.stringify({ format, ...conditions })}\n`)
     if (!existsSync(path)) begin()
-    const [head, ...written] = readLines(path)
-    let lines = written
+    const [head, ...written] = openJournal(path, lines)
+    let own = written
     const different = differenceOf(path, head, conditions)
     if (different !== undefined && !force)
       fail(
@@ -120,9 +93,9 @@ export function openTable(path: string, conditions: Conditions, force = false): 
       )
     if (different !== undefined) {
       begin()
-      lines = []
+      own = []
     }
-    for (const line of lines) {
+    for (const line of own) {
       if ('published' in line) published = line['published'] as Table['published']
       else rows.set(String(line['candidate']), line as unknown as Row)
     }

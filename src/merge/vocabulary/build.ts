@@ -1,10 +1,10 @@
 /** @file The tokenizer of the output: a model's own, or the union of all, with tokens that the recipe adds. */
 import { createHash } from 'node:crypto'
 import { join } from 'node:path'
-import { fail } from '../../base/index.ts'
+import { fail, isObject } from '../../base/index.ts'
 import { companionsOf } from '../../checkpoint/index.ts'
 import type { MergeConfig } from '../config/index.ts'
-import { isObject, readJson } from '../files.ts'
+import { readJson } from '../files.ts'
 import { type AddedToken, addedToken, nextId, readTokenizer, type Tokenizer } from './tokenizer.ts'
 
 /** The vocabulary of a merge, and what each model has of it. */

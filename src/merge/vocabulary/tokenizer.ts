@@ -1,9 +1,9 @@
 /** @file A model's tokenizer as far as a merge needs it: which token has which number, and what was added to the rest. */
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { fail } from '../../base/index.ts'
+import { fail, isObject } from '../../base/index.ts'
 import { companionsOf } from '../../checkpoint/index.ts'
-import { isObject, type Json, readJson, readText } from '../files.ts'
+import { type Json, readJson, readText } from '../files.ts'
 
 /** A token that is matched in the text as a whole, before the rest is split; in the words of tokenizer.json. */
 export interface AddedToken {

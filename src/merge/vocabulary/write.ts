@@ -1,8 +1,10 @@
 /** @file Writes the output's tokenizer: the files of the model it comes from, with what the merge changed. */
+
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { writeAtomically } from '../../base/files.ts'
-import { isObject, type Json, json, readBytes, readJson } from '../files.ts'
+import { isObject } from '../../base/index.ts'
+import { type Json, json, readBytes, readJson } from '../files.ts'
 import type { Vocabulary } from './build.ts'
 import type { AddedToken } from './tokenizer.ts'
 

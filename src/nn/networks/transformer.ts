@@ -108,7 +108,7 @@ export function transformer(options: TransformerOptions): Transformer {
   const head = dense(features, outputs, { bias: false, init })
 
   function initBlock(key: Key): TransformerBlockParameters {
-    const [first, second, third] = random.split(key, 3) as [Key, Key, Key]
+    const [first, second, third] = random.split(key, 3)
     const { norm1, attention: made, norm2 } = initAll(first, parts)
     return {
       norm1,
@@ -152,7 +152,7 @@ export function transformer(options: TransformerOptions): Transformer {
 
   return {
     init: (key) => {
-      const [forTable, forPositions, forBlocks, forHead] = random.split(key, 4) as [Key, Key, Key, Key]
+      const [forTable, forPositions, forBlocks, forHead] = random.split(key, 4)
       const table = (k: Key, rows: number): Tensor =>
         initialize(k, [rows, features], init, { fanIn: rows, fanOut: features })
       return {

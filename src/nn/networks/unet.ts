@@ -44,7 +44,7 @@ export function residualBlock(
   const skip = inputs === outputs ? undefined : conv2d(inputs, outputs, 1, { init: 'lecun' })
   return {
     init: (key) => {
-      const [first, second] = random.split(key) as [Key, Key]
+      const [first, second] = random.split(key)
       const made = initAll(first, layers)
       return skip ? { ...made, skip: skip.init(second) } : made
     },
@@ -114,7 +114,7 @@ export function unet(options: UnetOptions): Layer<UnetParameters, [x: Tensor, t:
   }))
   return {
     init: (key) => {
-      const [forTime, forFrame, forDowns, forUps] = random.split(key, 4) as [Key, Key, Key, Key]
+      const [forTime, forFrame, forDowns, forUps] = random.split(key, 4)
       const { stem, middle, norm, head } = initAll(forFrame, frame)
       const parameters: UnetParameters = { time: initAll(forTime, timeLayers), stem, middle, norm, head }
       for (const i of width.keys()) {

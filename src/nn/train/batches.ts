@@ -104,7 +104,7 @@ interface FeedOptions<B extends Batch> {
 /** Make a feed; a function is called once for the specs of what it returns. */
 export async function makeFeed<B extends Batch>(options: FeedOptions<B>): Promise<Feed<B>> {
   const { data, key, slots, firstStep, augment } = options
-  const [forOrder, forSource, forAugment] = random.split(key, 3) as [Key, Key, Key]
+  const [forOrder, forSource, forAugment] = random.split(key, 3)
   const sourceKey = (step: number): Key => random.foldIn(forSource, step)
   const isTable = typeof data !== 'function'
   const template: B = isTable ? data : await data(firstStep, sourceKey(firstStep))

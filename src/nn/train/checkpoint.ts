@@ -3,7 +3,7 @@
  * `best.…`, and a JSON text with the step, the counters and what the run is a function of.
  */
 import { existsSync } from 'node:fs'
-import { fail } from '../../base/index.ts'
+import { fail, isObject } from '../../base/index.ts'
 import { readSafetensors, writeSafetensors } from '../../checkpoint/index.ts'
 import type { Parameters } from '../layer.ts'
 import { restore, storable } from '../parameters.ts'
@@ -110,12 +110,11 @@ function parse(path: string, text: string | undefined) {
   }
   if (value?.format !== format) return wrong(`format ${JSON.stringify(value?.format)}, expected "${format}"`)
   const { fingerprint, rates } = value
-  const isRecord = (x: unknown): boolean => typeof x === 'object' && x !== null && !Array.isArray(x)
-  if (!isRecord(counters) || !isRecord(fingerprint) || !isRecord(rates))
+  if (!isObject(counters) || !isObject(fingerprint) || !isObject(rates))
     return wrong('a part of its entry is missing')
   const { step, sums, summed, metrics, best, stale, reason } = counters
   const isCount = (n: unknown): boolean => Number.isSafeInteger(n) && (n as number) >= 0
-  if (![step, summed, stale].every(isCount) || !Array.isArray(sums) || !isRecord(metrics))
+  if (![step, summed, stale].every(isCount) || !Array.isArray(sums) || !isObject(metrics))
     return wrong('its counters are damaged')
   // every field, in the order of a new run: a resumed run writes the same bytes
   return { fingerprint, rates, counters: { step, sums, summed, metrics, best, stale, reason } }

@@ -23,7 +23,7 @@ export async function train<P extends Parameters, B extends Batch>(
   options: TrainOptions<P, B>,
 ): Promise<TrainResult<P>> {
   const { seed = 0, checkpoint } = options
-  const [forData, forSteps] = random.split(random.key(seed)) as [Key, Key]
+  const [forData, forSteps] = random.split(random.key(seed))
   const halves = partition(options.parameters, (name) => !(options.isFrozen?.(name) ?? false))
   const join = (trainable: Parameters): P => halves.join(trainable, halves.others)
   const step = makeStep(options, halves.chosen, join)

@@ -14,7 +14,7 @@ const shown = (i: MeanInterval | null): string =>
 export async function evaluate(call: Call): Promise<void> {
   const { io, flags } = call
   const facts = await factsOf(call)
-  const { evaluateFacts, openJournal } = await import('../../../edit/index.ts')
+  const { evaluateFacts, evaluationJournal } = await import('../../../edit/index.ts')
   const display = makeDisplay('evaluate', io, flags.quiet)
   let kept = 0
   const release = ifEnded(
@@ -22,7 +22,7 @@ export async function evaluate(call: Call): Promise<void> {
   )
   try {
     const result = await withEditor(call, { readOnly: true }, async (editor) => {
-      const journal = openJournal(call.store, facts)
+      const journal = evaluationJournal(call.store, facts)
       const found = await evaluateFacts(editor, editor.unedited, facts, {
         onItem: (done, total) => {
           kept = done
