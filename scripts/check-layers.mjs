@@ -1,8 +1,6 @@
-// Data flows one way: a floor imports only floors above it in this list, and only through their index
-// (base/files.ts, base/leave.ts, base/lock.ts, base/ownModules.ts, base/outputs.ts, base/outputFolder.ts, base/workers.ts and base/written.ts are the Node-only exceptions, few floors need base/wasm,
-// merge/workers loads nothing so that threads can start first). Prints
-// every violation, exits 1 when there is one.
-import { readdirSync, readFileSync, statSync } from 'node:fs'
+// Data flows one way: a floor imports only floors above it in this list, and only through their index or a door that is
+// listed with its reason. Prints every violation, exits 1 when there is one.
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { dirname, join, relative, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -22,19 +20,20 @@ const floors = [
   ['cli'],
 ]
 const level = new Map(floors.flatMap((names, index) => names.map((name) => [name, index])))
-const open = new Set([
-  'base/files.ts',
-  'base/journal.ts',
-  'base/leave.ts',
-  'base/lock.ts',
-  'base/ownModules.ts',
-  'base/outputFolder.ts',
-  'base/outputs.ts',
-  'base/workers.ts',
-  'base/written.ts',
-  'base/wasm/index.ts',
-  'merge/workers.ts',
-])
+/** Doors beside index.ts, each with the reason why it is one. */
+export const doors = {
+  'base/files.ts': 'Node only: floors that run in a browser must not load it through base/index.ts',
+  'base/journal.ts': 'Node only',
+  'base/leave.ts': 'Node only',
+  'base/lock.ts': 'Node only',
+  'base/ownModules.ts': 'Node only',
+  'base/outputFolder.ts': 'Node only',
+  'base/outputs.ts': 'Node only',
+  'base/workers.ts': 'Node only',
+  'base/written.ts': 'Node only, and loads a YAML parser',
+  'base/wasm/index.ts': 'an assembler that few floors need',
+  'merge/workers.ts': 'loads nothing, so that threads start before the rest of merging is there',
+}
 
 export const walk = (directory, wanted = /\.ts$/) =>
   readdirSync(directory).flatMap((name) => {
@@ -58,10 +57,13 @@ export function violations(source) {
       if (target.startsWith('..')) found.push(`${here}: imports ${match[1]}, which lies outside src`)
       else if (!(level.get(other) < level.get(room)))
         found.push(`${here}: ${room} may not import ${other} (a lower floor never imports a higher one)`)
-      else if (target !== `${other}/index.ts` && !open.has(target))
+      else if (target !== `${other}/index.ts` && !Object.hasOwn(doors, target))
         found.push(`${here}: imports ${target}, an internal of ${other}; use ${other}/index.ts`)
     }
   }
+  for (const door of Object.keys(doors))
+    if (!existsSync(join(source, door)) && existsSync(join(source, 'base/workers.ts')))
+      found.push(`${door}: is listed as a door, but there is no such file`)
   return found
 }
 

@@ -1,6 +1,6 @@
 /** @file The model behind `treeline chat`: one session whose cache keeps what a conversation shares with the one before. */
 
-import { type Key, key as keyOf, split } from '../base/index.ts'
+import { key as keyOf, split } from '../base/index.ts'
 import type { EngineOptions, OpenedEngine } from './commands/chat.ts'
 import { openLanguageModel } from './languageModel.ts'
 

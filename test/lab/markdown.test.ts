@@ -15,7 +15,7 @@ it('has a line for each claim, with what was measured', async () => {
   const run = loadRun((await executeRun(normalMeans, config, { root })).folder)
   const [part] = measuredMarkdown([run], [normalMeans])
   expect(part!.experiment).toBe('normal-means')
-  for (const { claim, measured, error, outcome } of run.summary.claims)
+  for (const { claim, measured, error } of run.summary.claims)
     expect(part!.text).toContain(`| ${claim} | ${formatMeasured(measured, error)} |`)
   expect(part!.text.split('\n')[0]).toMatch(
     /^normal-means · preset tiny · seed 0 · run \w{12}\. \d of 2 claims hold/,

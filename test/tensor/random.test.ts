@@ -2,16 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { threefry2x32 } from '../../src/base/index.ts'
-import {
-  compile,
-  type Key,
-  random,
-  sizeOf,
-  type Tensor,
-  type Tree,
-  tensor,
-  vmap,
-} from '../../src/tensor/index.ts'
+import { compile, random, sizeOf, type Tensor, type Tree, tensor, vmap } from '../../src/tensor/index.ts'
 import { numbersDiffer } from './run.ts'
 
 interface Vector {

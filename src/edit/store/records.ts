@@ -25,7 +25,7 @@ export interface EditRecord {
 }
 
 /** An edit that answers no longer; `memory` says whether what it wrote is gone from the memory too. */
-export interface UndoRecord {
+interface UndoRecord {
   readonly event: 'undo'
   readonly number: number
   readonly memory: 'restored' | 'kept'
@@ -33,7 +33,7 @@ export interface UndoRecord {
 }
 
 /** The memory was computed anew from the edits that stand. */
-export interface ReplayRecord {
+interface ReplayRecord {
   readonly event: 'replay'
   readonly edits: readonly number[]
   readonly at: string

@@ -108,7 +108,7 @@ export const overGrammars = (answers: readonly Answer[], kind: Kind): Estimate =
   geometricMean(answers.map((answer) => answer[kind]))
 
 /** [formula, geometric mean over grammars] of each setting. */
-export const pairsOf = (
+const pairsOf = (
   answers: readonly Answer[],
   kind: Kind,
   formula: (sizes: Sizes) => number,
@@ -162,7 +162,7 @@ export const exactFactor = (rows: readonly ExactRow[]): number =>
   ).value
 
 /** Strings at which the score of a height passes 1/2; NaN where it does not. */
-export const climbThreshold = (rows: readonly ClimbedRow[]): number =>
+const climbThreshold = (rows: readonly ClimbedRow[]): number =>
   crossing(
     rows.map(({ P, score }) => ({ x: P, y: score })),
     0.5,

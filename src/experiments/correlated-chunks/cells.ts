@@ -48,7 +48,7 @@ const inside = (levels: readonly number[]): number[] =>
   [...new Set(levels)].filter((eps) => eps > 0.01 && eps < 0.99).sort((a, b) => a - b)
 
 /** ε* as one of the noise levels. */
-export const levelOf = (critical: number): number => Number(critical.toFixed(6))
+const levelOf = (critical: number): number => Number(critical.toFixed(6))
 
 /** For χ(ε) and C(r): every 0.05 far from ε*, every 0.02 nearer, every `step` around it. */
 export const noisesAround = (critical: number, step: number): number[] =>

@@ -157,7 +157,7 @@ function refined(list: readonly Measured[]): Point[] {
 }
 
 /** A model against uniform scaling. */
-export interface Gain {
+interface Gain {
   readonly chosen: Measured
   /** Loss on `improved` of the best place of the line that is as good on the other task, minus that of `chosen`. */
   readonly gain: Estimate
@@ -206,7 +206,7 @@ export function bestGain(
 }
 
 /** Kinds of schedules along depth: the factor's size grows, falls, or changes sign on the way. */
-export type Kind = 'growing' | 'falling' | 'crossing' | 'uniform'
+type Kind = 'growing' | 'falling' | 'crossing' | 'uniform'
 
 export function kindOf({ alpha, beta }: Measured): Kind {
   const [first, last] = [alpha!, alpha! + beta!]

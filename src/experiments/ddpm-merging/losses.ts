@@ -19,7 +19,7 @@ export const groupCount = 16
 export const binCount = 10
 
 /** The noise of the checkpoints. */
-export const schedule = makeSchedule('ddpm', 1000)
+const schedule = makeSchedule('ddpm', 1000)
 
 /** Mean of ‖ε − ε̂‖²/pixels in each group of images, each over all times, and in each tenth of the times. */
 export interface Losses {

@@ -8,7 +8,7 @@ export type ModelName = 'mnist' | 'fashion' | 'mean'
  * How depth runs through the U-Net: `depth` from the input to the output, down, middle, up, as the table of stacks has it;
  * `inward` from the outermost level (down and up together) to the middle.
  */
-export type Order = 'depth' | 'inward'
+type Order = 'depth' | 'inward'
 
 /** λ^(ℓ) = α + β (ℓ − 1)/(L − 1) along an order; what lies outside the blocks gets α. */
 export interface LinesRecipe {
@@ -26,7 +26,7 @@ export interface Recipe {
   readonly lines?: LinesRecipe
 }
 
-export type Family = 'line' | 'depth' | 'inward' | 'slerp' | 'other'
+type Family = 'line' | 'depth' | 'inward' | 'slerp' | 'other'
 
 /** The place of a model in its family: λ of the line, α and β of LiNeS, t of slerp. */
 export interface Place {
@@ -155,7 +155,7 @@ function others(): Candidate[] {
 }
 
 /** How fine the families are. */
-export interface Fineness {
+interface Fineness {
   /** Places on the line from one model to the other, both ends included; odd, so that the mean is one. */
   readonly points: number
   /** Step of the grid in α and in α + β. */
@@ -163,7 +163,7 @@ export interface Fineness {
 }
 
 /** Places of the line beyond each end. */
-export const beyondEnds = 3
+const beyondEnds = 3
 
 /** Everything that is measured, in order. */
 export const candidates = ({ points, step }: Fineness): Candidate[] => [

@@ -51,7 +51,6 @@ export interface Loss {
   readonly exact: number
   readonly loss: number
 }
-export type Row = Measured<Cell, Counted | Distance | Loss>
 export type CountedRow = Measured<Cell, Counted>
 
 export const fullShape = ({ v, m, s, L }: Sizes): Shape => ({ v, classes: v, m, s, L })

@@ -80,7 +80,7 @@ export function withoutConfig({ baseModel, models }: MergeConfig, isGguf: boolea
 }
 
 /** The model card: everything that is needed to make the same bytes again. */
-export function modelCard(
+function modelCard(
   title: string,
   config: MergeConfig,
   details: readonly string[],
@@ -117,7 +117,7 @@ export function modelCard(
 }
 
 /** What companions are made of besides configuration and plan. */
-export interface CompanionFacts {
+interface CompanionFacts {
   readonly vocabulary: Vocabulary | undefined
   /** Of the model card. */
   readonly title: string

@@ -32,7 +32,7 @@ function takenLayers(config: MergeConfig): Taken[] | undefined {
 }
 
 /** Keys whose value is the number of layers. */
-export const layerCounts = ['num_hidden_layers', 'n_layer', 'num_layers', 'n_layers'] as const
+const layerCounts = ['num_hidden_layers', 'n_layer', 'num_layers', 'n_layers'] as const
 
 const countOf = (config: Json | undefined): number | undefined => {
   const found = layerCounts.map((key) => config?.[key]).find((value) => typeof value === 'number')

@@ -9,7 +9,7 @@ import { appendJournal, type JournalKind, openJournal } from '../../base/journal
 import type { SearchValue } from './grid.ts'
 
 /** What every score of a table depends on, beside the values. */
-export interface Conditions {
+interface Conditions {
   readonly recipe: string
   /** Sizes and times of the models' files, as one number. */
   readonly inputs: string

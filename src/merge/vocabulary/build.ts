@@ -22,7 +22,7 @@ export interface Vocabulary {
 }
 
 /** Where a config.json says how many rows the table has. */
-export function vocabularySize(model: string): number | undefined {
+function vocabularySize(model: string): number | undefined {
   const config = readJson(join(companionsOf(model), 'config.json'))
   const inner = config?.['text_config']
   const size = config?.['vocab_size'] ?? (isObject(inner) ? inner['vocab_size'] : undefined)

@@ -11,7 +11,7 @@ import {
   silu,
   type Tensor,
 } from '../../tensor/index.ts'
-import { initAll, type Key, type Layer, requirePositive } from '../layer.ts'
+import { initAll, type Layer, requirePositive } from '../layer.ts'
 import { type ConvParameters, conv2d } from '../layers/conv.ts'
 import { type DenseParameters, dense } from '../layers/dense.ts'
 import { sinusoidalFeatures } from '../layers/embedding.ts'

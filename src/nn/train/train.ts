@@ -3,7 +3,7 @@
  * checkpoint is all there is to remember: a run that was cut goes on to the same bits.
  */
 import { type CompileOptions, compileStep, leaves, random, showSpec, tensor } from '../../tensor/index.ts'
-import type { Key, Parameters } from '../layer.ts'
+import type { Parameters } from '../layer.ts'
 import { constant } from '../optimizers/schedules.ts'
 import { partition } from '../parameters.ts'
 import { type Feed, makeFeed } from './batches.ts'
