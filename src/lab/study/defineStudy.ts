@@ -78,7 +78,7 @@ async function measureAll(
   module: string,
   study: AnyStudy,
   context: RunContext<BaseConfig>,
-): Promise<Measured<object, object>[]> {
+): Promise<{ rows: Measured<object, object>[]; prepared: unknown }> {
   const { config, folder } = context
   const prepared: unknown = await study.prepare?.(config, context)
   const known = new Map<string, object>()
@@ -94,7 +94,7 @@ async function measureAll(
     const fresh = freshCells(known, study.cells(config, rows, prepared))
     if (fresh.length === 0) {
       context.progress({ done: last, total: last })
-      return rows
+      return { rows, prepared }
     }
     const orders = fresh.flatMap((cell) =>
       Array.from({ length: study.replicas(config, cell) }, (_, replica): Order => {
@@ -143,8 +143,9 @@ export function defineStudy<
     async run(context) {
       any.check?.(context.config)
       try {
-        const rows = await measureAll(module, any, context)
-        return { ...knownOf(any.findings(rows, context.config)), rows }
+        const { rows, prepared } = await measureAll(module, any, context)
+        const known = knownOf(any.findings(rows, context.config))
+        return { ...known, ...(prepared !== undefined && { prepared }), rows }
       } finally {
         // other threads end with the run; this one stays
         await closeResources()

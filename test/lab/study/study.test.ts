@@ -93,6 +93,7 @@ describe('a study', () => {
     const options = { root: join(root, String(folders++)), threads: 1 }
     const { folder, summary } = await executeRun(preparedSums, config, options)
     expect(summary.headline).toBe('3,4')
+    expect(summary.result['prepared']).toEqual({ size: 2 })
     expect(seen.splice(0)).toEqual(['open 2', 'measure 1', 'measure 2'])
     expect(existsSync(join(folder, 'scratch.tmp'))).toBe(false)
     // gone on with: the same file is not measured again, another one is
