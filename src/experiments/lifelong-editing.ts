@@ -1,37 +1,23 @@
 /** @file Lifelong editing: facts taught to a language model one after another, by MEMOIR and by the field's other methods. */
-import { readFileSync, rmSync } from 'node:fs'
-import { join } from 'node:path'
 import { z } from 'zod'
-import { explainSystemError } from '../base/files.ts'
 import { fail } from '../base/index.ts'
-import {
-  modelFingerprint,
-  type Reference,
-  type Result,
-  resultBefore,
-  type Summary,
-  summarize,
-} from '../edit/index.ts'
-import { contentHash, defineExperiment, type RunContext, runJobs, seedField, toJson } from '../lab/index.ts'
+import { modelFingerprint } from '../edit/index.ts'
+import { defineStudy, type Preparing, seedField } from '../lab/index.ts'
 import { loadModel } from '../lm/index.ts'
+import { editingCharts, routedOf } from './lifelong-editing/charts.ts'
+import { claimsOf, editingFindings } from './lifelong-editing/claims.ts'
 import { drawContexts } from './lifelong-editing/contexts.ts'
-import { editingMethods, type MethodOptions } from './lifelong-editing/methods/index.ts'
-import { showingNotes } from './lifelong-editing/notes.ts'
-import { editingFigures, editingTables } from './lifelong-editing/pictures.ts'
-import type { Overlaps } from './lifelong-editing/routing.ts'
-import { concludeEditing } from './lifelong-editing/verdicts.ts'
+import { editingMethods, type MethodOptions, methodOf } from './lifelong-editing/methods/index.ts'
+import { type Cell, linesOf, type Row } from './lifelong-editing/rows.ts'
+import { editingTables } from './lifelong-editing/tables.ts'
 import {
-  contentsOf,
-  type Example,
-  editTask,
-  type Found,
-  factsOf,
-  forget,
-  type Inputs,
-  type Job,
-  storesIn,
-  type Taught,
-} from './lifelong-editing/work.ts'
+  type Bench,
+  closeBench,
+  factsIn,
+  measureGroup,
+  openBench,
+  readText,
+} from './lifelong-editing/teaching.ts'
 
 const names = editingMethods.map(({ name }) => name) as [string, ...string[]]
 const baselines = ['none', 'ft-l', 'ft-m', 'rome', 'memit', 'alphaedit', 'grace', 'wise', 'memoir']
@@ -99,34 +85,18 @@ const config = z.strictObject({
     .default(12)
     .describe('facts of each method and T that are shown as texts'),
 })
-export type EditingConfig = z.infer<typeof config>
+type Config = z.infer<typeof config>
 
-/** One line of the table: a method after T edits. */
-export interface Row {
-  readonly method: string
-  readonly title: string
-  readonly edits: number
-  readonly groups: number
-  readonly summary: Summary
-  readonly secondsPerEdit: number | null
-  readonly stepsPerEdit: number | null
-  readonly layer: number | null
-  readonly threshold: number | null
-}
-
-export interface ShownExample extends Example {
-  readonly method: string
-  readonly edits: number
-  readonly result: Result
-}
-
-/** The rest is in items.json, overlaps.json, examples.json and before.json. */
-export interface EditingResult {
-  readonly fingerprint: string
-  /** Facts in the file, and those that were taught at the largest T. */
+/** What a run's numbers depend on besides its config. */
+interface Prepared {
+  /** Of the model's weights, and SHA-256 of the files of facts and of text. */
+  readonly model: string
+  readonly factsFile: string
+  readonly textFile: string | null
+  /** Facts in the file. */
   readonly facts: number
-  readonly taught: number
-  readonly rows: readonly Row[]
+  /** Texts put in front of prompts. */
+  readonly contexts: readonly string[]
 }
 
 /** Facts of a T, in groups that each begin with the unedited model. */
@@ -140,26 +110,16 @@ const weights: Readonly<Record<string, number>> = {
   ...{ rome: 8, memit: 8, alphaedit: 8 },
   ...{ grace: 2, wise: 2, 'ft-m': 2, 'ft-l': 2 },
 }
-const asking = 1
-
 /** Options of the methods where the config has other than the published numbers. */
-function optionsOf(c: EditingConfig): Omit<MethodOptions, 'seed' | 'contexts' | 'folder'> {
+function optionsOf(c: Config): Omit<MethodOptions, 'seed' | 'contexts' | 'folder'> {
   const { layer, steps, weight, threshold, ones } = c
   return Object.fromEntries(
     Object.entries({ layer, steps, weight, threshold, ones }).filter(([, value]) => value !== 'published'),
   )
 }
 
-function readText(path: string): string {
-  try {
-    return readFileSync(path, 'utf8')
-  } catch (error) {
-    return explainSystemError(error, `cannot read ${path}`)
-  }
-}
-
 /** Refuse what the model does not have, before it is asked anything. */
-function checkModel({ model: path, layer, ones }: EditingConfig): void {
+function checkModel({ model: path, layer, ones }: Config): void {
   const model = loadModel(path)
   const { layers, hidden } = model.config
   model.dispose()
@@ -172,163 +132,95 @@ function checkModel({ model: path, layer, ones }: EditingConfig): void {
     )
 }
 
-async function prepare({ config: c, threads, log }: RunContext<EditingConfig>) {
+async function prepare(c: Config, { threads, log }: Preparing): Promise<Prepared> {
   checkModel(c)
-  const base: Omit<Inputs, 'hardEvery'> = {
-    model: c.model,
-    fingerprint: modelFingerprint(c.model),
-    facts: c.facts,
-    contents: contentsOf(c.facts),
-    onePerSubject: c.onePerSubject,
-    seed: c.seed,
-  }
-  const facts = factsOf({ ...base, hardEvery: 1 })
+  const file = readText(c.facts)
+  const facts = factsIn(file.text, c.facts, c.onePerSubject).length
   const most = Math.max(...c.edits)
-  if (most > facts.length)
+  if (most > facts)
     fail(
       'TL_BAD_CONFIG',
-      `config.edits: ${most} edits, but ${c.facts} has ${facts.length} facts${c.onePerSubject ? ' with one for each subject; see onePerSubject' : ''}`,
+      `config.edits: ${most} edits, but ${c.facts} has ${facts} facts${c.onePerSubject ? ' with one for each subject; see onePerSubject' : ''}`,
     )
-  const taught = Math.max(...c.edits.flatMap((edits) => groupsOf(edits, c.items, facts.length).flat())) + 1
-  const hardEvery = c.hardLocality === 'all' ? 1 : c.hardLocality && Math.ceil(taught / c.hardLocality)
+  const textFile = c.text === '' ? null : readText(c.text).hash
   const contexts = c.contexts > 0 ? await drawContexts(c.model, c.contexts, c.seed, threads) : []
   if (contexts.length) log(`contexts: ${contexts.map((text) => JSON.stringify(text)).join(' ')}`)
-  const text = c.text === '' ? undefined : readText(c.text)
-  return { inputs: { ...base, hardEvery }, facts, contexts, text }
+  return { model: modelFingerprint(c.model), factsFile: file.hash, textFile, facts, contexts }
 }
 
-export const lifelongEditing = defineExperiment<EditingConfig, EditingResult>({
+/** What a thread holds, and the text that some methods read. */
+interface Resource {
+  readonly bench: Bench
+  readonly text: string | undefined
+}
+
+function open(c: Config, prepared: Prepared): Resource {
+  const facts = factsIn(readText(c.facts, prepared.factsFile).text, c.facts, c.onePerSubject)
+  const taught = Math.max(...c.edits.flatMap((edits) => groupsOf(edits, c.items, facts.length).flat())) + 1
+  const hardEvery = c.hardLocality === 'all' ? 1 : c.hardLocality && Math.ceil(taught / c.hardLocality)
+  const text = prepared.textFile === null ? undefined : readText(c.text, prepared.textFile).text
+  return { bench: openBench(c.model, { facts, hardEvery }), text }
+}
+
+/** Relative time of teaching a fact, where asking takes 1. */
+const teachingCost = (method: string, contexts: number): number =>
+  method === 'none' ? 0 : (weights[method] ?? 2) * (1 + contexts)
+
+export const lifelongEditing = defineStudy<Config, Cell, Row, Resource, Prepared>(import.meta.url, {
   name: 'lifelong-editing',
   title: 'Editing a language model for life',
-  description:
-    'Facts taught to a language model one after another, by MEMOIR, its ablations, fine-tuning, ROME, MEMIT, AlphaEdit, GRACE and WISE: what is learned, and what else changes.',
+  question:
+    'Of facts taught to a language model one after another, by MEMOIR, its ablations, fine-tuning, ROME, MEMIT, AlphaEdit, GRACE and WISE, how many does it know, and what else changes?',
+  source: 'MEMOIR: Wang et al. 2025, arXiv 2506.07899',
+  version: 2,
   config,
   requires: ['model', 'facts'],
   presets: {
+    tiny: { edits: [1, 2], items: 2, methods: ['none', 'ft-m', 'grace', 'memoir'], examples: 1, steps: 10 },
+    tour: { edits: [3], items: 3, methods: ['none', 'grace', 'memoir'], examples: 3, hardLocality: 0 },
     quick: { edits: [1, 5], items: 5, methods: ['none', 'ft-m', 'grace', 'memoir'], examples: 5 },
     paper: { edits: [1, 10, 100, 700], items: 700, onePerSubject: false, contexts: 10, methods: names },
   },
-  cost: ({ edits, items, methods, contexts }) =>
-    edits.reduce((sum, T) => sum + Math.max(items, T), 0) *
-    methods.reduce((sum, name) => sum + (weights[name] ?? 2) * (1 + contexts) + asking, 0),
+  prepare,
+  cells({ edits, items, methods }, _, prepared) {
+    const facts = prepared?.facts ?? Math.max(items, ...edits)
+    const sizes = [...new Set(edits)].sort((a, b) => a - b)
+    return [...new Set(methods)].flatMap((method) =>
+      sizes.flatMap((T) => groupsOf(T, items, facts).map((_, group): Cell => ({ method, edits: T, group }))),
+    )
+  },
+  // methods draw from the seed of the run alone; groups of facts are cells
+  replicas: () => 1,
+  cost: ({ method, edits }, { contexts }) => edits * (teachingCost(method, contexts) + 1),
+  label: ({ method, edits, group }) => `${methodOf(method).title}, T = ${edits}, group ${group + 1}`,
+  open,
+  close: ({ bench }) => closeBench(bench),
 
-  async run(context) {
-    const { config: c, folder, log, write } = context
-    const { inputs, facts, contexts, text } = await prepare(context)
-    const sizes = [...new Set(c.edits)].sort((a, b) => a - b)
-    const parts = sizes.map((edits) => ({ edits, groups: groupsOf(edits, c.items, facts.length) }))
-    const taught = Math.max(...parts.flatMap(({ groups }) => groups.flat())) + 1
-    const titleOf = (name: string): string => editingMethods.find((one) => one.name === name)!.title
-    try {
-      const all = Array.from({ length: taught }, (_, i) => i)
-      const chunks = Array.from({ length: Math.ceil(taught / 10) }, (_, i) => all.slice(10 * i, 10 * i + 10))
-      const label = (job: Job): string =>
-        job.kind === 'before' ? 'before any edit' : `${titleOf(job.method)}, T = ${job.edits}`
-      const cost = (job: Job): number =>
-        job.facts.length *
-        (job.kind === 'before' ? asking : (weights[job.method] ?? 2) * (1 + contexts.length) + asking)
-      const run = (jobs: Job[]) =>
-        showingNotes(context, (progress) =>
-          runJobs<Job, Found>({ ...context, progress }, editTask, jobs, { label, cost }),
-        )
-
-      const found = (await run(chunks.map((list): Job => ({ kind: 'before', inputs, facts: list })))) as {
-        before: Reference[]
-      }[]
-      const references = found.flatMap(({ before }) => before)
-      const before = references.map((reference, fact) => ({ fact, reference }))
-      write('before.json', before)
-
-      const methods = c.methods.filter((name) => name !== 'none')
-      const jobs = methods.flatMap((method) =>
-        parts.flatMap(({ edits, groups }) =>
-          groups.map(
-            (list, g): Job => ({
-              kind: 'edit',
-              inputs,
-              method,
-              facts: list,
-              edits,
-              options: {
-                ...optionsOf(c),
-                contexts,
-                ...(text !== undefined && reading.includes(method) && { text }),
-              },
-              before: join(folder, 'before.json'),
-              beforeContents: contentHash(toJson(before)),
-              examples: g === 0 ? c.examples : 0,
-            }),
-          ),
-        ),
-      )
-      log(`${jobs.length} parts: ${methods.length} methods, ${sizes.join(', ')} edits`)
-      const done = (await run(jobs)) as Taught[]
-      const mean = (values: readonly number[]): number => values.reduce((a, b) => a + b, 0) / values.length
-
-      const rows: Row[] = []
-      const items: { method: string; edits: number; facts: number[]; results: readonly Result[] }[] = []
-      const overlaps: { method: string; edits: number; overlaps: readonly Overlaps[] }[] = []
-      const examples: ShownExample[] = []
-      for (const { edits, groups } of parts) {
-        if (c.methods.includes('none')) {
-          const results = groups.flat().map((i) => resultBefore(references[i]!))
-          items.push({ method: 'none', edits, facts: groups.flat(), results })
-          const none = { secondsPerEdit: null, stepsPerEdit: null, layer: null, threshold: null }
-          const summary = summarize(results)
-          rows.push({
-            method: 'none',
-            title: titleOf('none'),
-            edits,
-            groups: groups.length,
-            summary,
-            ...none,
-          })
-        }
-        for (const method of methods) {
-          const own = done.filter((_, i) => {
-            const job = jobs[i]!
-            return job.kind === 'edit' && job.method === method && job.edits === edits
-          })
-          const results = own.flatMap((part) => part.results)
-          items.push({ method, edits, facts: groups.flat(), results })
-          overlaps.push({ method, edits, overlaps: own.flatMap((part) => part.overlaps) })
-          for (const part of own)
-            for (const [i, example] of part.examples.entries())
-              examples.push({ method, edits, ...example, result: part.results[i]! })
-          rows.push({
-            method,
-            title: titleOf(method),
-            edits,
-            groups: groups.length,
-            summary: summarize(results),
-            secondsPerEdit: mean(own.map((part) => part.secondsPerEdit)),
-            stepsPerEdit: mean(own.flatMap((part) => part.steps)),
-            layer: own[0]!.layer,
-            threshold: own[0]!.threshold,
-          })
-        }
-      }
-      write('items.json', items)
-      write(
-        'overlaps.json',
-        overlaps.filter((one) => one.overlaps.length > 0),
-      )
-      write(
-        'examples.json',
-        examples.map((one) => {
-          const { prompt, target, rephrase, locality } = facts[one.fact]!
-          return { ...one, asked: { prompt, target, rephrase: rephrase ?? null, locality: locality ?? null } }
-        }),
-      )
-      return { fingerprint: inputs.fingerprint, facts: facts.length, taught, rows }
-    } finally {
-      forget()
-      rmSync(storesIn(folder), { recursive: true, force: true })
-    }
+  measure({ method, edits, group }, { config: c, prepared, resource, signal, progress, scratch }) {
+    const { bench, text } = resource
+    const teaching = teachingCost(method, c.contexts)
+    return measureGroup(bench, {
+      method,
+      facts: groupsOf(edits, c.items, bench.facts.length)[group]!,
+      options: {
+        ...{ seed: c.seed, ...optionsOf(c), contexts: prepared.contexts, folder: scratch },
+        ...(text !== undefined && reading.includes(method) && { text }),
+      },
+      examples: group === 0 ? c.examples : 0,
+      teaching: teaching / (teaching + 1),
+      signal,
+      progress,
+    })
   },
 
-  summary: concludeEditing,
-  draws: 'run',
-  figures: editingFigures,
-  tables: editingTables,
+  findings(rows) {
+    const lines = linesOf(rows)
+    const routed = routedOf(lines, rows)
+    return {
+      ...editingFindings(lines),
+      claims: claimsOf(lines),
+      charts: editingCharts(lines, routed),
+      tables: editingTables(lines, routed, rows),
+    }
+  },
 })

@@ -1,0 +1,168 @@
+/** @file Tables: the field's table, greedy generation and hard locality, routing, the paper beside, texts to read. */
+import type { Interval, Result } from '../../edit/index.ts'
+import { type ReportTable, where } from '../../lab/index.ts'
+import { methodsOf, metrics, type Routed } from './charts.ts'
+import { cell, published, publishedParts } from './claims.ts'
+import { type ExampleRow, type Line, type Rows, resultsOf, rowsOf, sizesOf } from './rows.ts'
+
+const cellWithInterval = (interval: Interval | null): string =>
+  interval ? `${interval.mean.toFixed(3)} [${interval.low.toFixed(3)}, ${interval.high.toFixed(3)}]` : '–'
+
+const number = (value: number | null | undefined, digits: number): string =>
+  value === null || value === undefined ? '–' : value.toFixed(digits)
+
+const perplexityText = (value: { mean: number; median: number } | null): string =>
+  value ? `${value.mean.toPrecision(3)} / ${value.median.toPrecision(3)}` : '–'
+
+function mainTable(lines: readonly Line[], edits: number): ReportTable {
+  const rows = where(lines, { edits })
+  return {
+    title: `After ${edits} ${edits === 1 ? 'edit' : 'edits'}${rows[0]!.groups > 1 ? ` (${rows[0]!.groups} groups)` : ''}, teacher-forced`,
+    columns: [
+      'method',
+      'reliability',
+      'generalization',
+      'locality',
+      'average',
+      's per edit',
+      'steps',
+      'block',
+    ],
+    rows: rows.map(({ title, summary: { forced }, secondsPerEdit, stepsPerEdit, layer }) => [
+      title,
+      ...metrics.map(([metric]) => cellWithInterval(forced[metric])),
+      number(secondsPerEdit, 2),
+      number(stepsPerEdit, 1),
+      layer ?? '–',
+    ]),
+  }
+}
+
+function strictTable(lines: readonly Line[], edits: number): ReportTable {
+  const rows = where(lines, { edits })
+  return {
+    title: `After ${edits} ${edits === 1 ? 'edit' : 'edits'}: greedy generation, perplexity of the target (mean / median), hard locality`,
+    columns: [
+      'method',
+      'reliability',
+      'generalization',
+      'locality',
+      'perplexity, prompt',
+      'perplexity, rephrasing',
+      'same subject',
+      'same wording',
+      'identical bits',
+    ],
+    rows: rows.map(({ title, summary: { forced, generated, perplexity, identical } }) => [
+      title,
+      cell(generated.reliability),
+      cell(generated.generalization),
+      cell(generated.locality),
+      perplexityText(perplexity.edit),
+      perplexityText(perplexity.rephrase),
+      cell(forced.sameSubject),
+      cell(forced.sameRelation),
+      number(identical.locality, 2),
+    ]),
+  }
+}
+
+/** What routing finds and lets through at the threshold that was used. */
+function routingTable(found: readonly Routed[]): ReportTable[] {
+  if (found.length === 0) return []
+  const share = (values: readonly boolean[]): string =>
+    values.length ? (values.filter(Boolean).length / values.length).toFixed(3) : '–'
+  return [
+    {
+      title: `Routing after ${found[0]!.edits} edits: rephrasings nearest to their own edit, and at least τ near it; prompts that no edit is about and that are as near to one`,
+      columns: ['method', 'τ', 'nearest', 'near enough', 'unrelated', 'same wording', 'same subject'],
+      rows: found.map(({ title, threshold, overlaps }) => {
+        const least = threshold ?? 0
+        const hits = overlaps.filter(({ rephraseIsOwn }) => rephraseIsOwn !== undefined)
+        return [
+          title,
+          number(threshold, 2),
+          share(hits.map(({ rephraseIsOwn }) => rephraseIsOwn === true)),
+          share(hits.map(({ rephraseIsOwn, rephrase }) => rephraseIsOwn === true && rephrase! >= least)),
+          ...(['unrelated', 'sameRelation', 'sameSubject'] as const).map((kind) =>
+            share(overlaps.flatMap((one) => (one[kind] === undefined ? [] : one[kind] >= least))),
+          ),
+        ]
+      }),
+    },
+  ]
+}
+
+/** The paper's averages beside ours. */
+function paperTable(lines: readonly Line[]): ReportTable {
+  const sizes = sizesOf(lines)
+  return {
+    title: 'The paper’s averages (LLaMA-3-8B-Instruct, ZsRE; which fine-tuning it does not say) and ours',
+    columns: [
+      'method',
+      ...[1, 100, 1000].map((T) => `paper, T = ${T}`),
+      ...sizes.map((T) => `here, T = ${T}`),
+      'paper’s parts, T = 1000',
+    ],
+    rows: methodsOf(lines).flatMap(({ method, title }) => {
+      const paper = published[method === 'memoir' ? 'memoir-published' : method]
+      const parts = publishedParts[method === 'memoir' ? 'memoir-published' : method]
+      if (!paper && !parts) return []
+      const own = (T: number) =>
+        lines.find((line) => line.method === method && line.edits === T)?.summary.forced.average
+      return [
+        [
+          title,
+          ...[0, 1, 2].map((i) => number(paper?.[i], 2)),
+          ...sizes.map((T) => cell(own(T) ?? null)),
+          parts ? parts.map((value) => value.toFixed(2)).join(' / ') : '–',
+        ],
+      ]
+    }),
+  }
+}
+
+/** Texts of each method: first what went right, then what did not. */
+function exampleTables(lines: readonly Line[], rows: Rows): ReportTable[] {
+  const edits = sizesOf(lines).at(-1)!
+  const [examples, answers] = [rowsOf(rows, 'example'), rowsOf(rows, 'answer')]
+  const seeds = new Set(examples.map(({ seed }) => seed)).size
+  const mark = (value: number | undefined): string => (value === 1 ? '✓' : '✗')
+  const isGood = ({ edit, rephrase, locality }: Result): boolean =>
+    edit?.exact === 1 && (rephrase?.exact ?? 1) === 1 && (locality?.forced ?? 1) === 1
+  const line = ({ example: one, result }: { example: ExampleRow; result: Result }): string[] => [
+    one.prompt,
+    one.target,
+    `${mark(result.edit?.exact)} ${one.saysToPrompt}`,
+    one.rephrase ?? '–',
+    result.rephrase ? `${mark(result.rephrase.exact)} ${one.saysToRephrase}` : '–',
+    result.locality ? mark(result.locality.forced) : '–',
+  ]
+  return methodsOf(lines).flatMap(({ method, title }) => {
+    const own = where(examples, { method, edits }).map((example) => {
+      const { seed, fact } = example
+      const result = resultsOf(where(answers, { method, edits, seed, fact })).get(fact)!
+      return { example, result }
+    })
+    if (own.length === 0) return []
+    const [good, bad] = [true, false].map((wanted) => own.filter((one) => isGood(one.result) === wanted))
+    return [
+      {
+        title: `${title}, ${edits} edits${seeds > 1 ? `, ${seeds} seeds` : ''}: what it says (${good!.length} of ${own.length} right throughout)`,
+        columns: ['asked', 'taught', 'says', 'in other words', 'says', 'unrelated kept'],
+        rows: [...good!, ...bad!].map(line),
+      },
+    ]
+  })
+}
+
+export function editingTables(lines: readonly Line[], routed: readonly Routed[], rows: Rows): ReportTable[] {
+  const sizes = sizesOf(lines).toReversed()
+  return [
+    ...sizes.map((edits) => mainTable(lines, edits)),
+    ...sizes.map((edits) => strictTable(lines, edits)),
+    ...routingTable(routed),
+    paperTable(lines),
+    ...exampleTables(lines, rows),
+  ]
+}

@@ -1,0 +1,188 @@
+/** @file What a thread holds, and one measurement: a method taught some facts one after another, and asked about them. */
+import { createHash } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { explainSystemError } from '../../base/files.ts'
+import { fail } from '../../base/index.ts'
+import {
+  backgroundPrompts,
+  type Fact,
+  onePerSubject,
+  parseFacts,
+  questionsOf,
+  type Reference,
+  type Result,
+  referenceOf,
+  resultBefore,
+  resultOf,
+} from '../../edit/index.ts'
+import { type LanguageModel, loadModel, loadTokenizer, type Tokenizer } from '../../lm/index.ts'
+import { type EditedModel, type MethodOptions, methodOf } from './methods/index.ts'
+import { overlapsOf } from './routing.ts'
+import type { ExampleRow, Row } from './rows.ts'
+
+function bytesOf(path: string): Uint8Array {
+  try {
+    return readFileSync(path)
+  } catch (error) {
+    return explainSystemError(error, `cannot read ${path}`)
+  }
+}
+
+/** A file's text and its SHA-256. Throws `TL_IO`, and `TL_BAD_FILE` when it is no longer the one that is expected. */
+export function readText(path: string, expected?: string): { readonly text: string; readonly hash: string } {
+  const bytes = bytesOf(path)
+  const hash = createHash('sha256').update(bytes).digest('hex')
+  if (expected !== undefined && hash !== expected)
+    fail('TL_BAD_FILE', `${path}: changed while the run was at work; run again with --fresh`)
+  return { text: new TextDecoder().decode(bytes), hash }
+}
+
+/** Facts of a file, in order. Throws `TL_BAD_FILE`. */
+export function factsIn(text: string, path: string, onlyOnePerSubject: boolean): Fact[] {
+  const all = parseFacts(text, path)
+  return onlyOnePerSubject ? onePerSubject(all) : all
+}
+
+/** What a thread holds: the model, the facts, what the unedited model says about them, and the method at work. */
+export interface Bench {
+  readonly model: LanguageModel
+  readonly tokenizer: Tokenizer
+  readonly facts: readonly Fact[]
+  /** Every how manieth fact is asked for hard locality; 0 for none. */
+  readonly hardEvery: number
+  readonly references: Map<number, Reference>
+  untouched?: EditedModel
+  method?: { readonly name: string; readonly edited: EditedModel; isFresh: boolean }
+}
+
+export const openBench = (path: string, { facts, hardEvery }: Pick<Bench, 'facts' | 'hardEvery'>): Bench => ({
+  ...{ model: loadModel(path), tokenizer: loadTokenizer(path) },
+  ...{ facts, hardEvery, references: new Map() },
+})
+
+export function closeBench({ model, method, untouched }: Bench): void {
+  method?.edited.dispose()
+  untouched?.dispose()
+  model.dispose()
+}
+
+/** The method, without edits. */
+async function methodFor(bench: Bench, name: string, options: MethodOptions): Promise<EditedModel> {
+  if (bench.method?.name !== name) {
+    bench.method?.edited.dispose()
+    delete bench.method
+    const edited = await methodOf(name).open(bench.model, bench.tokenizer, options)
+    bench.method = { name, edited, isFresh: true }
+  }
+  if (!bench.method.isFresh) await bench.method.edited.reset()
+  bench.method.isFresh = false
+  return bench.method.edited
+}
+
+/** What the unedited model says about a fact, asked once. */
+async function referenceFor(bench: Bench, index: number): Promise<Reference> {
+  const known = bench.references.get(index)
+  if (known) return known
+  bench.untouched ??= await methodOf('none').open(bench.model, bench.tokenizer)
+  const { sameSubject, sameRelation, ...rest } = questionsOf(bench.facts[index]!, index)
+  const isHard = bench.hardEvery > 0 && index % bench.hardEvery === 0
+  const hard = { ...(sameSubject && { sameSubject }), ...(sameRelation && { sameRelation }) }
+  const found = await referenceOf(bench.untouched, { ...rest, ...(isHard && hard) })
+  bench.references.set(index, found)
+  return found
+}
+
+/** What is said after a text, for people. */
+async function continuation(edited: EditedModel, prompt: string | undefined): Promise<string> {
+  if (prompt === undefined) return ''
+  return (await edited.generate(prompt, { maxTokens: 12 })).text.replace(/\s+/g, ' ').trim()
+}
+
+async function exampleOf(
+  edited: EditedModel,
+  { prompt, target, rephrase, locality }: Fact,
+  reference: Reference,
+): Promise<Omit<ExampleRow, 'part' | 'fact'>> {
+  return {
+    ...{ prompt, target, rephrase: rephrase ?? null, locality: locality?.prompt ?? null },
+    saysToPrompt: await continuation(edited, reference.edit?.prompt),
+    saysToRephrase: await continuation(edited, reference.rephrase?.prompt),
+    saysToLocality: await continuation(edited, reference.locality?.prompt),
+  }
+}
+
+const answersOf = (fact: number, result: Result): Row[] =>
+  Object.entries(result).map(([kind, measured]) => ({
+    part: 'answer',
+    fact,
+    kind: kind as keyof Result,
+    ...measured,
+  }))
+
+/** What is to be done with one group of facts. */
+export interface Lesson {
+  readonly method: string
+  /** Facts taught one after another, by their places in the list. */
+  readonly facts: readonly number[]
+  readonly options: MethodOptions
+  /** How many of the facts are also shown as texts. */
+  readonly examples: number
+  readonly signal: AbortSignal
+  readonly progress: (share: number, detail: string) => void
+  /** Share of the time that teaching takes. */
+  readonly teaching: number
+}
+
+/** What the unedited model says about some facts. */
+async function untaught(bench: Bench, { facts, signal, progress }: Lesson): Promise<Row[]> {
+  const rows: Row[] = []
+  for (const [place, index] of facts.entries()) {
+    leave(signal)
+    rows.push(...answersOf(index, resultBefore(await referenceFor(bench, index))))
+    progress((place + 1) / facts.length, `${place + 1} of ${facts.length} asked`)
+  }
+  return rows
+}
+
+const leave = (signal: AbortSignal): void => {
+  if (signal.aborted) fail('TL_INTERRUPTED', 'interrupted')
+}
+
+/** Teach a method some facts one after another, then ask for all of them. */
+export async function measureGroup(bench: Bench, lesson: Lesson): Promise<Row[]> {
+  const { method, facts, options, examples, signal, progress, teaching } = lesson
+  if (method === 'none') return untaught(bench, lesson)
+  const edited = await methodFor(bench, method, options)
+  const rows: Row[] = []
+  const start = performance.now()
+  for (const [place, index] of facts.entries()) {
+    leave(signal)
+    const { prompt, target, subject, unrelated } = bench.facts[index]!
+    const { steps } = await edited.teach({
+      prompt,
+      target,
+      unrelated: unrelated ?? backgroundPrompts[index % backgroundPrompts.length]!,
+      ...(subject !== undefined && { subject }),
+    })
+    rows.push({ part: 'steps', fact: index, steps })
+    progress((teaching * (place + 1)) / facts.length, `${place + 1} of ${facts.length} taught`)
+  }
+  const secondsPerEdit = (performance.now() - start) / 1000 / facts.length
+  for (const [place, index] of facts.entries()) {
+    leave(signal)
+    const reference = await referenceFor(bench, index)
+    rows.push(...answersOf(index, await resultOf(edited, reference)))
+    const overlaps = await overlapsOf(edited, reference, place + 1)
+    if (overlaps) rows.push({ part: 'overlaps', fact: index, ...overlaps })
+    if (place < examples) {
+      const example = await exampleOf(edited, bench.facts[index]!, reference)
+      rows.push({ part: 'example', fact: index, ...example })
+    }
+    progress(
+      teaching + ((1 - teaching) * (place + 1)) / facts.length,
+      `${place + 1} of ${facts.length} asked`,
+    )
+  }
+  const [layer, threshold] = [edited.layer ?? null, edited.threshold ?? null]
+  return [...rows, { part: 'taught', secondsPerEdit, layer, threshold }]
+}
