@@ -2,6 +2,7 @@
 import { z } from 'zod'
 import { exactPlateau, type Grammar, lastToken, makeGrammar, oneHot, sampleTrees } from '../grammar/index.ts'
 import {
+  type Claim,
   chart,
   claim,
   column,
@@ -9,6 +10,7 @@ import {
   crossing,
   defineStudy,
   distinct,
+  type Findings,
   geometricMeanOverReplicas,
   type Measured,
   overReplicas,
@@ -161,29 +163,99 @@ function halfWay(rows: readonly Found[], level: number): number {
   )
 }
 
-function findings(rows: readonly Found[], { v, m, s, L, grammars }: Config) {
-  const heights = distinct(rows, 'height')
+/** What the rows say, before it is put into words. */
+function estimatesOf(rows: readonly Found[], L: number) {
   const whole = where(rows, { height: L })
   const between = Array.from({ length: L - 1 }, (_, i) => i + 1)
-  const nearest = (level: number) =>
-    overReplicas(whole, (own) => Math.min(...column(where(own, { level }), 'divergence')) / worth(own, level))
-  const finals = heights.map((height) => ({
+  const finals = distinct(rows, 'height').map((height) => ({
     height,
     ratio: overReplicas(where(rows, { height, level: height }), (own) => {
       const [last] = atEnd(own)
       return last!.loss / last!.onTest
     }),
   }))
-  const order = between.map((level) => ({
+  const levels = between.map((level) => ({
     level,
-    ratio: geometricMeanOverReplicas(whole, (own) => halfWay(own, level + 1) / halfWay(own, level)),
+    least: overReplicas(
+      whole,
+      (own) => Math.min(...column(where(own, { level }), 'divergence')) / worth(own, level),
+    ),
+    last: overReplicas(atEnd(whole), (own) => first(where(own, { level }), 'divergence') / worth(own, level)),
+    growth: geometricMeanOverReplicas(whole, (own) => halfWay(own, level + 1) / halfWay(own, level)),
   }))
+  return { whole, finals, levels }
+}
+
+type Estimates = ReturnType<typeof estimatesOf>
+
+const claimsOf = ({ finals, levels }: Estimates, s: number): Claim[] => [
+  ...finals.map(({ height, ratio }) =>
+    claim(
+      `final loss over the exact plateau, networks that see the last ${s ** height} tokens`,
+      ratio,
+    ).equals(1, { share: 0.05 }),
+  ),
+  ...levels.map(({ level, least }) =>
+    claim(
+      `level ${level}: least divergence from its exact predictor on the way, over what the level is worth`,
+      least,
+    ).atMost(0.35),
+  ),
+  ...levels.map(({ level, growth }) =>
+    claim(
+      `strings at half way to level ${level + 1} over those at half way to level ${level}`,
+      growth,
+    ).atLeast(1.5),
+  ),
+  ...levels.map(({ level, last }) =>
+    control(
+      `level ${level}: the same divergence at the end, when the network has left the level behind`,
+      last,
+    ).atLeast(0.5),
+  ),
+]
+
+function chartsOf(rows: readonly Found[], whole: readonly Found[], { v, m, s, L }: Config) {
   const grammar = `v = ${v}, m = ${m}, s = ${s}, L = ${L}`
+  return [
+    chart(where(rows, { level: 0 }), {
+      name: 'loss',
+      title: 'Down the plateaus of the grammar',
+      caption: `Cross-entropy of the last token against strings seen (${grammar}), for networks that see the last s^ℓ tokens; bands: one standard error over grammars. Dotted: the exact plateaus, the entropy of the last token given the s^ℓ − 1 tokens before it, mean over grammars.`,
+      ...{
+        x: 'samples',
+        y: 'loss',
+        series: 'height',
+        xScale: 'log',
+        xLabel: 'strings',
+        yLabel: 'loss (nats)',
+      },
+      seriesName: (height) => `${s ** Number(height)} tokens`,
+      references: [...Array(L + 1).keys()].map((level) => ({
+        axis: 'y' as const,
+        value: overReplicas(where(rows, { level }), (own) => first(own, 'exact')).value,
+        label: `ℓ = ${level}`,
+      })),
+    }),
+    chart(whole, {
+      name: 'nearest',
+      title: 'Which exact predictor the network is like',
+      caption: `KL divergence of the network that sees the whole string from the exact predictor of each level (${grammar}); bands: one standard error over grammars. It comes near one after another, and leaves all but the last.`,
+      ...{ x: 'samples', y: 'divergence', series: 'level', xScale: 'log', yScale: 'log' },
+      ...{ xLabel: 'strings', yLabel: 'divergence (nats)', seriesName: (level) => `ℓ = ${level}` },
+    }),
+  ]
+}
+
+function findings(rows: readonly Found[], c: Config): Findings {
+  const { v, m, s, L, grammars } = c
+  const estimates = estimatesOf(rows, L)
+  const { whole, finals } = estimates
   const top = finals.at(-1)!
   return {
     headline: `the loss ends at ${shownEstimate(top.ratio)} of the exact plateau, level after level`,
     paragraph:
-      `Networks are trained online to predict the last token of fresh strings of ${grammars} grammars (${grammar}). ` +
+      `Networks are trained online to predict the last token of fresh strings of ${grammars} grammars (v = ${v}, m = ${m}, s = ${s}, L = ${L}). ` +
       'Exact inference gives the best prediction from the s^ℓ − 1 tokens before, for every level ℓ, and its loss: the plateau. ' +
       'A network that sees only these tokens ends there. One that sees the whole string passes the plateaus one after another, ' +
       'and on its way predicts as the exact predictor of the level does.',
@@ -192,65 +264,10 @@ function findings(rows: readonly Found[], { v, m, s, L, grammars }: Config) {
       value: shownEstimate(ratio),
       note: 'at the end, predicted 1',
     })),
-    claims: [
-      ...finals.map(({ height, ratio }) =>
-        claim(
-          `final loss over the exact plateau, networks that see the last ${s ** height} tokens`,
-          ratio,
-        ).equals(1, { share: 0.05 }),
-      ),
-      ...between.map((level) =>
-        claim(
-          `level ${level}: least divergence from its exact predictor on the way, over what the level is worth`,
-          nearest(level),
-        ).atMost(0.35),
-      ),
-      ...order.map(({ level, ratio }) =>
-        claim(
-          `strings at half way to level ${level + 1} over those at half way to level ${level}`,
-          ratio,
-        ).atLeast(1.5),
-      ),
-      ...between.map((level) =>
-        control(
-          `level ${level}: the same divergence at the end, when the network has left the level behind`,
-          overReplicas(
-            atEnd(whole),
-            (own) => first(where(own, { level }), 'divergence') / worth(whole, level),
-          ),
-        ).atLeast(0.5),
-      ),
-    ],
-    charts: [
-      chart(where(rows, { level: 0 }), {
-        name: 'loss',
-        title: 'Down the plateaus of the grammar',
-        caption: `Cross-entropy of the last token against strings seen (${grammar}), for networks that see the last s^ℓ tokens; bands: one standard error over grammars. Dotted: the exact plateaus, the entropy of the last token given the s^ℓ − 1 tokens before it, mean over grammars.`,
-        ...{
-          x: 'samples',
-          y: 'loss',
-          series: 'height',
-          xScale: 'log',
-          xLabel: 'strings',
-          yLabel: 'loss (nats)',
-        },
-        seriesName: (height) => `${s ** Number(height)} tokens`,
-        references: [...Array(L + 1).keys()].map((level) => ({
-          axis: 'y' as const,
-          value: overReplicas(where(rows, { level }), (own) => first(own, 'exact')).value,
-          label: `ℓ = ${level}`,
-        })),
-      }),
-      chart(whole, {
-        name: 'nearest',
-        title: 'Which exact predictor the network is like',
-        caption: `KL divergence of the network that sees the whole string from the exact predictor of each level (${grammar}); bands: one standard error over grammars. It comes near one after another, and leaves all but the last.`,
-        ...{ x: 'samples', y: 'divergence', series: 'level', xScale: 'log', yScale: 'log' },
-        ...{ xLabel: 'strings', yLabel: 'divergence (nats)', seriesName: (level) => `ℓ = ${level}` },
-      }),
-    ],
+    claims: claimsOf(estimates, s),
+    charts: chartsOf(rows, whole, c),
     tables: [
-      table(where(whole, { samples: Math.max(...column(whole, 'samples')) }), {
+      table(atEnd(whole), {
         title: 'Plateaus and how they are passed',
         by: ['level'],
         columns: {
