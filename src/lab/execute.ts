@@ -20,6 +20,7 @@ import {
   runFolder,
   type Summary,
 } from './runFolder.ts'
+import { hasCellFiles } from './study/measure.ts'
 import { claimsOf, verdictOf } from './study/outcomes.ts'
 
 /** How a run is to be carried out. */
@@ -140,7 +141,10 @@ async function work(
   if (!existsSync(file('config.json'))) writeAtomically(file('config.json'), prettyJson(about))
 
   const hasState = existsSync(file('state.safetensors'))
-  const resumed = hasState || existsSync(file('jobs.jsonl'))
+  /** Whether this folder holds work that the next process goes on with. */
+  const isBegun = (): boolean =>
+    ['state.safetensors', 'jobs.jsonl'].some((name) => existsSync(file(name))) || hasCellFiles(folder)
+  const resumed = isBegun()
   if (!hasState) rmSync(file('metrics.jsonl'), { force: true })
   const sessions = readSessions(folder).map((session) => closeKilled(session, file('state.safetensors')))
   const start = performance.now()
@@ -162,9 +166,7 @@ async function work(
     saveSessions()
     if (signal.aborted) {
       appendLog(folder, 'interrupted')
-      const kept = ['state.safetensors', 'jobs.jsonl'].some((name) => existsSync(file(name)))
-        ? 'resume'
-        : 'start again'
+      const kept = isBegun() ? 'resume' : 'start again'
       fail(
         'TL_INTERRUPTED',
         `interrupted; everything finished is kept in ${folder}; ${kept} with: ${resumeCommand(experiment, config, { root: options.root, word: options.module })}`,

@@ -49,7 +49,7 @@ export { importExperiment, isModule } from './importExperiment.ts'
 export { type JobsOptions, runJobs } from './jobs.ts'
 export { experimentNamed, experimentOf } from './known.ts'
 export { type Machine, packageVersion, thisMachine } from './machine.ts'
-export { type Metric, readMetrics } from './metrics.ts'
+export { appendMetric, type Metric, readMetrics, truncateMetrics } from './metrics.ts'
 export { measuredMarkdown, putMeasured } from './report/markdown.ts'
 export { type ReportFiles, writeReport, writingReport } from './report/report.ts'
 export {

@@ -1,5 +1,5 @@
 /** What every study promises: presets that parse, the same numbers whatever the threads and interruptions, claims that are decided or say not, figures that can be read. */
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
@@ -15,6 +15,8 @@ import {
   type StudyExperiment,
 } from '../../src/lab/index.ts'
 
+import { writeMadeUpDigits } from './madeUpDigits.ts'
+
 const root = mkdtempSync(join(tmpdir(), 'treeline-contract-'))
 afterAll(() => rmSync(root, { recursive: true, force: true }))
 let folders = 0
@@ -22,8 +24,14 @@ let folders = 0
 const isStudy = (experiment: AnyExperiment): experiment is StudyExperiment => 'study' in experiment
 const runnable = experiments.filter(isStudy).filter(({ requires = [] }) => requires.length === 0)
 
+// digits of our own in place of a download
+const drawn = join(root, 'digits')
+mkdirSync(drawn)
+writeMadeUpDigits(drawn)
+const inputs: Readonly<Record<string, object>> = { digits: { dataset: drawn } }
+
 const tiny = (experiment: AnyExperiment, seed = 0) =>
-  composeConfig(experiment, { preset: 'tiny', values: { seed } })
+  composeConfig(experiment, { preset: 'tiny', values: { seed, ...inputs[experiment.name] } })
 
 const run = async (experiment: AnyExperiment, seed = 0, options: RunOptions = {}) =>
   loadRun(

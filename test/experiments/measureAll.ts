@@ -15,7 +15,7 @@ export async function measureAll(
     for (let replica = 0; replica < study.replicas(config, cell); replica++) {
       const key = keyOf(study, config.seed, cell, replica)
       const { signal } = new AbortController()
-      const given = { key, config, replica, signal, progress: () => {}, folder: '', scratch: '' }
+      const given = { key, config, replica, signal, progress: () => {}, threads: 1, folder: '', scratch: '' }
       const bench = { ...given, prepared: undefined, resource: undefined }
       const own = (await study.measure(cell, bench)) as object[]
       rows.push(...own.map((row) => ({ ...cell, ...row, seed: config.seed, replica })))

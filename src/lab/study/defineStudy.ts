@@ -10,7 +10,7 @@ import {
   type RunView,
 } from '../experiment.ts'
 import { runJobs } from '../jobs.ts'
-import { cellsFolder, closeResources, measureTask, type Order, scratchFolder } from './measure.ts'
+import { cellFolder, closeResources, measureTask, type Order, scratchFolder } from './measure.ts'
 import type { Measured } from './rows.ts'
 import type { AnyStudy, Findings, Study } from './study.ts'
 
@@ -96,14 +96,15 @@ async function measureAll(
       context.progress({ done: last, total: last })
       return { rows, prepared }
     }
-    const orders = fresh.flatMap((cell) =>
-      Array.from({ length: study.replicas(config, cell) }, (_, replica): Order => {
-        const number = [...known.values()].indexOf(cell)
-        const own = `${cellsFolder(folder)}/${number}-${replica}`
-        const scratch = scratchFolder(folder)
-        return { module, study: study.name, config, prepared, cell, replica, folder: own, scratch }
-      }),
+    const draws = fresh.flatMap((cell) =>
+      Array.from({ length: study.replicas(config, cell) }, (_, replica) => ({ cell, replica })),
     )
+    const threads = Math.max(1, Math.floor(context.threads / draws.length))
+    const scratch = scratchFolder(folder)
+    const orders = draws.map(({ cell, replica }): Order => {
+      const own = cellFolder(folder, [...known.values()].indexOf(cell), replica)
+      return { module, study: study.name, config, prepared, cell, replica, threads, folder: own, scratch }
+    })
     const answers = await runJobs<Order, Rows>({ ...context, progress }, measureTask, orders, {
       label: ({ cell, replica }) => `${study.label?.(cell) ?? labelOf(cell)}, draw ${replica + 1}`,
       cost: ({ cell }) => study.cost?.(cell, config) ?? 1,

@@ -1,5 +1,5 @@
 /** @file One replica of one cell, on whatever thread it is: finds the study, opens what it needs once, measures. */
-import { existsSync, mkdirSync, readdirSync, rmdirSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, rmdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { fail } from '../../base/index.ts'
 import { importOwn, isOurs } from '../../base/ownModules.ts'
@@ -20,6 +20,7 @@ export interface Order {
   readonly replica: number
   /** What the study prepared for the run. */
   readonly prepared?: unknown
+  readonly threads: number
   /** Folder of this replica of this cell; made when it is needed. */
   readonly folder: string
   /** Folder of the run for what ends with it. */
@@ -90,12 +91,14 @@ export async function measureCell(
   report: Report,
 ): Promise<readonly object[]> {
   const study = await findStudy(order)
-  const { config, prepared, cell, replica, folder, scratch } = order
+  const { config, prepared, cell, replica, threads, folder, scratch } = order
   const resource = await resourceOf(study, order)
   for (const one of [folder, scratch]) mkdirSync(one, { recursive: true })
+  // what a process left half-written
+  for (const name of readdirSync(folder)) if (name.endsWith('.tmp')) rmSync(join(folder, name))
   const key = keyOf(study, config.seed, cell, replica)
   const progress = (share: number, detail?: string) => report({ share, detail } satisfies Advance)
-  const given = { key, config, prepared, replica, resource, signal, progress, folder, scratch }
+  const given = { key, config, prepared, replica, resource, signal, progress, threads, folder, scratch }
   const rows = await study.measure(cell, given)
   if (!Array.isArray(rows)) fail('TL_MODULE', `${study.name}: measure: expected to return a list of rows`)
   if (existsSync(folder) && readdirSync(folder).length === 0) rmdirSync(folder)
@@ -104,8 +107,15 @@ export async function measureCell(
 
 export const measureTask: Task = { module: import.meta.url, name: 'measureCell' }
 
-/** Where the folders of cells lie in a run's. */
-export const cellsFolder = (folder: string): string => join(folder, 'cells')
+/** Where the folder of a replica of a cell lies in a run's; cells are counted in the order in which they were asked for. */
+export const cellFolder = (folder: string, cell: number, replica: number): string =>
+  join(folder, 'cells', `${cell}-${replica}`)
+
+/** Whether a measurement of a run that was cut has left files to go on with. */
+export function hasCellFiles(folder: string): boolean {
+  const cells = join(folder, 'cells')
+  return existsSync(cells) && readdirSync(cells).some((cell) => readdirSync(join(cells, cell)).length > 0)
+}
 
 /** Where resources keep files, which go with the end of the run. */
 export const scratchFolder = (folder: string): string => join(folder, 'scratch.tmp')

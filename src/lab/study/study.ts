@@ -25,6 +25,8 @@ export interface Bench<Config, Resource, Prepared = undefined> {
   readonly signal: AbortSignal
   /** How much of this cell is done, 0 … 1, and what it is at. */
   readonly progress: (share: number, detail?: string) => void
+  /** Threads that this measurement may use for itself: all of the run's when it is the only one. */
+  readonly threads: number
   /** A folder of this replica of this cell alone, kept over interruptions: for checkpoints of long measurements. */
   readonly folder: string
   /** A folder of the whole run that is cleared when the run ends, however it ends: for files of resources. */

@@ -1,41 +1,20 @@
 /** The digits experiment end to end on small made-up digits: learning, figures, export, and exact resume after interruptions. */
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { experiments } from '../../src/experiments/index.ts'
 import { composeConfig, executeRun, exportRun, loadRun, writeReport } from '../../src/lab/index.ts'
-import { random } from '../../src/tensor/index.ts'
-import { idx } from '../data/helpers.ts'
+import { writeMadeUpDigits } from './madeUpDigits.ts'
 
 const digits = experiments.find(({ name }) => name === 'digits')!
 let root: string
 let data: string
 
-/** Class c is a bright bar at its own height, at a random place, under noise: easy, but not to be learned by a constant. */
-function madeUpDigits(seed: number, count: number): { images: number[]; labels: number[] } {
-  const noise = random.sampleIntegers(random.key(seed), count * 784, 100)
-  const place = random.sampleIntegers(random.key(seed + 1), count, 12)
-  const labels = Array.from(random.sampleIntegers(random.key(seed + 2), count, 10))
-  const images = Array.from(noise)
-  for (let n = 0; n < count; n++)
-    for (let i = 0; i < 14; i++)
-      for (const row of [2 * labels[n]! + 4, 2 * labels[n]! + 5])
-        images[n * 784 + row * 28 + place[n]! + i] = 220
-  return { images, labels }
-}
-
 beforeAll(() => {
   root = mkdtempSync(join(tmpdir(), 'treeline-digits-'))
   data = mkdtempSync(join(tmpdir(), 'treeline-digits-data-'))
-  for (const [split, seed, count] of [
-    ['train', 1, 600],
-    ['t10k', 9, 200],
-  ] as const) {
-    const { images, labels } = madeUpDigits(seed, count)
-    writeFileSync(join(data, `${split}-images-idx3-ubyte`), idx([count, 28, 28], images))
-    writeFileSync(join(data, `${split}-labels-idx1-ubyte`), idx([count], labels))
-  }
+  writeMadeUpDigits(data)
 })
 afterAll(() => {
   for (const folder of [root, data]) rmSync(folder, { recursive: true, force: true })
@@ -52,11 +31,10 @@ test('learns, reports and exports', async () => {
   expect(summary.result['testAccuracy']).toBeGreaterThan(0.9)
   expect(summary.headline).toMatch(/^test accuracy \d+\.\d\d %$/)
   const run = loadRun(folder)
-  const { counts } = JSON.parse(readFileSync(join(folder, 'confusion.json'), 'utf8')) as {
-    counts: number[][]
-  }
-  const total = counts.flat().reduce((a, b) => a + b, 0)
-  const right = counts.reduce((sum, row, i) => sum + row[i]!, 0)
+  const rows = summary.result['rows'] as { part: string; truth: string; guess: string; count: number }[]
+  const confusion = rows.filter(({ part }) => part === 'confusion')
+  const sum = (of: typeof confusion) => of.reduce((count, row) => count + row.count, 0)
+  const [total, right] = [sum(confusion), sum(confusion.filter(({ truth, guess }) => truth === guess))]
   expect(total).toBe(200)
   expect(right / total).toBeCloseTo(summary.result['testAccuracy'] as number, 12)
   const { html } = writeReport([run], experiments, folder)
@@ -86,7 +64,7 @@ test('a run interrupted three times ends with the same bits as one that was not'
   }
   const resumed = await executeRun(digits, config, { root: cutRoot, threads: 1 })
   expect(resumed.resumed).toBe(true)
-  for (const file of ['state.safetensors', 'metrics.jsonl', 'confusion.json'])
+  for (const file of ['cells/0-0/state.safetensors', 'cells/0-0/metrics.jsonl', 'metrics.jsonl'])
     expect(
       readFileSync(join(resumed.folder, file)).equals(readFileSync(join(whole.folder, file))),
       file,
@@ -99,7 +77,7 @@ test('the same config gives the same bits, another seed others', async () => {
       root: join(root, name),
       threads: 1,
     })
-    return readFileSync(join(folder, 'state.safetensors'))
+    return readFileSync(join(folder, 'cells/0-0/state.safetensors'))
   }
   const first = await read('first')
   expect((await read('second')).equals(first)).toBe(true)
