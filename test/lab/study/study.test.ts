@@ -1,5 +1,14 @@
 /** Studies: cells that lead to others, replicas, resources, resuming, seeds as more replicas. */
-import { existsSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
@@ -9,8 +18,8 @@ import { groupRuns } from '../../../src/lab/groups.ts'
 import { executeRun, loadRun, type RunOptions, writeReport } from '../../../src/lab/index.ts'
 import { groupClaims } from '../../../src/lab/report/claims.ts'
 import { groupBy, where } from '../../../src/lab/study/index.ts'
-import { keyOf } from '../../../src/lab/study/measure.ts'
-import { normalMeans, opened, preparedSums, seen } from './toyStudy.ts'
+import { cellFolder, hasCellFiles, keyOf } from '../../../src/lab/study/measure.ts'
+import { given, normalMeans, opened, preparedSums, seen } from './toyStudy.ts'
 
 const root = mkdtempSync(join(tmpdir(), 'treeline-study-'))
 afterAll(() => rmSync(root, { recursive: true, force: true }))
@@ -53,6 +62,28 @@ describe('a study', () => {
     expect(bar[0]!.done).toBe(0)
     expect(bar.at(-1)!.done).toBe(9)
     for (const [i, { done }] of bar.slice(1).entries()) expect(done).toBeGreaterThanOrEqual(bar[i]!.done)
+  })
+
+  it('shares threads among the measurements of a round', async () => {
+    given.splice(0)
+    await run({ draws: 1 }, { threads: 9 })
+    // two cells at once, then one alone
+    expect(given).toEqual([4, 4, 9])
+  })
+
+  it('goes on after a cut measurement, whose files are work to resume', async () => {
+    const values = { draws: 1 }
+    const first = await run(values)
+    expect(hasCellFiles(first.folder)).toBe(false)
+    const own = cellFolder(first.folder, 0, 0)
+    mkdirSync(own, { recursive: true })
+    for (const name of ['half.tmp', 'state']) writeFileSync(join(own, name), '')
+    expect(hasCellFiles(first.folder)).toBe(true)
+    for (const name of ['done', 'jobs.jsonl']) rmSync(join(first.folder, name))
+    const config = composeConfig(normalMeans, { preset: 'tiny', values })
+    const again = await executeRun(normalMeans, config, { root: join(first.folder, '..', '..') })
+    expect([again.folder, again.resumed]).toEqual([first.folder, true])
+    expect(readdirSync(own)).toEqual(['state'])
   })
 
   it('goes on after an end in the middle with the same result', async () => {

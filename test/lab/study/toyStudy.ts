@@ -13,6 +13,8 @@ const config = z.strictObject({
 })
 
 export const opened: string[] = []
+/** Threads that each measurement was given. */
+export const given: number[] = []
 
 export const normalMeans = defineStudy<
   z.infer<typeof config>,
@@ -34,7 +36,8 @@ export const normalMeans = defineStudy<
     return { factor: 1 }
   },
   close: () => void opened.push('close'),
-  measure({ shift }, { key, config: { count }, resource, progress, signal }) {
+  measure({ shift }, { key, config: { count }, resource, progress, signal, threads }) {
+    given.push(threads)
     if (signal.aborted) throw new Error('begun after the end')
     progress(0.5, 'half')
     const draws = random.sampleNormal(key, count)
