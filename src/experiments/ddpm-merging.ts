@@ -54,6 +54,13 @@ const config = z.strictObject({
     .multipleOf(groupCount)
     .default(256)
     .describe('test images of each set, each at a time and with noise of its own; a multiple of 16'),
+  imagesAtTimes: z
+    .int()
+    .min(groupCount)
+    .max(10_000)
+    .multipleOf(groupCount)
+    .default(1024)
+    .describe('test images of each set on which errors at single times are compared with PyTorch'),
   points: z
     .int()
     .min(5)
@@ -86,21 +93,24 @@ interface Resource {
 /** The key of a run: there is one draw of images, and groups of them stand for replicas. */
 const keyOf = ({ seed }: Config, use: number): random.Key => random.foldIn(random.key(seed), use)
 
-/** Test images of one set, drawn without replacement. [count · 784] */
-function chosenImages(set: ImageDataset, count: number, key: random.Key): Uint8Array {
+/** Test images of one set, drawn without replacement: enough for every part, which take the first of them. [count · 784] */
+function chosenImages(set: ImageDataset, { images, imagesAtTimes }: Config, key: random.Key): Uint8Array {
+  const count = Math.max(images, imagesAtTimes)
   const [height, width, channels] = set.shape
   if (height !== 28 || width !== 28 || channels !== 1)
     fail('TL_BAD_FILE', `${set.name}: expected images of 28 × 28 × 1, got ${set.shape.join(' × ')}`)
   if (count > set.test.count)
     fail(
       'TL_BAD_CONFIG',
-      `config.images: expected at most the ${set.test.count} test images of ${set.name}, got ${count}`,
+      `config.${images < count ? 'imagesAtTimes' : 'images'}: expected at most the ${set.test.count} test images of ${set.name}, got ${count}`,
     )
   const out = new Uint8Array(count * pixels)
   for (const [i, index] of random.samplePermutation(key, set.test.count).subarray(0, count).entries())
     out.set(set.test.images.subarray(index * pixels, (index + 1) * pixels), i * pixels)
   return out
 }
+
+const firstOf = (images: Uint8Array, count: number): Uint8Array => images.subarray(0, count * pixels)
 
 /** The images of a run. Throws TL_IO with the way to get Fashion-MNIST. */
 async function loadImages(c: Config, telling?: Preparing): Promise<Record<TaskName, Uint8Array>> {
@@ -130,8 +140,8 @@ async function loadImages(c: Config, telling?: Preparing): Promise<Record<TaskNa
       : Promise.reject(cause),
   )
   return {
-    mnist: chosenImages(mnist, c.images, keyOf(c, 100)),
-    fashion: chosenImages(fashion, c.images, keyOf(c, 101)),
+    mnist: chosenImages(mnist, c, keyOf(c, 100)),
+    fashion: chosenImages(fashion, c, keyOf(c, 101)),
   }
 }
 
@@ -160,8 +170,8 @@ async function open(c: Config, expected: Prepared): Promise<Resource> {
     images,
     programs: openPrograms(),
     noisy: {
-      mnist: spreadOverTimes(images.mnist, keyOf(c, 0)),
-      fashion: spreadOverTimes(images.fashion, keyOf(c, 1)),
+      mnist: spreadOverTimes(firstOf(images.mnist, c.images), keyOf(c, 0)),
+      fashion: spreadOverTimes(firstOf(images.fashion, c.images), keyOf(c, 1)),
     },
   }
 }
@@ -192,8 +202,8 @@ export const ddpmMerging = defineStudy<Config, Cell, Row, Resource, Prepared>(im
   config,
   requires: ['mnist', 'fashion'],
   presets: {
-    tiny: { images: 16, points: 5, step: 1, samples: 1, samplingSteps: 2 },
-    tour: { images: 32, points: 9, step: 1, samples: 2, samplingSteps: 10 },
+    tiny: { images: 16, imagesAtTimes: 16, points: 5, step: 1, samples: 1, samplingSteps: 2 },
+    tour: { images: 32, imagesAtTimes: 64, points: 9, step: 1, samples: 2, samplingSteps: 10 },
     quick: { images: 64, points: 17, step: 0.5, samples: 4, samplingSteps: 25 },
     paper: { images: 512, samplingSteps: 100 },
   },
@@ -210,9 +220,9 @@ export const ddpmMerging = defineStudy<Config, Cell, Row, Resource, Prepared>(im
   ],
   replicas: () => 1,
   suppose: (cell) => (cell.part === 'loss' ? tasks.map((task) => ({ task, group: 0, loss: 1 })) : []),
-  cost: (cell, { images, samples, samplingSteps }) => {
+  cost: (cell, { images, imagesAtTimes, samples, samplingSteps }) => {
     if (cell.part === 'loss') return 0.006 * images
-    if (cell.part === 'times') return 0.003 * images * references[cell.task].length
+    if (cell.part === 'times') return 0.003 * imagesAtTimes * references[cell.task].length
     return cell.part === 'samples' ? 0.003 * samples * samplingSteps : 0.1
   },
   label: (cell) => {
@@ -235,9 +245,10 @@ export const ddpmMerging = defineStudy<Config, Cell, Row, Resource, Prepared>(im
       const { task } = cell
       const rows: Row[] = []
       for (const [i, { t: time }] of references[task].entries()) {
-        const t = new Int32Array(c.images).fill(time)
+        const t = new Int32Array(c.imagesAtTimes).fill(time)
         const key = random.foldIn(keyOf(c, 2 + tasks.indexOf(task)), time)
-        const errors = await errorsOf(programs, sources[task], noisyImages(images[task], t, key), signal)
+        const atTime = noisyImages(firstOf(images[task], c.imagesAtTimes), t, key)
+        const errors = await errorsOf(programs, sources[task], atTime, signal)
         rows.push(...byGroup(errors).map((loss, group) => ({ time, group, loss })))
         progress((i + 1) / references[task].length)
       }

@@ -170,7 +170,7 @@ export const lifelongEditing = defineStudy<Config, Cell, Row, Resource, Prepared
   name: 'lifelong-editing',
   title: 'Editing a language model for life',
   question:
-    'Of facts taught to a language model one after another, by MEMOIR, its ablations, fine-tuning, ROME, MEMIT, AlphaEdit, GRACE and WISE, how many does it know, and what else changes?',
+    'How many facts does a language model know that it was taught one after another (by MEMOIR, fine-tuning, ROME, MEMIT, AlphaEdit, GRACE or WISE), and what else changes?',
   source: 'MEMOIR: Wang et al. 2025, arXiv 2506.07899',
   version: 2,
   config,
