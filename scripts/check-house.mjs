@@ -141,7 +141,7 @@ export function findings(source, users = [], exceptions = { longFiles, longFunct
       for (const one of names ?? ['*']) before.add(one)
       used.set(target, before)
     }
-  const spare = new Set(exceptions.spareExports)
+  const spare = new Set(Object.keys(exceptions.spareExports))
   for (const [file, parsed] of own) {
     const uses = used.get(file) ?? new Set()
     if (uses.has('*') || name(file) === 'index.ts' || /(^|\/)main\.ts$/.test(name(file))) continue

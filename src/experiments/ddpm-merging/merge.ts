@@ -16,8 +16,6 @@ import { type DdpmUnetParameters, ddpmUnet } from '../../nn/index.ts'
 import { entries, fromEntries, random, sameShape, type Tensor, tensor } from '../../tensor/index.ts'
 import type { LinesRecipe, ModelName, Recipe } from './recipes.ts'
 
-export type MergeParameters = Parameters
-
 /** A model as merges see it: values by name, in the order of the file. */
 export type Weights = ReadonlyMap<string, Float32Array>
 

@@ -1,5 +1,5 @@
 /** @file What is merged: every candidate as plain data, by family. */
-import type { MergeParameters } from './merge.ts'
+import type { Parameters as MergeParameters } from '../../merge/index.ts'
 
 /** The two trained models, and the middle between them, which stands for the base they do not have. */
 export type ModelName = 'mnist' | 'fashion' | 'mean'

@@ -33,7 +33,7 @@ const lineOf = (lines: readonly Line[], method: string, edits: number): Line | u
   lines.find((line) => line.method === method && line.edits === edits)
 
 /** A mean over facts with its 95 % score interval. */
-export const estimateOf = ({ mean, low, high, count }: Interval): Estimate => ({
+const estimateOf = ({ mean, low, high, count }: Interval): Estimate => ({
   value: mean,
   error: (high - low) / 2 / 1.96,
   n: count,

@@ -19,7 +19,7 @@ export interface AnswerRow extends Omit<Measured, 'text'> {
 }
 
 /** How near a fact's prompts are to edits. */
-export interface OverlapRow extends Overlaps {
+interface OverlapRow extends Overlaps {
   readonly part: 'overlaps'
   readonly fact: number
 }
@@ -38,14 +38,14 @@ export interface ExampleRow {
 }
 
 /** Steps of one edit. */
-export interface StepsRow {
+interface StepsRow {
   readonly part: 'steps'
   readonly fact: number
   readonly steps: number
 }
 
 /** A group that was taught. */
-export interface TaughtRow {
+interface TaughtRow {
   readonly part: 'taught'
   readonly secondsPerEdit: number
   readonly layer: number | null

@@ -120,7 +120,7 @@ const answersOf = (fact: number, result: Result): Row[] =>
   }))
 
 /** What is to be done with one group of facts. */
-export interface Lesson {
+interface Lesson {
   readonly method: string
   /** Facts taught one after another, by their places in the list. */
   readonly facts: readonly number[]

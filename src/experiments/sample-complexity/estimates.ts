@@ -77,7 +77,7 @@ export interface Law {
 }
 
 /** Kinds of grammars whose curve does not fall below the level are left out; null when fewer than two are left. */
-export function lawOf(rows: Rows, level: Level, scale: (sizes: Sizes) => number = scaleOf): Law | null {
+function lawOf(rows: Rows, level: Level, scale: (sizes: Sizes) => number = scaleOf): Law | null {
   const points = (of: Rows) =>
     settingsOf(of)
       .map(({ key, rows: own }) => [scale(key), thresholdOf(own, level)] as const)
@@ -95,7 +95,7 @@ export interface Collapse {
   readonly after: Estimate
 }
 
-export function collapseOf(rows: Rows, unit: Level): Collapse {
+function collapseOf(rows: Rows, unit: Level): Collapse {
   const spread = (of: 'before' | 'after') =>
     overGrammars(
       rows,
@@ -133,7 +133,7 @@ function contrastOf(rows: Rows, at: (sizes: Sizes) => number | undefined): Contr
 }
 
 /** At the smallest size from which the CNN errs at less than a tenth of chance and the lazy network was measured, too. */
-export const lazyContrast = (lazy: Rows, cnn: Rows): Contrast | null =>
+const lazyContrast = (lazy: Rows, cnn: Rows): Contrast | null =>
   contrastOf(lazy, (sizes) => {
     const measured = new Set(where(lazy, sameGrammar(sizes)).map(({ P }) => P))
     const goal = learned.deep * chanceOf(sizes)
@@ -141,7 +141,7 @@ export const lazyContrast = (lazy: Rows, cnn: Rows): Contrast | null =>
   })
 
 /** At the smallest size that is no less than the CNN's P*, `prefactor` in units of n_c·m^L. */
-export const shallowContrast = (shallow: Rows, prefactor: number): Contrast | null =>
+const shallowContrast = (shallow: Rows, prefactor: number): Contrast | null =>
   contrastOf(
     shallow,
     (sizes) =>

@@ -37,7 +37,7 @@ import { type Cell, fullShape } from './cells.ts'
 import type { Config } from './config.ts'
 
 /** Share of test strings whose class is wrong; of trained networks also the last training cross-entropy and the steps taken. */
-export interface Mistakes {
+interface Mistakes {
   readonly of: 'error'
   readonly value: number
   readonly loss: number | null
@@ -53,7 +53,7 @@ export interface Sensitivity {
 }
 
 /** Sampling noise of the class frequencies of tuples over their exact signal, both relative variances. */
-export interface Noise {
+interface Noise {
   readonly of: 'noise'
   readonly value: number
   readonly noise: number
