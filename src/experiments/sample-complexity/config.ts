@@ -144,8 +144,8 @@ export const presets: Record<'tiny' | 'tour' | 'quick' | 'paper', PartialConfig<
       { m: 8, L: 2 },
       { m: 2, L: 4 },
     ],
-    multiples: [0.5, 1, 2, 4],
-    ...{ grammars: 2, width: 32, steps: 2000, testStrings: 2000, probes: 100 },
+    multiples: [0.6, 1.5, 3.5],
+    ...{ grammars: 2, steps: 3000, testStrings: 2000, probes: 100 },
     correlations: { grammars: 4 },
   },
   quick: {
