@@ -61,8 +61,8 @@ const outcomeWords: Readonly<Record<Outcome, string>> = {
   undecided: '? undecided',
 }
 
-/** Claims with what was measured and predicted, counted. A word says how each came out: colour alone would not reach everyone. */
-export function claimsHtml(claims: readonly ShownClaim[]): Html {
+/** Claims with what was measured and predicted, counted, and folded where there are those of several experiments. A word says how each came out: colour alone would not reach everyone. */
+export function claimsHtml(claims: readonly ShownClaim[], folded = false): Html {
   if (claims.length === 0) return ''
   const rows = claims.map(({ claim, measured, error, predicted, outcome, control, held, of }) => {
     const value = formatMeasured(measured, error)
@@ -74,20 +74,26 @@ export function claimsHtml(claims: readonly ShownClaim[]): Html {
       `<td class="${outcome}">${outcomeWords[outcome]}${runs}</td></tr>`
     )
   })
-  return (
-    `<h2>Claims</h2><p>${outcomesInWords(claims)}. <span class="note">A claim holds where the 95 % interval of what was measured lies inside the tolerance, fails where it lies outside, and is undecided where the error is too large to say.</span></p>` +
+  const table =
     '<div class="scroll"><table class="claims"><caption class="quiet">Claims</caption><thead><tr><th scope="col">claim</th>' +
     '<th scope="col" class="number">measured</th><th scope="col" class="number">predicted</th>' +
     `<th scope="col">outcome</th></tr></thead><tbody>${rows.join('')}</tbody></table></div>`
+  return (
+    `<h2>Claims</h2><p>${outcomesInWords(claims)}. <span class="note">A claim holds where the 95 % interval of what was measured lies inside the tolerance, fails where it lies outside, and is undecided where the error is too large to say.</span></p>` +
+    (folded ? `<details><summary>all ${claims.length} claims</summary>${table}</details>` : table)
   )
 }
 
-/** One figure with its caption and the config that made it. Ids inside the SVG are made unique with `prefix`. */
-export function figureHtml(figure: Figure & { readonly made: string }, prefix: string): Html {
-  const svg = figure.svg
+/** The picture of a figure. Ids inside the SVG are made unique with `prefix`. */
+export const figureSvg = ({ svg }: Figure, prefix: string): Html =>
+  svg
     .replace(/\bid="([^"]+)"/g, `id="${prefix}-$1"`)
     .replace(/url\(#([^)]+)\)/g, `url(#${prefix}-$1)`)
     .replace(/\bhref="#([^"]+)"/g, `href="#${prefix}-$1"`)
+
+/** One figure with its caption and the config that made it. Ids inside the SVG are made unique with `prefix`. */
+export function figureHtml(figure: Figure & { readonly made: string }, prefix: string): Html {
+  const svg = figureSvg(figure, prefix)
   return (
     `<figure id="${prefix}"><h3>${escapeText(figure.title)}</h3>${svg}` +
     `<figcaption><p>${escapeText(figure.caption)}</p><p class="made">${escapeText(figure.made)}</p></figcaption></figure>`

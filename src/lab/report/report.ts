@@ -11,12 +11,13 @@ import { experimentOf } from '../known.ts'
 import type { FinishedRun } from '../runFolder.ts'
 import { outcomesInWords } from '../study/outcomes.ts'
 import { groupClaims } from './claims.ts'
-import { claimsHtml, type Html, pageHtml } from './html.ts'
+import { claimsHtml, figureSvg, type Html, pageHtml } from './html.ts'
 import { experimentSection, type FinishedGroup, type Pictures, picturesOf } from './section.ts'
 
 /** Where a report went. */
 export interface ReportFiles {
   html: string
+  /** The PNG files; each has an SVG beside it. */
   figures: string[]
   /** A Parquet file: one row for each run (see `tableOf`). */
   table: string
@@ -48,39 +49,74 @@ function* chaptersOf(runs: readonly FinishedRun[], known: readonly AnyExperiment
   return chapters
 }
 
-/** The figures as PNG, by their names in the report's folder. */
-function* figureFiles(chapters: readonly Chapter[]): Steps<[name: string, content: Uint8Array][]> {
-  const files: [string, Uint8Array][] = []
+/** The figures as SVG, for papers, and as PNG, by their names in the report's folder. */
+function* figureFiles(chapters: readonly Chapter[]): Steps<[name: string, content: Uint8Array | string][]> {
+  const files: [string, Uint8Array | string][] = []
   for (const { experiment, pictures } of chapters)
     for (const figure of pictures.figures) {
       yield
       const prefix = chapters.length > 1 ? `${experiment.name}-` : ''
-      files.push([`figures/${prefix}${figure.name}.png`, svgToPng(posterSvg(figure, figure.made))])
+      const name = `figures/${prefix}${figure.name}`
+      const svg = posterSvg(figure, figure.made)
+      files.push([`${name}.png`, svgToPng(svg)], [`${name}.svg`, svg])
     }
   return files
 }
 
-/** The beginning of a report of several experiments: what is in it, and all claims. */
+/** Words that a newcomer meets below. */
+const glossary: readonly (readonly [word: string, meaning: string])[] = [
+  [
+    'grammar',
+    'rules that make strings: every symbol expands to tuples of symbols of the level below, level after level (the Random Hierarchy Model: v symbols, m rules each, tuples of s, L levels)',
+  ],
+  [
+    'ε',
+    'noise: the share of what a token says that is spread evenly over all symbols; ε* is where the class is lost',
+  ],
+  ['χ', 'susceptibility: how many tokens change together when a string is blurred and restored'],
+  ['P*', 'strings that a network must see to learn a class'],
+  [
+    'claim',
+    'what theory says, with a tolerance: it holds where the 95 % interval of what was measured lies inside, fails outside, and is undecided where the error is too large; a control must come out the other way',
+  ],
+]
+
+const glossaryHtml = (): Html =>
+  `<aside class="words"><h2>Words</h2><dl>${glossary
+    .map(([word, meaning]) => `<dt>${escapeText(word)}</dt><dd>${escapeText(meaning)}</dd>`)
+    .join('')}</dl></aside>`
+
+/** What one experiment asks and finds: two sentences, how its claims came out, its first figure. */
+function found({ experiment, runs, groups, pictures }: Chapter): Html {
+  const own = groups[0]!.runs
+  const { headline } = experiment.together?.(own) ?? experiment.summary(own[0]!)
+  const claims = groupClaims(experiment, groups)
+  const about = [
+    `${runs.length} run${runs.length === 1 ? '' : 's'}`,
+    ...(claims.length > 0 ? [outcomesInWords(claims)] : []),
+  ].join(', ')
+  const [figure] = pictures.figures
+  return (
+    `<li><h3><a href="#${experiment.name}">${escapeText(experiment.title)}</a></h3>` +
+    `<p>${escapeText(experiment.description)} <strong>${escapeText(headline)}.</strong> <span class="note">${about}.</span></p>` +
+    `${figure ? `<div class="picture">${figureSvg(figure, `first-${experiment.name}`)}</div>` : ''}</li>`
+  )
+}
+
+/** The beginning of a report of several experiments: what was asked and found, then all claims, folded. */
 function overview(chapters: readonly Chapter[]): Html {
   const count = chapters.reduce((sum, { runs }) => sum + runs.length, 0)
-  const judged = chapters.map(({ experiment, groups }) =>
+  const judged = chapters.flatMap(({ experiment, groups }) =>
     groupClaims(experiment, groups).map((claim) => ({
       ...claim,
       of: [experiment.name, claim.of].filter(Boolean).join(' '),
     })),
   )
-  const entries = chapters.map(({ experiment, runs }, index) => {
-    const claims = judged[index]!
-    const about = [
-      `${runs.length} run${runs.length === 1 ? '' : 's'}`,
-      ...(claims.length > 0 ? [outcomesInWords(claims)] : []),
-    ].join(', ')
-    return `<li><a href="#${experiment.name}">${escapeText(experiment.title)}</a> <span class="note">${about}</span></li>`
-  })
   return (
     `<header><p class="kind">treeline</p><h1>${chapters.length} experiments, ${count} runs</h1></header>` +
-    `<nav aria-label="Contents"><ol>${entries.join('')}</ol></nav>` +
-    claimsHtml(judged.flat())
+    `<nav aria-label="What was asked and found"><ol class="found">${chapters.map(found).join('')}</ol></nav>` +
+    claimsHtml(judged, true) +
+    glossaryHtml()
   )
 }
 
@@ -91,7 +127,7 @@ const head = ({ name, title, description }: AnyExperiment, alone: boolean): Html
     : `<h2>${escapeText(title)}</h2><p>${escapeText(description)}</p>`
 
 /**
- * Write `report.html`, `runs.parquet` and `figures/*.png` into `folder`. Runs are sorted (see `sortRuns`) and grouped by
+ * Write `report.html`, `runs.parquet`, `figures/*.svg` and `figures/*.png` into `folder`. Runs are sorted (see `sortRuns`) and grouped by
  * experiment; several runs of one experiment share its figures. Throws TL_BAD_FILE when a run's experiment is not among
  * `known`, or when there are no runs; TL_EXISTS, unless `force`, for files in their place that Treeline did not write: its own
  * it writes anew.
@@ -120,7 +156,7 @@ export function* writingReport(
   )
   const footer =
     '<footer>Made by Treeline. Every number and figure here is in the run folders, as text; beside this page the ' +
-    'figures are PNG files in <code>figures/</code>, and all configs and results a table, <code>runs.parquet</code>.</footer>'
+    'figures are SVG and PNG files in <code>figures/</code>, and all configs and results a table, <code>runs.parquet</code>.</footer>'
   const title = alone ? chapters[0]!.experiment.title : 'Treeline: a report'
   const page = pageHtml(title, `${alone ? '' : overview(chapters)}${sections.join('')}${footer}`)
   // the page last: where there is a new one, there is everything it names
@@ -133,7 +169,7 @@ export function* writingReport(
   writeOwnFiles(folder, 'report', files, rule)
   return {
     html: join(folder, 'report.html'),
-    figures: figures.map(([name]) => join(folder, name)),
+    figures: figures.flatMap(([name]) => (name.endsWith('.png') ? [join(folder, name)] : [])),
     table: join(folder, 'runs.parquet'),
   }
 }

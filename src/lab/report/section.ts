@@ -163,7 +163,13 @@ function severalRuns(
   groups: readonly RunGroup<BaseConfig>[],
 ): Html {
   const judged = claimsHtml(groupClaims(experiment, groups))
-  return `${seedTable(groups)}<h2>Runs</h2>${manyRuns(experiment, runs)}${judged}`
+  // a study says of each config what all its seeds say together
+  const leads = groups.map(({ label, runs: own }) => {
+    const { paragraph } = experiment.together?.(own) ?? {}
+    const whose = label === '' ? '' : `<strong>${escapeText(label)}</strong>: `
+    return paragraph === undefined ? '' : `<p class="lead">${whose}${escapeText(paragraph)}</p>`
+  })
+  return `${leads.join('')}${seedTable(groups)}<h2>Runs</h2>${manyRuns(experiment, runs)}${judged}`
 }
 
 /** A group of finished runs. */

@@ -41,8 +41,14 @@ td.note{color:var(--tl-muted)}
 .fails{color:var(--tl-bad);font-weight:600}
 code,pre{font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;font-size:.88em}
 pre{background:color-mix(in srgb,var(--tl-grid) 45%,transparent);border-radius:8px;padding:.9rem 1.1rem;overflow-x:auto}
-nav ol{padding-left:1.3rem;margin:1.2rem 0}
-nav li{margin:.25rem 0}
+ol.found{list-style:none;padding:0;margin:1.8rem 0;display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,24rem),1fr));gap:2.4rem}
+ol.found h3{font-size:1.05rem;font-weight:620;margin:0 0 .4rem}
+ol.found p{font-size:.95rem;line-height:1.5}
+div.picture svg{display:block;width:100%;height:auto}
+aside.words{margin-top:2.4rem;border:1px solid var(--tl-grid);border-radius:10px;padding:.2rem 1.4rem 1rem}
+aside.words h2{margin:1rem 0 .4rem;font-size:1rem}
+aside.words dt{font-weight:620;font-size:.92rem}
+aside.words dd{margin:0 0 .5rem;font-size:.92rem;color:var(--tl-muted)}
 nav a{color:inherit}
 nav .note,th .note{color:var(--tl-muted);font-size:.85rem;font-weight:400}
 details summary{cursor:pointer;color:var(--tl-muted)}
