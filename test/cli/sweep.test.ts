@@ -261,7 +261,7 @@ describe('treeline sweep', () => {
     writeFileSync(join(root, folders[0]!, 'summary.json'), '{"half":')
     rmSync(join(root, folders[1]!, 'done'))
     const collected = await treeline('collect', 'few', '--out', 'few.csv')
-    expect([collected.code, collected.out]).toEqual([1, 'few.csv: 1 rows, 19 columns\n'])
+    expect([collected.code, collected.out]).toEqual([1, 'few.csv: 1 rows, 22 columns\n'])
     expect(collected.err).toContain(`${folders[1]}: not finished, left out\n`)
     expect(collected.err).toMatch(/summary\.json: expected a JSON object; it is damaged .*; left out\n/)
     expect(collected.err.trimEnd().split('\n').at(-1)).toBe('treeline: 1 damaged run folder is left out')
