@@ -98,7 +98,7 @@ function found({ experiment, runs, groups, pictures }: Chapter): Html {
   const [figure] = pictures.figures
   return (
     `<li><h3><a href="#${experiment.name}">${escapeText(experiment.title)}</a></h3>` +
-    `<p>${escapeText(experiment.description)} <strong>${escapeText(headline)}.</strong> <span class="note">${about}.</span></p>` +
+    `<p>${escapeText(experiment.description)} <strong>${escapeText(headline.charAt(0).toUpperCase() + headline.slice(1))}.</strong> <span class="note">${about}.</span></p>` +
     `${figure ? `<div class="picture">${figureSvg(figure, `first-${experiment.name}`)}</div>` : ''}</li>`
   )
 }
