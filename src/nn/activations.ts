@@ -1,5 +1,5 @@
 /** @file Activation functions by name. */
-import { didYouMean, fail } from '../base/index.ts'
+import { entryOf } from '../base/index.ts'
 import { gelu, relu, sigmoid, silu, softplus, type Tensor, tanh } from '../tensor/index.ts'
 
 const table = {
@@ -16,6 +16,4 @@ const table = {
 export type Activation = keyof typeof table
 
 /** The function of a name; a typo lists the valid ones. */
-export const activation = (name: Activation): ((x: Tensor) => Tensor) =>
-  table[name] ??
-  fail('TL_BAD_ARGUMENT', `unknown activation "${name}", ${didYouMean(name, Object.keys(table))}`)
+export const activation = (name: Activation): ((x: Tensor) => Tensor) => entryOf('activation', table, name)

@@ -2,7 +2,7 @@
  * @file How width enters a network: the size of initial weights, the factor in front of each product, and how a learning rate
  * must grow with the width.
  */
-import { didYouMean, fail } from '../base/index.ts'
+import { entryOf } from '../base/index.ts'
 import type { DenseOptions } from './layers/dense.ts'
 
 /**
@@ -48,9 +48,7 @@ const table: Record<Parametrization, Rule> = {
 export const parametrizations = Object.keys(table) as Parametrization[]
 
 /** The rule of a name; a typo lists the valid ones. */
-export const parametrization = (name: Parametrization): Rule =>
-  table[name] ??
-  fail('TL_BAD_ARGUMENT', `unknown parametrization "${name}", ${didYouMean(name, parametrizations)}`)
+export const parametrization = (name: Parametrization): Rule => entryOf('parametrization', table, name)
 
 /** SGD's learning rate for a network of width `width`, given one for width 1. */
 export const scaledLearningRate = (name: Parametrization, learningRate: number, width: number): number =>

@@ -10,6 +10,8 @@ import {
   didYouMean,
   duration,
   editDistance,
+  entryOf,
+  namedOf,
   nearest,
   TreelineError,
 } from '../../src/base/index.ts'
@@ -83,4 +85,16 @@ test('a message is one line that a terminal can be sent, and never as long as th
   expect(shown).toMatch(
     /^vocab: expected ids, got "\u{1f333}+ … \[8,6\d\d characters\] … \u{1f333}+" \(fix it\)$/u,
   )
+})
+
+test('things are looked up by name, never by what every object has, and a typo is told the nearest', () => {
+  const table = { relu: 1, tanh: 2 }
+  expect(entryOf('activation', table, 'tanh')).toBe(2)
+  for (const name of ['constructor', 'toString', '__proto__'])
+    expect(() => entryOf('activation', table, name)).toThrow(/there is no such activation: /)
+  expect(() => entryOf('activation', table, 'rely')).toThrow(
+    'activation "rely": there is no such activation: did you mean "relu"? (valid: relu, tanh)',
+  )
+  expect(namedOf('tool', [{ name: 'a', x: 1 }], 'a').x).toBe(1)
+  expect(() => namedOf('tool', [{ name: 'a' }], 'b', 'TL_USAGE')).toThrow(/tool "b": there is no such tool/)
 })

@@ -188,7 +188,7 @@ describe('getDataset says what to do', () => {
   it('about an unknown name', async () => {
     expect(await rejection(getDataset('tinny', options()))).toMatchObject({
       code: 'TL_BAD_ARGUMENT',
-      message: expect.stringMatching(/no data set "tinny", did you mean "tiny"/),
+      message: expect.stringMatching(/data set "tinny": there is no such data set: did you mean "tiny"/),
     })
     expect((await rejection(getDataset('constructor', options()))).code).toBe('TL_BAD_ARGUMENT')
   })

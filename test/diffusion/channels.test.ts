@@ -83,7 +83,9 @@ describe.each(Object.keys(channels) as ChannelName[])('%s', (name) => {
 })
 
 test('a misspelt channel names the nearest', () => {
-  expect(() => findChannel('maskin')).toThrow(/channel "maskin": did you mean "masking"/)
+  expect(() => findChannel('maskin')).toThrow(
+    /channel "maskin": there is no such channel: did you mean "masking"/,
+  )
 })
 
 // One token on its own: from x_t back to x_{t−1} must give what the chain forward has at t − 1.

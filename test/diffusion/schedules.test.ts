@@ -42,7 +42,9 @@ test('levels on the way back begin where the noise is and end clean', () => {
 })
 
 test('messages', () => {
-  expect(() => makeSchedule('cosin', 10)).toThrow(/schedule "cosin": did you mean "cosine"/)
+  expect(() => makeSchedule('cosin', 10)).toThrow(
+    /schedule "cosin": there is no such schedule: did you mean "cosine"/,
+  )
   expect(() => makeSchedule('cosine', 0)).toThrow(/steps: expected a whole number between 1/)
   expect(() => makeSchedule('cosine', 10).alphaBar(11)).toThrow(/expected a step between 0 and 10, got 11/)
 })

@@ -1,5 +1,5 @@
 /** @file The table of methods. A new one is a file here and a row. */
-import { didYouMean, fail } from '../../../base/index.ts'
+import { namedOf } from '../../../base/index.ts'
 import { alphaEdit } from './alphaEdit.ts'
 import { ftL, ftM } from './fineTuning.ts'
 import { grace } from './grace.ts'
@@ -24,9 +24,4 @@ export const editingMethods: readonly EditingMethod[] = [
 ]
 
 /** The method of a name. Throws `TL_BAD_ARGUMENT` with the nearest name. */
-export function methodOf(name: string): EditingMethod {
-  const found = editingMethods.find((method) => method.name === name)
-  if (found) return found
-  const names = editingMethods.map((method) => method.name)
-  return fail('TL_BAD_ARGUMENT', `method "${name}": there is no such method: ${didYouMean(name, names)}`)
-}
+export const methodOf = (name: string): EditingMethod => namedOf('method', editingMethods, name)
