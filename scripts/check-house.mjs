@@ -21,11 +21,14 @@ const parse = (files) =>
 
 const isRelative = (node) => node && ts.isStringLiteralLike(node) && node.text.startsWith('.')
 
+/** The source of a file, also of a compiled one that tests and benchmarks import. */
+const sourceOf = (path) => path.replace(/\.js$/, '.ts').replace(/([\\/])dist([\\/])/, '$1src$2')
+
 /** What a file imports: `[target, names]`, names undefined for all (`import *`, `export *`, `import()`). */
 function importsOf(source) {
   const found = []
   const add = (specifier, names) =>
-    found.push([resolve(dirname(source.fileName), specifier.text).replace(/\.js$/, '.ts'), names])
+    found.push([sourceOf(resolve(dirname(source.fileName), specifier.text)), names])
   const visit = (node) => {
     if (ts.isImportDeclaration(node) && isRelative(node.moduleSpecifier)) {
       const { name, namedBindings } = node.importClause ?? {}

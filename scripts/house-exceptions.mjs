@@ -70,6 +70,7 @@ export const longFunctions = {
 
 /** Exports that nothing imports by name: `file name`, with the reason. */
 export const spareExports = {
+  'base/ownModules.ts helpResolution': 'called by a program that this file hands to another Node as text',
   'experiments/sample-complexity/measure.ts Sensitivity':
     'named in the declaration of what a file beside it exports',
 }

@@ -43,7 +43,7 @@ const hooks: Hooks = {
 
 let isHelped = false
 /** From here on `treeline` and `zod` can be imported by modules that are not beside an installed Treeline. */
-function helpResolution(): void {
+export function helpResolution(): void {
   if (isHelped) return
   isHelped = true
   const { register, registerHooks } = nodeModule as {

@@ -344,8 +344,17 @@ const rows: Readonly<Record<string, Row>> = {
 }
 
 /** Everything that a user could take for a result or for rubbish. */
-const temporaries = (): string[] =>
-  readdirSync(root, { recursive: true, encoding: 'utf8' }).filter((name) => /\.tmp$|\.tmp\//.test(name))
+function temporaries(): string[] {
+  for (let again = 0; ; again++)
+    try {
+      return readdirSync(root, { recursive: true, encoding: 'utf8' }).filter((name) =>
+        /\.tmp$|\.tmp\//.test(name),
+      )
+    } catch (error) {
+      // a folder went while it was read: another look
+      if (again === 5 || (error as { code?: string }).code !== 'ENOENT') throw error
+    }
+}
 
 const isCalm = ({ code, signal, err, orphans }: Ended, name: string): void => {
   expect(err, name).not.toMatch(/terminate called|Napi::Error|\n\s+at .*:\d+|mistake in treeline/)

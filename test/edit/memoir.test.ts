@@ -112,7 +112,7 @@ describe('edits of a tiny model', () => {
     expect(readFileSync(file).subarray(0, text.length).equals(text)).toBe(true)
     expect(readFileSync(file, 'utf8').split('\n').length).toBe(5)
     writeFileSync(file, `nonsense\n${readFileSync(file, 'utf8')}`)
-    await expect(open(path)).rejects.toThrow(/edits.jsonl:1: not a record/)
+    await expect(open(path)).rejects.toThrow(/edits.jsonl:1: expected a record of an edit, got nonsense/)
   })
 
   it('kill −9 at any moment leaves every finished edit and none half-written', {

@@ -93,12 +93,25 @@ export async function measureCell(
   const study = await findStudy(order)
   const { config, prepared, cell, replica, threads, folder, scratch } = order
   const resource = await resourceOf(study, order)
-  for (const one of [folder, scratch]) mkdirSync(one, { recursive: true })
   // what a process left half-written
-  for (const name of readdirSync(folder)) if (name.endsWith('.tmp')) rmSync(join(folder, name))
+  if (existsSync(folder))
+    for (const name of readdirSync(folder)) if (name.endsWith('.tmp')) rmSync(join(folder, name))
   const key = keyOf(study, config.seed, cell, replica)
   const progress = (share: number, detail?: string) => report({ share, detail } satisfies Advance)
-  const given = { key, config, prepared, replica, resource, signal, progress, threads, folder, scratch }
+  const made = (path: string): string => {
+    mkdirSync(path, { recursive: true })
+    return path
+  }
+  const given = {
+    ...{ key, config, prepared, replica, resource, signal, progress, threads },
+    // made when they are asked for: most measurements need neither
+    get folder() {
+      return made(folder)
+    },
+    get scratch() {
+      return made(scratch)
+    },
+  }
   const rows = await study.measure(cell, given)
   if (!Array.isArray(rows)) fail('TL_MODULE', `${study.name}: measure: expected to return a list of rows`)
   if (existsSync(folder) && readdirSync(folder).length === 0) rmdirSync(folder)
