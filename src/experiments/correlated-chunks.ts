@@ -187,6 +187,7 @@ function findings(rows: Rows, config: Config): Findings {
 export const correlatedChunks = defineStudy<Config, Cell, Row>(import.meta.url, {
   name: 'correlated-chunks',
   title: 'Tokens change in chunks',
+  version: 2,
   question:
     'How many tokens change together when a string is noised and restored, and is that number largest where the class is lost?',
   source: 'Sclocchi, Favero, Levi and Wyart 2025, definitions 1–3 and section 4',

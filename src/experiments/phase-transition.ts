@@ -208,6 +208,7 @@ function findings(rows: Rows, config: Config): Findings {
 export const phaseTransition = defineStudy<Config, Cell, Row>(import.meta.url, {
   name: 'phase-transition',
   title: 'The class is lost at once, the leaves one by one',
+  version: 2,
   question:
     'Is there a critical noise at which exact inference loses the class of a string, and is it where theory says?',
   source: 'Sclocchi, Favero and Wyart 2025, eqs. 6–8',

@@ -1,5 +1,6 @@
 /** @file From a study to an experiment: cells × replicas become jobs, jobs rows, rows findings. */
 import { rmSync } from 'node:fs'
+import { fail } from '../../base/index.ts'
 import type { RunContext } from '../context.ts'
 import {
   type AnyExperiment,
@@ -24,7 +25,12 @@ type Result = { readonly rows: Rows; readonly [name: string]: unknown }
 type View = RunView<BaseConfig, Result>
 
 /** The rows of some runs. */
-const rowsOf = (runs: readonly View[]): Rows => runs.flatMap(({ result }) => result.rows)
+const rowsOf = (runs: readonly View[]): Rows =>
+  runs.flatMap(({ result, folder }) =>
+    Array.isArray(result.rows)
+      ? (result.rows as Rows)
+      : fail('TL_BAD_FILE', `${folder}: a run from before its experiment was a study; run it again`),
+  )
 
 /** Findings of runs that differ only in their seed: more replicas of the same. */
 const findingsOf = (study: AnyStudy, runs: readonly View[]): Findings =>

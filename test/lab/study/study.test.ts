@@ -173,3 +173,11 @@ it('rows are grouped and picked by columns', () => {
     [{ b: 'y' }, 1],
   ])
 })
+
+it('says of a run without rows that it is older', async () => {
+  const found = await run()
+  const older = { ...found, result: { error: 1 } }
+  expect(() => normalMeans.summary(older)).toThrow(
+    /a run from before its experiment was a study; run it again/,
+  )
+})
