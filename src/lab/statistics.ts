@@ -11,6 +11,8 @@ export interface Estimate {
   readonly n?: number
   /** The 95 % interval where it does not follow from the error: of a share. */
   readonly interval?: readonly [low: number, high: number]
+  /** Replicas that gave no number and are left out; absent: none. */
+  readonly missing?: number
 }
 
 /** Mean and standard error of independent values. */

@@ -1,4 +1,4 @@
-/** @file One experiment's part of a report: what its runs say, verdicts, figures, tables, config and how to make it again. */
+/** @file One experiment's part of a report: what its runs say, claims, figures, tables, config and how to make it again. */
 import { bytes, duration } from '../../base/index.ts'
 import { changedFields, configRows, reproduceCommand, shortestConfig } from '../config.ts'
 import type { AnyExperiment, BaseConfig, ReportTable, RunGroup } from '../experiment.ts'

@@ -79,14 +79,17 @@ function claiming(text: string, measured: Estimate, control: boolean): Claiming 
     held: Estimate = measured,
   ): Claim => {
     const interval = intervalOf(held)
+    const { missing = 0, n = 0 } = held
+    // a mean over those that have a number says so, and decides nothing: the others may have none for a reason
+    const left = missing > 0 ? `; a number in ${n} of ${n + missing} draws` : ''
     return {
-      claim: `${text} (${words})`,
+      claim: `${text} (${words}${left})`,
       measured: finite(measured.value),
       error: measured.error,
       predicted,
       tolerance: bounds(tolerance),
       interval: bounds(interval),
-      outcome: outcomeOf(interval, tolerance),
+      outcome: missing > 0 ? 'undecided' : outcomeOf(interval, tolerance),
       control,
     }
   }
@@ -95,10 +98,17 @@ function claiming(text: string, measured: Estimate, control: boolean): Claiming 
     equals(theory, tolerance) {
       const target = typeof theory === 'number' ? exact(theory) : theory
       // the error of the theory's own estimate widens the interval, not the tolerance
-      const { error, n } = difference(measured, target)
-      const { interval } = measured
+      const apart = difference(measured, target)
       const held: Estimate =
-        target.error === 0 ? measured : { value: measured.value, error, n, ...(interval && { interval }) }
+        target.error === 0
+          ? measured
+          : {
+              ...apart,
+              value: measured.value,
+              ...(apart.interval && {
+                interval: [apart.interval[0] + target.value, apart.interval[1] + target.value],
+              }),
+            }
       return judged(inWords(tolerance), finite(target.value), around(target.value, tolerance), held)
     },
     atMost: (bound) => judged(`at most ${plain(bound)}`, null, [-infinite, bound]),
@@ -111,7 +121,8 @@ function claiming(text: string, measured: Estimate, control: boolean): Claiming 
       const outcome: Outcome =
         low > by || high < -by ? 'holds' : -by <= low && high <= by ? 'fails' : 'undecided'
       const words = `differs from ${fixed(other.value, 3)} by more than ${plain(by)}`
-      return { ...judged(words, null, [-infinite, infinite], apart), outcome }
+      const found = judged(words, null, [-infinite, infinite], apart)
+      return { ...found, outcome: apart.missing ? 'undecided' : outcome }
     },
   }
 }

@@ -141,17 +141,17 @@ export function defineStudy<
   Prepared extends object | undefined = undefined,
 >(module: string, study: Study<Config, Cell, Row, Resource, Prepared>): StudyExperiment {
   const { name, title, question, version, config, presets, requires, network } = study
-  const any = study as unknown as AnyStudy
+  const untyped = study as unknown as AnyStudy
   const experiment = defineExperiment<BaseConfig, Result>({
     ...{ name, title, description: question, config: config as never, presets: presets as never },
     ...(version !== undefined && { version }),
     ...(requires && { requires: requires as readonly 'seed'[] }),
-    cost: (given) => expectedCost(any, given),
+    cost: (given) => expectedCost(untyped, given),
     async run(context) {
-      any.check?.(context.config)
+      untyped.check?.(context.config)
       try {
-        const { rows, prepared } = await measureAll(module, any, context)
-        const known = knownOf(any.findings(rows, context.config))
+        const { rows, prepared } = await measureAll(module, untyped, context)
+        const known = knownOf(untyped.findings(rows, context.config))
         return { ...known, ...(prepared !== undefined && { prepared }), rows }
       } finally {
         // other threads end with the run; this one stays
@@ -159,12 +159,12 @@ export function defineStudy<
         rmSync(scratchFolder(context.folder), { recursive: true, force: true })
       }
     },
-    summary: (run) => conclusionOf(findingsOf(any, [run])),
-    together: (runs) => conclusionOf(findingsOf(any, runs)),
+    summary: (run) => conclusionOf(findingsOf(untyped, [run])),
+    together: (runs) => conclusionOf(findingsOf(untyped, runs)),
     draws: 'config',
-    figures: (runs) => findingsOf(any, runs).charts.map((draw) => draw()),
-    tables: (runs) => findingsOf(any, runs).tables ?? [],
+    figures: (runs) => findingsOf(untyped, runs).charts.map((draw) => draw()),
+    tables: (runs) => findingsOf(untyped, runs).tables ?? [],
     ...(network && { network: network as unknown as Experiment<BaseConfig, Result>['network'] }),
   })
-  return { ...experiment, study: any }
+  return { ...experiment, study: untyped }
 }

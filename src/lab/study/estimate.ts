@@ -36,11 +36,18 @@ export function intervalOf({ value, error, n, interval }: Estimate): readonly [l
 /** A number that follows from rules, without an error. */
 export const exact = (value: number): Estimate => ({ value, error: 0 })
 
-/** A statistic of each replica's rows, and its mean over replicas; replicas in which it is NaN are left out. */
-export const overReplicas = <R extends Drawn>(
+/** Nothing to say where nothing is missing. */
+const missingOf = (missing: number): { missing?: number } => (missing > 0 ? { missing } : {})
+
+/** A statistic of each replica's rows, and its mean over replicas; those in which it is no number are left out and counted. */
+export function overReplicas<R extends Drawn>(
   rows: readonly R[],
   statistic: (rows: readonly R[]) => number,
-): Estimate => meanOf(replicasOf(rows).map(statistic).filter(Number.isFinite))
+): Estimate {
+  const values = replicasOf(rows).map(statistic)
+  const found = values.filter(Number.isFinite)
+  return { ...meanOf(found), ...missingOf(values.length - found.length) }
+}
 
 /** The same for positive statistics: their geometric mean. */
 export function geometricMeanOverReplicas<R extends Drawn>(
@@ -115,9 +122,9 @@ export function besideTheory<R extends Drawn>(
   statistic: (rows: readonly R[]) => number,
   theory: (rows: readonly R[]) => number,
 ): { readonly measured: Estimate; readonly predicted: number } {
-  const { error } = estimator(rows, (own) => statistic(own) - theory(own))
+  const { error, missing = 0 } = estimator(rows, (own) => statistic(own) - theory(own))
   return {
-    measured: { ...estimator(rows, statistic), error },
+    measured: { ...estimator(rows, statistic), error, ...missingOf(missing) },
     predicted: estimator(rows, theory).value,
   }
 }
@@ -129,9 +136,13 @@ export function shareOf(successes: number, trials: number): Estimate {
   return { value, error: Math.sqrt((value * (1 - value)) / trials), n: trials, interval: [low, high] }
 }
 
-const smaller = (a: Estimate, b: Estimate): { n?: number } => {
+/** What two estimates share: the fewer replicas, and what either misses. */
+const shared = (a: Estimate, b: Estimate): { n?: number; missing?: number } => {
   const known = [a.n, b.n].filter((n) => n !== undefined)
-  return known.length > 0 ? { n: Math.min(...known) } : {}
+  return {
+    ...(known.length > 0 && { n: Math.min(...known) }),
+    ...missingOf(Math.max(a.missing ?? 0, b.missing ?? 0)),
+  }
 }
 
 const combined = (a: number | null, b: number | null): number | null =>
@@ -140,7 +151,7 @@ const combined = (a: number | null, b: number | null): number | null =>
 /** a − b of independent estimates; of shares with the interval made of both of theirs. (Newcombe 1998, method 10) */
 export function difference(a: Estimate, b: Estimate): Estimate {
   const value = a.value - b.value
-  const apart: Estimate = { value, error: combined(a.error, b.error), ...smaller(a, b) }
+  const apart: Estimate = { value, error: combined(a.error, b.error), ...shared(a, b) }
   if (!a.interval && !b.interval) return apart
   const [[lowA, highA], [lowB, highB]] = [intervalOf(a), intervalOf(b)]
   const below = Math.hypot(a.value - lowA, highB - b.value)
@@ -155,5 +166,5 @@ export function ratio(a: Estimate, b: Estimate): Estimate {
     a.error === null ? null : a.error / a.value,
     b.error === null ? null : b.error / b.value,
   )
-  return { value, error: relative === null ? null : Math.abs(value * relative), ...smaller(a, b) }
+  return { value, error: relative === null ? null : Math.abs(value * relative), ...shared(a, b) }
 }

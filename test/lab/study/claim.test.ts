@@ -55,6 +55,32 @@ describe('outcomes', () => {
     expect(outcome).toBe('undecided')
   })
 
+  it('says how many draws gave a number, and decides nothing without the others', () => {
+    const rows = [1, 1.01, 0.99, Number.NaN].map((x, replica) => ({ seed: 0, replica, x }))
+    const some = overReplicas(rows, ([row]) => row!.x)
+    expect(some).toMatchObject({ n: 3, missing: 1 })
+    const whole = overReplicas(rows.slice(0, 3), ([row]) => row!.x)
+    for (const judge of [
+      (e: Estimate) => claim('x', e).equals(1, { by: 0.1 }),
+      (e: Estimate) => claim('x', e).atMost(0.5),
+      (e: Estimate) => claim('x', difference(e, exact(0))).atLeast(0.5),
+      (e: Estimate) => claim('x', e).differsFrom(exact(0), { by: 0.5 }),
+    ]) {
+      expect(judge(whole).outcome).not.toBe('undecided')
+      expect(judge(some)).toMatchObject({
+        outcome: 'undecided',
+        claim: expect.stringContaining('; a number in 3 of 4 draws)'),
+      })
+    }
+  })
+
+  it('lets the error of theory widen the interval of a share, too', () => {
+    const share = shareOf(90, 100)
+    const [low, high] = claim('x', share).equals({ value: 0.5, error: 0.1, n: 40 }, { by: 0.5 }).interval
+    const [narrowLow, narrowHigh] = intervalOf(share)
+    expect([low! < narrowLow - 0.1, high! > narrowHigh + 0.1]).toEqual([true, true])
+  })
+
   it('knows all three, and that a missing value decides nothing', () => {
     const at = (value: number, error: number | null) => claim('x', { value, error }).equals(1, { by: 0.1 })
     expect([at(1, 0.01), at(1.5, 0.01), at(1, 0.2), at(Number.NaN, 0)].map(({ outcome }) => outcome)).toEqual(
