@@ -1,6 +1,14 @@
 /** @file Does a network learn a grammar level after level? Its loss against the exact plateaus of the same grammar. */
 import { z } from 'zod'
-import { exactPlateau, type Grammar, lastToken, makeGrammar, oneHot, sampleTrees } from '../grammar/index.ts'
+import {
+  checkShape,
+  exactPlateau,
+  type Grammar,
+  lastToken,
+  makeGrammar,
+  oneHot,
+  sampleTrees,
+} from '../grammar/index.ts'
 import {
   type Claim,
   chart,
@@ -30,7 +38,7 @@ const config = z.strictObject({
   L: z.int().min(2).max(5).default(3).describe('levels'),
   grammars: z.int().min(2).max(64).default(4).describe('grammars; error bars are over them'),
   width: z.int().min(1).max(2048).default(64).describe('channels of every hidden layer'),
-  steps: z.int().min(64).max(1e7).default(12288).describe('steps of training, a multiple of 64'),
+  steps: z.int().min(64).max(1e7).multipleOf(32).default(12288).describe('steps of training'),
   batchSize: z.int().min(1).max(8192).default(128).describe('fresh strings of each step'),
   learningRate: z
     .number()
@@ -294,6 +302,7 @@ export const plateaus = defineStudy<Config, Cell, Row>(import.meta.url, {
     quick: {},
     paper: { L: 4, grammars: 16, width: 512, steps: 65536, test: 32768 },
   },
+  check: ({ v, m, s, L }) => checkShape({ v, classes: v, m, s, L }, 'config'),
   cells: ({ L }) => Array.from({ length: L }, (_, i) => ({ height: L - i })).reverse(),
   replicas: ({ grammars }) => grammars,
   // every network of a replica learns the same grammar

@@ -60,7 +60,10 @@ export async function importExperiment(path: string): Promise<AnyExperiment> {
   const module = (await importOwn(pathToFileURL(resolve(path)).href, path)) as { default?: unknown }
   const found = module.default as Partial<AnyExperiment> | undefined
   if (typeof found?.name !== 'string' || typeof found.run !== 'function' || !found.config)
-    fail('TL_BAD_FILE', `${path}: expected \`export default defineExperiment({ … })\``)
+    fail(
+      'TL_BAD_FILE',
+      `${path}: expected \`export default defineStudy(import.meta.url, { … })\` or \`defineExperiment({ … })\``,
+    )
   try {
     checkDefinition(found)
   } catch (error) {

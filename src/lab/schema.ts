@@ -12,6 +12,7 @@ export interface FieldSchema {
   maximum?: number
   exclusiveMinimum?: number
   exclusiveMaximum?: number
+  multipleOf?: number
   minItems?: number
   maxItems?: number
   items?: FieldSchema
@@ -55,7 +56,8 @@ function range(field: FieldSchema): string {
   if (field.exclusiveMinimum !== undefined) parts.push(`> ${field.exclusiveMinimum}`)
   if (high !== undefined) parts.push(`<= ${high}`)
   if (field.exclusiveMaximum !== undefined) parts.push(`< ${field.exclusiveMaximum}`)
-  return parts.length ? ` ${parts.join(' and ')}` : ''
+  const of = field.multipleOf === undefined ? '' : `, a multiple of ${field.multipleOf}`
+  return parts.length ? ` ${parts.join(' and ')}${of}` : of
 }
 
 const shown = (value: unknown): string => (typeof value === 'string' ? value : JSON.stringify(value))

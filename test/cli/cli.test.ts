@@ -239,7 +239,7 @@ describe('run and report', () => {
       [['report', 'nowhere'], 'nowhere: expected a run folder, or a folder of runs; there is no such folder'],
       [['report', 'cache-that-is-not'], 'there is no such folder'],
       [['run', 'nothing.mjs'], 'nothing.mjs: no such file'],
-      [['run', 'empty.mjs'], 'expected `export default defineExperiment'],
+      [['run', 'empty.mjs'], 'expected `export default defineStudy(import.meta.url, { … })` or'],
       [['export', '.', 'x.onnx'], 'config.json'],
     ]
     for (const [words, message] of cases) {

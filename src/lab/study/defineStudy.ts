@@ -11,6 +11,7 @@ import {
   type RunView,
 } from '../experiment.ts'
 import { runJobs } from '../jobs.ts'
+import { checkedStudy } from './checkStudy.ts'
 import { cellFolder, closeResources, measureTask, type Order, scratchFolder } from './measure.ts'
 import type { Measured } from './rows.ts'
 import type { AnyStudy, Findings, Study } from './study.ts'
@@ -140,8 +141,8 @@ export function defineStudy<
   Resource = void,
   Prepared extends object | undefined = undefined,
 >(module: string, study: Study<Config, Cell, Row, Resource, Prepared>): StudyExperiment {
+  const untyped = checkedStudy(module, study as unknown as AnyStudy)
   const { name, title, question, version, config, presets, requires, network } = study
-  const untyped = study as unknown as AnyStudy
   const experiment = defineExperiment<BaseConfig, Result>({
     ...{ name, title, description: question, config: config as never, presets: presets as never },
     ...(version !== undefined && { version }),

@@ -8,6 +8,7 @@ import { random } from '../../tensor/index.ts'
 import { contentHash, toJson } from '../canonical.ts'
 import type { BaseConfig } from '../experiment.ts'
 import type { Advance } from '../jobs.ts'
+import { returned } from './checkStudy.ts'
 import type { AnyStudy } from './study.ts'
 
 /** A measurement to do: plain data, for it crosses threads. */
@@ -113,7 +114,7 @@ export async function measureCell(
     },
   }
   const rows = await study.measure(cell, given)
-  if (!Array.isArray(rows)) fail('TL_MODULE', `${study.name}: measure: expected to return a list of rows`)
+  returned(study.name, 'measure', Array.isArray(rows), 'a list of rows', rows)
   if (existsSync(folder) && readdirSync(folder).length === 0) rmdirSync(folder)
   return rows
 }

@@ -17,7 +17,7 @@ import { composeConfig } from '../../../src/lab/config.ts'
 import { groupRuns } from '../../../src/lab/groups.ts'
 import { executeRun, loadRun, type RunOptions, writeReport } from '../../../src/lab/index.ts'
 import { groupClaims } from '../../../src/lab/report/claims.ts'
-import { groupBy, where } from '../../../src/lab/study/index.ts'
+import { defineStudy, groupBy, where } from '../../../src/lab/study/index.ts'
 import { cellFolder, hasCellFiles, keyOf } from '../../../src/lab/study/measure.ts'
 import { given, normalMeans, opened, preparedSums, seen } from './toyStudy.ts'
 
@@ -33,6 +33,8 @@ const run = async (values: Record<string, unknown> = {}, options: RunOptions = {
       })
     ).folder,
   )
+
+const normalMeansModule = new URL('./toyStudy.ts', import.meta.url).href
 
 describe('a study', () => {
   it('measures every replica of every cell, and the cells that its rows ask for', async () => {
@@ -180,4 +182,50 @@ it('says of a run without rows that it is older', async () => {
   expect(() => normalMeans.summary(older)).toThrow(
     /a run from before its experiment was a study; run it again/,
   )
+})
+
+describe('a study in JavaScript', () => {
+  const { study } = normalMeans
+  const mistakes: [string, object, RegExp][] = [
+    [
+      'no measure',
+      { measure: undefined },
+      /study "normal-means": measure: expected a function, got undefined/,
+    ],
+    [
+      'a preset too few',
+      { presets: { tiny: {} } },
+      /presets\.tour: expected an object of fields, got undefined/,
+    ],
+    ['a label that is a text', { label: 'x' }, /label: expected a function, got a string/],
+  ]
+  it.each(mistakes)('is refused with the field: %s', (_, wrong, message) => {
+    expect(() => defineStudy(import.meta.url, { ...study, ...wrong })).toThrow(message)
+  })
+
+  it('is refused without the address of its module', () => {
+    expect(() => defineStudy(study as never, undefined as never)).toThrow(
+      /defineStudy\(import\.meta\.url, \{ … \}\)/,
+    )
+  })
+
+  const wrongResults: [string, object, RegExp][] = [
+    ['cells', { cells: () => 3 }, /cells: expected to return a list of objects, got 3/],
+    ['replicas', { replicas: () => 0 }, /replicas: expected to return a whole number ≥ 1, got 0/],
+    [
+      'claims',
+      { findings: () => ({ headline: '', paragraph: '', charts: [] }) },
+      /findings\.claims: .*got undefined/,
+    ],
+    [
+      'charts',
+      { findings: () => ({ headline: '', paragraph: '', claims: [], charts: [5] }) },
+      /findings\.charts: .* got a list with a number in it/,
+    ],
+  ]
+  it.each(wrongResults)('is named when its %s are something else', async (_, wrong, message) => {
+    const made = defineStudy(normalMeansModule, { ...study, ...wrong })
+    const config = composeConfig(made, { preset: 'tiny' })
+    await expect(executeRun(made, config, { root: join(root, String(folders++)) })).rejects.toThrow(message)
+  })
 })
