@@ -28,9 +28,28 @@ export function interpolate({ x, y }: Curve, at: number): number {
   return y[after - 1]! + ((at - x0) / (x1 - x0)) * (y[after]! - y[after - 1]!)
 }
 
+const areEqual = (a: readonly number[], b: readonly number[]): boolean =>
+  a === b || (a.length === b.length && a.every((value, i) => value === b[i]))
+
+/** Values of the broken line at rising places, as `interpolate` gives them one by one. */
+function resample(curve: Curve, at: readonly number[]): readonly number[] {
+  const { x, y } = curve
+  if (areEqual(x, at)) return y
+  let after = 0
+  return at.map((place) => {
+    while (after < x.length && x[after]! < place) after++
+    if (after === x.length) return y.at(-1)!
+    if (after === 0 || x[after] === place) return y[after]!
+    const [x0, x1] = [x[after - 1]!, x[after]!]
+    return y[after - 1]! + ((place - x0) / (x1 - x0)) * (y[after]! - y[after - 1]!)
+  })
+}
+
 /** The x of all curves within the range that all of them cover. */
 export function commonX(curves: readonly Curve[]): readonly number[] {
-  const lists = [...new Set(curves.map(({ x }) => x))]
+  // rows that were kept as text have equal grids in lists of their own
+  const lists: (readonly number[])[] = []
+  for (const { x } of curves) if (!lists.some((list) => areEqual(list, x))) lists.push(x)
   if (lists.length === 1) return lists[0]!
   const [from, to] = [Math.max(...lists.map((x) => x[0]!)), Math.min(...lists.map((x) => x.at(-1)!))]
   return [...new Set(lists.flat())].filter((at) => at >= from && at <= to).sort((a, b) => a - b)
@@ -40,7 +59,8 @@ export function commonX(curves: readonly Curve[]): readonly number[] {
 export function meanCurve(curves: readonly Curve[]): Curve {
   if (curves.length === 0) return { x: [Number.NaN], y: [Number.NaN] }
   const x = commonX(curves)
-  return { x, y: x.map((at) => mean(curves.map((curve) => interpolate(curve, at)))) }
+  const lines = curves.map((curve) => resample(curve, x))
+  return { x, y: x.map((_, i) => mean(lines.map((line) => line[i]!))) }
 }
 
 /**
@@ -50,7 +70,8 @@ export function meanCurve(curves: readonly Curve[]): Curve {
  */
 export function meeting(a: Curve, b: Curve): number {
   const { x } = a
-  const gap = a.y.map((value, i) => value - interpolate(b, x[i]!))
+  const theirs = resample(b, x)
+  const gap = a.y.map((value, i) => value - theirs[i]!)
   const area = [0]
   for (let i = 1; i < x.length; i++)
     area.push(area[i - 1]! + ((x[i]! - x[i - 1]!) * (gap[i]! + gap[i - 1]!)) / 2)
@@ -99,7 +120,10 @@ export function curvePoints<R extends object>(
   curveOf: (row: R) => Curve,
 ): (R & { readonly x: number; readonly y: number })[] {
   const x = rows.length === 0 ? [] : commonX(rows.map(curveOf))
-  return rows.flatMap((row) => x.map((at) => ({ ...row, x: at, y: interpolate(curveOf(row), at) })))
+  return rows.flatMap((row) => {
+    const y = resample(curveOf(row), x)
+    return x.map((at, i) => ({ ...row, x: at, y: y[i]! }))
+  })
 }
 
 /** Top of the parabola through the largest finite value and its neighbours; the largest itself at an end. NaN without one. */

@@ -33,9 +33,25 @@ const rowsOf = (runs: readonly View[]): Rows =>
       : fail('TL_BAD_FILE', `${folder}: a run from before its experiment was a study; run it again`),
   )
 
-/** Findings of runs that differ only in their seed: more replicas of the same. */
-const findingsOf = (study: AnyStudy, runs: readonly View[]): Findings =>
-  study.findings(rowsOf(runs), runs[0]!.config)
+/**
+ * Findings of runs that differ only in their seed: more replicas of the same. A report asks for them several times – for claims,
+ * figures, tables –, so those of the same results are made once.
+ */
+function rememberFindings(study: AnyStudy): (runs: readonly View[]) => Findings {
+  const made = new WeakMap<object, { readonly results: readonly object[]; readonly findings: Findings }[]>()
+  return (runs) => {
+    const results = runs.map(({ result }) => result)
+    const before = made.get(results[0]!) ?? []
+    const known = before.find(
+      (one) =>
+        one.results.length === results.length && one.results.every((result, i) => result === results[i]),
+    )
+    if (known) return known.findings
+    const findings = study.findings(rowsOf(runs), runs[0]!.config)
+    made.set(results[0]!, [...before, { results, findings }])
+    return findings
+  }
+}
 
 const conclusionOf = ({ headline, paragraph, numbers, claims }: Findings): Conclusion => ({
   ...{ headline, paragraph, claims },
@@ -142,6 +158,7 @@ export function defineStudy<
   Prepared extends object | undefined = undefined,
 >(module: string, study: Study<Config, Cell, Row, Resource, Prepared>): StudyExperiment {
   const untyped = checkedStudy(module, study as unknown as AnyStudy)
+  const findingsOf = rememberFindings(untyped)
   const { name, title, question, version, config, presets, requires, network } = study
   const experiment = defineExperiment<BaseConfig, Result>({
     ...{ name, title, description: question, config: config as never, presets: presets as never },
@@ -160,11 +177,11 @@ export function defineStudy<
         rmSync(scratchFolder(context.folder), { recursive: true, force: true })
       }
     },
-    summary: (run) => conclusionOf(findingsOf(untyped, [run])),
-    together: (runs) => conclusionOf(findingsOf(untyped, runs)),
+    summary: (run) => conclusionOf(findingsOf([run])),
+    together: (runs) => conclusionOf(findingsOf(runs)),
     draws: 'config',
-    figures: (runs) => findingsOf(untyped, runs).charts.map((draw) => draw()),
-    tables: (runs) => findingsOf(untyped, runs).tables ?? [],
+    figures: (runs) => findingsOf(runs).charts.map((draw) => draw()),
+    tables: (runs) => findingsOf(runs).tables ?? [],
     ...(network && { network: network as unknown as Experiment<BaseConfig, Result>['network'] }),
   })
   return { ...experiment, study: untyped }

@@ -59,19 +59,31 @@ export function geometricMeanOverReplicas<R extends Drawn>(
   return { ...logs, value, error: logs.error === null ? null : value * logs.error }
 }
 
+/** Parts that are left out at most: with more replicas, equal numbers of them go together. */
+const mostParts = 256
+
+/** Replicas in at most `mostParts` parts of equal size (the last may be smaller). */
+function partsOf<R>(replicas: readonly (readonly R[])[]): R[][] {
+  const size = Math.ceil(replicas.length / mostParts)
+  return Array.from({ length: Math.ceil(replicas.length / size) }, (_, i) =>
+    replicas.slice(i * size, (i + 1) * size).flat(),
+  )
+}
+
 /**
  * A statistic of all rows together, whose error comes from leaving one replica out at a time: for slopes, crossings and ratios,
- * whose value in one replica says little. (Efron, The jackknife, 1982, eq. 3.1)
+ * whose value in one replica says little. Beyond 256 replicas groups of them are left out, or the time would grow with the
+ * square of their number. (Efron, The jackknife, 1982, eq. 3.1; Wolter, Introduction to variance estimation, 2007, section 4.2)
  */
 export function jackknife<R extends Drawn>(
   rows: readonly R[],
   statistic: (rows: readonly R[]) => number,
 ): Estimate {
-  const replicas = replicasOf(rows)
-  const n = replicas.length
+  const parts = partsOf(replicasOf(rows))
+  const n = parts.length
   const value = statistic(rows)
   if (n < 2) return { value, error: null, n }
-  const without = replicas.map((_, left) => statistic(replicas.filter((_, i) => i !== left).flat()))
+  const without = parts.map((_, left) => statistic(parts.filter((_, i) => i !== left).flat()))
   const centre = mean(without)
   const squares = without.reduce((sum, x) => sum + (x - centre) ** 2, 0)
   const error = Math.sqrt((squares * (n - 1)) / n)

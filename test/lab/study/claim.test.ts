@@ -161,6 +161,21 @@ describe('estimates', () => {
     }
   })
 
+  it('leaves groups out where there are many replicas: about the same error, in bounded time', () => {
+    const draws = random.sampleNormal(random.key(2), 1000)
+    const rows = [...draws].map((x, replica) => ({ seed: 0, replica, x }))
+    let asked = 0
+    const mean = (own: readonly { x: number }[]) => {
+      asked++
+      return own.reduce((sum, { x }) => sum + x, 0) / own.length
+    }
+    const found = jackknife(rows, mean)
+    expect([found.n, asked]).toEqual([250, 251])
+    expect(found.value).toBeCloseTo(meanOf([...draws]).value)
+    // the error of 250 means of four: their own relative error is 1/√500
+    expect(Math.abs(found.error! / meanOf([...draws]).error! - 1)).toBeLessThan(3 / Math.sqrt(500))
+  })
+
   it('gives shares an interval that is right at 0 and 1', () => {
     expect(intervalOf(shareOf(10, 10))[0]).toBeCloseTo(0.7225, 3)
     // Newcombe 1998, table II: 56 of 70 and 48 of 80

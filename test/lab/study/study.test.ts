@@ -139,6 +139,25 @@ describe('a study', () => {
     expect(seen.splice(0)).toEqual(['open 3', 'measure 1', 'measure 2', 'measure 3'])
   })
 
+  it('finds the same once, however often it is asked, and anew for other runs', async () => {
+    const runs = [await run(), await run({ seed: 1 })]
+    let found = 0
+    const findings: typeof normalMeans.study.findings = (rows, config) => {
+      found++
+      return normalMeans.study.findings(rows, config)
+    }
+    const made = defineStudy(normalMeansModule, { ...normalMeans.study, findings })
+    made.summary(runs[0]!)
+    made.figures(runs.slice(0, 1), [])
+    made.tables!(runs.slice(0, 1), [])
+    expect(found).toBe(1)
+    made.together!(runs)
+    made.figures(runs, [])
+    expect(found).toBe(2)
+    expect(made.together!([...runs].reverse()).claims).not.toBe(made.together!(runs).claims)
+    expect(found).toBe(3)
+  })
+
   it('is a table of its rows', async () => {
     const table = tableOf([await run()], { rows: true })
     expect(table.rows).toBe(9)
