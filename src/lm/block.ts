@@ -1,24 +1,15 @@
-/**
- * @file The graph of a transformer block, written once: attention is handed in, so that the same block decodes through a cache
- * and is differentiated over whole sequences.
- */
+/** @file The graph of a transformer block: attention is handed in. */
 import {
   add,
   addRmsNorm,
   concatenate,
   gelu,
   layerNorm,
-  matmul,
-  mul,
-  reshape,
   rmsNorm,
   sliceAxis,
-  softmax,
   split,
-  sub,
   swiGlu,
   type Tensor,
-  transpose,
 } from '../tensor/index.ts'
 import type { ModelConfig } from './config.ts'
 import { applyLinear } from './matrix.ts'
@@ -103,43 +94,9 @@ export function applyHead(config: ModelConfig, { norm, head }: HeadWeights, x: T
 /** Far below every score, finite so that a fully masked row does not give NaN. */
 export const excluded = -1e30
 
-/** Tables of rotary angles [S, D/2] and the causal mask [S, S] (0 where a row may look, −10³⁰ elsewhere). */
-export interface WholeSequence {
-  readonly cos?: Tensor
-  readonly sin?: Tensor
-  readonly mask: Tensor
-}
-
 /** The causal mask of `length` tokens, with a window, as f32 numbers to add to scores: [length, length]. */
 export const causalMask = (length: number, window = 0): Float32Array =>
   Float32Array.from({ length: length * length }, (_, i) => {
     const [row, column] = [Math.floor(i / length), i % length]
     return column > row || (window > 0 && column <= row - window) ? excluded : 0
   })
-
-/** Attention over whole sequences from their first token, differentiable: no cache. */
-export function wholeAttention(config: ModelConfig, { cos, sin, mask }: WholeSequence): Attention {
-  const { heads, keyValueHeads, headSlots: d, headWidth } = config
-  return (qkv) => {
-    const [b, s] = qkv.shape as [number, number]
-    const parts = transpose(reshape(qkv, [b, s, heads + 2 * keyValueHeads, d]), [0, 2, 1, 3])
-    const turn = (x: Tensor): Tensor => {
-      if (!cos || !sin) return x
-      const [first, second] = [sliceAxis(x, -1, 0, d / 2), sliceAxis(x, -1, d / 2, d)]
-      return concatenate([sub(mul(first, cos), mul(second, sin)), add(mul(second, cos), mul(first, sin))], -1)
-    }
-    const shared = heads / keyValueHeads
-    const q = reshape(turn(sliceAxis(parts, 1, 0, heads)), [b, keyValueHeads, shared * s, d])
-    const k = turn(sliceAxis(parts, 1, heads, heads + keyValueHeads))
-    const v = sliceAxis(parts, 1, heads + keyValueHeads, heads + 2 * keyValueHeads)
-    const scores = reshape(mul(matmul(q, k, { transposeB: true }), 1 / Math.sqrt(headWidth)), [
-      b,
-      heads,
-      s,
-      s,
-    ])
-    const weights = reshape(softmax(add(scores, mask)), [b, keyValueHeads, shared * s, s])
-    const mixed = reshape(matmul(weights, v), [b, heads, s, d])
-    return reshape(transpose(mixed, [0, 2, 1, 3]), [b, s, heads * d])
-  }
-}

@@ -6,13 +6,10 @@ export {
   type Attention,
   applyHead,
   block,
-  causalMask,
   collapse,
   type Down,
   normalize,
   type Stream,
-  type WholeSequence,
-  wholeAttention,
 } from './block.ts'
 export type { ModelConfig, RotaryScaling } from './config.ts'
 export {
@@ -28,13 +25,8 @@ export { capacityFor, type KvCache, withRoomFor } from './kvCache.ts'
 export { applyLinear, type Linear } from './matrix.ts'
 export { type LanguageModel, type LoadOptions, loadModel } from './model.ts'
 export {
-  type LastBlockWeights,
-  lastBlockWeights,
-  lastPackedBlock,
   type PackedLayout,
-  packedBlock,
   packedLayout,
-  selectRows,
 } from './packed.ts'
 export { type Choice, choosePrecision, type Precision, precisions } from './precision.ts'
 export { rotaryTables } from './rotary.ts'
@@ -62,6 +54,6 @@ export {
   tokenizerOfGguf,
   tokensUpTo,
 } from './tokenizer/index.ts'
+export { applyTop, lossAtTop, type Top, type TopTargets, topOf } from './top.ts'
 export { type Translation, toGguf, toHuggingFace } from './translate/index.ts'
 export type { BlockWeights, HeadWeights, ModelWeights, Norm } from './weights.ts'
-export { applyWhole, type WholeInputs, type WholeWeights, wholeWeights } from './whole.ts'

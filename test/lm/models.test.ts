@@ -4,11 +4,13 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { readSafetensors, writeSafetensors } from '../../src/checkpoint/index.ts'
 import {
-  applyWhole,
+  applyLinear,
+  applyTop,
   loadModel,
   logProbabilityOf,
+  packedLayout,
   type SegmentHook,
-  wholeWeights,
+  topOf,
   withRoomFor,
 } from '../../src/lm/index.ts'
 import {
@@ -156,28 +158,6 @@ describe('tiny models', () => {
     model.dispose()
   })
 
-  it.each(names)('%s: blocks without a cache give the same logits, and on padded sequences', async (name) => {
-    const { path, ids, logits } = tiny(name)
-    const model = loadModel(path)
-    const [s, width] = [ids.length, model.config.width]
-    const short = [...ids.slice(0, 5), ...Array<number>(s - 5).fill(0)]
-    const positions = ids.map((_, i) => i)
-    const x = tensor(model.weights.embed([...ids, ...short], [...positions, ...positions]), {
-      shape: [2, s, width],
-    })
-    const weights = wholeWeights(model.config, model.weights, 0)
-    const rows = [...positions, s, s + 4]
-    const program = compile((stream: Tensor) =>
-      applyWhole(model.config, weights, { x: stream, rows: tensor(Int32Array.from(rows)) }),
-    )
-    const got = (await program(x)).data as Float32Array
-    expect(furthest(got.subarray(0, s * 96), logits)).toBeLessThan(1e-4)
-    expect(furthest(got.subarray(s * 96, (s + 1) * 96), logits.subarray(0, 96))).toBeLessThan(1e-4)
-    expect(furthest(got.subarray((s + 1) * 96), logits.subarray(4 * 96, 5 * 96))).toBeLessThan(1e-4)
-    program.dispose()
-    model.dispose()
-  })
-
   it.each(['llama', 'qwen2', 'gpt2'])(
     '%s: a residual memory at the top block: value through the cache, gradient as on the reference',
     async (name) => {
@@ -209,20 +189,33 @@ describe('tiny models', () => {
         hook: { inputs: [mask, matrix] },
       })
       expect(cached.feature!.length).toBe(s * hidden)
-      const weights = wholeWeights(model.config, model.weights, 1)
-      const logitsOf = (memory: Tensor, stream: Tensor): Tensor =>
-        applyWhole(model.config, weights, {
-          x: stream,
-          rows: tensor(Int32Array.of(5, 7)),
-          down: { layer: 1, apply: (a, plain) => add(plain(a), linear(mul(a, tensor(mask)), memory)) },
-        })
+      // a memory of the inputs under a mask is a change of the rows of the projection under it
+      const top = topOf(model, 1)
+      const { down } = top.last!
+      const { mask: sees, cos, sin } = packedLayout(model.config, [s], model.weights.frequencyFactors)
+      const half = [s, model.config.headSlots / 2]
+      const layout = {
+        mask: tensor(sees, { shape: [s, s] }),
+        ...(cos && sin && { cos: tensor(cos, { shape: half }), sin: tensor(sin, { shape: half }) }),
+      }
+      const pick = tensor(
+        Float32Array.from({ length: 2 * s }, (_, i) => Number(i === 5 || i === s + 7)),
+        {
+          shape: [2, s],
+        },
+      )
+      const logitsOf = (memory: Tensor, stream: Tensor): Tensor => {
+        const change = mul(tensor(mask, { shape: [hidden, 1] }), memory)
+        const last = { ...top.last!, down: { ...down, weight: add(down.weight as Tensor, change) } }
+        return applyLinear(top.head.head, applyTop({ ...top, last }, stream, layout, pick))
+      }
       const loss = (memory: Tensor, stream: Tensor): Tensor =>
         mean(crossEntropy(logitsOf(memory, stream), tensor(Int32Array.of(3, 80))))
       const both = (memory: Tensor, stream: Tensor) => ({
         logits: logitsOf(memory, stream),
         gradient: grad(loss)(memory, stream),
       })
-      const args = [tensor(matrix, { shape: [hidden, width] }), tensor(x!, { shape: [1, s, width] })] as const
+      const args = [tensor(matrix, { shape: [hidden, width] }), tensor(x!, { shape: [s, width] })] as const
       const ours = await compile(both)(...args)
       const reference = await compile(both, { backend: 'reference' })(...args)
       expect(furthest(ours.logits.data as Float32Array, cached.logits!)).toBeLessThan(1e-4)

@@ -1,14 +1,6 @@
 /** @file Passages laid end to end, in every family: the logits of Transformers on the rows that are wanted. */
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import {
-  applyLinear,
-  lastBlockWeights,
-  lastPackedBlock,
-  loadModel,
-  normalize,
-  packedBlock,
-  packedLayout,
-} from '../../src/lm/index.ts'
+import { applyLinear, applyTop, loadModel, packedLayout, topOf } from '../../src/lm/index.ts'
 import { compile, type Tensor, tensor } from '../../src/tensor/index.ts'
 import { furthest, readFixture, type Tiny, tinyModels } from './fixtures.ts'
 
@@ -41,13 +33,10 @@ it.each(names)('%s: three sequences without padding, the last block on chosen ro
     ...(cos && sin && { cos: tensor(cos, { shape: half }), sin: tensor(sin, { shape: half }) }),
   }
   expect(config.layers).toBe(2)
-  const first = weights.block(0)
-  const last = lastBlockWeights(config, weights.block(1))
-  const { norm, head } = weights.head()
-  const program = compile((stream: Tensor, rows: Tensor) => {
-    const middle = packedBlock(config, first, stream, layout)
-    return applyLinear(head, normalize(config, norm, lastPackedBlock(config, last, middle, layout, rows)))
-  })
+  const top = topOf(model, 0)
+  const program = compile((stream: Tensor, rows: Tensor) =>
+    applyLinear(top.head.head, applyTop(top, stream, layout, rows)),
+  )
   const got = await program(
     tensor(x, { shape: [total, config.width] }),
     tensor(pick, { shape: [wanted.length, total] }),

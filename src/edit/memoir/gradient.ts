@@ -4,38 +4,24 @@
  * only, through the last of them only where a token is to be predicted, and one program serves all lengths.
  */
 import {
-  applyLinear,
-  type BlockWeights,
   type LanguageModel,
-  lastBlockWeights,
-  lastPackedBlock,
-  normalize,
+  lossAtTop,
   type PackedLayout,
-  packedBlock,
   packedLayout,
   type Segment,
-  selectRows,
+  topOf,
 } from '../../lm/index.ts'
 import {
   add,
   compileDynamic,
   type DynamicProgram,
   linear,
-  logSoftmax,
   matmul,
-  mul,
-  neg,
-  reshape,
   type Sizes,
   type Spec,
-  scatterAlong,
-  softmax,
   spec,
-  sub,
   type Tensor,
   type TypedArray,
-  takeAlong,
-  vjp,
 } from '../../tensor/index.ts'
 
 /** A text to learn: the hidden states that enter the edited block, [tokens, width], and its last tokens as the target. */
@@ -88,40 +74,18 @@ interface Inputs {
 
 /** The program: rows and what was computed once ↦ gradient and losses. */
 function compileGradient(model: LanguageModel, layer: number): Promise<DynamicProgram> {
-  const { config, weights } = model
-  const { layers, width, headSlots } = config
-  const after = layers - layer - 1
-  const blocks: BlockWeights[] = Array.from({ length: Math.max(0, after - 1) }, (_, i) =>
-    weights.block(layer + 1 + i),
-  )
-  const last = after > 0 ? lastBlockWeights(config, weights.block(layers - 1)) : undefined
-  const { norm, head } = weights.head()
+  const { config } = model
+  const { width, headSlots } = config
+  const top = topOf(model, layer + 1)
 
   const program = (inputs: Inputs): Inputs => {
     const { rows, base, activations, directions, pick, labels, share, mask, cos, sin } = inputs as {
       readonly [name: string]: Tensor
     } & Record<'rows' | 'base' | 'activations' | 'directions' | 'pick' | 'labels' | 'share' | 'mask', Tensor>
     const layout: PackedLayout = { mask, ...(cos && sin && { cos, sin }) }
-    const top = (read: Tensor): Tensor => {
-      let x = add(base, read)
-      for (const own of blocks) x = packedBlock(config, own, x, layout)
-      return normalize(
-        config,
-        norm,
-        last ? lastPackedBlock(config, last, x, layout, pick) : selectRows(pick, x),
-      )
-    }
-    const { value, pullback } = vjp(top, linear(activations, rows))
-    const logits = applyLinear(head, value)
-    const r = labels.shape[0]!
-    const at = reshape(labels, [r, 1])
-    const each = reshape(share, [r, 1])
-    // the loss's own derivative: share · (softmax − one-hot); its factor is applied where rows are short
-    const slope = scatterAlong(softmax(logits), at, sub(mul(each, 0), 1))
-    const back = matmul(slope, head.weight as Tensor, { transposeB: true })
-    const [moved] = pullback(mul(back, each))
-    const gradient = matmul(directions, moved!, { transposeA: true })
-    return { gradient, losses: reshape(neg(takeAlong(logSoftmax(logits), at)), [r]) }
+    const x = add(base, linear(activations, rows))
+    const { losses, gradient: moved } = lossAtTop(top, x, layout, { pick, labels, weights: share })
+    return { gradient: matmul(directions, moved, { transposeA: true }), losses }
   }
   const specsAt = ({ T, R, P }: Sizes): Record<string, Spec>[] => [
     {

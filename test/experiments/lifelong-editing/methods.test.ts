@@ -64,7 +64,7 @@ describe('on a tiny model', () => {
       return total
     })
     expect(furthest(await halves.apply(row, halves.weight), direct)).toBeLessThan(1e-5)
-    const batch = await batchOf(halves, [ids, words.encode('nothing')], 16)
+    const batch = await batchOf(halves, [ids, words.encode('nothing')])
     const wanted = [
       { at: 3, label: 5, weight: 0.5 },
       { at: 13, label: 9, weight: 0.25 },
@@ -93,7 +93,9 @@ describe('on a tiny model', () => {
       expect(Math.abs(gradient[place]! - numeric)).toBeLessThan(2e-3 * Math.max(1, Math.abs(numeric)))
     }
     // padding has no say
-    expect([...gradient.subarray(14 * width, 16 * width)].every((g) => g === 0)).toBe(true)
+    const padding = gradient.subarray((batch.length + batch.tokens[1]!) * width)
+    expect(padding.length).toBeGreaterThan(0)
+    expect(padding.every((g) => g === 0)).toBe(true)
     halves.dispose()
   })
 
@@ -215,7 +217,7 @@ describe('on a tiny model', () => {
     const halves = await openHalves(model, 0)
     const prompt = words.encode(fact.prompt)
     const target = words.encode(` ${fact.target}`)
-    const { a, x } = await batchOf(halves, [[...prompt, ...target.slice(0, -1)]], 16)
+    const { a, x } = await batchOf(halves, [[...prompt, ...target.slice(0, -1)]])
     const wanted = fineTuningRows('target', prompt.length, target)
     const { gradient } = await halves.slope(x, 1, wanted)
     const slope = await halves.outer(a, gradient)

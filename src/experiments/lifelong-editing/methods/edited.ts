@@ -113,14 +113,10 @@ export interface Batch {
 }
 
 /** Take whole sequences through the lower piece. */
-export async function batchOf(
-  halves: Halves,
-  sequences: readonly (readonly number[])[],
-  step: number,
-): Promise<Batch> {
+export async function batchOf(halves: Halves, sequences: readonly (readonly number[])[]): Promise<Batch> {
   const { hidden, width } = halves
   const tokens = sequences.map((ids) => ids.length)
-  const length = step * Math.ceil(Math.max(...tokens) / step)
+  const length = Math.max(...tokens)
   const a = new Float32Array(sequences.length * length * hidden)
   const x = new Float32Array(sequences.length * length * width)
   for (const [b, ids] of sequences.entries()) {

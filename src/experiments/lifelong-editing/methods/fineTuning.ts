@@ -4,8 +4,9 @@
  */
 import { descend } from './adam.ts'
 import { batchOf, heldChange, plus } from './edited.ts'
-import { lengthStep, openHalves, type Wanted } from './halves.ts'
+import { openHalves } from './halves.ts'
 import { type EditingMethod, scaledLayer } from './method.ts'
+import type { Wanted } from './slope.ts'
 
 /** Adam's rate, most steps, and the loss below which no step is made. */
 const fineTuningConstants = { layer: 21, rate: 5e-4, steps: 25, stop: 1e-2 } as const
@@ -42,7 +43,7 @@ const fineTuning = (title: string, objective: 'prompt-last' | 'target', about: s
         const before = ids.promptIds(prompt)
         const wantedIds = ids.targetIds(prompt, target)
         const sequence = objective === 'target' ? [...before, ...wantedIds.slice(0, -1)] : before
-        const { a, x } = await batchOf(halves, [sequence], lengthStep)
+        const { a, x } = await batchOf(halves, [sequence])
         const wanted = fineTuningRows(objective, before.length, wantedIds)
         const own = held.change()
         let loss = Number.POSITIVE_INFINITY

@@ -5,8 +5,9 @@
 import { type Key, random } from '../../../tensor/index.ts'
 import { descend } from './adam.ts'
 import { askable, batchOf } from './edited.ts'
-import { lengthStep, openHalves, type Wanted } from './halves.ts'
+import { openHalves } from './halves.ts'
 import { type EditingMethod, scaledLayer } from './method.ts'
+import type { Wanted } from './slope.ts'
 
 const graceConstants = { layer: 27, radius: 1, rate: 1, steps: 50 } as const
 
@@ -110,7 +111,7 @@ export const grace: EditingMethod = {
         const before = ids.promptIds(prompt)
         const wantedIds = ids.targetIds(prompt, target)
         const last = before.length - 1
-        const { a, x } = await batchOf(halves, [[...before, ...wantedIds.slice(0, -1)]], lengthStep)
+        const { a, x } = await batchOf(halves, [[...before, ...wantedIds.slice(0, -1)]])
         const key: Key = random.foldIn(random.key(seed), ++edits)
         const query = a.slice(last * hidden, (last + 1) * hidden)
         const cold = Float32Array.from(random.sampleUniform(key, width))

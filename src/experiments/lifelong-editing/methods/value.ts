@@ -7,8 +7,9 @@ import type { Texts, Words } from '../../../edit/index.ts'
 import { logProbabilities, tokensUpTo } from '../../../lm/index.ts'
 import { descend } from './adam.ts'
 import { addTo, type Batch, batchOf } from './edited.ts'
-import { type Halves, lengthStep, type Wanted } from './halves.ts'
+import type { Halves } from './halves.ts'
 import type { Lesson } from './method.ts'
+import type { Wanted } from './slope.ts'
 
 export interface ValueConstants {
   readonly rate: number
@@ -65,7 +66,7 @@ export async function askedOf(
   const targets = texts.map((text) => ids.targetIds(text, target))
   const last = ids.promptIds(essence)
   const sequences = [...prompts.map((p, b) => [...p, ...targets[b]!.slice(0, -1)]), last]
-  const batch = await batchOf(halves, sequences, lengthStep)
+  const batch = await batchOf(halves, sequences)
   return {
     batch,
     essence: last.length,

@@ -7,8 +7,9 @@ import { fail } from '../../../base/index.ts'
 import { mergeMethods } from '../../../merge/index.ts'
 import { random } from '../../../tensor/index.ts'
 import { addTo, askable, batchOf } from './edited.ts'
-import { lengthStep, openHalves, type Wanted } from './halves.ts'
+import { openHalves } from './halves.ts'
 import { type EditingMethod, scaledLayer } from './method.ts'
+import type { Wanted } from './slope.ts'
 
 export const wiseConstants = {
   layer: 29,
@@ -213,7 +214,7 @@ export const wiseWith = ({
         const prompts = texts.map((text) => ids.promptIds(text))
         const targets = texts.map((text) => ids.targetIds(text, target))
         const sequences = [...prompts.map((p, b) => [...p, ...targets[b]!]), ids.promptIds(unrelated)]
-        const batch = await batchOf(halves, sequences, lengthStep)
+        const batch = await batchOf(halves, sequences)
         const y = await project(batch.a)
         // one more in the denominator than the target has tokens, as the published code has it
         const wanted = prompts.flatMap((p, b) =>
