@@ -47,8 +47,6 @@ export const longFunctions = {
     'code generator: instructions in the order in which they are emitted',
   'grammar/inference/drawPairs.ts pairSampler': 'state of an open resource and the functions over it',
   'lab/execute.ts work': 'state of an open resource and the functions over it',
-  'lab/figures/heatMap.ts heatMap': 'one figure, drawn from axes to labels',
-  'lab/figures/lineChart.ts lineChart': 'one figure, drawn from axes to labels',
   'lab/sweep/runSweep.ts runSweep': 'state of an open resource and the functions over it',
   'lm/segment.ts compileRange': 'a whole network, read from input to output',
   'lm/tokenizer/merges.ts merger': 'state of an open resource and the functions over it',

@@ -5,7 +5,7 @@ export { isObject, type Placed, parseJson, parseJsonBytes, parseRecords, scanJso
 export { foldIn, type Key, key, split, threefry2x32, threefryParity, threefryRotations } from './keys.ts'
 export { native } from './native.ts'
 export { type NotFinite, notFiniteIn, notFiniteText } from './notFinite.ts'
-export { bytes, count, duration, fixed, plusMinus } from './numbers.ts'
+export { bytes, count, duration, fixed, formatMeasured, formatNumber, percent, plusMinus } from './numbers.ts'
 export { finish, inSteps, type Steps } from './steps.ts'
 export { didYouMean, editDistance, entryOf, namedOf, nearest } from './suggest.ts'
 export { cholesky, eigenOf, solveCholesky, timesVector } from './symmetric.ts'

@@ -1,5 +1,6 @@
 /** @file The picture of `treeline diff`: the change of every kind of tensor in every layer. */
 
+import { percent } from '../base/index.ts'
 import type { Figure, LayerMapPanel } from '../lab/index.ts'
 import type { CheckpointDiff, TensorDiff } from '../merge/index.ts'
 
@@ -47,8 +48,6 @@ interface Cell {
   readonly tensors: TensorDiff[]
 }
 
-const percent = (value: number): string => `${Number((100 * value).toPrecision(3))} %`
-
 /** Draw it. */
 export function diffFigure(lab: Lab, diff: CheckpointDiff): Figure {
   const cells = new Map<string, Cell>()
@@ -94,11 +93,11 @@ export function diffFigure(lab: Lab, diff: CheckpointDiff): Figure {
   return lab.layerMap({
     name: 'diff',
     title: 'What has changed, and where',
-    caption: `${changed} of ${diff.tensors.length} shared tensors differ; in all ‖b − a‖ is ${diff.relative === null ? '–' : percent(diff.relative)} of ‖a‖. Each cell: the tensors of one kind in one layer together; a frame marks what lies above the scale, a dashed one a change from zero.`,
+    caption: `${changed} of ${diff.tensors.length} shared tensors differ; in all ‖b − a‖ is ${percent(diff.relative)} of ‖a‖. Each cell: the tensors of one kind in one layer together; a frame marks what lies above the scale, a dashed one a change from zero.`,
     rows,
     breaks,
     panels,
     valueLabel: '‖b − a‖ / ‖a‖',
-    format: percent,
+    format: (value) => percent(value),
   })
 }

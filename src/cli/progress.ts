@@ -1,5 +1,5 @@
 /** @file Progress with time left: one line that renews itself on a terminal, a few plain lines elsewhere. */
-import { duration } from '../base/index.ts'
+import { duration, percent } from '../base/index.ts'
 import type { Io } from './io.ts'
 
 /** How far a piece of work is. */
@@ -94,10 +94,11 @@ function movingDisplay(title: string, io: Io): Display {
     const share = last.total > 0 ? last.done / last.total : 0
     const { filled, empty } = bar(share, Math.max(8, Math.min(28, io.columns() - 60)))
     const { green, dim, bold } = io.colors
-    const percent = `${String(Math.floor(share * 100)).padStart(3)} %`
-    const room = io.columns() - title.length - filled.length - empty.length - percent.length - 5
+    // full only when all is done
+    const done = percent(Math.floor(share * 100) / 100, 0).padStart(5)
+    const room = io.columns() - title.length - filled.length - empty.length - done.length - 5
     const text = describe(first, now, last).slice(0, Math.max(0, room))
-    shown = `${bold(title)} ${green(filled)}${dim(empty)} ${percent}  ${text}`
+    shown = `${bold(title)} ${green(filled)}${dim(empty)} ${done}  ${text}`
     io.err(`${clearLine}${shown}`)
   }
   let isOver = false

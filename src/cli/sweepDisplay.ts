@@ -1,5 +1,5 @@
 /** @file A sweep at work: on a terminal a block that renews itself, elsewhere one plain line for each run that ends. */
-import { duration } from '../base/index.ts'
+import { duration, percent } from '../base/index.ts'
 import type { SweepRun } from '../lab/index.ts'
 import type { Io } from './io.ts'
 import { bar, timeLeft } from './progress.ts'
@@ -89,7 +89,8 @@ function movingDisplay(io: Io, begun: { at: number; done: number }): SweepDispla
     const width = io.columns() - 1
     const share = work.total > 0 ? work.done / work.total : 1
     const { filled, empty } = bar(share, 24)
-    const percent = `${String(Math.floor(share * 100)).padStart(3)} %`
+    // full only when all is done
+    const done = percent(Math.floor(share * 100) / 100, 0).padStart(5)
     const text = `${tally(runs)}${rest(begun, work)}`.slice(0, Math.max(0, width - 32))
     const running = runs
       .filter(({ state }) => state === 'running')
@@ -101,7 +102,7 @@ function movingDisplay(io: Io, begun: { at: number; done: number }): SweepDispla
         const about = `${short(run)}${progress?.detail ? ` · ${progress.detail}` : ''}`
         return `  ${dim(small.filled + small.empty.replaceAll('─', ' '))} ${about.slice(0, Math.max(0, width - 13))}`
       })
-    return [`${bold(green(filled))}${dim(empty)} ${percent}  ${text}`, ...running]
+    return [`${bold(green(filled))}${dim(empty)} ${done}  ${text}`, ...running]
   }
   return {
     update(runs, work) {

@@ -1,4 +1,5 @@
 /** @file Does the engine learn real images? A small convolutional network on the MNIST digits. */
+import { percent } from '../base/index.ts'
 import { readSafetensors } from '../checkpoint/index.ts'
 import { getDataset, loadDataset } from '../data/index.ts'
 import {
@@ -31,8 +32,6 @@ type Part<P extends Row['part']> = Extract<Found, { readonly part: P }>
 
 const partOf = <P extends Row['part']>(rows: readonly Found[], part: P): Part<P>[] =>
   rows.filter((row): row is Part<P> => row.part === part)
-
-const percent = (share: number): string => `${(100 * share).toFixed(2)} %`
 
 /** Share of test images read wrongly: of one network by their number, of several by how these differ. */
 function errorOf(rows: readonly (Part<'whole'> | Part<'test'>)[], images: number): Estimate {
@@ -135,7 +134,7 @@ function chartsOf(rows: readonly Found[], images: number): Findings['charts'] {
         inverted: true,
         items: worstMistakes(rows).map(({ truth, guess, probability, width, height, channels, pixels }) => ({
           title: `${truth}, read as ${guess}`,
-          subtitle: `${(100 * probability).toFixed(0)} % sure`,
+          subtitle: `${percent(probability, 0)} sure`,
           image: { width, height, channels: channels === 3 ? 3 : 1, pixels },
         })),
       }),
@@ -165,7 +164,7 @@ function tableOf(rows: readonly Found[]): ReportTable {
         at[0]!.epoch.toFixed(1),
         shown(meanAcross(before, ({ loss }) => loss)),
         shown(meanAcross(at, ({ loss }) => loss)),
-        percent(meanAcross(at, ({ accuracy }) => accuracy).value),
+        percent(meanAcross(at, ({ accuracy }) => accuracy).value, 2),
       ]
     }),
   }
@@ -181,17 +180,17 @@ function findings(rows: readonly Found[], c: Config): Findings {
   const early = test.filter(({ steps }) => steps === test[0]!.steps)
   const networks = replicasOf(whole).length
   return {
-    headline: `test accuracy ${percent(accuracy)}`,
+    headline: `test accuracy ${percent(accuracy, 2)}`,
     paragraph:
       `${networks > 1 ? `Each of ${networks} convolutional networks` : 'A convolutional network'} of ${parameters.toLocaleString('en')} weights saw ${trainImages.toLocaleString('en')} digits ` +
-      `${c.epochs === 1 ? 'once' : `${c.epochs} times`} and then read ${percent(accuracy)} of the ` +
+      `${c.epochs === 1 ? 'once' : `${c.epochs} times`} and then read ${percent(accuracy, 2)} of the ` +
       `${testImages.toLocaleString('en')} test digits correctly: it is wrong about ${wrong} of them. ` +
       (early.length === 0
         ? ''
-        : `At the first look at the test digits it was at ${percent(meanAcross(early, (row) => row.accuracy).value)}. `) +
+        : `At the first look at the test digits it was at ${percent(meanAcross(early, (row) => row.accuracy).value, 2)}. `) +
       'The pictures below are the ones it got most wrong; for some of them, so might you.',
     numbers: [
-      { label: 'test accuracy', value: percent(accuracy), note: `${wrong} mistakes in ${testImages}` },
+      { label: 'test accuracy', value: percent(accuracy, 2), note: `${wrong} mistakes in ${testImages}` },
       { label: 'test loss', value: loss.toFixed(4), note: 'nats per digit' },
       { label: 'weights', value: parameters.toLocaleString('en') },
       { label: 'epochs', value: String(c.epochs), note: `of ${trainImages.toLocaleString('en')} digits` },

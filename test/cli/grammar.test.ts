@@ -129,8 +129,8 @@ describe('grammar sample and parse', () => {
     const words = await grammar('parse', own, at('strings.json'))
     expect(words.out).toBe(
       '0: class 1\n' +
-        '1: not of the grammar; legal at heights 0 … 2: 100 %, 100 %, 0.0 %\n' +
-        '2: not of the grammar; legal at heights 0 … 2: 100 %, 50.0 %, 0.0 %\n' +
+        '1: not of the grammar; legal at heights 0 … 2: 100 %, 100 %, 0 %\n' +
+        '2: not of the grammar; legal at heights 0 … 2: 100 %, 50 %, 0 %\n' +
         '1 of 3 strings are of the grammar\n' +
         'legal nodes at heights 0 … 2: 100 %, 83.3 %, 33.3 %\n',
     )

@@ -28,8 +28,8 @@ it('lies down where it does not, and leaves out what would never end', () => {
 it('says how well each symbol is known', () => {
   const posterior = [[0.25], [1, 0.006]]
   const upright = treeText({ levels: [[3], [1, 2]], posterior }, 80, plain)
-  expect(upright.split('\n')[1]!.trim()).toBe('25%')
-  expect(upright.split('\n').at(-2)!.trim()).toMatch(/^100% +1%$/)
-  expect(treeText({ levels: [[3], [1, 2]], posterior }, 5, plain)).toBe('3 25%\n├─ 1 100%\n└─ 2 1%\n')
+  expect(upright.split('\n')[1]!.trim()).toBe('25 %')
+  expect(upright.split('\n').at(-2)!.trim()).toMatch(/^100 % +1 %$/)
+  expect(treeText({ levels: [[3], [1, 2]], posterior }, 5, plain)).toBe('3 25 %\n├─ 1 100 %\n└─ 2 1 %\n')
   expect(treeText({ levels: [[3], [1, 2]], posterior }, 5, pc.createColors(true))).toContain('\u001b[31m2')
 })

@@ -3,8 +3,9 @@ import fc from 'fast-check'
 import { parseHTML } from 'linkedom'
 import { PNG } from 'pngjs'
 import { describe, expect, it } from 'vitest'
-import { logTicks, spread, tickText } from '../../src/lab/figures/lineChart.ts'
-import { wrapText } from '../../src/lab/figures/poster.ts'
+import { linearTicks, logTicks, tickText } from '../../src/lab/figures/axes.ts'
+import { spread } from '../../src/lab/figures/labels.ts'
+import { textWidth, wrapText } from '../../src/lab/figures/letters.ts'
 import {
   barChart,
   confusionMatrix,
@@ -130,12 +131,21 @@ describe('line chart', () => {
       fc.property(fc.array(fc.integer({ min: 0, max: 300 }), { maxLength: 12 }), (wanted) => {
         const moved = spread(wanted, 15).sort((a, b) => a - b)
         for (let i = 1; i < moved.length; i++) expect(moved[i]! - moved[i - 1]!).toBeGreaterThan(15 - 1e-9)
+        const within = spread(wanted, 15, [20, 220]).sort((a, b) => a - b)
+        for (const [i, at] of within.entries()) {
+          expect(at).toBeGreaterThan(20 - 1e-9)
+          expect(at).toBeLessThan(220 + 1e-9)
+          if (i > 0) expect(at - within[i - 1]!).toBeGreaterThan(15 - 1e-9)
+        }
       }),
     )
   })
 
   it('writes ticks for people', () => {
     expect(logTicks(0.02, 2)).toEqual([0.02, 0.05, 0.1, 0.2, 0.5, 1, 2])
+    expect(linearTicks(0.05, 0.42, 4)).toEqual([0.1, 0.2, 0.3, 0.4])
+    expect(linearTicks(-1, 1, 5)).toEqual([-1, -0.5, 0, 0.5, 1])
+    expect(linearTicks(3, 3, 5)).toEqual([3])
     expect(logTicks(1e-4, 1)).toEqual([1e-4, 1e-3, 1e-2, 0.1, 1])
     expect([0, 0.1, 1500, 1e-5, 2e7, -3e-6].map(tickText)).toEqual([
       '0',
@@ -222,11 +232,11 @@ describe('posters', () => {
   })
 
   it('wrap long captions', () => {
-    expect(wrapText('aa bb cc', 12 * 0.56 * 5, 12)).toEqual(['aa bb', 'cc'])
+    expect(wrapText('aa bb cc', textWidth('aa bb') + 1, 12)).toEqual(['aa bb', 'cc'])
     expect(wrapText('', 100, 12)).toEqual([])
     // a config's list has no spaces: cut after a comma where there is one
-    const room = 12 * 0.56 * 9
+    const room = textWidth('33,44] x') + 1
     expect(wrapText('[11,22,33,44] x', room, 12)).toEqual(['[11,22,', '33,44] x'])
-    expect(wrapText('abcdefghijkl', room, 12)).toEqual(['abcdefghi', 'jkl'])
+    expect(wrapText('mmmmmm', textWidth('mmmm'), 12)).toEqual(['mmmm', 'mm'])
   })
 })

@@ -84,7 +84,9 @@ describe('heat map', () => {
     expect(svg.querySelectorAll('[aria-label="dot"] circle')).toHaveLength(2)
     expect(svg.querySelectorAll('[aria-label="rule"] line')).toHaveLength(1)
     const words = [...svg.querySelectorAll('text')].map((node) => node.textContent)
-    expect(words).toEqual(expect.arrayContaining(['theory', 'measured', 'rules', 'noise', 'probability  0']))
+    expect(words).toEqual(
+      expect.arrayContaining(['theory', 'measured', 'rules', 'noise', 'probability', '0']),
+    )
   })
 
   it('uses only theme colours and nothing from outside; renders with the full colour present', () => {

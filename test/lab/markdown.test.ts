@@ -3,8 +3,8 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, expect, it } from 'vitest'
+import { formatMeasured } from '../../src/base/index.ts'
 import { composeConfig, executeRun, loadRun, measuredMarkdown, putMeasured } from '../../src/lab/index.ts'
-import { formatMeasured } from '../../src/lab/report/format.ts'
 import { normalMeans } from './study/toyStudy.ts'
 
 const root = mkdtempSync(join(tmpdir(), 'treeline-markdown-'))

@@ -4,12 +4,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, expect, it } from 'vitest'
 import { z } from 'zod'
+import { formatMeasured, formatNumber } from '../../src/base/index.ts'
 import { tableOf } from '../../src/lab/collect/table.ts'
 import { csvText } from '../../src/lab/collect/write.ts'
 import { executeRun } from '../../src/lab/execute.ts'
 import { defineExperiment, seedField } from '../../src/lab/index.ts'
 import { groupClaims } from '../../src/lab/report/claims.ts'
-import { formatMeasured, formatNumber } from '../../src/lab/report/format.ts'
 import { tableHtml } from '../../src/lab/report/html.ts'
 
 const root = mkdtempSync(join(tmpdir(), 'treeline-nan-'))

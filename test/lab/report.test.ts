@@ -5,8 +5,9 @@ import { join } from 'node:path'
 import { parseHTML } from 'linkedom'
 import { PNG } from 'pngjs'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { formatMeasured } from '../../src/base/index.ts'
 import { composeConfig, executeRun, loadRun, loadRuns, writeReport } from '../../src/lab/index.ts'
-import { formatMeasured } from '../../src/lab/report/format.ts'
+import { numbersHtml } from '../../src/lab/report/html.ts'
 import { makeToy } from './toy.ts'
 
 let root: string
@@ -38,6 +39,12 @@ function unbalanced(html: string): string[] {
 it('the check for balanced tags finds what is wrong', () => {
   expect(unbalanced('<p><b>x</b></p><br>')).toEqual([])
   expect(unbalanced('<p><b>x</p>')).not.toEqual([])
+})
+
+it('a number of several parts may break after a slash, its tags do not', () => {
+  const html = numbersHtml([{ label: 'half of P*', value: '0.65 T/0.7 T' }])
+  expect(unbalanced(html)).toEqual([])
+  expect(html).toContain('<i>T</i>/\u200b0.7 <i>T</i>')
 })
 
 describe('the report of one run', () => {

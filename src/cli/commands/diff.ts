@@ -1,6 +1,6 @@
 /** @file `treeline diff`: how far two checkpoints are apart, layer by layer. */
 import { Command } from 'commander'
-import { inSteps } from '../../base/index.ts'
+import { inSteps, percent } from '../../base/index.ts'
 import { checkFile, formatOf, writeOutput } from '../../base/outputs.ts'
 import type { CheckpointDiff, LayerDiff, TensorDiff } from '../../merge/index.ts'
 import { diffFigure } from '../diffFigure.ts'
@@ -15,8 +15,6 @@ export function layerStrip(values: readonly number[]): string {
   const most = Math.max(...values, 0)
   return values.map((value) => blocks[most > 0 ? Math.ceil((value / most) * 8) : 0]).join('')
 }
-
-const percent = (value: number | null): string => (value === null ? '–' : `${(100 * value).toPrecision(3)} %`)
 
 function strips(layers: readonly LayerDiff[], io: Io): void {
   for (const stack of new Set(layers.map((one) => one.stack))) {

@@ -1,4 +1,5 @@
 /** @file What the measured losses say, and which claims they bear out. */
+import { percent } from '../../base/index.ts'
 import { type Claim, claim, control, type Estimate, exact, type Findings, shown } from '../../lab/index.ts'
 import {
   barrierOf,
@@ -91,7 +92,6 @@ export const claimsOf = (list: readonly Measured[], rows: Rows): Claim[] => [
 const pairText = (one: Measured): string =>
   tasks.map((task) => `${shown(lossOf(one, task), 4)} on ${titleOf[task]}`).join(' and ')
 
-const inPercent = (share: number): string => `${(100 * share).toFixed(0)} %`
 const both = (estimates: readonly Estimate[]): string => estimates.map((one) => shown(one, 3)).join(' and ')
 
 /** Headline, paragraph and key numbers. */
@@ -111,8 +111,8 @@ export function mergingFindings(
       `The model trained on MNIST has a loss of ${pairText(mnist)}, the one trained on Fashion-MNIST ${pairText(fashion)}; ` +
       `their mean ${pairText(middle)}. The cubic with the values and slopes of both ends would have ` +
       `${both(tasks.map((task) => cubicAtMean(list, task)))} there. ` +
-      `The mean loses most at ${range(onMnist.tenth)} on MNIST (${inPercent(onMnist.share)} of what it loses) and at ` +
-      `${range(onFashion.tenth)} on Fashion-MNIST (${inPercent(onFashion.share)}). ` +
+      `The mean loses most at ${range(onMnist.tenth)} on MNIST (${percent(onMnist.share, 0)} of what it loses) and at ` +
+      `${range(onFashion.tenth)} on Fashion-MNIST (${percent(onFashion.share, 0)}). ` +
       `Of the layer-wise scalings the best compromise is ${lines.name}: ${pairText(lines)}. ` +
       'The real base, the initialization, is not available; the mean takes its place, so the two task vectors are each other’s negative, and every uniform combination of them lies on one line.',
     numbers: [

@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { z } from 'zod'
+import { percent } from '../../base/index.ts'
 import { type ImageDataset, loadDataset, normalizeImages, type Split } from '../../data/index.ts'
 import {
   appendMetric,
@@ -198,8 +199,6 @@ function judge(set: ImageDataset, probabilities: Float32Array, losses: Float32Ar
   }
 }
 
-const percent = (share: number): string => `${(100 * share).toFixed(2)} %`
-
 /** Train until the end, from where an earlier process was cut. */
 async function trained(
   set: ImageDataset,
@@ -250,7 +249,7 @@ async function trained(
     onMetrics: (line) => appendMetric(journal, line),
     onProgress({ step, total, loss, metrics }) {
       const tested = metrics['testAccuracy']
-      const seen = tested === undefined ? '' : ` · test ${percent(tested)}`
+      const seen = tested === undefined ? '' : ` · test ${percent(tested, 2)}`
       progress(step / total, step === 0 ? 'compiling' : `loss ${loss.toFixed(3)}${seen}`)
     },
   })

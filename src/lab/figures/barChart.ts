@@ -1,8 +1,9 @@
 /** @file Bar chart: named values as horizontal bars, optionally with errors, the numbers written at the ends. */
 import * as Plot from '@observablehq/plot'
 import type { Figure, FigureText } from './figure.ts'
+import { fitText, textWidth } from './letters.ts'
 import { plotSvg } from './plot.ts'
-import { color, seriesColor, textWidth } from './theme.ts'
+import { color, seriesColor } from './theme.ts'
 
 /** One bar. */
 export interface Bar {
@@ -30,11 +31,12 @@ export function barChart(chart: BarChart): Figure {
   const width = chart.width ?? 540
   const height = 64 + chart.bars.length * 28
   const format = chart.format ?? ((value: number) => value.toPrecision(3))
+  const nameOf = (label: string): string => fitText(label, 0.5 * width)
   const end = ({ value, error = 0 }: Bar) => value + error
   const options: Plot.PlotOptions = {
     width,
     height,
-    marginLeft: 16 + Math.max(...chart.bars.map(({ label }) => textWidth(label))),
+    marginLeft: 16 + Math.max(...chart.bars.map(({ label }) => textWidth(nameOf(label)))),
     marginRight: 16 + Math.max(...chart.bars.map(({ value }) => textWidth(format(value)))),
     marginTop: 10,
     marginBottom: 46,
@@ -43,7 +45,7 @@ export function barChart(chart: BarChart): Figure {
     marks: [
       Plot.gridX({ stroke: color('grid'), strokeOpacity: 1 }),
       Plot.axisX({ label: null, tickSize: 0, color: color('muted'), fontSize: 12, ticks: 5 }),
-      Plot.axisY({ label: null, tickSize: 0, color: color('ink'), fontSize: 12 }),
+      Plot.axisY({ label: null, tickFormat: nameOf, tickSize: 0, color: color('ink'), fontSize: 12 }),
       Plot.barX(chart.bars, {
         x1: chart.xDomain?.[0] ?? 0,
         x2: 'value',

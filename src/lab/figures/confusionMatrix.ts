@@ -2,8 +2,9 @@
 import * as Plot from '@observablehq/plot'
 import { fail } from '../../base/index.ts'
 import type { Figure, FigureText } from './figure.ts'
+import { textWidth } from './letters.ts'
 import { plotSvg } from './plot.ts'
-import { color, textWidth } from './theme.ts'
+import { color } from './theme.ts'
 
 /** What a confusion matrix needs: `counts[truth][predicted]`, square, and the classes' names. */
 export interface ConfusionMatrix extends FigureText {

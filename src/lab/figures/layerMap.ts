@@ -1,7 +1,10 @@
 /** @file Layer map: kinds of tensors against layers, stacks side by side, each cell a value from pale to full, and a scale of colours. */
+
+import { tickText } from './axes.ts'
 import { escapeText, type Figure, type FigureText } from './figure.ts'
-import { tickText } from './lineChart.ts'
-import { color, textWidth } from './theme.ts'
+import { textWidth } from './letters.ts'
+import { typeset } from './mathText.ts'
+import { color } from './theme.ts'
 
 /** Columns that belong together: the layers of one stack, or the tensors outside layers. */
 export interface LayerMapPanel {
@@ -104,5 +107,5 @@ export function layerMap(chart: LayerMap): Figure {
   )
   const { name, title, caption } = chart
   const svg = `<svg role="img" aria-label="${escapeText(title)}" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" font-size="12">${parts.join('')}</svg>`
-  return { name, title, caption, svg, width, height }
+  return { name, title, caption, svg: typeset(svg), width, height }
 }

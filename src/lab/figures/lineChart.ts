@@ -1,8 +1,22 @@
 /** @file Line chart: one or several series, error bands, points, reference lines, labels at the ends of the lines. */
 import * as Plot from '@observablehq/plot'
+import {
+  linearTicks,
+  logTicks,
+  niceDomain,
+  type Scale,
+  type Tick,
+  thinTicks,
+  tickText,
+  tickWidth,
+  toPixels,
+} from './axes.ts'
 import type { Figure, FigureText } from './figure.ts'
-import { buildPlot, plotSvg } from './plot.ts'
-import { color, seriesColor, textWidth } from './theme.ts'
+import { lineGap, spread } from './labels.ts'
+import { fitText, textWidth, wrapText } from './letters.ts'
+import { boxOf, type Frame, legendRows, markLabels, type Words, wordsSvg } from './place.ts'
+import { plotSvg } from './plot.ts'
+import { color, seriesColor } from './theme.ts'
 
 /** One point; `low` and `high` bound its error band. Points with a null y leave a gap. */
 export interface LinePoint {
@@ -22,6 +36,8 @@ export interface LineSeries {
   dots?: boolean
   /** Points with error bars and no line between them: settings that have no order. */
   scatter?: boolean
+  /** Error bars in place of a band: values between the points were not measured. */
+  bars?: boolean
   /** Drawn thin and pale, without a label: the raw values behind a smooth line. */
   faint?: boolean
   /** Number of the colour, to let two series share one; default: the place in the list. */
@@ -40,10 +56,12 @@ export interface LineChart extends FigureText {
   series: readonly LineSeries[]
   xLabel: string
   yLabel: string
-  xScale?: 'linear' | 'log'
-  yScale?: 'linear' | 'log'
+  xScale?: Scale
+  yScale?: Scale
   xDomain?: readonly [number, number]
   yDomain?: readonly [number, number]
+  /** Ticks of the x axis where they are no round numbers: settings by name. */
+  xTicks?: readonly Tick[]
   /** d3-format of the y ticks, such as `.1%`. */
   yFormat?: string
   references?: readonly Reference[]
@@ -54,223 +72,246 @@ export interface LineChart extends FigureText {
   height?: number
 }
 
-const lineGap = 15
+/** A series with what is drawn of it: points that have no place on the axes have a y of NaN. */
+interface Line {
+  readonly series: LineSeries
+  readonly hue: string
+  readonly points: readonly LinePoint[]
+  readonly end: LinePoint | undefined
+}
 
-/** Shift label positions apart (pixels, any order) so that none overlap, moving each as little as needed. */
-export function spread(positions: readonly number[], gap = lineGap): number[] {
-  const order = positions.map((_, index) => index).sort((a, b) => positions[a]! - positions[b]!)
-  // clusters of touching labels, each centred on the mean of where its labels want to be
-  const clusters: { members: number[]; centre: number }[] = []
-  for (const index of order) {
-    clusters.push({ members: [index], centre: positions[index]! })
-    while (clusters.length > 1) {
-      const last = clusters.at(-1)!
-      const before = clusters.at(-2)!
-      const room = ((last.members.length + before.members.length) / 2) * gap
-      if (last.centre - before.centre >= room) break
-      const members = [...before.members, ...last.members]
-      const centre = members.reduce((sum, member) => sum + positions[member]!, 0) / members.length
-      clusters.splice(-2, 2, { members, centre })
-    }
+const isDrawn = ({ y }: LinePoint): boolean => !Number.isNaN(y)
+
+function linesOf(chart: LineChart): Line[] {
+  const fits = ({ x, y }: LinePoint): boolean =>
+    y !== null && Number.isFinite(y) && (chart.yScale !== 'log' || y > 0) && (chart.xScale !== 'log' || x > 0)
+  return chart.series.map((series, index) => {
+    const points = series.points.map((point) => (fits(point) ? point : { ...point, y: Number.NaN }))
+    return { series, hue: seriesColor(series.hue ?? index), points, end: points.findLast(isDrawn) }
+  })
+}
+
+type Domain = readonly [number, number]
+
+/** From the least to the largest value; a log axis shows what is above 0. */
+function extent(values: readonly number[], scale: Scale = 'linear'): Domain {
+  const shown = values.filter((value) => Number.isFinite(value) && (scale === 'linear' || value > 0))
+  if (shown.length === 0) return scale === 'log' ? [1, 10] : [0, 1]
+  return [Math.min(...shown), Math.max(...shown)]
+}
+
+function domainsOf(chart: LineChart, lines: readonly Line[]): { x: Domain; y: Domain } {
+  const all = lines.flatMap(({ points }) => points.filter(isDrawn))
+  const marked = (axis: 'x' | 'y'): number[] =>
+    (chart.references ?? []).filter((one) => one.axis === axis).map(({ value }) => value)
+  const x = chart.xDomain ?? extent([...all.map((point) => point.x), ...marked('x')], chart.xScale)
+  if (chart.yDomain) return { x, y: chart.yDomain }
+  const y = extent(
+    [...all.flatMap(({ y, low = y!, high = y! }) => [y!, low, high]), ...marked('y')],
+    chart.yScale,
+  )
+  return { x, y: chart.yScale === 'log' ? y : niceDomain(...y) }
+}
+
+/** Everything in pixels. */
+interface Layout {
+  readonly width: number
+  readonly height: number
+  readonly frame: Frame
+  readonly domains: { readonly x: Domain; readonly y: Domain }
+  readonly xOf: (x: number) => number
+  readonly yOf: (y: number) => number
+  readonly xTicks: readonly Tick[]
+  readonly yTicks: readonly Tick[]
+  readonly titles: { readonly x: readonly string[]; readonly y: readonly string[] }
+  /** Names of lines stand in rows above where they would leave the lines no room. */
+  readonly legend: ReturnType<typeof legendRows>
+  /** Lines that are named at their ends. */
+  readonly named: readonly Line[]
+}
+
+const ticksOf = (values: readonly number[], label: (value: number) => string = tickText): Tick[] =>
+  values.map((value) => ({ value, label: label(value) }))
+
+function layOut(chart: LineChart, lines: readonly Line[]): Layout {
+  const width = chart.width ?? 540
+  const domains = domainsOf(chart, lines)
+  const titles = { x: wrapText(chart.xLabel, width - 8, 12), y: wrapText(chart.yLabel, width - 8, 12) }
+  const named = lines.filter(({ series, end }) => !series.faint && series.name !== '' && end)
+  const room = Math.max(0, ...named.map(({ series }) => textWidth(series.name, 12, true)))
+  const above = room > 0.38 * width
+  const legend = legendRows(
+    above
+      ? named.map(({ series, hue }) => ({
+          text: fitText(series.name, width - 26, 12, true),
+          fill: hue,
+          dashed: series.dashed,
+        }))
+      : [],
+    width,
+  )
+  const format = chart.yFormat ? plotFormat(chart.yFormat) : tickText
+  const yWanted = ticksOf(
+    chart.yScale === 'log' ? logTicks(...domains.y) : linearTicks(...domains.y, 5),
+    format,
+  )
+  const left = Math.max(44, 14 + Math.max(0, ...yWanted.map(({ label }) => tickWidth(label))))
+  const inner = width - left - 18 - (above ? 0 : room)
+  const xWanted =
+    chart.xTicks ??
+    ticksOf(
+      chart.xScale === 'log'
+        ? logTicks(...domains.x)
+        : linearTicks(...domains.x, Math.max(2, Math.floor(inner / 80))),
+    )
+  const last = xWanted.at(-1)
+  const right = Math.max(18 + (above ? 0 : room), last ? 6 + tickWidth(last.label) / 2 : 0)
+  const top = 15 * Math.max(1, titles.y.length) + 15 + legend.height
+  const bottom = 31 + 15 * Math.max(1, titles.x.length)
+  const labels = above ? 0 : named.length * lineGap
+  const height = Math.max(
+    (chart.height ?? 320) + legend.height + 15 * (Math.max(1, titles.y.length) - 1),
+    top + labels + bottom,
+  )
+  const frame = { left, right: width - right, top, bottom: height - bottom }
+  const xOf = toPixels(chart.xScale ?? 'linear', domains.x, frame.left, frame.right)
+  const yOf = toPixels(chart.yScale ?? 'linear', domains.y, frame.bottom, frame.top)
+  const widest = width - 2 * tickWidth('0')
+  return {
+    ...{ width, height, frame, domains, xOf, yOf, titles, legend },
+    named: above ? [] : named,
+    xTicks: thinTicks(
+      xWanted
+        .map(({ value, label }) => ({ value, label: fitText(label, widest) }))
+        .filter(({ value, label }) => xOf(value) - tickWidth(label) / 2 >= 0),
+      xOf,
+      tickWidth,
+      { scale: chart.xScale },
+    ),
+    yTicks: thinTicks(yWanted, yOf, () => 12, { gap: 4, scale: chart.yScale }),
   }
-  const moved = [...positions]
-  for (const { members, centre } of clusters)
-    for (const [place, member] of members.entries())
-      moved[member] = centre + (place - (members.length - 1) / 2) * gap
-  return moved
 }
 
-/** Ticks of a log axis: the decades, and 2 and 5 between them where there are few. */
-export function logTicks(low: number, high: number): number[] {
-  const decades = Math.log10(high / low)
-  const steps = decades > 2.5 ? [1] : [1, 2, 5]
-  const every = Math.max(1, Math.ceil(decades / 7))
-  const ticks: number[] = []
-  for (let power = Math.floor(Math.log10(low)); power <= Math.ceil(Math.log10(high)); power++)
-    if (power % every === 0)
-      for (const step of steps) {
-        const tick = Number(`${step}e${power}`)
-        if (tick >= low * 0.999 && tick <= high * 1.001) ticks.push(tick)
-      }
-  return ticks
+/** A percentage as d3 writes it: the one kind of format that charts ask for. */
+const plotFormat = (specifier: string): ((value: number) => string) => {
+  const [, digits] = specifier.match(/^\.(\d)%$/) ?? []
+  return digits === undefined ? tickText : (value) => `${(100 * value).toFixed(Number(digits))}%`
 }
-
-const superscript = (n: number): string =>
-  [...String(n)].map((digit) => '⁻⁰¹²³⁴⁵⁶⁷⁸⁹'['-0123456789'.indexOf(digit)]).join('')
-
-/** A number on an axis: plain where it is short, a power of ten where it is not. */
-export function tickText(value: number): string {
-  const size = Math.abs(value)
-  if (value === 0 || (size >= 1e-3 && size < 1e5)) return Number(value.toPrecision(6)).toLocaleString('en-US')
-  const power = Math.floor(Math.log10(size) + 1e-9)
-  const head = Number((value / 10 ** power).toPrecision(3))
-  return head === 1 ? `10${superscript(power)}` : `${head}·10${superscript(power)}`
-}
-
-/** Labels of an axis. On a log axis Plot would drop every other one of a formatter's labels, but none of a channel's. */
-const tickLabels = (scale: LineChart['xScale'], format?: string): Plot.AxisXOptions & Plot.AxisYOptions =>
-  scale === 'log' && !format ? { text: tickText } : { tickFormat: format ?? tickText }
-
-const drawable = (point: LinePoint, chart: LineChart): boolean =>
-  point.y !== null &&
-  Number.isFinite(point.y) &&
-  (chart.yScale !== 'log' || point.y > 0) &&
-  (chart.xScale !== 'log' || point.x > 0)
 
 const errorBars = (points: readonly LinePoint[], hue: string): Plot.Markish =>
   Plot.ruleX(
-    points.filter(({ low, y }) => low !== undefined && !Number.isNaN(y)),
+    points.filter((point) => point.low !== undefined && isDrawn(point)),
     { x: 'x', y1: 'low', y2: 'high', stroke: hue, strokeOpacity: 0.55, strokeWidth: 1.5 },
   )
 
-/** Points and their error bars. */
-const scatterMarks = (points: readonly LinePoint[], hue: string): Plot.Markish[] => [
-  errorBars(points, hue),
-  Plot.dot(points, { x: 'x', y: 'y', r: 3.5, fill: hue, stroke: color('paper'), strokeWidth: 1 }),
-]
+const dotMarks = (points: readonly LinePoint[], hue: string, r: number): Plot.Markish =>
+  Plot.dot(points, { x: 'x', y: 'y', r, fill: hue, stroke: color('paper'), strokeWidth: 1 })
+
+function lineMarks({ series, hue, points }: Line): Plot.Markish[] {
+  if (series.scatter) return [errorBars(points, hue), dotMarks(points, hue, 3.5)]
+  const isSingle = points.filter(isDrawn).length === 1
+  const marks: Plot.Markish[] = []
+  // a band has no width at a single value
+  if (isSingle || series.bars) marks.push(errorBars(points, hue))
+  else if (points.some(({ low }) => low !== undefined))
+    marks.push(
+      Plot.areaY(points, {
+        x: 'x',
+        y1: (point: LinePoint) => point.low ?? point.y,
+        y2: (point: LinePoint) => point.high ?? point.y,
+        fill: hue,
+        fillOpacity: 0.16,
+      }),
+    )
+  marks.push(
+    Plot.lineY(points, {
+      x: 'x',
+      y: 'y',
+      stroke: hue,
+      strokeWidth: series.faint ? 1 : 2,
+      strokeOpacity: series.faint ? 0.3 : 1,
+      strokeDasharray: series.dashed ? '5 4' : undefined,
+    }),
+  )
+  // a single value has no line: without a dot it would be invisible
+  if (series.dots || isSingle) marks.push(dotMarks(points, hue, 3))
+  return marks
+}
+
+const axisMarks = ({ xTicks, yTicks }: Layout): Plot.Markish[] => {
+  const axis = { label: null, color: color('muted'), fontSize: 12 }
+  const valuesOf = (ticks: readonly Tick[]) => ({
+    ticks: ticks.map(({ value }) => value),
+    // a channel: of a log axis Plot would drop every other label of a formatter
+    text: (value: number) => ticks.find((tick) => tick.value === value)?.label ?? '',
+  })
+  return [
+    Plot.gridY({ ticks: yTicks.map(({ value }) => value), stroke: color('grid'), strokeOpacity: 1 }),
+    Plot.axisX({ ...axis, ...valuesOf(xTicks), tickSize: 4 }),
+    Plot.axisY({ ...axis, ...valuesOf(yTicks), tickSize: 0 }),
+  ]
+}
+
+/** Names of lines: beside the frame where a line reaches nearly there, at its end where it stops early. */
+function lineNames(chart: LineChart, { named, frame, xOf, yOf }: Layout): Words[] {
+  const wanted = named.map(({ end }) => yOf(end!.y!))
+  const bounds = [frame.top, frame.bottom - 4] as const
+  return spread(wanted, lineGap, bounds).map((y, place) => {
+    const { series, hue, end } = named[place]!
+    const at = xOf(end!.x)
+    const beside = chart.labels === 'beside' || at > frame.right - 60
+    return { text: series.name, x: (beside ? frame.right : at) + 9, y, fill: hue, bold: true, rim: !beside }
+  })
+}
 
 /** Draw a line chart. */
 export function lineChart(chart: LineChart): Figure {
-  const width = chart.width ?? 540
-  const height = chart.height ?? 320
-  const hues = chart.series.map((series, index) => seriesColor(series.hue ?? index))
-  const lines = chart.series.map((series) =>
-    series.points.map((point) => (drawable(point, chart) ? point : { ...point, y: Number.NaN })),
-  )
-  const ends = lines.map((points) => points.findLast(({ y }) => !Number.isNaN(y)))
-  const labelled = chart.series
-    .map((series, index) => ({ series, index, end: ends[index] }))
-    .filter(({ series, end }) => !series.faint && series.name !== '' && end)
-  const labelRoom = Math.max(0, ...labelled.map(({ series }) => textWidth(series.name)))
-
-  const all = lines.flat().filter(({ y }) => !Number.isNaN(y))
-  /** A log axis shows what is above 0. */
-  const extent = (values: number[], scale: LineChart['xScale']): [number, number] => {
-    const shown = scale === 'log' ? values.filter((value) => value > 0) : values
-    if (shown.length === 0) return scale === 'log' ? [1, 10] : [0, 1]
-    return [Math.min(...shown), Math.max(...shown)]
-  }
-  const xDomain =
-    chart.xDomain ??
-    extent(
-      all.map(({ x }) => x),
-      chart.xScale,
-    )
-  const yDomain =
-    chart.yDomain ??
-    extent(
-      all.flatMap(({ y, low = y!, high = y! }) => [low, high]),
-      chart.yScale,
-    )
-  const xTicks = chart.xScale === 'log' ? logTicks(...xDomain) : Math.floor(width / 90)
-  const yTicks = chart.yScale === 'log' ? logTicks(...yDomain) : 5
-  const axis = { label: null, color: color('muted'), fontSize: 12 }
-  const marks: Plot.Markish[] = [
-    Plot.gridY({ ticks: yTicks, stroke: color('grid'), strokeOpacity: 1 }),
-    Plot.axisX({ ...axis, ticks: xTicks, ...tickLabels(chart.xScale), tickSize: 4 }),
-    Plot.axisY({ ...axis, ticks: yTicks, ...tickLabels(chart.yScale, chart.yFormat), tickSize: 0 }),
-  ]
-  for (const { axis, value, label } of chart.references ?? []) {
-    const rule = { stroke: color('muted'), strokeDasharray: '2 4' }
-    const text = { text: [label], fill: color('muted'), fontSize: 12 }
-    if (axis === 'y') {
-      marks.push(Plot.ruleY([value], rule))
-      marks.push(
-        Plot.text([value], { ...text, y: value, frameAnchor: 'left', textAnchor: 'start', dy: -8, dx: 4 }),
-      )
-    } else {
-      marks.push(Plot.ruleX([value], rule))
-      marks.push(
-        Plot.text([value], { ...text, x: value, frameAnchor: 'top', textAnchor: 'start', dx: 5, dy: 4 }),
-      )
-    }
-  }
-  for (const [index, series] of chart.series.entries()) {
-    const points = lines[index]!
-    if (series.scatter) {
-      marks.push(...scatterMarks(points, hues[index]!))
-      continue
-    }
-    const isSingle = points.filter(({ y }) => !Number.isNaN(y)).length === 1
-    // a band has no width at a single value
-    if (isSingle) marks.push(errorBars(points, hues[index]!))
-    else if (points.some(({ low }) => low !== undefined))
-      marks.push(
-        Plot.areaY(points, {
-          x: 'x',
-          y1: (point: LinePoint) => point.low ?? point.y,
-          y2: (point: LinePoint) => point.high ?? point.y,
-          fill: hues[index],
-          fillOpacity: 0.16,
-        }),
-      )
-    marks.push(
-      Plot.lineY(points, {
-        x: 'x',
-        y: 'y',
-        stroke: hues[index],
-        strokeWidth: series.faint ? 1 : 2,
-        strokeOpacity: series.faint ? 0.3 : 1,
-        strokeDasharray: series.dashed ? '5 4' : undefined,
-      }),
-    )
-    // a single value has no line: without a dot it would be invisible
-    if (series.dots || isSingle)
-      marks.push(
-        Plot.dot(points, { x: 'x', y: 'y', r: 3, fill: hues[index], stroke: color('paper'), strokeWidth: 1 }),
-      )
-  }
+  const lines = linesOf(chart)
+  const layout = layOut(chart, lines)
+  const { width, height, frame, domains, titles, legend } = layout
+  const references = chart.references ?? []
+  const rule = { stroke: color('muted'), strokeDasharray: '2 4' }
   const options: Plot.PlotOptions = {
     width,
     height,
-    marginLeft: 52,
-    marginRight: 18 + labelRoom,
-    marginTop: 30,
-    marginBottom: 46,
-    x: { type: chart.xScale ?? 'linear', domain: chart.xDomain as number[] | undefined },
-    y: {
-      type: chart.yScale ?? 'linear',
-      domain: chart.yDomain as number[] | undefined,
-      nice: chart.yDomain === undefined && chart.yScale !== 'log',
-      clamp: chart.yDomain !== undefined,
-    },
-    marks,
+    marginLeft: frame.left,
+    marginRight: width - frame.right,
+    marginTop: frame.top,
+    marginBottom: height - frame.bottom,
+    x: { type: chart.xScale ?? 'linear', domain: [...domains.x] },
+    y: { type: chart.yScale ?? 'linear', domain: [...domains.y], clamp: chart.yDomain !== undefined },
+    marks: [
+      ...axisMarks(layout),
+      ...references.map(({ axis, value }) =>
+        axis === 'y' ? Plot.ruleY([value], rule) : Plot.ruleX([value], rule),
+      ),
+      ...lines.flatMap(lineMarks),
+    ],
   }
-
-  const plot = buildPlot(options)
-  const [xOf, yOf] = [plot.scale('x')!, plot.scale('y')!]
-  const wanted = labelled.map(({ end }) => yOf.apply(end!.y) as number)
-  for (const [place, position] of spread(wanted).entries()) {
-    const { series, index, end } = labelled[place]!
-    marks.push(
-      Plot.text([end!], {
-        // beside the frame where the line reaches nearly there, at its end where it stops early
-        x: (point: LinePoint) =>
-          chart.labels === 'beside' || xOf.apply(point.x) > width - options.marginRight! - 60
-            ? xDomain[1]
-            : point.x,
-        y: 'y',
-        text: [series.name],
-        fill: hues[index],
-        textAnchor: 'start',
-        fontWeight: 600,
-        dx: 9,
-        dy: position - wanted[place]!,
-      }),
-    )
-  }
-  const axisTitle = { fill: color('muted'), fontSize: 12 }
-  marks.push(
-    Plot.text([chart.yLabel], {
-      ...axisTitle,
-      frameAnchor: 'top-left',
-      textAnchor: 'start',
-      dx: -52,
-      dy: -22,
-      text: [chart.yLabel],
-    }),
-    Plot.text([chart.xLabel], { ...axisTitle, frameAnchor: 'bottom', dy: 38, text: [chart.xLabel] }),
-  )
+  const names = lineNames(chart, layout)
+  const marks = references.map(({ axis, value, label }) => ({
+    ...{ axis, label },
+    at: axis === 'x' ? layout.xOf(value) : layout.yOf(value),
+  }))
+  const muted = { fill: color('muted') }
+  const words: Words[] = [
+    ...names,
+    ...markLabels(marks, frame, names.map(boxOf)),
+    ...titles.y.map((text, row) => ({ ...muted, text, x: 0, y: 8 + 15 * row })),
+    ...titles.x.map((text, row) => ({
+      ...{ ...muted, text, anchor: 'middle' as const },
+      x: Math.max(textWidth(text) / 2, Math.min(width - textWidth(text) / 2, (frame.left + frame.right) / 2)),
+      y: frame.bottom + 38 + 15 * row,
+    })),
+  ]
   const { name, title, caption } = chart
-  return { name, title, caption, svg: plotSvg(title, options), width, height }
+  const above = legend.svg(15 * Math.max(1, titles.y.length) + 4)
+  return {
+    name,
+    title,
+    caption,
+    svg: plotSvg(title, options, above + words.map(wordsSvg).join('')),
+    width,
+    height,
+  }
 }

@@ -2,6 +2,7 @@
 import { createRequire } from 'node:module'
 import * as Plot from '@observablehq/plot'
 import { escapeText } from './figure.ts'
+import { typeset } from './mathText.ts'
 import { color, fontFamily } from './theme.ts'
 
 let kept: Document | undefined
@@ -28,22 +29,28 @@ const themed = (options: Plot.PlotOptions): Plot.PlotOptions => ({
   } as unknown as Partial<CSSStyleDeclaration>,
 })
 
-/** Build a plot and also return its scales, for labels placed in pixels. */
-export function buildPlot(options: Plot.PlotOptions): (SVGSVGElement | HTMLElement) & Plot.Plot {
+/** Build a plot with what all plots share. */
+function buildPlot(options: Plot.PlotOptions): (SVGSVGElement | HTMLElement) & Plot.Plot {
   return Plot.plot(themed(options))
 }
 
-/** A plot as an SVG string with a label for people who hear instead of see. */
-export function plotSvg(label: string, options: Plot.PlotOptions): string {
+/** A plot as an SVG string with a label for people who hear instead of see; `more` is drawn on top. */
+export function plotSvg(label: string, options: Plot.PlotOptions, more = ''): string {
   const element = buildPlot(options)
   // Plot's own style sheet sets colours and fonts that the theme sets on the element
   for (const style of [...element.querySelectorAll('style')]) style.remove()
-  return cleanSvg(element.outerHTML, label)
+  return typeset(cleanSvg(element.outerHTML.replace(/<\/svg>$/, `${more}</svg>`), label))
 }
 
 /** Inside HTML the namespace is implied: without it the file names no outside address at all. */
 function cleanSvg(svg: string, label: string): string {
-  return svg
-    .replace(/ xmlns(:xlink)?="[^"]*"/g, '')
-    .replace(/^<svg/, `<svg role="img" aria-label="${escapeText(label)}"`)
+  return (
+    svg
+      .replace(/ xmlns(:xlink)?="[^"]*"/g, '')
+      // beyond a thousandth of a pixel numbers differ between machines and say nothing
+      .replace(/ (?:d|x|y|[xy][12]|c[xy]|r|width|height|transform)="[^"]*"/g, (attribute) =>
+        attribute.replace(/-?\d+\.\d{4,}(?:e-?\d+)?/g, (number) => String(Number(Number(number).toFixed(3)))),
+      )
+      .replace(/^<svg/, `<svg role="img" aria-label="${escapeText(label)}"`)
+  )
 }

@@ -63,6 +63,3 @@ export const withLightColors = (svg: string): string =>
 
 /** Type: Inter where it is (always in PNGs), the system's own face elsewhere. */
 export const fontFamily = 'Inter, system-ui, -apple-system, Segoe UI, sans-serif'
-
-/** Rough width of a text in pixels: enough to leave room for labels. */
-export const textWidth = (text: string, size = 12): number => text.length * size * 0.56

@@ -1,7 +1,9 @@
 /** @file A derivation as a tree: symbols by level, the rules it used, and what noise leaves of each symbol. */
-import { fail } from '../../base/index.ts'
+import { fail, percent } from '../../base/index.ts'
 import { escapeText, type Figure, type FigureText } from './figure.ts'
-import { color, fontFamily, seriesColor, textWidth } from './theme.ts'
+import { textWidth } from './letters.ts'
+import { typeset } from './mathText.ts'
+import { color, fontFamily, seriesColor } from './theme.ts'
 
 /** What a tree needs. Levels begin with the root's; a level is s times as wide as the one above. */
 export interface TreeFigure extends FigureText {
@@ -40,7 +42,6 @@ const layoutFor = (leaves: number): Layout => {
   return { pitch: 31, radius: 11, gap: 76, fontSize: 11 }
 }
 
-const percent = (p: number): string => `${Math.round(100 * p)} %`
 const mean = (values: readonly number[]): number => values.reduce((a, b) => a + b, 0) / values.length
 
 /** Draw a tree. Throws TL_BAD_ARGUMENT for more than 256 leaves. */
@@ -75,7 +76,7 @@ export function treeFigure(chart: TreeFigure): Figure {
   const svg =
     `<svg role="img" aria-label="${escapeText(title)}" class="tl-plot" width="${width}" height="${height}" ` +
     `viewBox="0 0 ${width} ${height}" font-family="${fontFamily}" font-size="12">${parts.join('')}</svg>`
-  return { name, title, caption, svg, width, height }
+  return { name, title, caption, svg: typeset(svg), width, height }
 }
 
 type At = (level: number, node: number) => number
@@ -116,7 +117,7 @@ function nodes(
       p === undefined
         ? ''
         : `<text x="${leaf ? cx : (x(level, node) + radius + 5).toFixed(1)}" y="${leaf ? cy + radius + 15 : cy + 4}" ` +
-          `font-size="${Math.min(11, fontSize - 2)}" text-anchor="${leaf ? 'middle' : 'start'}" fill="${color('muted')}">${leaf && layout.pitch < 40 ? Math.round(100 * p) : percent(p)}</text>`
+          `font-size="${Math.min(11, fontSize - 2)}" text-anchor="${leaf ? 'middle' : 'start'}" fill="${color('muted')}">${leaf && layout.pitch < 40 ? Math.round(100 * p) : percent(p, 0)}</text>`
     return (
       `<circle cx="${cx}" cy="${cy}" r="${radius}" fill="${color('paper')}"></circle>` +
       `<circle cx="${cx}" cy="${cy}" r="${radius}" fill="${ink}" fill-opacity="${shade.toFixed(3)}" stroke="${ink}" stroke-width="1.5"></circle>` +
@@ -130,7 +131,7 @@ function levelLabel({ levelNames, posterior }: TreeFigure, level: number, y: num
   const p = posterior?.[level]
   const lines = `<text x="0" y="${y + (p ? -2 : 4)}" fill="${color('ink')}">${escapeText(levelNames[level]!)}</text>`
   return p
-    ? `${lines}<text x="0" y="${y + 14}" font-size="11" fill="${color('muted')}">${percent(mean(p))} known</text>`
+    ? `${lines}<text x="0" y="${y + 14}" font-size="11" fill="${color('muted')}">${percent(mean(p), 0)} known</text>`
     : lines
 }
 

@@ -1,10 +1,9 @@
 /** @file A report's page as text: sections, numbers, tables, figures. Everything is escaped here. */
-
+import { formatMeasured, formatNumber } from '../../base/index.ts'
 import type { Conclusion, ReportTable } from '../experiment.ts'
-import { escapeText, type Figure } from '../figures/index.ts'
+import { escapeText, type Figure, mathHtml } from '../figures/index.ts'
 import type { Claim, Outcome } from '../study/claim.ts'
 import { outcomesInWords } from '../study/outcomes.ts'
-import { formatMeasured, formatNumber } from './format.ts'
 import { reportCss } from './style.ts'
 
 /** HTML that is already safe. */
@@ -16,20 +15,20 @@ const signless = (text: string): string => text.replace(/(?<![\w.)])[-−](0(?:\
 const cell = (value: string | number): Html =>
   typeof value === 'number'
     ? `<td class="number">${formatNumber(value)}</td>`
-    : `<td>${escapeText(signless(value))}</td>`
+    : `<td>${mathHtml(signless(value))}</td>`
 
 /** A table; its first column heads the rows. A quiet title is for people who hear the page: the heading shows it. */
 export function tableHtml(table: ReportTable, quiet = false): Html {
   const numeric = table.columns.map((_, column) => table.rows.some((row) => typeof row[column] === 'number'))
   const head = table.columns.map(
-    (column, index) => `<th scope="col"${numeric[index] ? ' class="number"' : ''}>${escapeText(column)}</th>`,
+    (column, index) => `<th scope="col"${numeric[index] ? ' class="number"' : ''}>${mathHtml(column)}</th>`,
   )
   const rows = table.rows.map(
     ([first = '', ...rest]) =>
-      `<tr><th scope="row">${escapeText(String(first))}</th>${rest.map(cell).join('')}</tr>`,
+      `<tr><th scope="row">${mathHtml(String(first))}</th>${rest.map(cell).join('')}</tr>`,
   )
   return (
-    `<div class="scroll"><table><caption${quiet ? ' class="quiet"' : ''}>${escapeText(table.title)}</caption>` +
+    `<div class="scroll"><table><caption${quiet ? ' class="quiet"' : ''}>${mathHtml(table.title)}</caption>` +
     `<thead><tr>${head.join('')}</tr></thead><tbody>${rows.join('')}</tbody></table></div>`
   )
 }
@@ -38,11 +37,11 @@ export function tableHtml(table: ReportTable, quiet = false): Html {
 export function numbersHtml(numbers: NonNullable<Conclusion['numbers']>): Html {
   if (numbers.length === 0) return ''
   const tiles = numbers.map(({ label, value, note }) => {
-    const small = note ? `<small>${escapeText(note)}</small>` : ''
+    const small = note ? `<small>${mathHtml(note)}</small>` : ''
     // several numbers in one tile are smaller, and may break after a slash (a space without width)
     const long = value.length > 10 ? ' class="long"' : ''
-    const shown = escapeText(signless(value)).replaceAll('/', '/\u200b')
-    return `<div><dt>${escapeText(label)}</dt><dd${long}>${shown}${small}</dd></div>`
+    const shown = mathHtml(signless(value).replaceAll('/', '/\u200b'))
+    return `<div><dt>${mathHtml(label)}</dt><dd${long}>${shown}${small}</dd></div>`
   })
   return `<dl class="numbers">${tiles.join('')}</dl>`
 }
@@ -66,10 +65,10 @@ export function claimsHtml(claims: readonly ShownClaim[], folded = false): Html 
   if (claims.length === 0) return ''
   const rows = claims.map(({ claim, measured, error, predicted, outcome, control, held, of }) => {
     const value = formatMeasured(measured, error)
-    const whose = of ? ` <span class="note">[${escapeText(of)}]</span>` : ''
+    const whose = of ? ` <span class="note">[${mathHtml(of)}]</span>` : ''
     const runs = held ? ` in ${held.holds} of ${held.of}` : ''
     return (
-      `<tr><th scope="row">${escapeText(claim)}${control ? ' <span class="note">(control)</span>' : ''}${whose}</th>` +
+      `<tr><th scope="row">${mathHtml(claim)}${control ? ' <span class="note">(control)</span>' : ''}${whose}</th>` +
       `<td class="number">${value}</td><td class="number">${formatMeasured(predicted, null)}</td>` +
       `<td class="${outcome}">${outcomeWords[outcome]}${runs}</td></tr>`
     )
@@ -95,8 +94,8 @@ export const figureSvg = ({ svg }: Figure, prefix: string): Html =>
 export function figureHtml(figure: Figure & { readonly made: string }, prefix: string): Html {
   const svg = figureSvg(figure, prefix)
   return (
-    `<figure id="${prefix}"><h3>${escapeText(figure.title)}</h3>${svg}` +
-    `<figcaption><p>${escapeText(figure.caption)}</p><p class="made">${escapeText(figure.made)}</p></figcaption></figure>`
+    `<figure id="${prefix}"><h3>${mathHtml(figure.title)}</h3>${svg}` +
+    `<figcaption><p>${mathHtml(figure.caption)}</p><p class="made">${escapeText(figure.made)}</p></figcaption></figure>`
   )
 }
 

@@ -1,14 +1,13 @@
 /** @file What runs have measured, as lines of Markdown, and pages that hold such lines between two marks. */
 import { readFileSync } from 'node:fs'
 import { writeAtomically } from '../../base/files.ts'
-import { fail } from '../../base/index.ts'
+import { fail, formatMeasured } from '../../base/index.ts'
 import type { AnyExperiment, BaseConfig, RunGroup } from '../experiment.ts'
 import { groupRuns } from '../groups.ts'
 import { experimentOf } from '../known.ts'
 import type { FinishedRun } from '../runFolder.ts'
 import { outcomesInWords } from '../study/outcomes.ts'
 import { groupClaims } from './claims.ts'
-import { formatMeasured } from './format.ts'
 import { configLine } from './section.ts'
 
 const cell = (text: string): string => text.replaceAll('|', '\\|')

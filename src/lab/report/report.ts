@@ -5,7 +5,7 @@ import { writeOwnFiles } from '../../base/outputFolder.ts'
 import { sortRuns, tableOf } from '../collect/table.ts'
 import { parquetBytes } from '../collect/write.ts'
 import type { AnyExperiment } from '../experiment.ts'
-import { escapeText, posterSvg, svgToPng } from '../figures/index.ts'
+import { escapeText, mathHtml, posterSvg, svgToPng } from '../figures/index.ts'
 import { groupRuns } from '../groups.ts'
 import { experimentOf } from '../known.ts'
 import type { FinishedRun } from '../runFolder.ts'
@@ -83,8 +83,12 @@ const glossary: readonly (readonly [word: string, meaning: string])[] = [
 
 const glossaryHtml = (): Html =>
   `<aside class="words"><h2>Words</h2><dl>${glossary
-    .map(([word, meaning]) => `<dt>${escapeText(word)}</dt><dd>${escapeText(meaning)}</dd>`)
+    .map(([word, meaning]) => `<dt>${mathHtml(word)}</dt><dd>${mathHtml(meaning)}</dd>`)
     .join('')}</dl></aside>`
+
+/** Begins like a sentence; a name of one letter, such as χ or the k of k-means, stays as it is. */
+const sentence = (text: string): string =>
+  /^[a-z]{2}/.test(text) ? text.charAt(0).toUpperCase() + text.slice(1) : text
 
 /** What one experiment asks and finds: two sentences, how its claims came out, its first figure. */
 function found({ experiment, runs, groups, pictures }: Chapter): Html {
@@ -97,8 +101,8 @@ function found({ experiment, runs, groups, pictures }: Chapter): Html {
   ].join(', ')
   const [figure] = pictures.figures
   return (
-    `<li><h3><a href="#${experiment.name}">${escapeText(experiment.title)}</a></h3>` +
-    `<p>${escapeText(experiment.description)} <strong>${escapeText(headline.charAt(0).toUpperCase() + headline.slice(1))}.</strong> <span class="note">${about}.</span></p>` +
+    `<li><h3><a href="#${experiment.name}">${mathHtml(experiment.title)}</a></h3>` +
+    `<p>${mathHtml(experiment.description)} <strong>${mathHtml(sentence(headline))}.</strong> <span class="note">${about}.</span></p>` +
     `${figure ? `<div class="picture">${figureSvg(figure, `first-${experiment.name}`)}</div>` : ''}</li>`
   )
 }
@@ -123,8 +127,8 @@ function overview(chapters: readonly Chapter[]): Html {
 /** The head of a chapter: the page's own when there is no other. */
 const head = ({ name, title, description }: AnyExperiment, alone: boolean): Html =>
   alone
-    ? `<header><p class="kind">treeline · ${escapeText(name)}</p><h1>${escapeText(title)}</h1><p class="note">${escapeText(description)}</p></header>`
-    : `<h2>${escapeText(title)}</h2><p>${escapeText(description)}</p>`
+    ? `<header><p class="kind">treeline · ${escapeText(name)}</p><h1>${mathHtml(title)}</h1><p class="note">${mathHtml(description)}</p></header>`
+    : `<h2>${mathHtml(title)}</h2><p>${mathHtml(description)}</p>`
 
 /**
  * Write `report.html`, `runs.parquet`, `figures/*.svg` and `figures/*.png` into `folder`. Runs are sorted (see `sortRuns`) and grouped by

@@ -1,13 +1,12 @@
 /** @file One experiment's part of a report: what its runs say, claims, figures, tables, config and how to make it again. */
-import { bytes, duration } from '../../base/index.ts'
+import { bytes, duration, formatMeasured } from '../../base/index.ts'
 import { changedFields, configRows, reproduceCommand, shortestConfig } from '../config.ts'
 import type { AnyExperiment, BaseConfig, ReportTable, RunGroup } from '../experiment.ts'
-import { escapeText, type Figure } from '../figures/index.ts'
+import { escapeText, type Figure, mathHtml } from '../figures/index.ts'
 import { overSeeds, varyingFields } from '../groups.ts'
 import type { FinishedRun } from '../runFolder.ts'
 import { claimsOf } from '../study/outcomes.ts'
 import { groupClaims } from './claims.ts'
-import { formatMeasured } from './format.ts'
 import { claimsHtml, figureHtml, type Html, numbersHtml, tableHtml } from './html.ts'
 
 const shown = (value: unknown): string => (typeof value === 'string' ? value : (JSON.stringify(value) ?? ''))
@@ -153,7 +152,7 @@ function singleRun(experiment: AnyExperiment, run: FinishedRun): Html {
   const conclusion = experiment.summary(run)
   const { paragraph, numbers = [] } = conclusion
   const judged = claimsHtml(claimsOf(conclusion))
-  return `<p class="lead">${escapeText(paragraph)}</p>${numbersHtml(numbers)}${judged}`
+  return `<p class="lead">${mathHtml(paragraph)}</p>${numbersHtml(numbers)}${judged}`
 }
 
 /** What several runs say together. */
@@ -166,8 +165,8 @@ function severalRuns(
   // a study says of each config what all its seeds say together
   const leads = groups.map(({ label, runs: own }) => {
     const { paragraph } = experiment.together?.(own) ?? {}
-    const whose = label === '' ? '' : `<strong>${escapeText(label)}</strong>: `
-    return paragraph === undefined ? '' : `<p class="lead">${whose}${escapeText(paragraph)}</p>`
+    const whose = label === '' ? '' : `<strong>${mathHtml(label)}</strong>: `
+    return paragraph === undefined ? '' : `<p class="lead">${whose}${mathHtml(paragraph)}</p>`
   })
   return `${leads.join('')}${seedTable(groups)}<h2>Runs</h2>${manyRuns(experiment, runs)}${judged}`
 }

@@ -9,6 +9,7 @@ header p.kind{margin:0 0 .4rem;color:var(--tl-muted);font-size:.85rem;letter-spa
 h1{font-size:2.1rem;line-height:1.2;font-weight:650;letter-spacing:-.015em;margin:0 0 .9rem}
 h2{font-size:1.25rem;font-weight:620;letter-spacing:-.01em;margin:3.2rem 0 .9rem}
 section.run>h2:first-child{margin-top:3.6rem;padding-top:1.6rem;border-top:1px solid var(--tl-grid)}
+sup,sub{line-height:0;font-size:.74em}
 p{max-width:44rem;margin:.6rem 0}
 p.lead{font-size:1.1rem;line-height:1.6}
 p.note,figcaption .made{color:var(--tl-muted);font-size:.85rem}

@@ -1,7 +1,7 @@
 /** @file Charts and tables as views of rows: columns by name, replicas as error bars, theory beside. */
+import { formatMeasured } from '../../base/index.ts'
 import type { ReportTable } from '../experiment.ts'
 import { type Figure, type LineChart, type LineSeries, lineChart } from '../figures/index.ts'
-import { formatMeasured } from '../report/format.ts'
 import { type Estimate, overReplicas } from './estimate.ts'
 import { type Drawn, groupBy } from './rows.ts'
 

@@ -1,4 +1,5 @@
 /** @file How edits are shown. */
+import { percent } from '../../../base/index.ts'
 import type { Listed, StoreConfig } from '../../../edit/index.ts'
 import type { Io } from '../../io.ts'
 
@@ -17,7 +18,7 @@ export function stateText({ status }: Listed): string {
 
 /** Settings of a store in one line. */
 export function settingsText({ layer, ones, hidden, gate, threshold, calibration }: StoreConfig): string {
-  const rate = calibration && `${+(100 * calibration.falsePositives).toFixed(2)} %`
+  const rate = calibration && percent(calibration.falsePositives)
   const what = gate === 'subject' ? 'of the pairs of' : 'of'
   const rule = calibration
     ? ` (so that ${rate} ${what} ${calibration.prompts} prompts that no edit is about would pass)`

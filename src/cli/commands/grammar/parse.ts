@@ -1,13 +1,10 @@
 /** @file `treeline grammar parse`: which strings are of a grammar, and how far up the others are legal. */
 import { Command } from 'commander'
+import { percent } from '../../../base/index.ts'
 import { checkFile, writeOutput } from '../../../base/outputs.ts'
 import type { Io } from '../../io.ts'
 import { checkForce, examples, forceOption, jsonOption } from '../../options.ts'
 import { jsonText, loadGrammar, readText } from './files.ts'
-
-/** 0.8125 → `81.3 %`, a whole 1 → `100 %`. */
-const percent = (share: number | null): string =>
-  share === null ? '–' : `${(100 * share).toFixed(share === 1 ? 0 : 1)} %`
 
 /** The command. */
 export const parseCommand = (io: Io): Command =>
@@ -49,10 +46,12 @@ export const parseCommand = (io: Io): Command =>
             io.out(
               string.valid
                 ? `${i}: class ${string.class}\n`
-                : `${i}: not of the grammar; legal at heights 0 … ${grammar.L}: ${string.validity.map(percent).join(', ')}\n`,
+                : `${i}: not of the grammar; legal at heights 0 … ${grammar.L}: ${string.validity.map((share) => percent(share)).join(', ')}\n`,
             )
         const valid = report.strings.filter((string) => string.valid).length
         io.out(`${valid} of ${count} strings are of the grammar\n`)
-        io.out(`legal nodes at heights 0 … ${grammar.L}: ${report.validity.map(percent).join(', ')}\n`)
+        io.out(
+          `legal nodes at heights 0 … ${grammar.L}: ${report.validity.map((share) => percent(share)).join(', ')}\n`,
+        )
       },
     )

@@ -1,7 +1,7 @@
 /** @file `treeline grammar show`: one of a grammar's trees, in the terminal and as SVG, also through noise. */
 import { Command, Option } from 'commander'
 import pc from 'picocolors'
-import { fail } from '../../../base/index.ts'
+import { fail, percent } from '../../../base/index.ts'
 import { checkFile, formatOf, writeOutput } from '../../../base/outputs.ts'
 import type { Derivation, Noise } from '../../../lab/index.ts'
 import type { Io } from '../../io.ts'
@@ -61,9 +61,7 @@ function notes({ levels, logProbability, posterior }: Derivation): string {
   if (!posterior) return own
   const { channel, noise, seen, truth, map, logEvidence } = posterior
   const wrong = map.map((level, i) => level.filter((symbol, node) => symbol !== levels[i]![node]).length)
-  const shares = truth.map(
-    (level) => `${Math.round((100 * level.reduce((a, b) => a + b, 0)) / level.length)} %`,
-  )
+  const shares = truth.map((level) => percent(level.reduce((a, b) => a + b, 0) / level.length, 0))
   return [
     `${own}${channel} noise ${noise}; ln evidence ${logEvidence.toFixed(3)}`,
     ...(seen ? [`seen: ${seen.map((symbol) => symbol ?? '?').join(' ')}`] : []),

@@ -1,4 +1,5 @@
 /** @file A tree in characters: upright where it fits the terminal, lying on its side where it does not. */
+import { percent } from '../../../base/index.ts'
 import type { Io } from '../../io.ts'
 
 /** What is drawn: symbols of each level, the root's first, and perhaps how well each is known (0 … 1). */
@@ -11,8 +12,6 @@ type Colors = Io['colors']
 
 /** Nodes beyond which the lowest levels are left out. */
 const mostNodes = 2048
-
-const percent = (p: number): string => `${Math.round(100 * p)}%`
 
 /** Well known is plain, half known yellow, lost red: also readable without colours, for the percentage is beside it. */
 function shade(colors: Colors, p: number | undefined): (text: string) => string {
@@ -75,7 +74,9 @@ function upright({ levels, posterior }: DrawnTree, pitch: number, colors: Colors
     )
     if (p)
       lines.push(
-        placeWords(p.map((share, node) => ({ text: percent(share), middle: at(node), paint: colors.dim }))),
+        placeWords(
+          p.map((share, node) => ({ text: percent(share, 0), middle: at(node), paint: colors.dim })),
+        ),
       )
     if (level + 1 < levels.length) lines.push(colors.dim(branches(middles[level]!, middles[level + 1]!)))
   }
@@ -87,7 +88,7 @@ function sideways({ levels, posterior }: DrawnTree, colors: Colors): string {
   const lines: string[] = []
   const visit = (level: number, node: number, before: string, branch: string, after: string): void => {
     const p = posterior?.[level]?.[node]
-    const note = p === undefined ? '' : ` ${colors.dim(percent(p))}`
+    const note = p === undefined ? '' : ` ${colors.dim(percent(p, 0))}`
     lines.push(`${colors.dim(before + branch)}${shade(colors, p)(String(levels[level]![node]))}${note}`)
     if (level + 1 === levels.length) return
     for (let i = 0; i < s; i++) {
@@ -104,7 +105,7 @@ export function treeText(tree: DrawnTree, columns: number, colors: Colors): stri
   const { levels, posterior } = tree
   // a tree may have a million leaves, too many for the arguments of Math.max
   const largest = levels.reduce((most, symbols) => symbols.reduce((a, b) => Math.max(a, b), most), 0)
-  const widest = Math.max(String(largest).length, posterior ? 4 : 1)
+  const widest = Math.max(String(largest).length, posterior ? 5 : 1)
   const pitch = widest + (posterior ? 1 : 2)
   if (levels.at(-1)!.length * pitch <= columns) return upright(tree, pitch, colors)
   let shown = 0
