@@ -51,7 +51,6 @@ export const longFunctions = {
   'lm/segment.ts compileRange': 'a whole network, read from input to output',
   'lm/tokenizer/merges.ts merger': 'state of an open resource and the functions over it',
   'lm/tokenizer/model.ts pieceEncoder': 'state of an open resource and the functions over it',
-  'lm/tokenizer/pattern.ts translate': 'one case for each construct of a regular expression',
   'lm/translate/ggufTokenizer.ts ggufTokenizer': 'state of an open resource and the functions over it',
   'merge/config/schema.ts mergeConfigSchema': 'a schema, as data',
   'merge/search/search.ts searchWith': 'state of an open resource and the functions over it',

@@ -9,6 +9,7 @@ import { TreelineError } from '../../src/base/index.ts'
 import { type GgufMetadata, writeGguf } from '../../src/checkpoint/index.ts'
 import { loadTokenizer, type Tokenizer } from '../../src/lm/index.ts'
 import { merger } from '../../src/lm/tokenizer/merges.ts'
+import { translate } from '../../src/lm/tokenizer/pattern.ts'
 import { randomStrings } from './strings.ts'
 
 interface Json {
@@ -221,6 +222,23 @@ test('what ends a turn, what begins a text, and the fingerprint', () => {
   expect(one.encode('a\ud800b')).toEqual(one.encode('a\ufffdb'))
 })
 
+// Oniguruma 6.9.10 at Unicode 16: which characters each pattern matches
+test.each([
+  ['(?i:s|k|å)', [...'sSſkKKåÅÅ'], [...'tß']],
+  ['(?i:[r-t])x?', [...'rstST'], [...'qU']],
+  ['\\p{L}', ['a', 'ɐ', '\u{a7cd}'], ['\u{a7ce}', '\u{88f}', '1']],
+  ['\\P{L}', ['\u{a7ce}', '1'], ['a']],
+  ['[^\\p{L}\\d]', ['\u{11de0}', '-'], ['a', '1', '٣']],
+  ['\\s', ['\u{85}', '\u{3000}'], ['\u{feff}', 'a']],
+  ['\\p{Greek}', ['α'], ['a']],
+  ['.', ['\r', 'a'], ['\n']],
+  ['(?~abc)', ['\u{a7ce}'], []],
+])('the pattern %s matches what Oniguruma matches', (pattern, inside, outside) => {
+  const matches = (text: string): boolean => text.match(translate(pattern, 'test'))?.[0] === text
+  expect(inside.filter(matches)).toEqual(inside)
+  expect(outside.filter(matches)).toEqual([])
+})
+
 test.each([
   [
     (json: Json) => Object.assign(json, { pre_tokenizer: { type: 'BertPreTokenizer' } }),
@@ -245,7 +263,21 @@ test.each([
       Object.assign(json, {
         pre_tokenizer: { type: 'Split', pattern: { Regex: '(?<a>b' }, behavior: 'Isolated' },
       }),
-    /the pattern "\(\?<a>b" has \(\?</,
+    /the pattern "\(\?<a>b" cannot be followed: Unclosed group/,
+  ],
+  [
+    (json: Json) =>
+      Object.assign(json, {
+        pre_tokenizer: { type: 'Split', pattern: { Regex: '\\p{Nope}' }, behavior: 'Isolated' },
+      }),
+    /cannot be followed: Invalid property name/,
+  ],
+  [
+    (json: Json) =>
+      Object.assign(json, {
+        pre_tokenizer: { type: 'Split', pattern: { Regex: '\\Ga' }, behavior: 'Isolated' },
+      }),
+    /\\G, the end of the match before, has no counterpart/,
   ],
 ])('a tokenizer.json that cannot be followed is refused (%#)', (change, message) => {
   const json = jsonOf('gpt2')
