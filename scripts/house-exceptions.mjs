@@ -55,7 +55,6 @@ export const longFunctions = {
   'merge/config/schema.ts mergeConfigSchema': 'a schema, as data',
   'merge/search/search.ts searchWith': 'state of an open resource and the functions over it',
   'merge/vector/kernel.ts encode': 'code generator: instructions in the order in which they are emitted',
-  'merge/vector/session.ts openSession': 'state of an open resource and the functions over it',
   'merge/vocabulary/view.ts viewTable': 'state of an open resource and the functions over it',
   'nn/networks/transformer.ts transformer': 'a whole network, read from input to output',
   'nn/train/evaluate.ts overTable': 'state of an open resource and the functions over it',

@@ -1,8 +1,9 @@
 /** @file Passes over the vectors of one tensor, block by block: measures, values for a visitor, and the written result. */
-import { keep, type NumberType, type Source, sourceBytes, type Vector } from './expression.ts'
-import { type Measure, type Pass, type Structure, structureOf } from './kernel.ts'
+import { keep, type NumberType, sourceBytes, type Vector } from './expression.ts'
+import type { Measure } from './kernel.ts'
 import { type Machine, threadMachine } from './memory.ts'
-import { tableBytes } from './tables.ts'
+import { type Block, type PreparedPass, preparePass } from './pass.ts'
+import { openRooms, type Rooms } from './rooms.ts'
 
 /** Elements of a block: those of a few inputs stay in the processor's cache. Changing it changes no result. */
 export const blockElements = 2 ** 16
@@ -36,244 +37,136 @@ export interface Session {
   readonly close: () => void
 }
 
-/** A source's place in memory, and the block that it holds. */
-interface Room {
-  readonly address: number
-  readonly bytes: number
-  readonly elements: number
-  start: number
-  count: number
+/** A tensor that is gone through in blocks of `size` elements. */
+interface Walk {
+  readonly machine: Machine
+  readonly rooms: Rooms
+  readonly length: number
+  size: number
 }
 
-const addressBytes = (elements: number, dtype: Source['dtype']): number => elements * sourceBytes[dtype]
+/** Every block in turn, from element `from` on; false ends it. */
+function eachBlock(walk: Walk, visit: (block: Block) => unknown, from = 0, total = walk.length): void {
+  const { size } = walk
+  for (let start = from; start < from + total; start += size)
+    if (visit({ start, count: Math.min(size, from + total - start), size }) === false) return
+}
+
+/** Measures over the blocks, and what they have come to. */
+function measuring<T>(walk: Walk, measures: readonly Measure[], use: (pass: PreparedPass) => T): T {
+  const pass = preparePass(walk.machine, walk.rooms, { measures })
+  const found = use(pass)
+  pass.end()
+  return found
+}
+
+const measure = (walk: Walk, measures: readonly Measure[]): number[] =>
+  measuring(walk, measures, (pass) => {
+    const counts = measures.map(() => 0)
+    eachBlock(walk, (block) => {
+      pass.run(block, 0)
+      for (const [i, { kind }] of measures.entries()) if (kind === 'count') counts[i]! += pass.read(i, true)
+    })
+    return measures.map(({ kind }, i) => (kind === 'count' ? counts[i]! : pass.read(i, false)))
+  })
+
+const measureRows = (walk: Walk, row: number, measures: readonly Measure[]): Float64Array[] =>
+  measuring(walk, measures, (pass) => {
+    const found = measures.map(() => new Float64Array(walk.length / row))
+    eachBlock(walk, (block) => {
+      for (let from = 0; from < block.count; from += row) {
+        pass.run(block, 0, from, row)
+        for (const [i, numbers] of found.entries()) numbers[(block.start + from) / row] = pass.read(i, true)
+      }
+    })
+    return found
+  })
+
+function visit(
+  walk: Walk,
+  vectors: readonly Vector[],
+  each: (values: Float32Array[], start: number) => unknown,
+  from?: number,
+  total?: number,
+): void {
+  const { machine, rooms, size } = walk
+  const passes = vectors.map((vector) =>
+    preparePass(machine, rooms, { measures: [], output: { vector, dtype: 'F32' } }),
+  )
+  const bytes = 4 * size
+  const outputs = passes.map(() => machine.take(bytes))
+  eachBlock(
+    walk,
+    (block) => {
+      for (const [i, pass] of passes.entries()) pass.run(block, outputs[i]!)
+      const values = outputs.map((address) => {
+        const { buffer } = machine.bytes(address, 4 * block.count)
+        return new Float32Array(buffer, address, block.count)
+      })
+      return each(values, block.start)
+    },
+    from,
+    total,
+  )
+  for (const address of outputs) machine.give(address, bytes)
+  for (const pass of passes) pass.end()
+}
+
+const placeOf = (walk: Walk, mask: Vector, index: number): number =>
+  measuring(walk, [{ kind: 'count', of: mask }], (pass) => {
+    let left = index
+    let place = walk.length
+    eachBlock(walk, (block) => {
+      pass.run(block, 0)
+      const here = pass.read(0, true)
+      if (here <= left) {
+        left -= here
+        return true
+      }
+      const find = ([ones]: Float32Array[]): void => {
+        for (let i = 0; i < block.count; i++) if (ones![i] !== 0 && left-- === 0) place = block.start + i
+      }
+      visit(walk, [keep(1, mask)], find, block.start, block.count)
+      return false
+    })
+    return place
+  })
+
+function write(walk: Walk, ...[output, measures, each]: Parameters<Session['write']>): void {
+  const { machine, rooms, size } = walk
+  const pass = preparePass(machine, rooms, { measures, output })
+  const width = sourceBytes[output.dtype]
+  const bytes = width * size
+  const address = machine.take(bytes)
+  eachBlock(walk, (block) => {
+    pass.run(block, address)
+    const numbers = measures.map((_, i) => pass.read(i, true))
+    each(machine.bytes(address, width * block.count), block.start, block.count, numbers)
+  })
+  machine.give(address, bytes)
+  pass.end()
+}
 
 /** Open the vectors of a tensor of `length` elements. */
 export function openSession(length: number, block = blockElements): Session {
-  const machine: Machine = threadMachine()
-  const rooms = new Map<Source, Room>()
-  let size = Math.min(length, block)
-
-  function roomOf(source: Source, elements: number): Room {
-    const known = rooms.get(source)
-    if (known && known.elements >= elements) return known
-    if (known) machine.give(known.address, known.bytes)
-    const bytes = addressBytes(elements, source.dtype)
-    const room = { address: machine.take(bytes), bytes, elements, start: -1, count: 0 }
-    rooms.set(source, room)
-    return room
-  }
-
-  /** Bring a block of a source into memory. */
-  function bring(source: Source, start: number, count: number): number {
-    const room = roomOf(source, Math.max(count, size))
-    if (room.start !== start || room.count < count) {
-      room.start = -1
-      const length = addressBytes(count, source.dtype)
-      if (source.fill) source.fill(start, count, machine.bytes(room.address, length))
-      else {
-        // memory may grow meanwhile, so the view is made afterwards
-        const { buffer, byteOffset } = source.values!(start, count)
-        machine.bytes(room.address, length).set(new Uint8Array(buffer, byteOffset, length))
-      }
-      room.start = start
-      room.count = count
-    }
-    return room.address
-  }
-
-  interface Prepared {
-    readonly structure: Structure
-    /** Elements [from, from + part) of the block of `count` elements at `start`, the result to an address. */
-    readonly run: (start: number, count: number, output: number, from?: number, part?: number) => void
-    readonly frame: number
-    readonly end: () => void
-  }
-
-  /** A frame for a pass, with its numbers in it. */
-  function prepare(pass: Pass): Prepared {
-    const structure = structureOf(pass)
-    const kernel = machine.kernel(pass, structure)
-    const frame = machine.take(structure.bytes)
-    machine.bytes(frame, structure.bytes).fill(0)
-    const tables = pass.measures.flatMap((measure, i) => {
-      if (measure.kind !== 'digits') return []
-      const table = machine.take(tableBytes)
-      machine.bytes(table, tableBytes).fill(0)
-      const view = machine.view()
-      view.setInt32(frame + structure.measureAt(i), table, true)
-      view.setInt32(frame + structure.measureAt(i) + 4, measure.upper ?? 0, true)
-      return [table]
-    })
-    const view = machine.view()
-    const places: [number, number][] = []
-    for (const [i, { as, value }] of structure.scalars.entries()) {
-      const at = frame + structure.scalarAt(i)
-      if (as === 'f64') view.setFloat64(at, value, true)
-      else if (as === 'f32') view.setFloat32(at, value, true)
-      else if (as === 'bits') view.setInt32(at, value, true)
-      else places.push([at, value])
-    }
-    for (const [i, measure] of pass.measures.entries())
-      if (measure.kind === 'largest') clearLargest(frame, structure, i)
-    return {
-      structure,
-      frame,
-      run(start, count, output, from = 0, part = count) {
-        const addresses = structure.sources.map(
-          (source) => bring(source, start, count) + from * sourceBytes[source.dtype],
-        )
-        const now = machine.view()
-        now.setInt32(frame, part, true)
-        for (const [i, address] of addresses.entries())
-          now.setInt32(frame + structure.sourceAt(i), address, true)
-        now.setInt32(frame + structure.outputAt, output, true)
-        for (const [at, place] of places)
-          now.setInt32(at, Math.max(0, Math.min(part, place - start - from)), true)
-        kernel(frame)
-      },
-      end() {
-        for (const table of tables) machine.give(table, tableBytes)
-        machine.give(frame, structure.bytes)
-      },
-    }
-  }
-
-  function clearLargest(frame: number, structure: Structure, i: number): void {
-    const view = machine.view()
-    for (let k = 0; k < 4; k++) view.setFloat32(frame + structure.measureAt(i) + 4 * k, -Infinity, true)
-  }
-
-  /** What a measure has come to; counts are of one block and are cleared. */
-  function read({ frame, structure }: Prepared, { kind }: Measure, i: number, clear: boolean): number {
-    const view = machine.view()
-    const at = frame + structure.measureAt(i)
-    let found: number
-    if (kind === 'count') {
-      found = 0
-      for (let k = 0; k < 4; k++) found += view.getInt32(at + 4 * k, true)
-    } else if (kind === 'largest') {
-      found = Math.max(...[0, 4, 8, 12].map((k) => view.getFloat32(at + k, true)))
-    } else {
-      const lane = (k: number): number => view.getFloat64(at + 8 * k, true)
-      found = lane(0) + lane(1) + (lane(2) + lane(3))
-    }
-    if (clear || kind === 'count') {
-      machine.bytes(at, 32).fill(0)
-      if (kind === 'largest') clearLargest(frame, structure, i)
-    }
-    return found
-  }
-
-  function eachBlock(visit: (start: number, count: number) => unknown, from = 0, total = length): void {
-    for (let start = from; start < from + total; start += size)
-      if (visit(start, Math.min(size, from + total - start)) === false) return
-  }
-
-  const visit: Session['visit'] = (vectors, each, from, total) => {
-    const passes = vectors.map((vector) => prepare({ measures: [], output: { vector, dtype: 'F32' } }))
-    const bytes = 4 * size
-    const outputs = passes.map(() => machine.take(bytes))
-    eachBlock(
-      (start, count) => {
-        for (const [i, pass] of passes.entries()) pass.run(start, count, outputs[i]!)
-        const values = outputs.map((address) => {
-          const { buffer } = machine.bytes(address, 4 * count)
-          return new Float32Array(buffer, address, count)
-        })
-        return each(values, start)
-      },
-      from,
-      total,
-    )
-    for (const address of outputs) machine.give(address, bytes)
-    for (const pass of passes) pass.end()
-  }
-
+  const machine = threadMachine()
+  const walk: Walk = { machine, rooms: openRooms(machine), length, size: Math.min(length, block) }
   return {
     length,
     align(run) {
-      const wanted = run <= 0 || length === 0 ? size : Math.max(1, Math.floor(block / run)) * run
-      size = Math.min(length, wanted)
+      const wanted = run <= 0 || length === 0 ? walk.size : Math.max(1, Math.floor(block / run)) * run
+      walk.size = Math.min(length, wanted)
     },
-    measure(...measures) {
-      const prepared = prepare({ measures })
-      const counts = measures.map(() => 0)
-      eachBlock((start, count) => {
-        prepared.run(start, count, 0)
-        for (const [i, measure] of measures.entries())
-          if (measure.kind === 'count') counts[i]! += read(prepared, measure, i, true)
-      })
-      const found = measures.map((measure, i) =>
-        measure.kind === 'count' ? counts[i]! : read(prepared, measure, i, false),
-      )
-      prepared.end()
-      return found
-    },
-    measureRows(row, ...measures) {
-      const prepared = prepare({ measures })
-      const found = measures.map(() => new Float64Array(length / row))
-      eachBlock((start, count) => {
-        for (let from = 0; from < count; from += row) {
-          prepared.run(start, count, 0, from, row)
-          for (const [i, measure] of measures.entries())
-            found[i]![(start + from) / row] = read(prepared, measure, i, true)
-        }
-      })
-      prepared.end()
-      return found
-    },
-    counts(...measures) {
-      const prepared = prepare({ measures })
-      eachBlock((start, count) => prepared.run(start, count, 0))
-      const found = measures.map((_, i) => {
-        const at = machine.view().getInt32(prepared.frame + prepared.structure.measureAt(i), true) >>> 0
-        return machine.counts(at)
-      })
-      prepared.end()
-      return found
-    },
-    visit,
-    placeOf(mask, index) {
-      const measures: Measure[] = [{ kind: 'count', of: mask }]
-      const prepared = prepare({ measures })
-      let left = index
-      let place = length
-      eachBlock((start, count) => {
-        prepared.run(start, count, 0)
-        const here = read(prepared, measures[0]!, 0, true)
-        if (here <= left) {
-          left -= here
-          return true
-        }
-        visit(
-          [keep(1, mask)],
-          ([ones]) => {
-            for (let i = 0; i < count; i++) if (ones![i] !== 0 && left-- === 0) place = start + i
-          },
-          start,
-          count,
-        )
-        return false
-      })
-      prepared.end()
-      return place
-    },
-    write(output, measures, each) {
-      const prepared = prepare({ measures, output })
-      const width = sourceBytes[output.dtype]
-      const bytes = width * size
-      const address = machine.take(bytes)
-      eachBlock((start, count) => {
-        prepared.run(start, count, address)
-        const numbers = measures.map((measure, i) => read(prepared, measure, i, true))
-        each(machine.bytes(address, width * count), start, count, numbers)
-      })
-      machine.give(address, bytes)
-      prepared.end()
-    },
-    close() {
-      for (const { address, bytes } of rooms.values()) machine.give(address, bytes)
-      rooms.clear()
-    },
+    measure: (...measures) => measure(walk, measures),
+    measureRows: (row, ...measures) => measureRows(walk, row, measures),
+    counts: (...measures) =>
+      measuring(walk, measures, (pass) => {
+        eachBlock(walk, (block) => pass.run(block, 0))
+        return measures.map((_, i) => pass.digits(i))
+      }),
+    visit: (vectors, each, start, count) => visit(walk, vectors, each, start, count),
+    placeOf: (mask, index) => placeOf(walk, mask, index),
+    write: (output, measures, each) => write(walk, output, measures, each),
+    close: walk.rooms.close,
   }
 }
