@@ -23,8 +23,8 @@ function lives(pid: number): boolean {
   }
 }
 
-/** Folders that were looked through; once is enough. */
-const cleared = new Set<string>()
+/** Folders that were looked through; once is enough for a process. Exported for tests that play several in one. */
+export const cleared = new Set<string>()
 
 /** Remove temporary files that dead processes have left in a folder. */
 function clearTemporaries(folder: string): void {

@@ -1,6 +1,4 @@
-/** `treeline edit` on a tiny Llama: every action, every mistake in one line, and kill −9. */
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
+/** `treeline edit` on a tiny Llama: every action, every mistake in one line. Ends at every change of a file are in test/kills. */
 import {
   copyFileSync,
   existsSync,
@@ -13,14 +11,11 @@ import {
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { setTimeout as pause } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { openSafetensorsCheckpoint } from '../../src/checkpoint/index.ts'
 import { editableModels } from '../edit/editable.ts'
 import { treeline } from './caught.ts'
 
-const main = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url))
 const root = mkdtempSync(join(tmpdir(), 'treeline-edit-cli-'))
 let models: Awaited<ReturnType<typeof editableModels>>
 let model: string
@@ -405,42 +400,4 @@ describe('mistakes of treeline edit are one line each, and write nothing', () =>
     writeFileSync(join(root, 'm1', 'config.json'), '{')
     expect(await line('edit', model, join(root, 'm1'), 'list')).toMatch(/config\.json: not JSON/)
   })
-})
-
-it('kill −9 at several moments of add leaves whole edits, and the same bits when replayed', {
-  timeout: 60_000,
-}, async () => {
-  if (!existsSync(main)) throw new Error(`${main} is missing: run \`npm run build\` first`)
-  const many = Array.from({ length: 40 }, (_, i) => ({
-    prompt: `prompt ${i * 7919} of it`,
-    target: 'xyz'[i % 3],
-  }))
-  const words = [main, 'edit', model, join(root, 'killed'), 'add', file('many.json', many)]
-  const store = join(root, 'killed', 'edits.jsonl')
-  const count = (): number => (existsSync(store) ? readFileSync(store, 'utf8').split('\n').length - 1 : 0)
-  let known = 0
-  // in the middle of making the store, then of an edit after one, two, … more
-  for (const more of [0, 1, 2, 4]) {
-    const child = spawn(process.execPath, [...words, '--threads', '1', '--quiet', ...quick], {
-      stdio: 'ignore',
-    })
-    const closed = once(child, 'close')
-    const folder = join(root, 'killed', 'lock')
-    while (child.exitCode === null && (more === 0 ? !existsSync(folder) : count() < known + more))
-      await pause(1)
-    await pause(3 * more)
-    child.kill('SIGKILL')
-    await closed
-    const whole = count()
-    expect(whole).toBeGreaterThanOrEqual(known + more)
-    if (whole === 0) continue
-    const list = await parsed('killed', 'list')
-    expect(list.map(({ number }: { number: number }) => number)).toEqual(
-      Array.from({ length: whole }, (_, i) => i + 1),
-    )
-    const last = list.at(-1)
-    expect((await parsed('killed', 'why', last.prompt)).answer).toBe(last.number)
-    known = whole
-  }
-  expect(await parsed('killed', 'replay')).toMatchObject({ identical: true })
 })

@@ -1,6 +1,3 @@
-/** @file Edits of a tiny model: learned, kept, undone, replayed, refused, and a store that survives kill −9. */
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -113,50 +110,6 @@ describe('edits of a tiny model', () => {
     expect(readFileSync(file, 'utf8').split('\n').length).toBe(5)
     writeFileSync(file, `nonsense\n${readFileSync(file, 'utf8')}`)
     await expect(open(path)).rejects.toThrow(/edits.jsonl:1: expected a record of an edit, got nonsense/)
-  })
-
-  it('kill −9 at any moment leaves every finished edit and none half-written', {
-    timeout: 60_000,
-  }, async () => {
-    const path = next()
-    const dist = new URL('../../dist/', import.meta.url).href
-    const script = `
-      import { openEditor } from '${dist}edit/index.js'
-      import { loadModel } from '${dist}lm/index.js'
-      const tokenizer = { encode: (t) => [...t].map((c) => c.charCodeAt(0) % 96), decode: () => '', eosIds: [], addsBos: false, fingerprint: () => 'characters' }
-      const editor = await openEditor(loadModel(${JSON.stringify(model.path)}), ${JSON.stringify(path)}, { tokenizer, create: ${JSON.stringify(create)} })
-      for (let i = editor.list().length; ; i++) {
-        const { number } = await editor.add({ prompt: 'prompt ' + i * 7919 + ' of it', target: 'xyz'[i % 3] })
-        process.stdout.write(number + '\\n')
-      }`
-    let known = 0
-    for (const pause of [0, 3, 11, 24]) {
-      const child = spawn(process.execPath, ['--input-type=module', '-e', script], {
-        stdio: ['ignore', 'pipe', 'inherit'],
-      })
-      let said = ''
-      child.stdout.on('data', (data) => {
-        said += data
-      })
-      // at least two more edits, then at some moment of the next
-      while (said.split('\n').length < 3 && child.exitCode === null)
-        await new Promise((r) => setTimeout(r, 2))
-      await new Promise((r) => setTimeout(r, pause))
-      child.kill('SIGKILL')
-      await once(child, 'close')
-      known = Math.max(known, ...said.split('\n').slice(0, -1).map(Number))
-      const editor = await open(path)
-      const list = editor.list()
-      expect(list.length).toBeGreaterThanOrEqual(known)
-      expect(list.length).toBeLessThanOrEqual(known + 1)
-      expect(list.map(({ record }) => record.number)).toEqual(list.map((_, i) => i + 1))
-      for (const { record } of list.slice(-2))
-        expect((await editor.why(record.prompt)).answer).toBe(record.number)
-      editor.dispose()
-    }
-    const editor = await open(path)
-    expect((await editor.replay()).identical).toBe(true)
-    editor.dispose()
   })
 
   it('mistakes are one line each', async () => {

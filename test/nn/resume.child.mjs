@@ -1,10 +1,10 @@
-/** @file A training run in a process of its own, made to be killed: `node resume.child.mjs FOLDER`. */
+/** @file A training run in a process of its own, made to be killed: `node resume.child.mjs FOLDER [STEP]`, where STEP is its last one. */
 import { appendFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import * as nn from '../../dist/nn/index.js'
 import { random, tensor } from '../../dist/tensor/index.js'
 
-const folder = process.argv[2]
+const [folder, last] = process.argv.slice(2)
 const metrics = join(folder, 'metrics.jsonl')
 const n = 150 // no multiple of the batch: batches cross epochs
 const x = tensor(random.sampleNormal(random.key(1), 6 * n), { shape: [n, 6] })
@@ -44,8 +44,10 @@ const { parameters } = await nn.train({
     writeFileSync(metrics, kept.map((line) => `${line}\n`).join(''))
     console.log(`resumed ${step}`)
   },
-  onMetrics: (line) => appendFileSync(metrics, `${JSON.stringify(line)}\n`),
-  onProgress: ({ step }) => console.log(`step ${step}`),
+  onMetrics: (line) => {
+    appendFileSync(metrics, `${JSON.stringify(line)}\n`)
+    if (line.step === Number(last)) process.kill(process.pid, 'SIGKILL')
+  },
 })
 nn.saveParameters(join(folder, 'final.safetensors'), parameters)
 console.log('finished')

@@ -1,4 +1,4 @@
-/** @file A run killed at random moments ends with the weights, the checkpoint and the metrics of one that was left alone. */
+/** @file A run that is killed ends with the weights, the checkpoint and the metrics of one that was left alone. */
 import { spawn } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -16,44 +16,35 @@ beforeAll(() => {
 })
 afterAll(() => rmSync(root, { recursive: true, force: true }))
 
-/** Run the child; kill it `afterMs` after its first step. Resolves with what it said. */
-const run = (folder: string, afterMs?: number) =>
-  new Promise<string>((resolve, reject) => {
-    const spawned = spawn(process.execPath, [child, folder])
+/** Run the child; with `at` it kills itself at that step. Resolves with what it said and the signal that ended it. */
+const run = (folder: string, at?: number) =>
+  new Promise<{ out: string; signal: NodeJS.Signals | null }>((resolve, reject) => {
+    const spawned = spawn(process.execPath, [child, folder, ...(at === undefined ? [] : [String(at)])])
     let [out, err] = ['', '']
-    let timer: NodeJS.Timeout | undefined
-    spawned.stdout.on('data', (chunk) => {
-      out += chunk
-      if (afterMs !== undefined && out.includes('step'))
-        timer ??= setTimeout(() => spawned.kill('SIGKILL'), afterMs)
-    })
+    spawned.stdout.on('data', (chunk) => (out += chunk))
     spawned.stderr.on('data', (chunk) => (err += chunk))
-    spawned.on('close', (code) => {
-      clearTimeout(timer)
-      code === 0 || code === null ? resolve(out) : reject(new Error(err))
-    })
+    spawned.on('close', (code, signal) =>
+      code === 0 || code === null ? resolve({ out, signal }) : reject(new Error(err)),
+    )
   })
 
 const file = (folder: string, name: string) => readFileSync(join(folder, name))
 
+// every change of a file at which a training run can end is in test/kills/train.test.ts
 it('resumes bit for bit after SIGKILL', async () => {
   const [whole, cut] = [join(root, 'whole'), join(root, 'cut')]
   mkdirSync(whole)
   mkdirSync(cut)
-  expect(await run(whole)).toMatch(/finished/)
+  expect(await run(whole)).toMatchObject({ out: expect.stringContaining('finished'), signal: null })
 
-  let kills = 0
-  let resumes = 0
-  // random moments: not reproducible on purpose, any of them must do
-  for (let attempt = 0; ; attempt++) {
-    const said = await run(cut, attempt < 12 ? 20 + Math.random() * 200 : undefined)
-    const at = said.match(/resumed (\d+)/)
-    if (at && Number(at[1]) > 0 && Number(at[1]) < 600) resumes++
-    if (said.includes('finished')) break
-    kills++
+  const resumes: (string | undefined)[] = []
+  for (const at of [20, 100, 400, undefined]) {
+    const { out, signal } = await run(cut, at)
+    expect([signal, out.includes('finished')]).toEqual(at === undefined ? [null, true] : ['SIGKILL', false])
+    resumes.push(out.match(/resumed (\d+)/)?.[1])
   }
-  expect(kills).toBeGreaterThan(0)
-  expect(resumes).toBeGreaterThan(0)
+  // from the last checkpoint before each kill
+  expect(resumes).toEqual([undefined, '14', '98', '399'])
   for (const name of ['final.safetensors', 'state.safetensors', 'metrics.jsonl'])
     expect(file(cut, name).equals(file(whole, name)), name).toBe(true)
   expect(file(whole, 'metrics.jsonl').toString().trim().split('\n')).toHaveLength(36)
