@@ -140,12 +140,12 @@ export interface Workers {
   readonly close: () => Promise<void>
 }
 
-/** Compiled modules only: from TypeScript sources (tests) everything runs on the calling thread. */
-const isCompiled = !import.meta.url.endsWith('.ts')
+/** The program of a thread, compiled or, in tests, a source as this module is. */
+const program = new URL(`./worker${import.meta.url.slice(-3)}`, import.meta.url)
 
 const start = (): Worker => {
   const gate = makeGate()
-  const worker = new Worker(new URL('./worker.js', import.meta.url), { workerData: { gate } })
+  const worker = new Worker(program, { workerData: { gate } })
   gates.set(worker, gate)
   worker.once('exit', () => gates.delete(worker))
   // threads without work do not keep the program from ending
@@ -159,7 +159,7 @@ export function openWorkers(threads: number, { readyFor, takesPart = false }: Op
   const add = (): void => {
     workers.push(start())
   }
-  if (readyFor && isCompiled && threads > 1)
+  if (readyFor && threads > 1)
     for (let i = takesPart ? 1 : 0; i < threads; i++) {
       add()
       workers.at(-1)!.postMessage({ ready: readyFor } satisfies Order)
@@ -175,7 +175,7 @@ export function openWorkers(threads: number, { readyFor, takesPart = false }: Op
   ) => {
     const { signal, onResult, onReport, ahead = 1 } = options
     const wanted = Math.min(threads, items.length)
-    if (wanted <= 1 || !isCompiled) return await here(task, items, { ...options, threads: 1 })
+    if (wanted <= 1) return await here(task, items, { ...options, threads: 1 })
     const others = takesPart ? wanted - 1 : wanted
     while (workers.length < others) add()
     const results = new Array<Result>(items.length)
@@ -275,7 +275,6 @@ export function openWorkers(threads: number, { readyFor, takesPart = false }: Op
 
 /**
  * Results in the order of the items, whatever the number of threads. The first failure ends the workers and is thrown.
- * From TypeScript sources (tests) everything runs on this thread: workers need the compiled modules.
  */
 export async function mapInWorkers<Item, Result>(
   task: Task,

@@ -5,6 +5,9 @@
 import { availableParallelism } from 'node:os'
 import { openWorkers, type Workers } from '../base/workers.ts'
 
+/** The task, compiled or, in tests, a source as this module is: it is not imported here. */
+const module = new URL(`./execute/work${import.meta.url.slice(-3)}`, import.meta.url).href
+
 /** More threads than this wait for memory and disk. */
 const most = 8
 
@@ -14,6 +17,6 @@ const most = 8
  */
 export const openMergeWorkers = (threads = Math.min(most, availableParallelism())): Workers =>
   openWorkers(threads, {
-    readyFor: { module: new URL('./execute/work.js', import.meta.url).href, name: 'mergeItem' },
+    readyFor: { module, name: 'mergeItem' },
     takesPart: true,
   })

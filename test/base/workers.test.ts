@@ -1,24 +1,17 @@
-/** @file The compiled workers: order, failures, interruption. */
-import { execFile } from 'node:child_process'
+/** @file Worker threads: order, failures, interruption. */
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import { promisify } from 'node:util'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import type { mapInWorkers as MapInWorkers, openWorkers as OpenWorkers } from '../../src/base/workers.ts'
+import { mapInWorkers, openWorkers } from '../../src/base/workers.ts'
 
-const built = new URL('../../dist/base/workers.js', import.meta.url)
 const folder = mkdtempSync(join(tmpdir(), 'treeline-workers-'))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
-let mapInWorkers: typeof MapInWorkers
-let openWorkers: typeof OpenWorkers
 const path = join(folder, 'task.mjs')
 const task = { module: pathToFileURL(path).href, name: 'work' }
-beforeAll(async () => {
-  if (!existsSync(built)) throw new Error(`${built.pathname} is missing: run \`npm run build\` first`)
-  ;({ mapInWorkers, openWorkers } = await import(built.href))
+beforeAll(() => {
   writeFileSync(
     path,
     `import { writeFileSync } from 'node:fs'
@@ -137,18 +130,6 @@ test('a failure leaves no threads, and the next task starts new ones', async () 
   await expect(workers.map(task, broken, { ahead: 2 })).rejects.toThrow(/no luck with 5/)
   expect(await workers.map(task, items, {})).toHaveLength(items.length)
   await workers.close()
-})
-
-test('threads without work do not keep a program from ending', async () => {
-  const program = join(folder, 'idle.mjs')
-  writeFileSync(
-    program,
-    `const { openWorkers } = await import(${JSON.stringify(built.href)})
-    openWorkers(2, { readyFor: ${JSON.stringify(task)} })
-    console.log('over')`,
-  )
-  const { stdout } = await promisify(execFile)(process.execPath, [program], { timeout: 20_000 })
-  expect(stdout).toBe('over\n')
 })
 
 test('the calling thread can take part: from the end, and a failure there is one', async () => {

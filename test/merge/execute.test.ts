@@ -1,10 +1,16 @@
 /** Whole merges from files to files: equal to what mergekit 0.1.5 writes, the same bytes after any interruption, one message for every mishap. */
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { decodeF32, encodeF32, openCheckpoint, writeSafetensors } from '../../src/checkpoint/index.ts'
-import { executeMerge, linesScale, parseMergeConfig, planFromFiles } from '../../src/merge/index.ts'
+import {
+  executeMerge,
+  linesScale,
+  openMergeWorkers,
+  parseMergeConfig,
+  planFromFiles,
+} from '../../src/merge/index.ts'
 
 const root = mkdtempSync(join(tmpdir(), 'treeline-merge-'))
 afterAll(() => rmSync(root, { recursive: true, force: true }))
@@ -320,19 +326,16 @@ describe('mishaps', () => {
 })
 
 it('threads that stay do not write into, or read from, files of an earlier merge', async () => {
-  const built = new URL('../../dist/merge/index.js', import.meta.url)
-  if (!existsSync(built)) throw new Error(`${built.pathname} is missing: run \`npm run build\` first`)
-  const compiled = (await import(built.href)) as typeof import('../../src/merge/index.ts')
   const names = Array.from({ length: 40 }, (_, i) => `model.layers.0.part${i}.weight`)
   const [input, out] = ['again-in', 'again-out'].map((name) => join(root, name)) as [string, string]
-  const workers = compiled.openMergeWorkers(2)
+  const workers = openMergeWorkers(2)
   try {
     for (const value of [1, 2]) {
       for (const folder of [input, out]) rmSync(folder, { recursive: true, force: true })
       const values = new Float32Array(5).fill(value)
       writeModel(input, new Map(names.map((name) => [name, { shape: [5], values, dtype: 'F32' }])))
       const text = `merge_method: linear\nmodels: [{model: ${input}, parameters: {weight: 1}}]\n`
-      await compiled.executeMerge(compiled.parseMergeConfig(text, 'm.yaml'), out, { workers })
+      await executeMerge(parseMergeConfig(text, 'm.yaml'), out, { workers })
       const merged = readAll(join(out, 'model.safetensors')).get('')!
       expect([...merged.values()].map((one) => [...one.values])).toEqual(names.map(() => [...values]))
     }

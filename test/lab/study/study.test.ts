@@ -19,7 +19,7 @@ import { executeRun, loadRun, type RunOptions, writeReport } from '../../../src/
 import { groupClaims } from '../../../src/lab/report/claims.ts'
 import { defineStudy, groupBy, where } from '../../../src/lab/study/index.ts'
 import { cellFolder, hasCellFiles, keyOf } from '../../../src/lab/study/measure.ts'
-import { given, normalMeans, opened, preparedSums, seen } from './toyStudy.ts'
+import { normalMeans, opened, preparedSums, seen } from './toyStudy.ts'
 
 const root = mkdtempSync(join(tmpdir(), 'treeline-study-'))
 afterAll(() => rmSync(root, { recursive: true, force: true }))
@@ -29,6 +29,7 @@ const run = async (values: Record<string, unknown> = {}, options: RunOptions = {
     (
       await executeRun(normalMeans, composeConfig(normalMeans, { preset: 'tiny', values }), {
         root: join(root, String(folders++)),
+        threads: 1,
         ...options,
       })
     ).folder,
@@ -67,10 +68,14 @@ describe('a study', () => {
   })
 
   it('shares threads among the measurements of a round', async () => {
-    given.splice(0)
-    await run({ draws: 1 }, { threads: 9 })
+    const details: (string | undefined)[] = []
+    await run({ draws: 1 }, { threads: 9, onProgress: ({ detail }) => details.push(detail) })
     // two cells at once, then one alone
-    expect(given).toEqual([4, 4, 9])
+    expect(details.map((detail) => detail?.match(/on (\d) threads/)?.[1]).filter(Boolean)).toEqual([
+      '4',
+      '4',
+      '9',
+    ])
   })
 
   it('goes on after a cut measurement, whose files are work to resume', async () => {
@@ -83,7 +88,7 @@ describe('a study', () => {
     expect(hasCellFiles(first.folder)).toBe(true)
     for (const name of ['done', 'jobs.jsonl']) rmSync(join(first.folder, name))
     const config = composeConfig(normalMeans, { preset: 'tiny', values })
-    const again = await executeRun(normalMeans, config, { root: join(first.folder, '..', '..') })
+    const again = await executeRun(normalMeans, config, { root: join(first.folder, '..', '..'), threads: 1 })
     expect([again.folder, again.resumed]).toEqual([first.folder, true])
     expect(readdirSync(own)).toEqual(['state'])
   })
@@ -96,7 +101,7 @@ describe('a study', () => {
     writeFileSync(jobs, lines.slice(0, 4).join('\n'))
     truncateSync(jobs, readFileSync(jobs).length - 3)
     const config = composeConfig(normalMeans, { preset: 'tiny' })
-    const again = await executeRun(normalMeans, config, { root: join(first.folder, '../..') })
+    const again = await executeRun(normalMeans, config, { root: join(first.folder, '../..'), threads: 1 })
     expect(again.resumed).toBe(true)
     expect(again.summary.result).toEqual(first.summary.result)
     expect(again.summary.claims).toEqual(first.summary.claims)

@@ -13,8 +13,6 @@ const config = z.strictObject({
 })
 
 export const opened: string[] = []
-/** Threads that each measurement was given. */
-export const given: number[] = []
 
 export const normalMeans = defineStudy<
   z.infer<typeof config>,
@@ -37,9 +35,8 @@ export const normalMeans = defineStudy<
   },
   close: () => void opened.push('close'),
   measure({ shift }, { key, config: { count }, resource, progress, signal, threads }) {
-    given.push(threads)
     if (signal.aborted) throw new Error('begun after the end')
-    progress(0.5, 'half')
+    progress(0.5, `on ${threads} threads`)
     const draws = random.sampleNormal(key, count)
     return [{ mean: resource.factor * (shift + draws.reduce((sum, x) => sum + x, 0) / count) }]
   },
