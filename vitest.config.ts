@@ -4,6 +4,22 @@ import { defineConfig } from 'vitest/config'
 process.env['ORT_DISABLE_TELEMETRY'] = '1'
 
 /**
+ * Tests of the built package: they start programs, pack and install, or read what `npm run build` made. And of real models,
+ * which take their time. All others work from the sources alone.
+ */
+export const built = [
+  'test/docs.test.ts',
+  'test/package.test.ts',
+  ...['cli', 'interrupts', 'mergeMishaps', 'outputs', 'sweep'].map((name) => `test/cli/${name}.test.ts`),
+  ...['collect', 'executor', 'ownModule', 'reportMany', 'sweep'].map((name) => `test/lab/${name}.test.ts`),
+  'test/base/idleWorkers.test.ts',
+  'test/lm/real.test.ts',
+  'test/nn/resume.test.ts',
+  'test/tensor/defaultBuild.test.ts',
+  'test/tensor/telemetry.test.ts',
+]
+
+/**
  * The engine and the networks run on both builds of the runtime. Not on WebAssembly: files in which the build plays no part
  * (export, telemetry, tree), processes of their own (resume), and the blocked layouts of images, which only the native build
  * has (convolution, images); convolutions themselves are in `primitives` and `networks`.
@@ -16,11 +32,20 @@ const onBothBuilds = [
 export default defineConfig({
   test: {
     setupFiles: ['test/seed.ts'],
-    testTimeout: 60_000,
+    // how long a test takes is the machine's; this one only ends tests that hang
+    testTimeout: 300_000,
+    hookTimeout: 120_000,
     pool: 'forks',
     maxWorkers: 2,
+    // worker threads of the sources
+    execArgv: ['--import', new URL('test/typescript.mjs', import.meta.url).href],
     projects: [
-      { extends: true, test: { name: 'native', include: ['test/**/*.test.ts'] } },
+      // half of the time of a short file is loading modules: files share them
+      {
+        extends: true,
+        test: { name: 'unit', include: ['test/**/*.test.ts'], exclude: built, isolate: false },
+      },
+      { extends: true, test: { name: 'e2e', include: built } },
       { extends: true, test: { name: 'wasm', include: onBothBuilds, env: { TREELINE_RUNTIME: 'wasm' } } },
     ],
   },

@@ -1,4 +1,7 @@
-/** The code in README and docs runs: every JavaScript block is extracted and executed against the built package. */
+/**
+ * The code in README and docs runs: every JavaScript block is extracted and executed against the built package. Counts and names
+ * that the pages state are those of the registries. Their prose is nobody's business here.
+ */
 import { execFileSync } from 'node:child_process'
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -6,7 +9,9 @@ import { dirname, join, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { afterAll, describe, expect, test } from 'vitest'
 import { experiments } from '../src/experiments/index.ts'
+import { mergeMethods } from '../src/merge/index.ts'
 import { opNames } from '../src/tensor/index.ts'
+import { treeline } from './cli/caught.ts'
 
 const root = resolve(import.meta.dirname, '..')
 const pages = [
@@ -56,22 +61,62 @@ describe.each(pages)('%s', (page) => {
   })
 })
 
-test('README: the two commands are scripts of the package, the number of primitives is true', () => {
-  const readme = readFileSync(join(root, 'README.md'), 'utf8')
-  const commands = blocks('README.md', 'sh').slice(0, 2)
-  expect(commands).toEqual(['npm ci && npm start\n', 'npm ci && npm test\n'])
-  expect(Object.keys(packageFile.scripts)).toEqual(expect.arrayContaining(['start', 'test']))
-  expect(readme).toContain(`${opNames().length} primitives`)
-  expect(readme.split('\n').length).toBeLessThanOrEqual(120)
+const textOf = (page: string): string => readFileSync(join(root, page), 'utf8')
+/** What a pattern with one group finds on the pages of today: the page and the word. */
+const said = (pattern: RegExp): [page: string, word: string][] =>
+  pages
+    .filter((page) => page !== 'CHANGELOG.md')
+    .flatMap((page) => [...textOf(page).matchAll(pattern)].map((m): [string, string] => [page, m[1]!]))
+
+const words = 'no one two three four five six seven eight nine ten eleven twelve'.split(' ')
+words[20] = 'twenty'
+const numberOf = (word: string): number =>
+  /^\d+$/.test(word) ? Number(word) : words.indexOf(word.toLowerCase())
+
+/** Methods of merging that are ours: mergekit has the others (test/merge/mergekit.test.ts). */
+const own = ['uniform_soup', 'rewarded_soup', 'wise_ft', 'consensus', 'tall_mask', 'ties_global']
+
+test.each<[what: string, pattern: RegExp, count: number]>([
+  ['primitives', /(\d+) primitives\b/g, opNames().length],
+  ['experiments', /\*\*Experiments\*\* \| (\w+),/g, experiments.length],
+  ["methods of mergekit's", /(\w+) weight methods/g, Object.keys(mergeMethods).length - own.length],
+  ['methods of merging beyond them', /weight methods [^,]*, (\w+) more/g, own.length],
+])('the number of %s is said as it is, wherever it is said', (_, pattern, count) => {
+  const found = said(pattern)
+  expect(found).not.toEqual([])
+  for (const [page, word] of found) expect([page, numberOf(word)]).toEqual([page, count])
 })
 
-test('README and docs name every experiment there is, and no other', () => {
-  const readme = readFileSync(join(root, 'README.md'), 'utf8')
-  const table = readme.slice(readme.indexOf('## The experiments'), readme.indexOf('## The library'))
-  const named = [...table.matchAll(/^\| \[?`([a-z-]+)`/gm)].map(([, name]) => name!)
-  expect(named.sort()).toEqual(experiments.map(({ name }) => name).sort())
-  const limits = readFileSync(join(root, 'docs/limits.md'), 'utf8')
-  expect(limits).toContain(
-    `**Experiments** | ${['No', 'One', 'Two', 'Three', 'Four', 'Five', 'Six', 'Seven', 'Eight', 'Nine', 'Ten'][experiments.length]},`,
+test('the table of README and the pages in docs/experiments are those of the experiments there are', () => {
+  const names = experiments.map(({ name }) => name).sort()
+  const [, after = ''] = textOf('README.md').split(/^## The experiments$/m)
+  const [table = ''] = after.split(/^## /m)
+  expect([...table.matchAll(/^\| \[?`([a-z-]+)`/gm)].map(([, name]) => name!).sort()).toEqual(names)
+  expect(pages.flatMap((page) => page.match(/^docs\/experiments\/(.*)\.md$/)?.[1] ?? []).sort()).toEqual(
+    names,
   )
+})
+
+test.each(experiments.map(({ name, presets }) => [name, Object.keys(presets)] as const))(
+  'the page of %s names presets that there are',
+  (name, presets) => {
+    const page = textOf(`docs/experiments/${name}.md`)
+    const [, table = ''] = page.split(/^\| preset .*\n\|[-|]+\n/m)
+    const rows = [...(table.split(/^(?!\|)/m)[0] ?? '').matchAll(/^\| `(\w+)` \|/gm)]
+    const named = [...rows, ...page.matchAll(/--preset (\w+)/g)].map(([, preset]) => preset!)
+    expect(named).not.toEqual([])
+    expect([...presets, 'default']).toEqual(expect.arrayContaining(named))
+  },
+)
+
+test('commands and scripts that the pages name are those of the program and the package', async () => {
+  const { out } = await treeline('--help')
+  const commands = [...out.matchAll(/^ {2}([a-z]+) .*? {2,}/gm)].map(([, name]) => name)
+  expect(commands).toContain('doctor')
+  const called = new Set(said(/(?:^|`|npx )treeline ([a-z]+)(?=[ `\n])/gm).map(([, name]) => name))
+  expect(called.size).toBeGreaterThan(10)
+  expect(commands).toEqual(expect.arrayContaining([...called]))
+  const scripts = new Set(said(/npm (?:run )?(start|test|(?<=run )[\w:-]+)/g).map(([, name]) => name))
+  expect(scripts.size).toBeGreaterThan(1)
+  expect(Object.keys(packageFile.scripts)).toEqual(expect.arrayContaining([...scripts]))
 })

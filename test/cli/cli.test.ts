@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { treeline as inProcess } from './caught.ts'
 
 const main = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url))
 const toy = fileURLToPath(new URL('./toy.mjs', import.meta.url))
@@ -81,11 +82,17 @@ describe('usage', () => {
     [['run', toy, '--set', 'steps=0'], 'config.steps: expected an integer >= 1, got 0 (how far to count)'],
     [['run', toy, '--set'], 'argument missing'],
   ])('%j: exit 2 and one line', async (words, message) => {
-    const { code, out, err } = await treeline(...words)
+    const { code, out, err } = await inProcess(...words)
     expect(code).toBe(2)
     expect(out).toBe('')
     oneLine(err)
     expect(err).toContain(message)
+  })
+
+  it('ends a process with the code of a mistake', async () => {
+    const { code, out, err } = await treeline('rnu')
+    expect([code, out]).toEqual([2, ''])
+    oneLine(err)
   })
 
   it('shows help when there is no command', async () => {

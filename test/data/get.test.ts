@@ -108,7 +108,8 @@ describe('getDataset from a registry', () => {
     registry = await serve((request, response) => {
       if (registry!.requests.length > 1) return sendTarball(response, request.headers.range)
       response.writeHead(200, { 'content-length': digits.tgz.length })
-      response.write(digits.tgz.subarray(0, 100_000), () => setTimeout(() => response.destroy(), 50))
+      // all of it arrives, then the connection is closed
+      response.write(digits.tgz.subarray(0, 100_000), () => response.socket!.end())
     })
     expect((await getDataset('tiny', options())).fetched).toBe(true)
     expect(registry.requests.length).toBe(2)

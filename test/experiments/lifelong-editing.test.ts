@@ -279,7 +279,7 @@ describe('runs', () => {
     // the paper's averages, then ours at each number of edits, once
     const table = page.slice(page.indexOf('The paper’s averages'))
     const cells = (html: string): string[] =>
-      [...html.matchAll(/<t[hd][^>]*>(.*?)<\/t[hd]>/g)].map(([, text]) => text!)
+      [...html.matchAll(/<t[hd][^>]*>(.*?)<\/t[hd]>/g)].map(([, text]) => text!.replace(/<[^>]*>/g, ''))
     const [head, ...body] = [...table.slice(0, table.indexOf('</table>')).matchAll(/<tr>(.*?)<\/tr>/g)]
     expect(cells(head![1]!).slice(1, -1)).toEqual([
       ...[1, 100, 1000].map((T) => `paper, T = ${T}`),

@@ -1,5 +1,4 @@
 /** @file Real models against Transformers on the same dequantized weights. */
-import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { argmaxOf, loadModel, loadTokenizer, perplexity } from '../../src/lm/index.ts'
 import { furthest, isThere, readFixture, skipped, smollm2, stories } from './fixtures.ts'
@@ -59,10 +58,10 @@ describe.skipIf(!isThere(smollm2))(`SmolLM2-135M from its GGUF${skipped(smollm2)
     const oracle = readFixture<Oracle>('lm-smollm2.json')
     // a few dozen tokens differ by chance more than the precisions do
     const tokenizer = await loadTokenizer(smollm2)
-    const texts = ['theory', 'grammar', 'checkpoints', 'merging'].map((name) => {
-      const text = readFileSync(new URL(`../../docs/${name}.md`, import.meta.url), 'utf8')
-      return [...tokenizer.encode(text)].slice(0, 500)
-    })
+    const texts = Object.values(readFixture<Record<string, string>>('prose.json')).map((text) =>
+      [...tokenizer.encode(text)].slice(0, 500),
+    )
+    expect(texts.map(({ length }) => length)).toEqual([500, 500, 500, 500])
     const own: number[] = []
     for (const precision of ['f32', 'q4'] as const) {
       const model = loadModel(smollm2, { precision, threads: 2 })
