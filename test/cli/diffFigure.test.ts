@@ -50,7 +50,8 @@ describe('the picture of a difference', () => {
     expect(titles).toContain('attention q, model.layers 0: 10 %')
     expect(titles).toContain('norm, outside: 110 %')
     // a row each, the kinds in the order of the network
-    const rows = [...svg.matchAll(/text-anchor="end">([^<‖]*)</g)].map(([, word]) => word)
+    const texts = [...svg.matchAll(/text-anchor="end">(.*?)<\/text>/g)].map(([, text]) => text!)
+    const rows = texts.map((text) => text.replace(/<[^>]*>/g, '')).filter((text) => !text.includes('‖'))
     expect(rows).toEqual(['embedding', 'norm', 'attention q', 'attention o', 'mlp gate', 'mlp down'])
     expect(svg).toMatchSnapshot()
   })
