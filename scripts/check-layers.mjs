@@ -29,6 +29,7 @@ export const doors = {
   'base/ownModules.ts': 'Node only',
   'base/outputFolder.ts': 'Node only',
   'base/outputs.ts': 'Node only',
+  'base/read.ts': 'Node only',
   'base/workers.ts': 'Node only',
   'base/written.ts': 'Node only, and loads a YAML parser',
   'base/wasm/index.ts': 'an assembler that few floors need',

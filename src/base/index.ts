@@ -1,7 +1,18 @@
 /** @file What every floor may use: errors, suggestions, numbers for people, keys of randomness, symmetric matrices. Files are in `./files.ts` (Node only). */
 export { dtypeOf, dtypeWord, torchName } from './dtypeWords.ts'
 export { type ErrorCode, fail, oneLine, TreelineError } from './errors.ts'
-export { isObject, type Placed, parseJson, parseJsonBytes, parseRecords, scanJson } from './json.ts'
+export {
+  isObject,
+  type Json,
+  type JsonObject,
+  type Placed,
+  parseJson,
+  parseJsonBytes,
+  parseRecords,
+  prettyJson,
+  scanJson,
+  toJson,
+} from './json.ts'
 export { foldIn, type Key, key, split, threefry2x32, threefryParity, threefryRotations } from './keys.ts'
 export { native } from './native.ts'
 export { type NotFinite, notFiniteIn, notFiniteText } from './notFinite.ts'

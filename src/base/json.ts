@@ -1,8 +1,11 @@
 /** @file JSON as people and programs write lists: one list, or one object a line; mistakes are named by their line. */
 import { fail } from './errors.ts'
 
+/** An object of a parsed file, before anything is known of its members. */
+export type JsonObject = Record<string, unknown>
+
 /** Is a parsed value an object with keys, no list? */
-export const isObject = (value: unknown): value is Record<string, unknown> =>
+export const isObject = (value: unknown): value is JsonObject =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
 
 /** A value and the line on which it begins. */
@@ -131,3 +134,25 @@ export function parseJsonBytes(bytes: Uint8Array, label: string): unknown {
     return fail('TL_BAD_FILE', `${label}: not valid JSON: ${(error as Error).message.slice(0, 200)}`, error)
   }
 }
+
+/** A value that JSON can carry. */
+export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json }
+
+/** A copy that JSON carries as it is: numbers that are not finite become null, undefined members vanish. */
+export function toJson(value: unknown): Json {
+  if (value === null || typeof value === 'boolean' || typeof value === 'string') return value
+  if (typeof value === 'number') return Number.isFinite(value) ? value : null
+  if (typeof value === 'bigint') return value.toString()
+  if (ArrayBuffer.isView(value) && !(value instanceof DataView))
+    return Array.from(value as unknown as ArrayLike<number | bigint>, toJson)
+  if (Array.isArray(value)) return value.map(toJson)
+  if (typeof value !== 'object') return null
+  return Object.fromEntries(
+    Object.entries(value)
+      .filter(([, member]) => member !== undefined)
+      .map(([key, member]) => [key, toJson(member)]),
+  )
+}
+
+/** Two-space JSON with a final newline, for files that people open. */
+export const prettyJson = (value: unknown): string => `${JSON.stringify(toJson(value), null, 2)}\n`

@@ -4,6 +4,7 @@
  * hidden folder within; at its end everything gets its name, and a record says what was made, so that the same command
  * knows that nothing is left to do.
  */
+
 import { createHash } from 'node:crypto'
 import {
   existsSync,
@@ -18,6 +19,7 @@ import {
 import { basename, join } from 'node:path'
 import { fail } from './errors.ts'
 import { explainSystemError, makeFolder, writeAtomically } from './files.ts'
+import { prettyJson } from './json.ts'
 import { whenLeaving } from './leaving.ts'
 import { lockFolder } from './lock.ts'
 import { holds, isSame, isTaken, type OutputRule, refuseInput, requireParent, statusOf } from './outputs.ts'
@@ -292,7 +294,7 @@ export function openOutputFolder(
             files: Object.fromEntries(names.map((name) => [name, stampOf(join(path, name))])),
             result,
           }
-          writeAtomically(join(path, recordName), `${JSON.stringify(record, null, 2)}\n`)
+          writeAtomically(join(path, recordName), prettyJson(record))
           discard(staging)
         } catch (error) {
           explainSystemError(error, `cannot write ${path}`)
@@ -357,10 +359,7 @@ export function writeOwnFiles(
         `${at(foreign[0]![0])}: not written by Treeline, or changed since${foreign.length > 1 ? ` (like ${foreign.length - 1} more)` : ''}: move it away, choose another folder, or replace it (treeline ${task} --force)`,
       )
     const note = (known: OwnFiles): void =>
-      writeAtomically(
-        recordPath,
-        `${JSON.stringify({ format: recordFormat, task, files: known }, null, 2)}\n`,
-      )
+      writeAtomically(recordPath, prettyJson({ format: recordFormat, task, files: known }))
     const now = Object.fromEntries([...files].map(([name, content]) => [name, [sha256(content)]]))
     const both = Object.keys({ ...own, ...now }).map((name) => [
       name,

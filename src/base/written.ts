@@ -1,8 +1,8 @@
 /** @file YAML and JSON files that people write: their data, and the line of every entry for messages that point at it. */
-import { readFileSync } from 'node:fs'
+
 import { isAlias, isMap, isScalar, isSeq, LineCounter, type Node, parseDocument, visit } from 'yaml'
 import { fail } from './errors.ts'
-import { explainSystemError } from './files.ts'
+import { readBytes, textOf } from './read.ts'
 
 /** A parsed file. */
 export interface WrittenFile {
@@ -96,22 +96,5 @@ export function parseWritten(text: string, path: string): WrittenFile {
 
 /** Read and parse a file. Throws TL_IO when it cannot be read, TL_BAD_FILE when it is no text, TL_BAD_CONFIG naming the line when it is no YAML or JSON. */
 export function readWritten(path: string): WrittenFile {
-  let bytes: Uint8Array
-  try {
-    bytes = readFileSync(path)
-  } catch (error) {
-    return explainSystemError(error, `cannot read ${path}`)
-  }
-  if (bytes.byteLength > mostBytes)
-    fail(
-      'TL_BAD_FILE',
-      `${path}: ${bytes.byteLength} bytes; expected a file written by hand, of at most 16 MB`,
-    )
-  let text: string
-  try {
-    text = new TextDecoder('utf-8', { fatal: true }).decode(bytes)
-  } catch {
-    return fail('TL_BAD_FILE', `${path}: expected YAML or JSON in UTF-8; this is no text`)
-  }
-  return parseWritten(text, path)
+  return parseWritten(textOf(readBytes(path, mostBytes), path), path)
 }

@@ -1,8 +1,9 @@
 /** @file A checkpoint in another format or number type, tensor by tensor, rounded once; the output appears when it is complete. */
+
 import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { writeAtomically } from '../base/files.ts'
-import { didYouMean, dtypeOf, fail, finish, type Steps, torchName } from '../base/index.ts'
+import { didYouMean, dtypeOf, fail, finish, prettyJson, type Steps, torchName } from '../base/index.ts'
 import { checkFile, formatOf, type OutputRule, statusOf, writingOutput } from '../base/outputs.ts'
 import { type Checkpoint, type CheckpointTensor, elements } from './checkpoint.ts'
 import { encodeF32, isConvertible } from './convertDtype.ts'
@@ -261,7 +262,7 @@ function changedConfig(content: Buffer, dtype: string | undefined, hasOwnHead: b
     for (const key of ['torch_dtype', 'dtype'])
       if (word !== undefined && typeof config[key] === 'string') config[key] = word
     if (hasOwnHead) config['tie_word_embeddings'] = false
-    return `${JSON.stringify(config, null, 2)}\n`
+    return prettyJson(config)
   } catch {
     // not ours to judge: it is copied as it is
     return content

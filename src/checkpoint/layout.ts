@@ -1,5 +1,5 @@
 /** @file Where every tensor of a model folder goes: all shapes are known beforehand, so shards are filled in any order. */
-import { fail } from '../base/index.ts'
+import { fail, prettyJson } from '../base/index.ts'
 import { elementBytes, isConvertible } from './convertDtype.ts'
 import type { StoredDtype } from './dtypes.ts'
 import { checkedSize, encodeHead } from './write.ts'
@@ -88,5 +88,5 @@ export function indexOf(shards: readonly Shard[]): string {
   )
   const weightMap = Object.fromEntries(slots.map(({ tensor, name }) => [tensor, name]))
   const total = slots.reduce((sum, { bytes }) => sum + bytes, 0)
-  return `${JSON.stringify({ metadata: { total_size: total }, weight_map: weightMap }, null, 2)}\n`
+  return prettyJson({ metadata: { total_size: total }, weight_map: weightMap })
 }

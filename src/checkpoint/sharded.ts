@@ -2,6 +2,7 @@
  * @file Writing a model folder as a stream of tensors: safetensors shards of bounded size and their index, under temporary
  * names until everything is complete. Nothing is known beforehand of what will come, and no tensor is held back.
  */
+
 import {
   closeSync,
   fsyncSync,
@@ -15,7 +16,7 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { explainSystemError, makeFolder, temporaryFile, writeAtomically } from '../base/files.ts'
-import { fail } from '../base/index.ts'
+import { fail, prettyJson } from '../base/index.ts'
 import { statusOf } from '../base/outputs.ts'
 import { elementBytes, encodeF32, isConvertible } from './convertDtype.ts'
 import { isStoredDtype, type StoredDtype } from './dtypes.ts'
@@ -221,7 +222,7 @@ export function shardedWriter(folder: string, options: ShardedWriterOptions = {}
         )
         pairs.sort(([a], [b]) => (a < b ? -1 : 1))
         const index = { metadata: { total_size: bytes }, weight_map: Object.fromEntries(pairs) }
-        writeAtomically(join(folder, 'model.safetensors.index.json'), `${JSON.stringify(index, null, 2)}\n`)
+        writeAtomically(join(folder, 'model.safetensors.index.json'), prettyJson(index))
         files.push('model.safetensors.index.json')
       }
       isOpen = false

@@ -1,17 +1,10 @@
 /** @file JSON files that commands take: texts, messages. Mistakes are named in one line. */
-import { readFileSync } from 'node:fs'
-import { explainSystemError } from '../base/files.ts'
-import { fail, parseJson } from '../base/index.ts'
+import { fail } from '../base/index.ts'
+import { readJson } from '../base/read.ts'
 import type { ChatMessage } from '../lm/index.ts'
 
 function readList(path: string, expected: string): unknown[] {
-  let text: string
-  try {
-    text = readFileSync(path, 'utf8')
-  } catch (error) {
-    return explainSystemError(error, `cannot read ${path}`)
-  }
-  const value = parseJson(text.replace(/^\ufeff/, ''), path)
+  const value = readJson(path)
   return Array.isArray(value) ? value : fail('TL_BAD_FILE', `${path}: expected ${expected}`)
 }
 

@@ -1,8 +1,10 @@
 /** @file From files to a labelled image set in memory: fetched sets by name, IDX files from a folder. */
-import { readdirSync, readFileSync, statSync } from 'node:fs'
+
+import { readdirSync, statSync } from 'node:fs'
 import { basename, join, resolve } from 'node:path'
 import { explainSystemError } from '../base/files.ts'
 import { fail, TreelineError } from '../base/index.ts'
+import { readBytes } from '../base/read.ts'
 import { type GetDatasetOptions, getDataset, replaceDataset } from './get.ts'
 import { readIdx } from './idx.ts'
 import { readImageSheet, readLabelList } from './image-sheet.ts'
@@ -52,14 +54,6 @@ function readChecked(
     contents.set(name, data)
   }
   return { bytes: contents }
-}
-
-function readBytes(path: string): Uint8Array {
-  try {
-    return readFileSync(path)
-  } catch (error) {
-    return explainSystemError(error, `cannot read ${path}`)
-  }
 }
 
 function assembled(source: DatasetSource, part: 'train' | 'test', contents: Map<string, Uint8Array>): Split {

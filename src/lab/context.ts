@@ -2,8 +2,7 @@
 import { appendFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { explainSystemError, writeAtomically } from '../base/files.ts'
-import { fail } from '../base/index.ts'
-import { prettyJson } from './canonical.ts'
+import { fail, prettyJson } from '../base/index.ts'
 import { appendMetric, truncateMetrics } from './metrics.ts'
 
 /** How far a run is. `done` and `total` share a unit of the experiment's choice; detail is shown beside the bar. */

@@ -1,7 +1,6 @@
 /** @file What an experiment is: one record with a config schema, a run, a summary and figures. */
 import type { z } from 'zod'
-import { fail } from '../base/index.ts'
-import type { Json } from './canonical.ts'
+import { fail, type Json } from '../base/index.ts'
 import type { RunContext } from './context.ts'
 import type { Figure } from './figures/index.ts'
 import type { Metric } from './metrics.ts'

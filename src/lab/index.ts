@@ -1,8 +1,9 @@
 /** @file The laboratory: experiments as data, runs as folders, reports as pages. */
 
+export { type Json, prettyJson, toJson } from '../base/index.ts'
 export { lockFolder, lockHolder } from '../base/lock.ts'
 export { parseWritten, readWritten, type WrittenFile } from '../base/written.ts'
-export { canonicalJson, contentHash, type Json, prettyJson, toJson } from './canonical.ts'
+export { canonicalJson, contentHash } from './canonical.ts'
 export { type Cell, type Column, sortRuns, type Table, type TableOptions, tableOf } from './collect/table.ts'
 export { checkTablePath, csvText, parquetBytes, writeTable } from './collect/write.ts'
 export {

@@ -3,10 +3,10 @@
  * is finished, so that a run killed at any moment loses only the parts at work.
  */
 import { join } from 'node:path'
-import { isObject } from '../base/index.ts'
+import { isObject, type Json, toJson } from '../base/index.ts'
 import { appendJournal, type JournalKind, openJournal } from '../base/journal.ts'
 import { mapInWorkers, type Task } from '../base/workers.ts'
-import { contentHash, type Json, toJson } from './canonical.ts'
+import { contentHash } from './canonical.ts'
 import type { RunContext } from './context.ts'
 import { appendMetrics, readMetrics } from './metrics.ts'
 

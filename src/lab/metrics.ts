@@ -1,8 +1,7 @@
 /** @file metrics.jsonl: one JSON object a line, appended during the run, cut back on resume, read tolerantly. */
 import { writeAtomically } from '../base/files.ts'
-import { isObject, notFiniteIn } from '../base/index.ts'
+import { isObject, type Json, notFiniteIn, toJson } from '../base/index.ts'
 import { appendJournal, type JournalKind, readJournal } from '../base/journal.ts'
-import { type Json, toJson } from './canonical.ts'
 
 /** One line of measurements: the step it belongs to, and any named values. */
 export interface Metric {

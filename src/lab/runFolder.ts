@@ -1,9 +1,10 @@
 /** @file Run folders: where a config's run lives, and reading finished ones. The folder is the database. */
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
+
+import { existsSync, readdirSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { explainSystemError, statusOf } from '../base/files.ts'
-import { fail, finish, type NotFinite, type Steps, TreelineError } from '../base/index.ts'
-import type { Json } from './canonical.ts'
+import { fail, finish, type Json, type NotFinite, type Steps, TreelineError } from '../base/index.ts'
+import { readText } from '../base/read.ts'
 import type { BaseConfig, RunView, Verdict } from './experiment.ts'
 import type { Machine } from './machine.ts'
 import { readMetrics } from './metrics.ts'
@@ -57,12 +58,7 @@ export const isFinished = (folder: string): boolean => existsSync(join(folder, '
 
 /** Parse a JSON file that must hold an object (or, with `any`, any JSON). Throws TL_BAD_FILE or TL_IO in one line. */
 export function readJson(path: string, any = false): Json {
-  let text: string
-  try {
-    text = readFileSync(path, 'utf8')
-  } catch (error) {
-    return explainSystemError(error, `cannot read ${path}`)
-  }
+  const text = readText(path)
   try {
     const value = JSON.parse(text) as Json
     if (any || (typeof value === 'object' && value !== null && !Array.isArray(value))) return value

@@ -1,7 +1,8 @@
 /** @file `treeline chat`: a conversation with a model, line by line or from a file of messages. */
+
 import { createInterface } from 'node:readline'
 import { Command } from 'commander'
-import { fail } from '../../base/index.ts'
+import { fail, prettyJson } from '../../base/index.ts'
 import type { ChatEngine, ChatMessage, Tokenizer } from '../../lm/index.ts'
 import { chatLoop, type Interrupts, type Lines, showAnswer } from '../chatLoop.ts'
 import { whenInterrupted } from '../interrupt.ts'
@@ -155,7 +156,7 @@ model as it was.`,
         })
         if (flags.json) {
           const { promptIds, ids, text, finish, edit } = await conversation.answer()
-          io.out(`${JSON.stringify({ promptIds, ids, text, finish, edit }, null, 2)}\n`)
+          io.out(prettyJson({ promptIds, ids, text, finish, edit }))
         } else if (given)
           await showAnswer(io, flags.quiet === true, (onText) => conversation.answer({ onText }))
         else {

@@ -1,6 +1,7 @@
 /** @file `treeline convert`: a checkpoint in another format or number type. */
+
 import { Command, Option } from 'commander'
-import { bytes, inSteps } from '../../base/index.ts'
+import { bytes, inSteps, prettyJson } from '../../base/index.ts'
 import type { Checkpoint } from '../../checkpoint/index.ts'
 import type { Translation } from '../../lm/index.ts'
 import { keepingTensors } from '../interrupt.ts'
@@ -123,7 +124,7 @@ export const convertCommand = (io: Io): Command =>
         )
         display.end()
         for (const note of made?.notes ?? []) io.err(`note: ${note}\n`)
-        if (flags.json) io.out(`${JSON.stringify({ out, ...written }, null, 2)}\n`)
+        if (flags.json) io.out(prettyJson({ out, ...written }))
         else {
           const before = written.isUnchanged ? 'was there already: ' : ''
           io.out(`${out}: ${before}${written.tensors} tensors, ${written.converted} of them converted\n`)

@@ -1,6 +1,7 @@
 /** @file `treeline data`: the data sets, and bringing one into the cache. */
+
 import { Command } from 'commander'
-import { bytes } from '../../base/index.ts'
+import { bytes, prettyJson } from '../../base/index.ts'
 import { interruption } from '../interrupt.ts'
 import type { Io } from '../io.ts'
 import { examples, jsonOption, quietOption } from '../options.ts'
@@ -14,8 +15,6 @@ interface GetFlags {
   quiet?: boolean
 }
 
-const json = (value: unknown): string => `${JSON.stringify(value, null, 2)}\n`
-
 const listData = (io: Io): Command =>
   new Command('list')
     .description('list the data sets and whether they are cached')
@@ -24,7 +23,7 @@ const listData = (io: Io): Command =>
       const { datasetStatus } = await import('../../data/index.ts')
       const status = datasetStatus()
       if (flags.json) {
-        io.out(json(status))
+        io.out(prettyJson(status))
         return
       }
       const width = Math.max(...status.datasets.map(({ name }) => name.length))
@@ -68,7 +67,7 @@ const getData = (io: Io): Command =>
             display.update({ done, total, detail: `${phase} ${bytes(done)} of ${bytes(total)}` }),
         })
         display.end()
-        if (flags.json) io.out(json(set))
+        if (flags.json) io.out(prettyJson(set))
         else
           io.out(
             `${name}: ${bytes(set.bytes)} in ${set.folder}${set.fetched ? '' : ' (was there already)'}\n`,

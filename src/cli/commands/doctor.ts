@@ -1,10 +1,11 @@
 /** @file `treeline doctor`: what this machine has, what is missing, and how to get it. */
+
 import { accessSync, constants, existsSync, readFileSync, statfsSync, statSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { totalmem } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { Command } from 'commander'
-import { bytes, fail } from '../../base/index.ts'
+import { bytes, fail, prettyJson } from '../../base/index.ts'
 import type { Io } from '../io.ts'
 import { jsonOption } from '../options.ts'
 import { version } from '../version.ts'
@@ -137,7 +138,7 @@ export const doctorCommand = (io: Io): Command =>
     .addOption(jsonOption())
     .action(async (flags: { out: string; json?: boolean }) => {
       const report = await examine(flags.out)
-      if (flags.json) io.out(`${JSON.stringify(report, null, 2)}\n`)
+      if (flags.json) io.out(prettyJson(report))
       else {
         const { machine, checks } = report
         io.out(`treeline ${report.treeline}\n`)

@@ -1,6 +1,7 @@
 /** @file `treeline generate`: texts that a language model continues. */
+
 import { Command } from 'commander'
-import { fail } from '../../base/index.ts'
+import { fail, prettyJson } from '../../base/index.ts'
 import type { Generated, GenerateOptions, LanguageModel, Tokenizer } from '../../lm/index.ts'
 import { isPiped, textOrInput } from '../inputText.ts'
 import type { Io } from '../io.ts'
@@ -99,7 +100,7 @@ export const generateCommand = (io: Io): Command =>
             )
           results.push({ promptIds, ids, text, ...made, finish })
         }
-        if (json) io.out(`${JSON.stringify(file === undefined ? results[0] : results, null, 2)}\n`)
+        if (json) io.out(prettyJson(file === undefined ? results[0] : results))
       } finally {
         dispose()
       }

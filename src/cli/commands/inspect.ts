@@ -1,6 +1,7 @@
 /** @file `treeline inspect`: the tensors of a weight file or model folder as a tree. */
+
 import { Command } from 'commander'
-import { bytes, count, inSteps } from '../../base/index.ts'
+import { bytes, count, inSteps, prettyJson } from '../../base/index.ts'
 import type { Checkpoint, CheckpointTensor, TensorNorms } from '../../checkpoint/index.ts'
 import type { Io } from '../io.ts'
 import { examples, jsonOption } from '../options.ts'
@@ -252,7 +253,7 @@ export const inspectCommand = (io: Io): Command =>
         const normsOf = flags.norms
           ? ({ name }: CheckpointTensor): TensorNorms | null => measured.get(name) ?? null
           : undefined
-        if (flags.json) io.out(`${JSON.stringify(inspection(checkpoint, normsOf), null, 2)}\n`)
+        if (flags.json) io.out(prettyJson(inspection(checkpoint, normsOf)))
         else
           for (const line of text(checkpoint, flags.all === true || flags.norms === true, normsOf))
             io.out(line)

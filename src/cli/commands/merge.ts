@@ -1,8 +1,8 @@
 /** @file `treeline merge`: merges as mergekit's configuration files describe them. */
-import { readFileSync } from 'node:fs'
+
 import { Command, Option } from 'commander'
-import { explainSystemError } from '../../base/files.ts'
-import { bytes, duration } from '../../base/index.ts'
+import { bytes, duration, prettyJson } from '../../base/index.ts'
+import { readText } from '../../base/read.ts'
 import type {
   LinesRow,
   MergeConfig,
@@ -25,8 +25,6 @@ interface MergeFlags extends SearchFlags {
 }
 
 type Merging = typeof import('../../merge/index.ts')
-
-const json = (value: unknown): string => `${JSON.stringify(value, null, 2)}\n`
 
 /** Merge with progress, messages and the result on the right streams. */
 export async function carryOut(
@@ -63,7 +61,7 @@ export async function carryOut(
   const seconds = (performance.now() - begun) / 1000
   if (!flags.quiet) for (const warning of outcome.warnings) io.err(`warning: ${warning}\n`)
   if (flags.json) {
-    io.out(json({ ...outcome, seconds }))
+    io.out(prettyJson({ ...outcome, seconds }))
     return
   }
   const { tensors, lines, resumed, files, isUnchanged } = outcome
@@ -122,7 +120,7 @@ export function showPlan(
   io: Io,
 ): void {
   const plan = merging.planFromFiles(config, { lenient: flags.lenient ?? false })
-  if (flags.json) io.out(json(plan))
+  if (flags.json) io.out(prettyJson(plan))
   else showText(merging, config, plan, flags.explain ?? false, io)
   merging.assertPlan(plan)
 }
@@ -139,14 +137,6 @@ function showText(merging: Merging, config: MergeConfig, plan: MergePlan, inFull
   for (const warning of warnings) io.out(`warning: ${warning}\n`)
   for (const problem of problems) io.out(`problem: ${problem}\n`)
   if (problems.length === 0) io.out('nothing stands against it\n')
-}
-
-function readText(path: string): string {
-  try {
-    return readFileSync(path, 'utf8')
-  } catch (error) {
-    return explainSystemError(error, `cannot read ${path}`)
-  }
 }
 
 const searchExample = `A search, here over fifteen candidates; table, curve and the best model go to best/:

@@ -1,5 +1,7 @@
 /** @file `treeline schema`: JSON Schema of the YAML files that people write, for their editors. */
+
 import { Argument, Command } from 'commander'
+import { prettyJson } from '../../base/index.ts'
 import type { Io } from '../io.ts'
 import { laboratory } from '../laboratory.ts'
 import { examples } from '../options.ts'
@@ -29,5 +31,5 @@ export const schemaCommand = (io: Io): Command =>
       ),
     )
     .action(async (kind: keyof typeof schemas) => {
-      io.out(`${JSON.stringify(await schemas[kind](), null, 2)}\n`)
+      io.out(prettyJson(await schemas[kind]()))
     })

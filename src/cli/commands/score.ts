@@ -1,6 +1,7 @@
 /** @file `treeline score`: how probable a language model finds texts. */
+
 import { Command } from 'commander'
-import { fail, type NotFinite, notFiniteIn, notFiniteText } from '../../base/index.ts'
+import { fail, type NotFinite, notFiniteIn, notFiniteText, prettyJson } from '../../base/index.ts'
 import type { Tokenizer } from '../../lm/index.ts'
 import { textOrInput } from '../inputText.ts'
 import type { Io } from '../io.ts'
@@ -157,7 +158,7 @@ export const scoreCommand = (io: Io): Command =>
               `text ${i + 1}: not finite: ${notFiniteText(notFinite)}: some weights of the model, or what it computes with them, are not finite\n`,
             )
         }
-        if (json) io.out(`${JSON.stringify(file === undefined ? results[0] : results, null, 2)}\n`)
+        if (json) io.out(prettyJson(file === undefined ? results[0] : results))
         else for (const one of results) show(one, tokenizer, io)
       } finally {
         dispose()

@@ -1,7 +1,8 @@
 /** @file `treeline merge --search`: candidates over a grid, scored by a command; the best becomes the model. */
+
 import { join } from 'node:path'
 import { writeAtomically } from '../../base/files.ts'
-import { duration, fail } from '../../base/index.ts'
+import { duration, fail, prettyJson } from '../../base/index.ts'
 import type { Recipe, SearchOutcome, SearchPlan, SearchRow } from '../../merge/index.ts'
 import { interruption } from '../interrupt.ts'
 import type { Io } from '../io.ts'
@@ -63,7 +64,7 @@ function showPlan(merging: Merging, plan: SearchPlan, lenient: boolean, flags: S
   const merge = merging.planFromFiles(plan.config(0), { lenient })
   const candidates = plan.candidates.map(({ values }) => values)
   if (flags.json) {
-    io.out(`${JSON.stringify({ parameters: plan.parameters, candidates, merge }, null, 2)}\n`)
+    io.out(prettyJson({ parameters: plan.parameters, candidates, merge }))
   } else {
     io.out(
       `${candidates.length} candidates over ${plan.parameters.join(', ')}, each ${merge.tensors.length} tensors by ${merge.method}\n`,
@@ -178,7 +179,7 @@ export async function carryOutSearch(
   )
   if (!flags.quiet) for (const warning of outcome.warnings) io.err(`warning: ${warning}\n`)
   if (flags.json) {
-    io.out(`${JSON.stringify(outcome, null, 2)}\n`)
+    io.out(prettyJson(outcome))
     return
   }
   const { best, reused, candidates, merge } = outcome

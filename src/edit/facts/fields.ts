@@ -1,7 +1,5 @@
 /** @file Fields of a record, checked: a mistake names the record's place and the field. */
-import { fail, isObject } from '../../base/index.ts'
-
-export type Json = Readonly<Record<string, unknown>>
+import { fail, isObject, type JsonObject } from '../../base/index.ts'
 
 export interface Fields {
   readonly keys: readonly string[]
@@ -24,7 +22,7 @@ const kind = (value: unknown): string => {
   return typeof value === 'object' ? 'an object' : `${JSON.stringify(value)}`
 }
 
-export function fieldsOf(record: Json, where: string, path = ''): Fields {
+export function fieldsOf(record: JsonObject, where: string, path = ''): Fields {
   const wrong = (key: string, expected: string, value = record[key]): never =>
     fail('TL_BAD_FILE', `${where}: field "${path}${key}" is ${kind(value)}, expected ${expected}`)
   const has = (key: string): boolean => Object.hasOwn(record, key) && record[key] !== null

@@ -1,9 +1,14 @@
-/** @file Files of facts, as JSON lists or JSON lines, in any of the published shapes. */
-import { readFileSync } from 'node:fs'
-import { explainSystemError } from '../../base/files.ts'
-import { fail, isObject, type Placed, parseRecords, TreelineError } from '../../base/index.ts'
+import {
+  fail,
+  isObject,
+  type JsonObject,
+  type Placed,
+  parseRecords,
+  TreelineError,
+} from '../../base/index.ts'
+import { readText } from '../../base/read.ts'
 import type { Fact, FactSource } from './fact.ts'
-import { fieldsOf, type Json } from './fields.ts'
+import { fieldsOf } from './fields.ts'
 import {
   type Lesson,
   type Loose,
@@ -15,10 +20,11 @@ import {
   withSubjectIn,
 } from './shapes.ts'
 
-const has = (record: Json, field: string): boolean => Object.hasOwn(record, field) && record[field] !== null
+const has = (record: JsonObject, field: string): boolean =>
+  Object.hasOwn(record, field) && record[field] !== null
 
 /** The shape a record comes nearest to, for messages: the largest part of its fields is there. Our own, if in doubt. */
-function nearestShape(record: Json): Shape | undefined {
+function nearestShape(record: JsonObject): Shape | undefined {
   const share = ({ fields }: Shape): number =>
     fields.filter((field) => has(record, field)).length / fields.length
   const best = shapes.toReversed().sort((a, b) => share(b) - share(a))[0]!
@@ -111,17 +117,5 @@ export function parseFacts(text: string, file: string, options: ReadOptions = {}
 
 /** The facts in a file. Throws `TL_IO` and what `parseFacts` throws. */
 export function readFacts(path: string, options: ReadOptions = {}): Fact[] {
-  let bytes: Uint8Array
-  try {
-    bytes = readFileSync(path)
-  } catch (error) {
-    return explainSystemError(error, `cannot read ${path}`)
-  }
-  let text: string
-  try {
-    text = new TextDecoder('utf-8', { fatal: true }).decode(bytes)
-  } catch {
-    return fail('TL_BAD_FILE', `${path}: expected JSON in UTF-8; this is no text`)
-  }
-  return parseFacts(text, path, options)
+  return parseFacts(readText(path), path, options)
 }

@@ -6,6 +6,7 @@
  * renamed before its line is appended and flushed; so whenever the process dies, every line's files are complete, and files
  * without a line are ignored and cleared away. A last line without its end is no record.
  */
+
 import {
   closeSync,
   existsSync,
@@ -19,8 +20,9 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { explainSystemError, writeAtomically } from '../../base/files.ts'
-import { fail } from '../../base/index.ts'
+import { fail, prettyJson } from '../../base/index.ts'
 import { journalLines } from '../../base/journal.ts'
+import { readText } from '../../base/read.ts'
 import { readSafetensors, writeSafetensors } from '../../checkpoint/index.ts'
 import { checkConfig, type StoreConfig } from './config.ts'
 import { recordLines, type StoreRecord } from './records.ts'
@@ -94,7 +96,7 @@ export async function createStore(path: string, config: StoreConfig, base: Base)
     permutation: { dtype: 'U32', shape: [hidden], data: base.permutation },
     background: { dtype: 'F64', shape: [hidden], data: base.background },
   })
-  writeAtomically(join(path, configName), `${JSON.stringify(config, null, 2)}\n`)
+  writeAtomically(join(path, configName), prettyJson(config))
 }
 
 const writeAtomicallyTensors = async (path: string, tensors: Record<string, object>): Promise<void> => {
@@ -115,13 +117,7 @@ function array<A extends ArrayLike<number>>(path: string, name: string, length?:
 /** Open a store. Throws `TL_BAD_FILE`, `TL_IO`. */
 export function openStore(path: string): Store {
   if (!isStore(path)) fail('TL_BAD_FILE', `${path}: no store of edits (there is no ${configName})`)
-  let text: string
-  try {
-    text = readFileSync(join(path, configName), 'utf8')
-  } catch (error) {
-    return explainSystemError(error, `cannot read ${path}`)
-  }
-  let config = checkConfig(text, join(path, configName))
+  let config = checkConfig(readText(join(path, configName)), join(path, configName))
   const { hidden, width } = config
   const recordsPath = join(path, recordsName)
   const { lines: records, length } = existsSync(recordsPath)
@@ -251,7 +247,7 @@ export function openStore(path: string): Store {
     },
     configure(changes) {
       config = { ...config, ...changes }
-      writeAtomically(join(path, configName), `${JSON.stringify(config, null, 2)}\n`)
+      writeAtomically(join(path, configName), prettyJson(config))
     },
   }
 }

@@ -133,7 +133,7 @@ function measureControl(
 ) {
   // the process of a control is that of the seed, whatever the replica; its data are the replica's
   const own = random.foldIn(random.foldIn(random.key(config.seed), 0x7fff), controlNames.indexOf(name))
-  const [forProcess, forGroups] = random.split(own) as [random.Key, random.Key]
+  const [forProcess, forGroups] = random.split(own)
   const times = noisesOf(config, 'control')
   const { data, trajectories } = cell
   const found = controlCovariances(name, times.map(alphaBarAt), {
@@ -155,7 +155,7 @@ export function measure(cell: Cell, bench: Pick<Bench<Config, void>, 'config' | 
   const [forRules, forData, forNoise] = random.split(
     random.foldIn(random.foldIn(random.key(config.seed), 1 + replica), L),
     3,
-  ) as [random.Key, random.Key, random.Key]
+  )
   const grammar = makeGrammar(shapeOf(config, L), forRules)
   const leaves = sampleTrees(grammar, forData, data).levels[L]!
   const critical = levelOf(epsStar(shapeOf(config, L))!)

@@ -71,7 +71,7 @@ export function noisyImages(images: Uint8Array, t: Int32Array, key: random.Key):
 
 /** Every image at one time, all times spread evenly over the range. */
 export function spreadOverTimes(images: Uint8Array, key: random.Key): Noisy {
-  const [forTimes, forNoise] = random.split(key) as [random.Key, random.Key]
+  const [forTimes, forNoise] = random.split(key)
   return noisyImages(images, stratifiedTimes(schedule, images.length / pixels, forTimes), forNoise)
 }
 

@@ -1,8 +1,8 @@
 /** @file What a thread holds, and one measurement: a method taught some facts one after another, and asked about them. */
+
 import { createHash } from 'node:crypto'
-import { readFileSync } from 'node:fs'
-import { explainSystemError } from '../../base/files.ts'
 import { fail } from '../../base/index.ts'
+import { readBytes, textOf } from '../../base/read.ts'
 import {
   backgroundPrompts,
   type Fact,
@@ -20,21 +20,13 @@ import { type EditedModel, type MethodOptions, methodOf } from './methods/index.
 import { overlapsOf } from './routing.ts'
 import type { ExampleRow, Row } from './rows.ts'
 
-function bytesOf(path: string): Uint8Array {
-  try {
-    return readFileSync(path)
-  } catch (error) {
-    return explainSystemError(error, `cannot read ${path}`)
-  }
-}
-
 /** A file's text and its SHA-256. Throws `TL_IO`, and `TL_BAD_FILE` when it is no longer the one that is expected. */
 export function readText(path: string, expected?: string): { readonly text: string; readonly hash: string } {
-  const bytes = bytesOf(path)
+  const bytes = readBytes(path)
   const hash = createHash('sha256').update(bytes).digest('hex')
   if (expected !== undefined && hash !== expected)
     fail('TL_BAD_FILE', `${path}: changed while the run was at work; run again with --fresh`)
-  return { text: new TextDecoder().decode(bytes), hash }
+  return { text: textOf(bytes, path), hash }
 }
 
 /** Facts of a file, in order. Throws `TL_BAD_FILE`. */

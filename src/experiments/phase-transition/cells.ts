@@ -214,11 +214,7 @@ export const alphaBarAt = (time: number): number =>
 /** Points of a two-mode mixture and their round trips: one row a point for its mode, and one for its coordinates. */
 function measureMixture({ noise, data }: Cell, { seed, mixture: { d, separation } }: Config): Row[] {
   // one mixture a run, whose key is that of the seed
-  const [forCentres, forPoints, forTrips] = random.split(random.foldIn(random.key(seed), 0xd1ff), 3) as [
-    random.Key,
-    random.Key,
-    random.Key,
-  ]
+  const [forCentres, forPoints, forTrips] = random.split(random.foldIn(random.key(seed), 0xd1ff), 3)
   const mixture = makeMixture({ d, modes: 2, separation, variance: 1 }, forCentres)
   const { modes, points } = sampleMixture(mixture, forPoints, data)
   return Array.from({ length: data }, (_, n) => n).flatMap((datum) => {
@@ -237,7 +233,7 @@ function measureMixture({ noise, data }: Cell, { seed, mixture: { d, separation 
 export function measure(cell: Cell, { key, config }: Pick<Bench<Config, unknown>, 'key' | 'config'>): Row[] {
   if (cell.part === 'mixture') return measureMixture(cell, config)
   const { v, m, s, depth, tallest, channel, noise, data, rootOnly } = cell
-  const [forRules, forTrees, forNoise] = random.split(key, 3) as [random.Key, random.Key, random.Key]
+  const [forRules, forTrees, forNoise] = random.split(key, 3)
   const grammar = lowestLevels(makeGrammar({ v, classes: v, m, s, L: tallest }, forRules), depth)
   const found = survivalCurve(grammar, findChannel(channel), {
     ...{ noise, data, rootOnly },

@@ -72,7 +72,7 @@ function keysOf(cell: Cell, seed: number, replica: number) {
   const [forGrammar, forData, forTraining, forProbes] = random.split(
     numbers.reduce(random.foldIn, random.key(seed)),
     4,
-  ) as [random.Key, random.Key, random.Key, random.Key]
+  )
   return { forGrammar, forData, forTraining, forProbes }
 }
 
@@ -104,7 +104,7 @@ async function descend<P extends Parameters>(
   key: random.Key,
   { signal, progress }: Pick<Bench<Config, void>, 'signal' | 'progress'>,
 ): Promise<{ parameters: P; mistakes: Mistakes }> {
-  const [forWeights, forOrder] = random.split(key) as [random.Key, random.Key]
+  const [forWeights, forOrder] = random.split(key)
   const rate = scaledLearningRate('meanField', learningRate, width)
   const { parameters, metrics, step } = await train<P, Strings>({
     parameters: network.init(forWeights),

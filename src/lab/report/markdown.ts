@@ -1,7 +1,8 @@
 /** @file What runs have measured, as lines of Markdown, and pages that hold such lines between two marks. */
-import { readFileSync } from 'node:fs'
+
 import { writeAtomically } from '../../base/files.ts'
 import { fail, formatMeasured } from '../../base/index.ts'
+import { readText } from '../../base/read.ts'
 import type { AnyExperiment, BaseConfig, RunGroup } from '../experiment.ts'
 import { groupRuns } from '../groups.ts'
 import { experimentOf } from '../known.ts'
@@ -46,7 +47,7 @@ const end = '<!-- /measured -->'
 
 /** Put a text between the marks of a page. Throws TL_BAD_FILE where there are none. */
 export function putMeasured(path: string, text: string): void {
-  const page = readFileSync(path, 'utf8')
+  const page = readText(path)
   const [from, to] = [page.indexOf(begin), page.indexOf(end)]
   if (from < 0 || to < from)
     fail('TL_BAD_FILE', `${path}: expected a part between ${begin} and ${end}, where measured figures go`)

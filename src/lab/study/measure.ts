@@ -1,11 +1,11 @@
 /** @file One replica of one cell, on whatever thread it is: finds the study, opens what it needs once, measures. */
 import { existsSync, mkdirSync, readdirSync, rmdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { fail } from '../../base/index.ts'
+import { fail, toJson } from '../../base/index.ts'
 import { importOwn, isOurs } from '../../base/ownModules.ts'
 import type { Report, Task } from '../../base/workers.ts'
 import { random } from '../../tensor/index.ts'
-import { contentHash, toJson } from '../canonical.ts'
+import { contentHash } from '../canonical.ts'
 import type { BaseConfig } from '../experiment.ts'
 import type { Advance } from '../jobs.ts'
 import { returned } from './checkStudy.ts'

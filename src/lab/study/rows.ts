@@ -1,6 +1,6 @@
 /** @file Tidy rows: what a study measures, one observation a row, and the few ways to look at them. */
 
-import type { Json } from '../canonical.ts'
+import type { Json } from '../../base/index.ts'
 
 /** Which draw a row comes from: every run's seed has its own replicas. */
 export interface Drawn {

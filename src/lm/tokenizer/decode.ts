@@ -1,7 +1,7 @@
 /** @file Ids to text: every token is some bytes; the bytes together are UTF-8, also where a character spans tokens. */
-import { fail, isObject } from '../../base/index.ts'
+import { fail, isObject, type JsonObject } from '../../base/index.ts'
 import { bytesOfCharacters } from './alphabet.ts'
-import { type Json, objectOf, objectsOf, textOf } from './settings.ts'
+import { objectOf, objectsOf, textOf } from './settings.ts'
 
 const none = new Uint8Array()
 
@@ -24,7 +24,7 @@ function writingOf(json: unknown, label: string): Writing {
   const writing: Writing = { alphabet: false, byteTokens: false, replacements: [], strip: 0 }
   const refuse = (what: string): never =>
     fail('TL_UNSUPPORTED', `${label}: decoder ${what} is not supported (supported: ${supported})`)
-  const read = (step: Json): void => {
+  const read = (step: JsonObject): void => {
     const type = String(step['type'])
     if (type === 'ByteLevel') writing.alphabet = true
     else if (type === 'ByteFallback') writing.byteTokens = true

@@ -1,31 +1,15 @@
 /** @file Tokenizers of Hugging Face folders: tokenizer.json, and around it the special tokens and the chat template. */
-import { existsSync, readFileSync } from 'node:fs'
+
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { explainSystemError } from '../../base/files.ts'
-import { fail, isObject, parseJsonBytes } from '../../base/index.ts'
+import { fail, isObject, type JsonObject } from '../../base/index.ts'
+import { readObject, readText } from '../../base/read.ts'
 import type { AddedToken } from './added.ts'
 import { type Definition, turnEnds } from './definition.ts'
 import type { MergeTable } from './merges.ts'
-import { type Json, objectsOf } from './settings.ts'
+import { objectsOf } from './settings.ts'
 
-function readContent(path: string): Buffer | undefined {
-  if (!existsSync(path)) return undefined
-  try {
-    return readFileSync(path)
-  } catch (error) {
-    return explainSystemError(error, `cannot read ${path}`)
-  }
-}
-
-/** A JSON object, or an empty one where the file is missing. */
-function readObject(path: string): Json {
-  const content = readContent(path)
-  if (content === undefined) return {}
-  const value = parseJsonBytes(content, path)
-  return isObject(value) ? value : fail('TL_BAD_FILE', `${path}: expected a JSON object`)
-}
-
-function vocabularyOf(model: Json, label: string): Map<string, number> {
+function vocabularyOf(model: JsonObject, label: string): Map<string, number> {
   const { vocab } = model
   if (!isObject(vocab))
     return fail('TL_BAD_FILE', `${label}: model.vocab: expected an object of tokens and ids`)
@@ -102,7 +86,7 @@ function addsInFront(json: unknown, token: string, label: string): boolean {
 }
 
 /** `bos_token` and its like, as text or as an object with the text in it. */
-function namesOf(...files: Json[]): Record<string, string> {
+function namesOf(...files: JsonObject[]): Record<string, string> {
   const names: Record<string, string> = {}
   for (const file of files)
     for (const [key, value] of Object.entries(file)) {
@@ -124,8 +108,8 @@ function templateOf(value: unknown): string | undefined {
 /** The definition in a folder. Throws `TL_BAD_FILE`, `TL_UNSUPPORTED` with the list of what is supported, `TL_IO`. */
 export function readHuggingFace(folder: string): Definition {
   const label = join(folder, 'tokenizer.json')
-  const json = readObject(label)
-  const config = readObject(join(folder, 'tokenizer_config.json'))
+  const json = readObject(label) ?? {}
+  const config = readObject(join(folder, 'tokenizer_config.json')) ?? {}
   const { model } = json
   if (!isObject(model)) return fail('TL_BAD_FILE', `${label}: expected an entry "model"`)
   const type = model['type'] ?? (Array.isArray(model['merges']) ? 'BPE' : 'none')
@@ -147,15 +131,15 @@ export function readHuggingFace(folder: string): Definition {
   for (const [id, one] of Object.entries(decoderTokens))
     if (!added.has(Number(id)))
       added.set(Number(id), addedToken(one, Number(id), join(folder, 'tokenizer_config.json')))
-  const names = namesOf(readObject(join(folder, 'special_tokens_map.json')), config)
+  const names = namesOf(readObject(join(folder, 'special_tokens_map.json')) ?? {}, config)
   const idOf = (token: string | undefined): number | undefined =>
     token === undefined
       ? undefined
       : ([...added.values()].find(({ content }) => content === token)?.id ?? vocabulary.get(token))
   const bosId = idOf(names['bos_token'])
   const declared = [
-    readObject(join(folder, 'generation_config.json')),
-    readObject(join(folder, 'config.json')),
+    readObject(join(folder, 'generation_config.json')) ?? {},
+    readObject(join(folder, 'config.json')) ?? {},
   ]
     .flatMap(({ eos_token_id: ids }) => ids)
     .filter((id): id is number => Number.isInteger(id))
@@ -180,11 +164,12 @@ export function readHuggingFace(folder: string): Definition {
     addsBos: bosId !== undefined && (inFront || config['add_bos_token'] === true),
     names,
     ...chatTemplateEntry(
-      readContent(join(folder, 'chat_template.jinja'))?.toString('utf8') ??
-        templateOf(config['chat_template']),
+      templateFile(join(folder, 'chat_template.jinja')) ?? templateOf(config['chat_template']),
     ),
   }
 }
+
+const templateFile = (path: string): string | undefined => (existsSync(path) ? readText(path) : undefined)
 
 const chatTemplateEntry = (template: string | undefined) =>
   template === undefined ? {} : { chatTemplate: template }

@@ -1,11 +1,11 @@
 /** @file Normalizers of `tokenizer.json`: what happens to a text before it is split. One row each. */
-import { fail } from '../../base/index.ts'
+import { fail, type JsonObject } from '../../base/index.ts'
 import { patternOf } from './pattern.ts'
-import { type Json, objectOf, objectsOf, textOf } from './settings.ts'
+import { objectOf, objectsOf, textOf } from './settings.ts'
 import { inert } from './unicode.ts'
 
 type Normalizer = (text: string) => string
-type Row = (settings: Json, label: string) => Normalizer
+type Row = (settings: JsonObject, label: string) => Normalizer
 
 /** Per code point: JavaScript's own knows the final sigma, the reference does not. */
 const lowercase: Normalizer = (text) => Array.from(text, (character) => character.toLowerCase()).join('')

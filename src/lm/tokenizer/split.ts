@@ -1,11 +1,11 @@
 /** @file Pre-tokenizers of `tokenizer.json`: they cut a text into the pieces within which tokens are merged. One row each. */
-import { didYouMean, fail, isObject } from '../../base/index.ts'
+import { didYouMean, fail, isObject, type JsonObject } from '../../base/index.ts'
 import { literal, patternOf, translate } from './pattern.ts'
-import { type Json, objectOf, objectsOf, textOf } from './settings.ts'
+import { objectOf, objectsOf, textOf } from './settings.ts'
 
 /** Pieces of a text, in order. `first` is true for the piece with which the whole text begins. */
 type Splitter = (text: string, first: boolean) => string[]
-type Row = (settings: Json, label: string) => Splitter
+type Row = (settings: JsonObject, label: string) => Splitter
 
 /** GPT-2's pattern, which ByteLevel brings with it. */
 const GPT2 = "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+"

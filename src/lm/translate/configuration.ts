@@ -1,5 +1,5 @@
 /** @file Sizes and variants of a model in the words of config.json, and in those of GGUF. */
-import { fail } from '../../base/index.ts'
+import { fail, prettyJson } from '../../base/index.ts'
 import type { GgufField } from '../../checkpoint/index.ts'
 import type { ModelConfig, RotaryScaling } from '../config.ts'
 import { scaled } from '../rotary.ts'
@@ -56,7 +56,7 @@ export function configJson(config: ModelConfig, about: Particulars): string {
     vocab_size: config.vocabulary,
   }
   if (architecture.name === 'gpt2')
-    return json({
+    return prettyJson({
       ...shared,
       activation_function: 'gelu_new',
       layer_norm_epsilon: shortest(config.epsilon),
@@ -69,7 +69,7 @@ export function configJson(config: ModelConfig, about: Particulars): string {
       scale_attn_by_inverse_layer_idx: false,
       scale_attn_weights: true,
     })
-  return json({
+  return prettyJson({
     ...shared,
     head_dim: config.headWidth,
     hidden_act: 'silu',
@@ -88,8 +88,6 @@ export function configJson(config: ModelConfig, about: Particulars): string {
     ...(name.startsWith('qwen') && { use_sliding_window: false, sliding_window: null }),
   })
 }
-
-export const json = (value: unknown): string => `${JSON.stringify(value, null, 2)}\n`
 
 /** The factors by frequency that stand for llama3's scaling in GGUF, [headWidth / 2], as llama.cpp's converter computes them. */
 export function frequencyFactors({ rotary, headWidth }: ModelConfig): Float32Array | undefined {

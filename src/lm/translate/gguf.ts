@@ -1,12 +1,13 @@
 /** @file A Hugging Face folder as GGUF: names and row order of llama.cpp, hyper-parameters and tokenizer as metadata. */
-import { existsSync, readFileSync } from 'node:fs'
+
+import { existsSync } from 'node:fs'
 import { basename, join, resolve } from 'node:path'
 import { fail, isObject } from '../../base/index.ts'
+import { readObject } from '../../base/read.ts'
 import type { Checkpoint, CheckpointTensor, GgufField, GgufFile } from '../../checkpoint/index.ts'
 import { tensorPairs } from '../architectures.ts'
 import { type ModelConfig, readConfig } from '../config.ts'
 import { readHuggingFace } from '../tokenizer/huggingFace.ts'
-import type { Json } from '../tokenizer/settings.ts'
 import { hasOwnHead } from '../weightSource.ts'
 import { frequencyFactors, ggufSettings } from './configuration.ts'
 import { ggufTokenizer } from './ggufTokenizer.ts'
@@ -23,16 +24,6 @@ const FILE_TYPES: Readonly<Record<string, number>> = { F32: 0, F16: 1, BF16: 32 
 /** Buffers that older versions of PyTorch models saved beside their weights, and llama.cpp leaves out, too. */
 const BUFFERS = /\.(rotary_emb\.inv_freq|attn\.masked_bias|attn\.bias)$/
 
-function readJson(path: string): Json {
-  if (!existsSync(path)) return {}
-  try {
-    const value: unknown = JSON.parse(readFileSync(path, 'utf8'))
-    return isObject(value) ? value : {}
-  } catch (error) {
-    return fail('TL_BAD_FILE', `${path}: not JSON: ${(error as Error).message}`)
-  }
-}
-
 /**
  * A model folder in the terms of GGUF, opened lazily; the checkpoint has `fields`, so that it can be written as any other
  * GGUF file. Matrices keep their types where GGUF has them, norms and biases become F32, as llama.cpp wants them.
@@ -46,9 +37,9 @@ export function toGguf(path: string, folder: Checkpoint): Translation & { readon
       `${path}: no tokenizer.json: a GGUF file holds its tokenizer: save the model with transformers, tokenizer included`,
     )
   const { tensors, notes } = translated(path, folder, config)
-  const settings = readJson(join(path, 'config.json'))
-  const tokenizerSettings = readJson(join(path, 'tokenizer_config.json'))
-  const generation = readJson(join(path, 'generation_config.json'))
+  const settings = readObject(join(path, 'config.json')) ?? {}
+  const tokenizerSettings = readObject(join(path, 'tokenizer_config.json')) ?? {}
+  const generation = readObject(join(path, 'generation_config.json')) ?? {}
   const ends = [generation['eos_token_id'], settings['eos_token_id']]
     .flat()
     .filter((one): one is number => Number.isInteger(one) && (one as number) >= 0)

@@ -1,5 +1,5 @@
 /** @file A GGUF file as a Hugging Face folder: tensors under the names and in the order of Transformers, and the files around them. */
-import { fail } from '../../base/index.ts'
+import { fail, prettyJson } from '../../base/index.ts'
 import {
   type Checkpoint,
   type CheckpointTensor,
@@ -9,7 +9,7 @@ import {
 import { type Architecture, tensorPairs } from '../architectures.ts'
 import { type ModelConfig, readConfig } from '../config.ts'
 import { readGgufTokenizer } from '../tokenizer/gguf.ts'
-import { configJson, json, scalingOfFactors } from './configuration.ts'
+import { configJson, scalingOfFactors } from './configuration.ts'
 import { type Templates, tokenizerFiles } from './huggingFaceTokenizer.ts'
 import { renamed, type Transposed, transposed, withRowsOf } from './tensors.ts'
 
@@ -64,7 +64,7 @@ export function toHuggingFace(path: string, file: GgufFile, dtype?: string): Tra
         name: String(metadata['general.name'] ?? ''),
       }),
     ],
-    ['generation_config.json', json(known)],
+    ['generation_config.json', prettyJson(known)],
     ...tokenizerFiles(definition, {
       context: config.context,
       addsEos:

@@ -1,6 +1,7 @@
 /** @file A tokenizer as the files that Transformers loads: tokenizer.json, tokenizer_config.json, special_tokens_map.json. */
+
+import { prettyJson } from '../../base/index.ts'
 import type { Definition } from '../tokenizer/definition.ts'
-import { json } from './configuration.ts'
 
 /** `bos_token` in front, and `eos_token` behind, as GGUF's `add_bos_token` and `add_eos_token` say. */
 function postProcessor(
@@ -79,7 +80,7 @@ export function tokenizerFiles(
     ['tokenizer.json', `${JSON.stringify(tokenizer)}\n`],
     [
       'tokenizer_config.json',
-      json({
+      prettyJson({
         ...names,
         add_bos_token: definition.addsBos,
         add_eos_token: addsEos,
@@ -91,6 +92,6 @@ export function tokenizerFiles(
         tokenizer_class: 'PreTrainedTokenizerFast',
       }),
     ],
-    ['special_tokens_map.json', json(names)],
+    ['special_tokens_map.json', prettyJson(names)],
   ])
 }

@@ -1,21 +1,21 @@
 /** @file Do the models of a merge fit each other? What their config.json say of the same matrices, before any work. */
 
 import { join } from 'node:path'
-import { isObject } from '../../base/index.ts'
+import { isObject, type JsonObject } from '../../base/index.ts'
+import { readObject } from '../../base/read.ts'
 import { companionsOf } from '../../checkpoint/index.ts'
 import type { MergeConfig } from '../config/index.ts'
-import { type Json, readJson } from '../files.ts'
 import { modelsOf } from '../plan/index.ts'
 
 /** The part of config.json that describes the language model; undefined where there is none. */
-export function textConfig(model: string): Json | undefined {
-  const config = readJson(join(companionsOf(model), 'config.json'))
+export function textConfig(model: string): JsonObject | undefined {
+  const config = readObject(join(companionsOf(model), 'config.json'))
   const inner = config?.['text_config']
   return isObject(inner) ? { ...config, ...inner } : config
 }
 
 /** A value of the configuration, or what programs take where it is absent. */
-type Reading = (config: Json) => unknown
+type Reading = (config: JsonObject) => unknown
 
 const plain =
   (key: string, ...others: readonly string[]): Reading =>
@@ -23,7 +23,8 @@ const plain =
     [key, ...others].map((name) => config[name]).find((value) => value !== undefined && value !== null)
 
 /** Newer files keep the base of the angles and their scaling in one object. */
-const rotary = (config: Json): Json => (isObject(config['rope_parameters']) ? config['rope_parameters'] : {})
+const rotary = (config: JsonObject): JsonObject =>
+  isObject(config['rope_parameters']) ? config['rope_parameters'] : {}
 
 const scaling: Reading = (config) => {
   const own = isObject(config['rope_scaling']) ? config['rope_scaling'] : rotary(config)

@@ -3,10 +3,10 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { writeAtomically } from '../../base/files.ts'
-import { isObject } from '../../base/index.ts'
+import { isObject, type JsonObject, prettyJson } from '../../base/index.ts'
+import { readBytes, readObject, readText } from '../../base/read.ts'
 import { companionsOf } from '../../checkpoint/index.ts'
 import type { MergeConfig } from '../config/index.ts'
-import { type Json, json, readBytes, readJson, readText } from '../files.ts'
 import type { MergePlan } from '../plan/index.ts'
 import { tokenizerFiles, type Vocabulary, writeTokenizer } from '../vocabulary/index.ts'
 import { withTakenLayers } from './layerConfig.ts'
@@ -15,7 +15,7 @@ function templateOf(model: string): string | undefined {
   const folder = companionsOf(model)
   const file = join(folder, 'chat_template.jinja')
   if (existsSync(file)) return readText(file).trim()
-  const own = readJson(join(folder, 'tokenizer_config.json'))?.['chat_template']
+  const own = readObject(join(folder, 'tokenizer_config.json'))?.['chat_template']
   if (typeof own === 'string') return own.trim()
   // several templates: a list of { name, template }
   const named = Array.isArray(own) ? own.find((one) => isObject(one) && one['name'] === 'default') : undefined
@@ -44,12 +44,12 @@ function outputConfig(
   config: MergeConfig,
   plan: MergePlan,
   vocabulary: Vocabulary | undefined,
-): { config: Json; warnings: readonly string[] } | undefined {
-  const source = readJson(join(companionsOf(config.baseModel ?? config.models[0]!), 'config.json'))
+): { config: JsonObject; warnings: readonly string[] } | undefined {
+  const source = readObject(join(companionsOf(config.baseModel ?? config.models[0]!), 'config.json'))
   if (!source) return undefined
   const { config: layered, warnings } =
     plan.layers === undefined ? { config: source, warnings: [] } : withTakenLayers(source, config)
-  const result: Json = { ...layered }
+  const result: JsonObject = { ...layered }
   const types = new Set(plan.tensors.filter(({ action }) => action === 'merge').map(({ dtype }) => dtype))
   const [type] = types
   if (types.size === 1 && torchNames[type!])
@@ -136,7 +136,7 @@ export function writeCompanions(
   const first = config.baseModel ?? config.models[0]!
   const own = outputConfig(config, plan, vocabulary)
   if (own) {
-    writeAtomically(join(out, 'config.json'), json(own.config))
+    writeAtomically(join(out, 'config.json'), prettyJson(own.config))
     warnings.push(...own.warnings)
   }
   const copy = (model: string, name: string): void => {
@@ -149,12 +149,15 @@ export function writeCompanions(
   const { chatTemplate } = config
   if (chatTemplate !== undefined) {
     const template = chatTemplate === 'auto' ? commonTemplate(config.models) : chatTemplate
-    const settings = readJson(join(out, 'tokenizer_config.json'))
+    const settings = readObject(join(out, 'tokenizer_config.json'))
     if (template === undefined) warnings.push('chat_template: auto: none of the models has a template')
     else {
       writeAtomically(join(out, 'chat_template.jinja'), template)
       if (settings && 'chat_template' in settings)
-        writeAtomically(join(out, 'tokenizer_config.json'), json({ ...settings, chat_template: template }))
+        writeAtomically(
+          join(out, 'tokenizer_config.json'),
+          prettyJson({ ...settings, chat_template: template }),
+        )
     }
   }
   writeAtomically(join(out, 'mergekit_config.yml'), config.text)

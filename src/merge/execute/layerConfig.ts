@@ -1,7 +1,7 @@
 /** @file What config.json says of single layers, after layers were taken, left out and repeated. */
-import { isObject } from '../../base/index.ts'
+
+import { isObject, type JsonObject } from '../../base/index.ts'
 import type { MergeConfig } from '../config/index.ts'
-import type { Json } from '../files.ts'
 import { textConfig } from './architectures.ts'
 
 /** A layer of the output: the layer of a model that its configuration comes from. */
@@ -34,7 +34,7 @@ function takenLayers(config: MergeConfig): Taken[] | undefined {
 /** Keys whose value is the number of layers. */
 const layerCounts = ['num_hidden_layers', 'n_layer', 'num_layers', 'n_layers'] as const
 
-const countOf = (config: Json | undefined): number | undefined => {
+const countOf = (config: JsonObject | undefined): number | undefined => {
   const found = layerCounts.map((key) => config?.[key]).find((value) => typeof value === 'number')
   return typeof found === 'number' ? found : undefined
 }
@@ -64,7 +64,7 @@ const periods = [
 ]
 
 interface Change {
-  readonly config: Json
+  readonly config: JsonObject
   readonly warnings: readonly string[]
 }
 
@@ -72,8 +72,12 @@ interface Change {
 const isPerLayer = (value: unknown, count: number): value is unknown[] =>
   Array.isArray(value) && value.length === count
 
-function changed(config: Json, taken: readonly Taken[], whole: (model: string) => Json | undefined): Change {
-  const result: Json = { ...config }
+function changed(
+  config: JsonObject,
+  taken: readonly Taken[],
+  whole: (model: string) => JsonObject | undefined,
+): Change {
+  const result: JsonObject = { ...config }
   const warnings: string[] = []
   const count = countOf(config)
   if (count === undefined) return { config, warnings }
@@ -115,11 +119,11 @@ function changed(config: Json, taken: readonly Taken[], whole: (model: string) =
  * The configuration of an output made of chosen layers: their number, one entry in each list that has one for each layer, and
  * what counts layers. `config` as it is when the file takes all layers of its models.
  */
-export function withTakenLayers(config: Json, merge: MergeConfig): Change {
+export function withTakenLayers(config: JsonObject, merge: MergeConfig): Change {
   const taken = takenLayers(merge)
   if (!taken) return { config, warnings: [] }
-  const known = new Map<string, Json | undefined>()
-  const whole = (model: string): Json | undefined => {
+  const known = new Map<string, JsonObject | undefined>()
+  const whole = (model: string): JsonObject | undefined => {
     if (!known.has(model)) known.set(model, textConfig(model))
     return known.get(model)
   }

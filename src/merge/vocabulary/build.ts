@@ -2,9 +2,9 @@
 import { createHash } from 'node:crypto'
 import { join } from 'node:path'
 import { fail, isObject } from '../../base/index.ts'
+import { readObject } from '../../base/read.ts'
 import { companionsOf } from '../../checkpoint/index.ts'
 import type { MergeConfig } from '../config/index.ts'
-import { readJson } from '../files.ts'
 import { type AddedToken, addedToken, nextId, readTokenizer, type Tokenizer } from './tokenizer.ts'
 
 /** The vocabulary of a merge, and what each model has of it. */
@@ -23,7 +23,7 @@ export interface Vocabulary {
 
 /** Where a config.json says how many rows the table has. */
 function vocabularySize(model: string): number | undefined {
-  const config = readJson(join(companionsOf(model), 'config.json'))
+  const config = readObject(join(companionsOf(model), 'config.json'))
   const inner = config?.['text_config']
   const size = config?.['vocab_size'] ?? (isObject(inner) ? inner['vocab_size'] : undefined)
   return Number.isInteger(size) && (size as number) > 0 ? (size as number) : undefined

@@ -1,9 +1,9 @@
 /** @file A model's tokenizer as far as a merge needs it: which token has which number, and what was added to the rest. */
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { fail, isObject } from '../../base/index.ts'
+import { fail, isObject, type JsonObject } from '../../base/index.ts'
+import { readObject, readText } from '../../base/read.ts'
 import { companionsOf } from '../../checkpoint/index.ts'
-import { type Json, readJson, readText } from '../files.ts'
 
 /** A token that is matched in the text as a whole, before the rest is split; in the words of tokenizer.json. */
 export interface AddedToken {
@@ -26,7 +26,7 @@ export interface Tokenizer {
   readonly ids: ReadonlyMap<string, number>
   readonly added: readonly AddedToken[]
   /** tokenizer.json; absent when the folder has only the older vocab.json or vocab.txt. */
-  readonly json?: Json
+  readonly json?: JsonObject
 }
 
 const mostTokens = 1 << 24
@@ -53,12 +53,12 @@ function checkUnique(ids: ReadonlyMap<string, number>, path: string): void {
   }
 }
 
-function fromMapping(vocabulary: Json, path: string): Map<string, number> {
+function fromMapping(vocabulary: JsonObject, path: string): Map<string, number> {
   return new Map(Object.entries(vocabulary).map(([token, id]) => [token, checkId(id, token, path)]))
 }
 
 /** `model.vocab` of tokenizer.json: a mapping, or for Unigram a list of [token, score]. */
-function innerVocabulary(inner: Json, path: string): Map<string, number> {
+function innerVocabulary(inner: JsonObject, path: string): Map<string, number> {
   const { vocab } = inner
   if (isObject(vocab)) return fromMapping(vocab, path)
   if (!Array.isArray(vocab))
@@ -74,7 +74,7 @@ function innerVocabulary(inner: Json, path: string): Map<string, number> {
 }
 
 /** The flags of a token as they are written, or as a token without any has them. */
-export function addedToken(content: string, id: number, flags: Json = {}): AddedToken {
+export function addedToken(content: string, id: number, flags: JsonObject = {}): AddedToken {
   const special = flags['special'] === true
   const is = (name: string): boolean => flags[name] === true
   return {
@@ -103,8 +103,8 @@ const specialNames = [
 ]
 
 /** Tokens that tokenizer_config.json names: programs add those that the vocabulary lacks. */
-function namedTokens(settings: Json, path: string): [content: string, flags: Json][] {
-  const named: [string, Json][] = []
+function namedTokens(settings: JsonObject, path: string): [content: string, flags: JsonObject][] {
+  const named: [string, JsonObject][] = []
   const decoder = settings['added_tokens_decoder']
   if (isObject(decoder))
     for (const [id, flags] of Object.entries(decoder).sort(([a], [b]) => Number(a) - Number(b))) {
@@ -125,7 +125,7 @@ function namedTokens(settings: Json, path: string): [content: string, flags: Jso
   return named
 }
 
-function fromTokenizerJson(model: string, path: string, file: Json): Tokenizer {
+function fromTokenizerJson(model: string, path: string, file: JsonObject): Tokenizer {
   const inner = file['model']
   if (!isObject(inner)) return fail('TL_BAD_FILE', `${path}: model: expected { type, vocab, … }`)
   const ids = innerVocabulary(inner, path)
@@ -145,7 +145,7 @@ function fromTokenizerJson(model: string, path: string, file: Json): Tokenizer {
 /** The formats before tokenizer.json: vocab.json (with merges.txt) or vocab.txt, and added_tokens.json. */
 function fromOlderFiles(model: string): Tokenizer | undefined {
   const [mapping, list] = [join(model, 'vocab.json'), join(model, 'vocab.txt')]
-  const vocabulary = readJson(mapping)
+  const vocabulary = readObject(mapping)
   let ids: Map<string, number>
   if (vocabulary) ids = fromMapping(vocabulary, mapping)
   else if (existsSync(list)) {
@@ -155,7 +155,7 @@ function fromOlderFiles(model: string): Tokenizer | undefined {
     ids = new Map(words.map((word, id) => [word, id]))
   } else return undefined
   const path = join(model, 'added_tokens.json')
-  const added = Object.entries(readJson(path) ?? {}).map(([content, id]) =>
+  const added = Object.entries(readObject(path) ?? {}).map(([content, id]) =>
     addedToken(content, checkId(id, content, path)),
   )
   for (const { content, id } of added) ids.set(content, id)
@@ -169,7 +169,7 @@ function fromOlderFiles(model: string): Tokenizer | undefined {
 export function readTokenizer(named: string): Tokenizer | undefined {
   const model = companionsOf(named)
   const path = join(model, 'tokenizer.json')
-  const file = readJson(path)
+  const file = readObject(path)
   const tokenizer = file ? fromTokenizerJson(model, path, file) : fromOlderFiles(model)
   if (!tokenizer) {
     if (existsSync(join(model, 'tokenizer.model')))
@@ -184,7 +184,7 @@ export function readTokenizer(named: string): Tokenizer | undefined {
   checkUnique(ids, tokenizer.json ? path : model)
   const settingsPath = join(model, 'tokenizer_config.json')
   const known = new Set(added.map(({ content }) => content))
-  for (const [content, flags] of namedTokens(readJson(settingsPath) ?? {}, settingsPath)) {
+  for (const [content, flags] of namedTokens(readObject(settingsPath) ?? {}, settingsPath)) {
     if (known.has(content)) continue
     const isNew = !ids.has(content)
     // words of the vocabulary that are named become added tokens where they are

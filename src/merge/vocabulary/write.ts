@@ -3,8 +3,8 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { writeAtomically } from '../../base/files.ts'
-import { isObject } from '../../base/index.ts'
-import { type Json, json, readBytes, readJson } from '../files.ts'
+import { isObject, type JsonObject, prettyJson } from '../../base/index.ts'
+import { readBytes, readObject } from '../../base/read.ts'
 import type { Vocabulary } from './build.ts'
 import type { AddedToken } from './tokenizer.ts'
 
@@ -23,17 +23,17 @@ export const tokenizerFiles = [
 ]
 
 /** `added_tokens_decoder` of tokenizer_config.json: the tokens by their numbers, with their flags. */
-const decoderOf = (added: readonly AddedToken[]): Json =>
+const decoderOf = (added: readonly AddedToken[]): JsonObject =>
   Object.fromEntries(added.map(({ id, ...flags }) => [String(id), flags]))
 
 /** What a changed tokenizer has in each file; undefined: the file is as it was, null: it is left out. */
-function changedFile(name: string, { tokenizer, change }: Vocabulary): Json | undefined | null {
+function changedFile(name: string, { tokenizer, change }: Vocabulary): JsonObject | undefined | null {
   const { model, added } = tokenizer
   switch (name) {
     case 'tokenizer.json':
       return tokenizer.json && { ...tokenizer.json, added_tokens: added }
     case 'tokenizer_config.json': {
-      const settings = readJson(join(model, name)) ?? {}
+      const settings = readObject(join(model, name)) ?? {}
       const needsDecoder = !tokenizer.json || isObject(settings['added_tokens_decoder'])
       return needsDecoder ? { ...settings, added_tokens_decoder: decoderOf(added) } : undefined
     }
@@ -58,7 +58,7 @@ export function writeTokenizer(out: string, vocabulary: Vocabulary): void {
     const content = change === 'none' ? undefined : changedFile(name, vocabulary)
     if (content === null) continue
     const path = join(tokenizer.model, name)
-    if (content) writeAtomically(join(out, name), json(content))
+    if (content) writeAtomically(join(out, name), prettyJson(content))
     else if (existsSync(path)) writeAtomically(join(out, name), readBytes(path))
   }
 }

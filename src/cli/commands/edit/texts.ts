@@ -1,5 +1,5 @@
 /** @file How edits are shown. */
-import { percent } from '../../../base/index.ts'
+import { percent, prettyJson } from '../../../base/index.ts'
 import type { Listed, StoreConfig } from '../../../edit/index.ts'
 import type { Io } from '../../io.ts'
 
@@ -7,7 +7,7 @@ import type { Io } from '../../io.ts'
 export const quoted = (text: string): string =>
   JSON.stringify(text.length > 60 ? `…${text.slice(-59)}` : text)
 
-export const json = (io: Io, value: unknown): void => io.out(`${JSON.stringify(value, null, 2)}\n`)
+export const json = (io: Io, value: unknown): void => io.out(prettyJson(value))
 
 export function stateText({ status }: Listed): string {
   if (status.state === 'superseded') return `superseded by ${status.by}`

@@ -1,24 +1,11 @@
 /** @file Files of the grammar commands: reading with a bound, and results as JSON that people can read as well. */
-import { readFileSync, statSync } from 'node:fs'
-import { explainSystemError } from '../../../base/files.ts'
-import { bytes, fail } from '../../../base/index.ts'
+import { readBytes, readText as readFile, textOf } from '../../../base/read.ts'
 import type { Grammar } from '../../../grammar/index.ts'
 import { integerOption } from '../../options.ts'
 
-/** Text beyond which a JavaScript string ends. */
-const maxBytes = 2 ** 28
-
 /** The text of a file, or of standard input for `-`. Throws TL_IO when it cannot be read. */
 export function readText(path: string): string {
-  try {
-    if (path === '-') return readFileSync(0, 'utf8')
-    const { size } = statSync(path)
-    if (size > maxBytes)
-      fail('TL_BAD_FILE', `${path}: expected a file of at most ${bytes(maxBytes)}, got ${bytes(size)}`)
-    return readFileSync(path, 'utf8')
-  } catch (error) {
-    return explainSystemError(error, `cannot read ${path}`)
-  }
+  return path === '-' ? textOf(readBytes(0), 'standard input') : readFile(path)
 }
 
 /** A `*.grammar.json` file. */

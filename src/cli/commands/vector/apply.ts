@@ -1,5 +1,7 @@
 /** @file `treeline vector apply`: a model from a base and a task vector. */
+
 import { Command } from 'commander'
+import { prettyJson } from '../../../base/index.ts'
 import { keepingTensors } from '../../interrupt.ts'
 import type { Io } from '../../io.ts'
 import { examples, forceOption, jsonOption } from '../../options.ts'
@@ -34,7 +36,7 @@ export const applyCommand = (io: Io): Command =>
           const outcome = await shown(io, flags.json, (onTensor) =>
             applying(from, vector, out, { scale, anyBase, force, onTensor, onKept }),
           ).finally(stop)
-          if (flags.json) io.out(`${JSON.stringify({ out, ...outcome }, null, 2)}\n`)
+          if (flags.json) io.out(prettyJson({ out, ...outcome }))
           else
             io.out(
               `${out}: ${before(outcome)}${outcome.tensors} tensors, ${outcome.changed} of them changed\n`,

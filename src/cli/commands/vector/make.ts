@@ -1,6 +1,7 @@
 /** @file `treeline vector extract`, `add`, `negate`, `scale`: commands that write a vector. */
+
 import { Command } from 'commander'
-import { count, fail } from '../../../base/index.ts'
+import { count, fail, prettyJson } from '../../../base/index.ts'
 import type { Io } from '../../io.ts'
 import { examples, forceOption, jsonOption } from '../../options.ts'
 import { anyBaseOption, before, checkOut, dtypeOption, numberOf, shown, withOpen } from './files.ts'
@@ -22,7 +23,7 @@ const say = (
   io: Io,
 ): void => {
   for (const line of flags.json ? [] : skipped) io.err(`left out: ${line}\n`)
-  if (flags.json) io.out(`${JSON.stringify({ out, ...written, skipped }, null, 2)}\n`)
+  if (flags.json) io.out(prettyJson({ out, ...written, skipped }))
   else io.out(`${out}: ${before(written)}${written.tensors} tensors, ${count(written.elements)} elements\n`)
 }
 

@@ -1,5 +1,7 @@
 /** @file `treeline vector norms` and `cosine`: tables of sizes and angles. */
+
 import { Command } from 'commander'
+import { prettyJson } from '../../../base/index.ts'
 import type { TaskVector, VectorNorms } from '../../../merge/index.ts'
 import type { Io } from '../../io.ts'
 import { examples, jsonOption } from '../../options.ts'
@@ -81,7 +83,7 @@ export const normsCommand = (io: Io): Command =>
         return norms
       })
       if (flags.json) {
-        io.out(`${JSON.stringify(all, null, 2)}\n`)
+        io.out(prettyJson(all))
         return
       }
       for (const [i, { path, tensors }] of all.entries()) {
@@ -110,7 +112,7 @@ export const cosineCommand = (io: Io): Command =>
       const cosines = await measure(paths, flags.base, (vectors) =>
         shown(io, flags.json, (onTensor) => vectorCosinesSteps(vectors, onTensor)),
       )
-      if (flags.json) io.out(`${JSON.stringify({ vectors: paths, cosines }, null, 2)}\n`)
+      if (flags.json) io.out(prettyJson({ vectors: paths, cosines }))
       else
         io.out(
           table([
