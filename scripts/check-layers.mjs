@@ -36,6 +36,27 @@ export const doors = {
   'merge/workers.ts': 'loads nothing, so that threads start before the rest of merging is there',
 }
 
+/** Floors that run in a browser, too, and the files of theirs that only Node loads, each with its reason. */
+const inBrowsers = new Set(['tensor', 'nn', 'grammar', 'diffusion'])
+const forNode = {
+  'tensor/onnx/runtime.ts': 'finds and loads the native build, where there is one',
+  'tensor/onnx/telemetry.ts': 'an environment variable that only the native library reads',
+  'nn/train/checkpoint.ts': 'checkpoints are files',
+}
+
+/** The program without its comments, about: enough to find names in it. */
+const withoutComments = (text) => text.replace(/\/\*[\s\S]*?\*\//g, '').replace(/(^|\s)\/\/.*$/gm, '')
+
+/** What a browser does not have, in a file that it is to run. */
+function nodeOnly(text) {
+  const code = withoutComments(text)
+  const named = /from '(node:[^']+)'|(?<![.'\w])(Buffer|process)\s*\./.exec(code)
+  if (named) return named[1] ?? named[2]
+  for (const [, type, door] of code.matchAll(/import (type )?[^;'"]*from '(?:\.\.\/)+(base\/[^']+)'/g))
+    if (!type && doors[door]?.startsWith('Node only')) return door
+  return undefined
+}
+
 export const walk = (directory, wanted = /\.ts$/) =>
   readdirSync(directory).flatMap((name) => {
     const path = join(directory, name)
@@ -51,7 +72,10 @@ export function violations(source) {
     if (here === 'index.ts') continue
     if (!level.has(room))
       found.push(`${here}: unknown floor "${room}" (known: ${[...level.keys()].join(', ')})`)
-    for (const match of readFileSync(file, 'utf8').matchAll(/(?:from|import)\s*\(?\s*['"](\.[^'"]+)['"]/g)) {
+    const text = readFileSync(file, 'utf8')
+    const node = inBrowsers.has(room) && !Object.hasOwn(forNode, here) ? nodeOnly(text) : undefined
+    if (node) found.push(`${here}: uses ${node}, which no browser has (${room} runs in browsers)`)
+    for (const match of text.matchAll(/(?:from|import)\s*\(?\s*['"](\.[^'"]+)['"]/g)) {
       const target = relative(source, resolve(dirname(file), match[1]))
       const other = target.split('/')[0]
       if (other === room) continue

@@ -31,7 +31,8 @@ it('allows imports downwards through an index, inside a floor, and of packages',
       'base/index.ts': 'export const a = 1\n',
       'base/files.ts': "import { a } from './index.ts'\n",
       'tensor/index.ts':
-        "import { a } from '../base/index.ts'\nimport { b } from '../base/files.ts'\nimport x from 'node:fs'\n",
+        "import { a } from '../base/index.ts'\nimport type { b } from '../base/files.ts'\n// process.env\n",
+      'checkpoint/index.ts': "import { b } from '../base/files.ts'\nimport x from 'node:fs'\n",
       'tensor/ops/add.ts': "import { c } from '../index.ts'\nimport type { D } from '../../base/index.ts'\n",
       'lab/index.ts': "export { c } from '../tensor/index.ts'\nconst later = import('../nn/index.ts')\n",
       'nn/index.ts': "import 'zod'\n",
@@ -90,6 +91,21 @@ it.each([
     'an unknown floor',
     { 'attic/a.ts': 'export const a = 1\n' },
     /^attic\/a\.ts: unknown floor "attic" \(known: base, tensor/,
+  ],
+  [
+    'of Node where a browser runs',
+    { 'grammar/a.ts': "import { readFileSync } from 'node:fs'\n" },
+    /^grammar\/a\.ts: uses node:fs, which no browser has/,
+  ],
+  [
+    'of a door of Node where a browser runs',
+    { 'nn/a.ts': "import { b } from '../base/files.ts'\n" },
+    /^nn\/a\.ts: uses base\/files\.ts, which no browser has/,
+  ],
+  [
+    'without a name, of Node’s globals where a browser runs',
+    { 'tensor/a.ts': 'export const a = Buffer.from([1])\n' },
+    /^tensor\/a\.ts: uses Buffer, which no browser has/,
   ],
 ] as const)('finds an import %s', (_, files, message) => {
   const found = check(files as Record<string, string>)
