@@ -12,10 +12,52 @@ export interface Spec {
   readonly dtype: Dtype
 }
 
-export const dtypes: readonly Dtype[] = ['f32', 'f64', 'i32', 'i64', 'u32', 'bool']
-export const bytesPerElement: Record<Dtype, number> = { f32: 4, f64: 8, i32: 4, i64: 8, u32: 4, bool: 1 }
-export const isFloat = (dtype: Dtype): dtype is FloatDtype => dtype === 'f32' || dtype === 'f64'
-export const isInteger = (dtype: Dtype): boolean => dtype === 'i32' || dtype === 'i64' || dtype === 'u32'
+interface ElementType {
+  readonly array: new (buffer: ArrayBufferLike, byteOffset?: number, length?: number) => TypedArray
+  readonly allocate: (size: number) => TypedArray
+  readonly bytes: number
+  readonly kind: 'float' | 'integer' | 'boolean'
+  /** What it holds of a float64 result: integers wrap around. The reference keeps floats as they are. */
+  readonly wrap: (x: number) => number
+  /** What NumPy, PyTorch and the runtime call it. */
+  readonly word: string
+  /** Its code in ONNX's TensorProto.DataType. */
+  readonly onnx: number
+}
+
+const elementType = (
+  array: (new (
+    buffer: ArrayBufferLike,
+  ) => TypedArray) &
+    (new (
+      size: number,
+    ) => TypedArray) & { readonly BYTES_PER_ELEMENT: number },
+  rest: Pick<ElementType, 'kind' | 'wrap' | 'word' | 'onnx'>,
+): ElementType => ({ array, allocate: (size) => new array(size), bytes: array.BYTES_PER_ELEMENT, ...rest })
+
+const same = (x: number): number => x
+
+/** The table of element types: whatever depends on one is read here. */
+export const elementTypes: Readonly<Record<Dtype, ElementType>> = {
+  f32: elementType(Float32Array, { kind: 'float', wrap: same, word: 'float32', onnx: 1 }),
+  f64: elementType(Float64Array, { kind: 'float', wrap: same, word: 'float64', onnx: 11 }),
+  i32: elementType(Int32Array, { kind: 'integer', wrap: (x) => x | 0, word: 'int32', onnx: 6 }),
+  i64: elementType(BigInt64Array, { kind: 'integer', wrap: Math.trunc, word: 'int64', onnx: 7 }),
+  u32: elementType(Uint32Array, { kind: 'integer', wrap: (x) => x >>> 0, word: 'uint32', onnx: 12 }),
+  bool: elementType(Uint8Array, { kind: 'boolean', wrap: (x) => (x ? 1 : 0), word: 'bool', onnx: 9 }),
+}
+
+/** One column of the table. */
+export const ofEachType = <T>(cell: (type: ElementType) => T): Readonly<Record<Dtype, T>> =>
+  Object.fromEntries(Object.entries(elementTypes).map(([dtype, type]) => [dtype, cell(type)])) as Record<
+    Dtype,
+    T
+  >
+
+export const dtypes: readonly Dtype[] = Object.keys(elementTypes) as Dtype[]
+export const bytesPerElement: Readonly<Record<Dtype, number>> = ofEachType(({ bytes }) => bytes)
+export const isFloat = (dtype: Dtype): dtype is FloatDtype => elementTypes[dtype].kind === 'float'
+export const isInteger = (dtype: Dtype): boolean => elementTypes[dtype].kind === 'integer'
 
 /** Number of elements of a shape; 1 for a scalar. */
 export const sizeOf = (shape: readonly number[]): number => shape.reduce((a, b) => a * b, 1)
@@ -44,31 +86,14 @@ export function requireDtype(op: string, dtype: unknown): void {
     )
 }
 
-export function allocate(dtype: Dtype, size: number): TypedArray {
-  switch (dtype) {
-    case 'f32':
-      return new Float32Array(size)
-    case 'f64':
-      return new Float64Array(size)
-    case 'i32':
-      return new Int32Array(size)
-    case 'i64':
-      return new BigInt64Array(size)
-    case 'u32':
-      return new Uint32Array(size)
-    case 'bool':
-      return new Uint8Array(size)
-  }
-}
+/** Zeros. */
+export const allocate = (dtype: Dtype, size: number): TypedArray => elementTypes[dtype].allocate(size)
 
-const byConstructor = new Map<unknown, Dtype>([
-  [Float32Array, 'f32'],
-  [Float64Array, 'f64'],
-  [Int32Array, 'i32'],
-  [BigInt64Array, 'i64'],
-  [Uint32Array, 'u32'],
-  [Uint8Array, 'bool'],
-])
+/** Elements that lie in a buffer, from a byte on. */
+export const viewOf = (dtype: Dtype, buffer: ArrayBufferLike, byteOffset: number, size: number): TypedArray =>
+  new elementTypes[dtype].array(buffer, byteOffset, size)
+
+const byConstructor = new Map<unknown, Dtype>(dtypes.map((dtype) => [elementTypes[dtype].array, dtype]))
 
 /** The dtype a typed array stores (`Uint8Array` is bool). */
 export function dtypeOf(data: TypedArray): Dtype {
@@ -76,7 +101,7 @@ export function dtypeOf(data: TypedArray): Dtype {
     byConstructor.get(data.constructor) ??
     fail(
       'TL_DTYPE_MISMATCH',
-      `typed array: expected one of Float32Array, Float64Array, Int32Array, BigInt64Array, Uint32Array, Uint8Array, got ${data.constructor.name}`,
+      `typed array: expected one of ${dtypes.map((dtype) => elementTypes[dtype].array.name).join(', ')}, got ${data.constructor.name}`,
     )
   )
 }
@@ -89,7 +114,7 @@ export const toFloat64 = (data: TypedArray): Float64Array =>
 export function fromFloat64(values: ArrayLike<number>, dtype: Dtype): TypedArray {
   if (dtype === 'i64')
     return BigInt64Array.from({ length: values.length }, (_, i) => BigInt(Math.trunc(values[i]!)))
-  if (dtype === 'bool') return Uint8Array.from(values, (x) => (x ? 1 : 0))
+  if (dtype === 'bool') return Uint8Array.from(values, elementTypes.bool.wrap)
   const out = allocate(dtype, values.length) as Float32Array
   out.set(values)
   return out

@@ -1,5 +1,5 @@
 /** @file A GGUF file as a Hugging Face folder: tensors under the names and in the order of Transformers, and the files around them. */
-import { fail, prettyJson } from '../../base/index.ts'
+import { fail, prettyJson, torchName } from '../../base/index.ts'
 import {
   type Checkpoint,
   type CheckpointTensor,
@@ -88,9 +88,8 @@ export function toHuggingFace(path: string, file: GgufFile, dtype?: string): Tra
 
 /** The widest type among the matrices: nothing is lost when a model is loaded as this. */
 function dtypeWord(matrices: readonly string[], table: string): string {
-  const words: Record<string, string> = { F64: 'float64', F32: 'float32', BF16: 'bfloat16', F16: 'float16' }
   const found = new Set([...matrices, table])
-  return found.size === 1 ? (words[table] ?? 'float32') : 'float32'
+  return (found.size === 1 ? torchName(table) : undefined) ?? 'float32'
 }
 
 /** `tokenizer.chat_template.NAME` */

@@ -3,7 +3,7 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { writeAtomically } from '../../base/files.ts'
-import { isObject, type JsonObject, prettyJson } from '../../base/index.ts'
+import { isObject, type JsonObject, prettyJson, torchName } from '../../base/index.ts'
 import { readBytes, readObject, readText } from '../../base/read.ts'
 import { companionsOf } from '../../checkpoint/index.ts'
 import type { MergeConfig } from '../config/index.ts'
@@ -32,13 +32,6 @@ function commonTemplate(models: readonly string[]): string | undefined {
   return [...counts].find(([, count]) => count === most)?.[0]
 }
 
-const torchNames: Readonly<Record<string, string>> = {
-  F32: 'float32',
-  BF16: 'bfloat16',
-  F16: 'float16',
-  F64: 'float64',
-}
-
 /** The output's config.json: the base's (or the first model's), with the type, depth and head of what was written. */
 function outputConfig(
   config: MergeConfig,
@@ -51,9 +44,8 @@ function outputConfig(
     plan.layers === undefined ? { config: source, warnings: [] } : withTakenLayers(source, config)
   const result: JsonObject = { ...layered }
   const types = new Set(plan.tensors.filter(({ action }) => action === 'merge').map(({ dtype }) => dtype))
-  const [type] = types
-  if (types.size === 1 && torchNames[type!])
-    result['dtype' in result ? 'dtype' : 'torch_dtype'] = torchNames[type!]
+  const [type] = [...types].map(torchName)
+  if (types.size === 1 && type) result['dtype' in result ? 'dtype' : 'torch_dtype'] = type
   if (vocabulary) {
     const inner = result['text_config']
     if (isObject(inner) && 'vocab_size' in inner)

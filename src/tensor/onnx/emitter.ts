@@ -1,5 +1,5 @@
 /** @file What a row's ONNX cell may do: add nodes and constants to the model under construction. Names stand for values. */
-import type { Dtype, TypedArray } from '../dtype.ts'
+import { type Dtype, ofEachType, type TypedArray } from '../dtype.ts'
 
 /** `portable` emits only standard operators (for files); `cpu` may use the runtime's own fused and blocked kernels. */
 export type Target = 'portable' | 'cpu'
@@ -65,7 +65,7 @@ export interface Emitter {
 }
 
 /** Code of an element type in ONNX's TensorProto.DataType. */
-export const onnxType: Record<Dtype, number> = { f32: 1, f64: 11, i32: 6, i64: 7, u32: 12, bool: 9 }
+export const onnxType = ofEachType(({ onnx }) => onnx)
 
 /** Code of unsigned bytes. */
 export const onnxBytes = 2

@@ -1,5 +1,5 @@
 /** @file A simplified graph as an ONNX model: names, constants, and one call of each row's lowering. */
-import { allocate, type Dtype, fromFloat64, isFloat, sameShape, type TypedArray } from '../dtype.ts'
+import { allocate, type Dtype, dtypeOf, fromFloat64, isFloat, sameShape, type TypedArray } from '../dtype.ts'
 import { type Graph, nodesOf } from '../graph.ts'
 import { geometryOf } from '../ops/convGeometry.ts'
 import { matmulFlags } from '../ops/matmul.ts'
@@ -77,7 +77,7 @@ export function lower(graph: Graph, target: Target, kernels: Kernels = noKernels
         then_branch: { branch: aside(then) },
         else_branch: { branch: aside(otherwise) },
       })[0]!,
-    constant: (data, shape) => constant(data, shape, dtypeOfArray(data)),
+    constant: (data, shape) => constant(data, shape, dtypeOf(data)),
     bytes: (data, shape) => {
       const name = fresh()
       initializers.push({ name, type: onnxBytes, shape, data })
@@ -145,19 +145,6 @@ export function lower(graph: Graph, target: Target, kernels: Kernels = noKernels
     opsets: target === 'cpu' ? { '': opset, [microsoft]: 1, 'com.microsoft.nchwc': 1 } : { '': opset },
   }
 }
-
-const dtypeOfArray = (data: TypedArray): Dtype =>
-  data instanceof BigInt64Array
-    ? 'i64'
-    : data instanceof Float32Array
-      ? 'f32'
-      : data instanceof Float64Array
-        ? 'f64'
-        : data instanceof Int32Array
-          ? 'i32'
-          : data instanceof Uint32Array
-            ? 'u32'
-            : 'bool'
 
 function countUses(graph: Graph): Map<Tensor, number> {
   const uses = new Map<Tensor, number>()

@@ -1,5 +1,5 @@
 /** @file The few members of onnxruntime-common that are used, so that any of its builds fits, and the native names of types. */
-import type { Dtype, TypedArray } from '../dtype.ts'
+import { type Dtype, ofEachType, type TypedArray } from '../dtype.ts'
 
 export interface OrtTensor {
   readonly data: unknown
@@ -29,14 +29,7 @@ export interface OrtModule {
 }
 
 /** Names of element types as the runtime's tensors have them. */
-export const ortType: Record<Dtype, string> = {
-  f32: 'float32',
-  f64: 'float64',
-  i32: 'int32',
-  i64: 'int64',
-  u32: 'uint32',
-  bool: 'bool',
-}
+export const ortType = ofEachType(({ word }) => word)
 
 /** The runtime's message in one line, without its C++ signatures. */
 export const lineOf = (error: unknown): string =>

@@ -2,6 +2,7 @@
  * @file What a runtime can do, found by small programs when it is opened. Neither its name nor its version says it, and a wrong
  * guess gives wrong numbers, or a tenth of the speed, without an error.
  */
+import { dtypeOf } from '../dtype.ts'
 import { nchwc } from './blocked.ts'
 import { microsoft, type OnnxNode, onnxBytes, onnxType } from './emitter.ts'
 import { opset } from './lower.ts'
@@ -28,15 +29,12 @@ interface Part {
   readonly initializers?: readonly OnnxTensor[]
 }
 
-const typeOf = (data: Float32Array | Int32Array): 'f32' | 'i32' =>
-  data instanceof Float32Array ? 'f32' : 'i32'
-
 const modelOf = ({ nodes, inputs, outputs, initializers = [] }: Part): OnnxModel => ({
   name: 'probe',
   nodes,
   initializers,
   inputs: Object.entries(inputs).map(([name, [data, shape]]) => ({
-    ...{ name, type: onnxType[typeOf(data)], shape },
+    ...{ name, type: onnxType[dtypeOf(data)], shape },
   })),
   outputs: Object.entries(outputs).map(([name, shape]) => ({ name, type: onnxType.f32, shape })),
   opsets: { '': opset, [microsoft]: 1, [nchwc]: 1 },
@@ -57,7 +55,7 @@ async function tried(
   last = false,
 ): Promise<Record<string, Float32Array> | undefined> {
   const tensorOf = (data: Float32Array | Int32Array, dims: readonly number[]) =>
-    new ort.Tensor(ortType[typeOf(data)], data as never, dims)
+    new ort.Tensor(ortType[dtypeOf(data)], data as never, dims)
   const model = last ? withLastResult(modelOf(part)) : modelOf(part)
   let session: OrtSession | undefined
   try {

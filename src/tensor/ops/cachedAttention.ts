@@ -2,7 +2,7 @@
  * @file Attention of new tokens to all tokens so far, whose keys and values lie in a cache of fixed capacity: rotary positions,
  * shared key–value heads, sliding windows. The runtime's kernel may write the cache in place; the definition is below.
  */
-import { isFloat, type Spec, showSpec } from '../dtype.ts'
+import { fromFloat64, isFloat, type Spec, showSpec } from '../dtype.ts'
 import { fail } from '../mistake.ts'
 import { microsoft } from '../onnx/emitter.ts'
 import { type Attributes, applyAll, type Tensor, tensor } from '../tensor.ts'
@@ -118,7 +118,7 @@ defineComposite('cachedAttention', {
     const newValues = updated(part(heads + keyValueHeads, keyValueHeads), values)
     const shared = heads / keyValueHeads
     // a single number would be fused into the product by the runtime, which keeps such a factor in single precision
-    const scales = tensor((qkv.dtype === 'f64' ? new Float64Array(d) : new Float32Array(d)).fill(scale))
+    const scales = tensor(fromFloat64(new Float64Array(d).fill(scale), qkv.dtype))
     const q = mul(reshape(turn(part(0, heads)), [b, keyValueHeads, shared * s, d]), scales)
     const scores = matmul(q, newKeys, { transposeB: true })
     const [here, there] = [reshape(position, [b, s, 1]), reshape(slot, [1, 1, capacity])]

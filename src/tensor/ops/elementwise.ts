@@ -1,6 +1,7 @@
 /** @file Elementwise primitives: one number in, one number out, with NumPy broadcasting for two or three operands. */
 import {
   type Dtype,
+  elementTypes,
   isFloat,
   isInteger,
   requireDtype,
@@ -26,15 +27,6 @@ interface Elementwise {
   /** Checks element types and returns that of the result. */
   dtype: (name: string, inputs: readonly Spec[]) => Dtype
   onnx: string | ((e: Emitter, inputs: readonly string[], node: Node) => string)
-}
-
-const wrap: Record<Dtype, (x: number) => number> = {
-  f32: (x) => x,
-  f64: (x) => x,
-  i32: (x) => x | 0,
-  i64: (x) => Math.trunc(x),
-  u32: (x) => x >>> 0,
-  bool: (x) => (x ? 1 : 0),
 }
 
 function defineElementwise(name: string, { f, push, dtype, onnx }: Elementwise): void {
@@ -68,9 +60,9 @@ function referenceElementwise(inputs: readonly Dense[], spec: Spec, f: Elementwi
     return (i: number) => x.values[at[i]!]!
   })
   const size = spec.shape.reduce((x, y) => x * y, 1)
-  const finish = wrap[spec.dtype]
+  const { wrap } = elementTypes[spec.dtype]
   const dtype = inputs[0]!.dtype
-  return Float64Array.from({ length: size }, (_, i) => finish(f(a!(i), b?.(i) ?? 0, c?.(i) ?? 0, dtype)))
+  return Float64Array.from({ length: size }, (_, i) => wrap(f(a!(i), b?.(i) ?? 0, c?.(i) ?? 0, dtype)))
 }
 
 // --- element types ---
@@ -409,9 +401,9 @@ defineElementwise('where', {
 defineOp('cast', {
   shape: ([x], { dtype }) => [{ shape: x!.shape, dtype: dtype as Dtype }],
   reference: ([x], { dtype }) => {
-    const finish = wrap[dtype as Dtype]
+    const { wrap } = elementTypes[dtype as Dtype]
     const truncate = !isFloat(dtype as Dtype) && dtype !== 'bool'
-    return [x!.values.map((v) => finish(truncate ? Math.trunc(v) : v))]
+    return [x!.values.map((v) => wrap(truncate ? Math.trunc(v) : v))]
   },
   jvp: (node, [t]) =>
     isFloat(node.outputs[0]!.dtype) && t ? [cast(t, node.outputs[0]!.dtype)] : noDerivative(),

@@ -1,5 +1,5 @@
 /** @file Reductions and scans along axes: sum, max, min, prod, argmax, cumulative sum. */
-import { type Dtype, isFloat, requireFloat, type Spec, showSpec, sizeOf } from '../dtype.ts'
+import { elementTypes, isFloat, requireFloat, type Spec, showSpec, sizeOf } from '../dtype.ts'
 import type { ReduceOptions } from '../methodTypes.ts'
 import { fail } from '../mistake.ts'
 import type { Emitter } from '../onnx/emitter.ts'
@@ -20,12 +20,6 @@ const axesOf = (node: { attributes: Attributes }): number[] => node.attributes['
 function requireNumbers(op: string, x: Spec): void {
   if (x.dtype === 'bool')
     fail('TL_DTYPE_MISMATCH', `${op}: expected numbers, got ${showSpec(x)} (cast it: cast(x, 'i32'))`)
-}
-
-/** What 32-bit integers make of a result. */
-function wrapped(dtype: Dtype, value: number): number {
-  if (dtype === 'i32') return value | 0
-  return dtype === 'u32' ? value >>> 0 : value
 }
 
 function reduceShape(op: string, [x]: readonly Spec[], attributes: Attributes): Spec[] {
@@ -73,7 +67,7 @@ const onnxReduce =
 defineOp('sum', {
   shape: (inputs, attributes) => reduceShape('sum', inputs, attributes),
   reference: ([x], { axes }, [spec]) => {
-    return [fold(x!, axes as number[], 0, (a, b) => a + b).map((v) => wrapped(spec!.dtype, v))]
+    return [fold(x!, axes as number[], 0, (a, b) => a + b).map(elementTypes[spec!.dtype].wrap)]
   },
   jvp: (node, [t]) => [t && apply('sum', [t], node.attributes)],
   vjp: (node, [g]) => {
@@ -146,7 +140,7 @@ defineOp('prod', {
   shape: (inputs, attributes) => reduceShape('prod', inputs, attributes),
   reference: ([x], { axes }) => {
     const product = x!.dtype === 'i32' || x!.dtype === 'u32' ? Math.imul : (a: number, b: number) => a * b
-    return [fold(x!, axes as number[], 1, product).map((v) => wrapped(x!.dtype, v))]
+    return [fold(x!, axes as number[], 1, product).map(elementTypes[x!.dtype].wrap)]
   },
   jvp: (node, [t]) => {
     const x = node.inputs[0]!
@@ -207,10 +201,10 @@ defineOp('cumsum', {
     const order = Array.from({ length: out.length }, (_, i) => i)
     if (attributes['reverse']) order.reverse()
     const sign = attributes['reverse'] ? 1 : -1
+    const { wrap } = elementTypes[x!.dtype]
     for (const i of order) {
       const position = Math.floor(i / step) % n
-      if (position + sign >= 0 && position + sign < n)
-        out[i] = wrapped(x!.dtype, out[i]! + out[i + sign * step]!)
+      if (position + sign >= 0 && position + sign < n) out[i] = wrap(out[i]! + out[i + sign * step]!)
     }
     return [out]
   },

@@ -1,7 +1,7 @@
 /** @file A tail at work: one memory that holds state, gradients and scalars, and the kernels that run over it after the head. */
 
 import { mostPages, pageBytes } from '../../base/wasm/index.ts'
-import { allocate, type TypedArray } from '../dtype.ts'
+import { bytesPerElement, type TypedArray, viewOf } from '../dtype.ts'
 import type { RuntimeMemory } from '../onnx/ort.ts'
 import type { Tensor } from '../tensor.ts'
 import type { TailPlan } from './partition.ts'
@@ -27,18 +27,13 @@ interface Room {
 
 /** Arrays side by side in a memory of their own; undefined beyond 4 GiB. */
 function ownRoom(tensors: readonly Tensor[]): Room | undefined {
-  const bytesOf = (t: Tensor): number => padded(allocate(t.dtype, 0).BYTES_PER_ELEMENT * t.size)
+  const bytesOf = (t: Tensor): number => padded(bytesPerElement[t.dtype] * t.size)
   const pages = Math.ceil(tensors.reduce((n, t) => n + bytesOf(t), 0) / pageBytes) + 1
   if (pages > mostPages) return undefined
   const memory = new WebAssembly.Memory({ initial: pages, maximum: pages })
   let next = 0
   const arrays = tensors.map((t) => {
-    const make = allocate(t.dtype, 0).constructor as new (
-      buffer: ArrayBuffer,
-      offset: number,
-      length: number,
-    ) => TypedArray
-    const view = new make(memory.buffer as ArrayBuffer, next, t.size)
+    const view = viewOf(t.dtype, memory.buffer, next, t.size)
     next += bytesOf(t)
     return view
   })

@@ -3,25 +3,14 @@
  * (`memory.allocate`) are used where they are, as inputs and as outputs; others are copied in and out, and given outputs are
  * always filled. Calls end before they return: nothing overlaps.
  */
-import { sameShape, type TypedArray } from '../../dtype.ts'
+import { dtypes, elementTypes, sameShape, type TypedArray, viewOf } from '../../dtype.ts'
 import type { OrtModule, OrtSession, OrtTensor } from '../ort.ts'
 import { allocateText, lastError, onStack, openCore, type WasmCore, type WasmFactory } from './core.ts'
 import { type Heap, openHeap } from './memory.ts'
 
-interface ElementType {
-  readonly code: number
-  readonly make: new (buffer: ArrayBufferLike, offset: number, length: number) => TypedArray
-}
-
-const elementTypes: Readonly<Record<string, ElementType>> = {
-  float32: { code: 1, make: Float32Array },
-  int32: { code: 6, make: Int32Array },
-  int64: { code: 7, make: BigInt64Array },
-  bool: { code: 9, make: Uint8Array },
-  float64: { code: 11, make: Float64Array },
-  uint32: { code: 12, make: Uint32Array },
-}
-const typeNames = new Map(Object.entries(elementTypes).map(([name, { code }]) => [code, name]))
+/** Tensors name their type in words, the module by its code. */
+const codes = new Map(Object.values(elementTypes).map(({ word, onnx }) => [word, onnx]))
+const dtypesByCode = new Map(dtypes.map((dtype) => [elementTypes[dtype].onnx, dtype]))
 
 interface HostTensor extends OrtTensor {
   readonly type: string
@@ -89,7 +78,7 @@ function describe(core: WasmCore, { type, data, dims }: HostTensor, address: num
     for (const [i, n] of dims.entries()) core.setValue(place + 4 * i, n, 'i32')
     const onCpu = 1
     return core._OrtCreateTensor(
-      ...([elementTypes[type]!.code, address, data.byteLength, place, dims.length, onCpu] as const),
+      ...([codes.get(type)!, address, data.byteLength, place, dims.length, onCpu] as const),
     )
   })
   if (handle === 0) throw new Error(lastError(core))
@@ -147,12 +136,12 @@ function openSession(core: WasmCore, heap: Heap, session: number): OrtSession {
         const [code, data, at, rank] = [0, 4, 8, 12].map((i) => core.getValue(place + i, '*'))
         const dims = Array.from({ length: rank! }, (_, i) => core.getValue(at! + 4 * i, 'i32'))
         core._OrtFree(at!)
-        const type = typeNames.get(code!)
-        if (!type) throw new Error(`results of element type ${code} are not supported`)
+        const dtype = dtypesByCode.get(code!)
+        if (!dtype) throw new Error(`results of element type ${code} are not supported`)
         const size = dims.reduce((a, b) => a * b, 1)
         // a slice of shared memory lies in memory of its own
-        const values = new elementTypes[type]!.make(heap.bytes().buffer, data!, size).slice() as TypedArray
-        return new WasmTensor(type, values, dims)
+        const values = viewOf(dtype, heap.bytes().buffer, data!, size).slice() as TypedArray
+        return new WasmTensor(elementTypes[dtype].word, values, dims)
       } finally {
         core._OrtReleaseTensor(handle)
       }

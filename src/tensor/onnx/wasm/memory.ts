@@ -1,5 +1,5 @@
 /** @file The module's memory as typed arrays, each freed once it is garbage. */
-import { allocate, type Dtype, type TypedArray } from '../../dtype.ts'
+import { bytesPerElement, type Dtype, type TypedArray, viewOf } from '../../dtype.ts'
 import type { RuntimeMemory } from '../ort.ts'
 import type { OpenCore } from './core.ts'
 
@@ -31,15 +31,13 @@ export function openHeap({ core, memory }: OpenCore): Heap {
     bytes,
     addressOf: (data) => (buffers.has(data.buffer) ? data.byteOffset : undefined),
     allocate(dtype: Dtype, size: number): TypedArray | undefined {
-      const blank = allocate(dtype, 0)
-      const length = size * blank.BYTES_PER_ELEMENT
+      const length = size * bytesPerElement[dtype]
       const place = core._malloc(length + 2 * alignment)
       if (place === 0) return undefined
       const start = Math.ceil(place / alignment) * alignment
       const all = bytes()
       all.fill(0, start, start + length)
-      const make = blank.constructor as new (buffer: ArrayBufferLike, offset: number, n: number) => TypedArray
-      const array = new make(all.buffer, start, size)
+      const array = viewOf(dtype, all.buffer, start, size)
       garbage.register(array, place)
       return array
     },
