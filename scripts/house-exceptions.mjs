@@ -7,9 +7,6 @@ export const longFiles = {
   'merge/plan/plan.ts': 'to be parted: reading, checking and sizing a plan',
   'merge/vector/draws.ts': 'a generator of random masks and its tables',
   'merge/vector/kernel.ts': 'one code generator: instructions in the order in which they are emitted',
-  'tensor/ops/conv.ts': 'three primitives that are each other’s derivatives',
-  'tensor/ops/elementwise.ts': 'one row for each elementwise primitive',
-  'tensor/ops/indexing.ts': 'one row for each indexing primitive',
 }
 
 /** Functions over 80 lines: `file name`. */
@@ -61,7 +58,6 @@ export const longFunctions = {
   'tensor/onnx/lower.ts lower': 'code generator: instructions in the order in which they are emitted',
   'tensor/onnx/session.ts makeOnnxBackend': 'state of an open resource and the functions over it',
   'tensor/onnx/wasm/binding.ts openSession': 'state of an open resource and the functions over it',
-  'tensor/simplify.ts rewrite': 'a list of rewriting rules',
 }
 
 /** Exports that nothing imports by name: `file name`, with the reason. */

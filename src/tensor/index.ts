@@ -36,6 +36,8 @@ export type { ReduceOptions } from './methodTypes.ts'
 export type { OrtModule } from './onnx/ort.ts'
 export { type RuntimeChoice, type RuntimeName, runtime, silenceRuntimeNotice } from './onnx/runtime.ts'
 export { makeOnnxBackend, type OnnxBackendOptions, onnxBackend } from './onnx/session.ts'
+export { scatterAlong, takeAlong } from './ops/along.ts'
+export * from './ops/arithmetic.ts'
 export { blockSums } from './ops/blockSums.ts'
 export { broadcastTo } from './ops/broadcast.ts'
 export {
@@ -51,25 +53,13 @@ export {
   conv2d,
   convTranspose1d,
   convTranspose2d,
-} from './ops/conv.ts'
-export * from './ops/elementwise.ts'
-export {
-  arange,
-  argsort,
-  gather,
-  iota,
-  oneHot,
-  roll,
-  type SortOptions,
-  scatterAdd,
-  scatterAlong,
-  sort,
-  takeAlong,
-  topK,
-  triangularMask,
-} from './ops/indexing.ts'
+} from './ops/convolve.ts'
+export { einsum } from './ops/einsum.ts'
+export { gather, scatterAdd } from './ops/gather.ts'
+export { arange, iota, oneHot, triangularMask } from './ops/iota.ts'
 export { linear } from './ops/linear.ts'
-export { dot, einsum, type MatmulOptions, matmul, matrixTranspose } from './ops/matmul.ts'
+export * from './ops/logic.ts'
+export { dot, type MatmulOptions, matmul, matrixTranspose } from './ops/matmul.ts'
 export {
   crossEntropy,
   gelu,
@@ -84,7 +74,7 @@ export {
 } from './ops/normalize.ts'
 export { flip } from './ops/pad.ts'
 export { type PadOptions, pad } from './ops/padding.ts'
-export { concatenate, select, slice, sliceAxis, split, stack } from './ops/pieces.ts'
+export { concatenate, roll, select, slice, sliceAxis, split, stack } from './ops/pieces.ts'
 export {
   type AveragePoolOptions,
   averagePool1d,
@@ -113,6 +103,7 @@ export {
 } from './ops/reduce.ts'
 export { addRmsNorm, rmsNorm, swiGlu } from './ops/rms.ts'
 export { expandDims, flatten, reshape, squeeze, swapAxes, transpose } from './ops/shape.ts'
+export { argsort, type SortOptions, sort, topK } from './ops/sort.ts'
 export { opNames } from './ops/table.ts'
 export type { Key } from './random.ts'
 export * as random from './random.ts'

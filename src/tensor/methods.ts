@@ -1,8 +1,9 @@
 /** @file The commonest operations as methods, so that programs read from left to right: `x.matmul(w).add(b).relu()`. */
 import type { Dtype } from './dtype.ts'
 import type { Methods, ReduceOptions } from './methodTypes.ts'
+import { add, div, exp, log, mul, neg, pow, relu, sqrt, square, sub, tanh } from './ops/arithmetic.ts'
 import { broadcastTo } from './ops/broadcast.ts'
-import { add, cast, div, exp, log, mul, neg, pow, relu, sqrt, square, sub, tanh } from './ops/elementwise.ts'
+import { cast } from './ops/logic.ts'
 import { matmul } from './ops/matmul.ts'
 import { argmax, max, mean, min, sum } from './ops/reduce.ts'
 import { expandDims, flatten, reshape, squeeze, transpose } from './ops/shape.ts'

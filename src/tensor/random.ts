@@ -6,21 +6,9 @@
 import { foldIn, type Key, key, split, threefry2x32 } from '../base/index.ts'
 import { requireFloat } from './dtype.ts'
 import { fail } from './mistake.ts'
-import {
-  add,
-  bitXor,
-  cast,
-  less,
-  log,
-  minimum,
-  mul,
-  neg,
-  shiftRight,
-  sqrt,
-  sub,
-  where,
-} from './ops/elementwise.ts'
-import { gather } from './ops/indexing.ts'
+import { add, log, minimum, mul, neg, sqrt, sub } from './ops/arithmetic.ts'
+import { gather } from './ops/gather.ts'
+import { bitXor, cast, less, shiftRight, where } from './ops/logic.ts'
 import { select } from './ops/pieces.ts'
 import { randomWords } from './ops/random.ts'
 import { argmax } from './ops/reduce.ts'

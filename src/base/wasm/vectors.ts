@@ -10,6 +10,18 @@ export const loadSplat = (offset: number): Code => simd(0x09, 2, offset)
 
 export const splat = simd(0x11)
 export const splatSingle = simd(0x13)
+/** Instructions over four floats, by the specification's names. */
+export const f32x4 = {
+  abs: simd(0xe0),
+  neg: simd(0xe1),
+  sqrt: simd(0xe3),
+  add: simd(0xe4),
+  sub: simd(0xe5),
+  mul: simd(0xe6),
+  div: simd(0xe7),
+  min: simd(0xe8),
+  max: simd(0xe9),
+} as const
 export const add4 = simd(0xae)
 export const shiftLeft4 = simd(0xab)
 export const shiftRight4 = simd(0xad)

@@ -6,33 +6,20 @@ import { sameShape } from '../dtype.ts'
 import { opRow } from '../ops/table.ts'
 import type { Node, Tensor } from '../tensor.ts'
 import { blockedForm, fromBlocked, isBlocked, nchwc, remember, shape4, toBlocked } from './blocked.ts'
-import { channelwise, type Surroundings } from './channelwise.ts'
-import type { Emitter } from './emitter.ts'
+import type { Emitter, Fused } from './emitter.ts'
 
 type Rule = (e: Emitter, node: Node, nameOf: (t: Tensor) => string) => readonly string[] | undefined
 
+/** A rule for processors that have the layout. */
+const inBlocks =
+  (rule: Rule): Fused =>
+  (e, node, { names }) =>
+    e.block > 0 ? rule(e, node, (t) => names.get(t)!) : undefined
+
 const isImage = (e: Emitter, t: Tensor): boolean => t.rank === 4 && t.size > 0 && t.shape[1]! % e.block === 0
 
-/** Lower a node over blocked images; undefined where the plain lowering should be used. */
-export function lowerInBlocks(
-  e: Emitter,
-  node: Node,
-  surroundings: Surroundings,
-): readonly string[] | undefined {
-  if (e.target !== 'cpu') return undefined
-  const nameOf = (t: Tensor): string => surroundings.names.get(t)!
-  const special =
-    channelwise(e, node, surroundings) ?? repeated(e, node, nameOf) ?? interleaved(e, node, nameOf)
-  if (special || e.block === 0) return special
-  return (rules[node.op] ?? (pointwiseOps.has(node.op) ? pointwise : undefined))?.(e, node, nameOf)
-}
-
-const pointwiseOps = new Set(
-  `add sub mul div pow max min neg abs sign floor ceil round exp log sqrt sin cos tanh sigmoid relu erf gelu bell
-   equal less lessEqual and or not where cast`.split(/\s+/),
-)
-
-const pointwise: Rule = (e, node, nameOf) => {
+/** Elementwise functions of images of one shape and of single numbers. */
+export const pointwise = inBlocks((e, node, nameOf) => {
   const out = node.outputs[0]!
   const whole = node.inputs.filter((x) => x.size > 1)
   const fits = (x: Tensor): boolean =>
@@ -49,18 +36,18 @@ const pointwise: Rule = (e, node, nameOf) => {
   const plain = opRow(node.op).onnx(e, node.inputs.map(nameOf), node)
   remember(e, plain[0]!, y!)
   return plain
-}
+})
 
-const concatenate: Rule = (e, node, nameOf) => {
+export const concatenateBlocks = inBlocks((e, node, nameOf) => {
   const axis = node.attributes['axis'] as number
   const out = node.outputs[0]!
   const isUsable = node.inputs.every((x) => isImage(e, x) && x.dtype === 'f32')
   if (!isUsable || axis > 1 || !node.inputs.some((x) => isBlocked(e, nameOf(x)))) return undefined
   const blocked = node.inputs.map((x) => toBlocked(e, nameOf(x), shape4(x.shape)))
   return [fromBlocked(e, e.node('Concat', blocked, { axis }), shape4(out.shape))]
-}
+})
 
-const split: Rule = (e, node, nameOf) => {
+export const splitBlocks = inBlocks((e, node, nameOf) => {
   const { axis, sizes } = node.attributes as { axis: number; sizes: number[] }
   const x = node.inputs[0]!
   const isUsable = isImage(e, x) && isBlocked(e, nameOf(x)) && x.dtype === 'f32'
@@ -68,9 +55,9 @@ const split: Rule = (e, node, nameOf) => {
   const blocked = toBlocked(e, nameOf(x), shape4(x.shape))
   const parts = e.nodes('Split', [blocked, e.ints(sizes)], { axis }, { outputs: sizes.length })
   return parts.map((y, i) => fromBlocked(e, y, shape4(node.outputs[i]!.shape)))
-}
+})
 
-const slice: Rule = (e, node, nameOf) => {
+export const sliceBlocks = inBlocks((e, node, nameOf) => {
   const { starts, ends, strides } = node.attributes as { [key: string]: number[] }
   const x = node.inputs[0]!
   const out = node.outputs[0]!
@@ -84,9 +71,10 @@ const slice: Rule = (e, node, nameOf) => {
     ...[inBlocks(starts!), inBlocks(ends!), [0, 1, 2, 3], strides!].map((list) => e.ints(list)),
   ])
   return [fromBlocked(e, e.reshape(cut, [...out.shape]), shape4(out.shape))]
-}
+})
 
-const sum: Rule = (e, node, nameOf) => {
+/** Sums over the positions of each channel, and over repeated pixels. */
+export const sumBlocks = inBlocks((e, node, nameOf) => {
   const axes = node.attributes['axes'] as number[]
   const x = node.inputs[0]!
   const out = node.outputs[0]!
@@ -107,9 +95,9 @@ const sum: Rule = (e, node, nameOf) => {
   const pooled = e.node('AveragePool', [blocked], { kernel_shape: factors, strides: factors }, nchwc)
   const total = e.node('Mul', [pooled, e.scalar(factors[0]! * factors[1]!, 'f32')])
   return [fromBlocked(e, total, shape4(out.shape))]
-}
+})
 
-const maxPool: Rule = (e, node, nameOf) => {
+export const maxPoolBlocks = inBlocks((e, node, nameOf) => {
   const x = node.inputs[0]!
   if (!isImage(e, x) || !isBlocked(e, nameOf(x))) return undefined
   const { kernel, stride, dilation, padding } = node.attributes as { [key: string]: number[] } & {
@@ -121,11 +109,9 @@ const maxPool: Rule = (e, node, nameOf) => {
     pads: [rows![0]!, columns![0]!, rows![1]!, columns![1]!],
   }
   const y = e.node('MaxPool', [toBlocked(e, nameOf(x), shape4(x.shape))], attributes, nchwc)
-  const [, places] = opRow('maxPool').onnx(e, node.inputs.map(nameOf), node)
+  const [, places] = opRow(node.op).onnx(e, node.inputs.map(nameOf), node)
   return [fromBlocked(e, y, shape4(node.outputs[0]!.shape)), places!]
-}
-
-const rules: Readonly<Record<string, Rule>> = { concatenate, split, slice, sum, maxPool }
+})
 
 /** [N, C, H, W], [N, C, H, f, W, g] and [N, C, H f, W g] ↦ [f, g] */
 function factorsOf(
@@ -140,10 +126,10 @@ function factorsOf(
 }
 
 /** Images of one shape between each other: joined in axis 5, then in axis 3 of [N, C, H, 1, W, 1]. */
-function interleaved(e: Emitter, node: Node, nameOf: (t: Tensor) => string): readonly string[] | undefined {
-  const open = node.op === 'reshape' ? node.inputs[0]! : undefined
+export const interleaved = inBlocks((e, node, nameOf) => {
+  const open = node.inputs[0]!
   const out = node.outputs[0]!
-  if (e.block === 0 || open?.rank !== 6 || !isImage(e, out) || out.dtype !== 'f32') return undefined
+  if (open.rank !== 6 || !isImage(e, out) || out.dtype !== 'f32') return undefined
   const [n, c, h, f, w, g] = open.shape as [number, number, number, number, number, number]
   if (!factorsOf([n, c, h, w], open.shape, out.shape)) return undefined
   const partsOf = (t: Tensor, axis: number, count: number): readonly Tensor[] => {
@@ -167,13 +153,13 @@ function interleaved(e: Emitter, node: Node, nameOf: (t: Tensor) => string): rea
   })
   const joined = f === 1 ? lines[0]! : e.node('Concat', lines, { axis: 1 })
   return [fromBlocked(e, e.reshape(joined, [...out.shape]), shape4(out.shape))]
-}
+})
 
 /** Each pixel repeated f × g times, as users write it: [N, C, H, 1, W, 1] → [N, C, H, f, W, g] → [N, C, H f, W g]. */
-function repeated(e: Emitter, node: Node, nameOf: (t: Tensor) => string): readonly string[] | undefined {
-  const broadcast = node.op === 'reshape' ? node.inputs[0]! : undefined
-  if (broadcast?.node.op !== 'broadcastTo' || broadcast.rank !== 6 || broadcast.dtype !== 'f32')
-    return undefined
+export const repeated: Fused = (e, node, { names }) => {
+  const broadcast = node.inputs[0]!
+  if (e.target !== 'cpu' || broadcast.node.op !== 'broadcastTo') return undefined
+  if (broadcast.rank !== 6 || broadcast.dtype !== 'f32') return undefined
   const open = broadcast.node.inputs[0]!
   const out = node.outputs[0]!
   if (open.rank !== 6 || open.shape[3] !== 1 || open.shape[5] !== 1 || out.rank !== 4) return undefined
@@ -181,7 +167,7 @@ function repeated(e: Emitter, node: Node, nameOf: (t: Tensor) => string): readon
   const factors = factorsOf(shape, broadcast.shape, out.shape)
   if (!factors || out.shape[0] !== shape[0] || out.shape[1] !== shape[1]) return undefined
   const source = open.node.op === 'reshape' ? open.node.inputs[0]! : open
-  const name = nameOf(source)
+  const name = names.get(source)!
   if (e.block > 0 && isImage(e, out) && isBlocked(e, name) && sameShape(source.shape, shape)) {
     const attributes = { scales: [1, 1, ...factors], mode: 'nearest' }
     const y = e.node('Upsample', [toBlocked(e, name, shape)], attributes, nchwc)

@@ -6,13 +6,7 @@
 import { sameShape } from '../dtype.ts'
 import type { Node, Tensor } from '../tensor.ts'
 import { fromBlocked, isBlocked, nchwc, type Shape4, shape4, toBlocked } from './blocked.ts'
-import type { Emitter } from './emitter.ts'
-
-/** What a lowering may ask about the graph: names of values emitted so far, and how often each value is read. */
-export interface Surroundings {
-  readonly names: ReadonlyMap<Tensor, string>
-  readonly uses: ReadonlyMap<Tensor, number>
-}
+import type { Fused, Surroundings } from './emitter.ts'
 
 /** factor · image · scale, with one scale for each example and channel. */
 interface Term {
@@ -72,13 +66,10 @@ function collect(root: Node, uses: Surroundings['uses']): Terms | undefined {
   return visit(root.outputs[0]!, 1, true) ? terms : undefined
 }
 
-export function channelwise(
-  e: Emitter,
-  node: Node,
-  { names, uses }: Surroundings,
-): readonly string[] | undefined {
+/** A sum, difference or product over images that has this form. */
+export const channelwise: Fused = (e, node, { names, uses }) => {
   const out = node.outputs[0]!
-  if (!['add', 'sub', 'mul'].includes(node.op) || out.rank !== 4 || out.dtype !== 'f32') return undefined
+  if (out.rank !== 4 || out.dtype !== 'f32') return undefined
   const shape = shape4(out.shape)
   const [n, c, h, w] = shape
   if (h * w === 1 || out.size === 0 || e.target !== 'cpu') return undefined

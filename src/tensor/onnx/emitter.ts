@@ -1,5 +1,6 @@
 /** @file What a row's ONNX cell may do: add nodes and constants to the model under construction. Names stand for values. */
 import { type Dtype, ofEachType, type TypedArray } from '../dtype.ts'
+import type { Node, Tensor } from '../tensor.ts'
 
 /** `portable` emits only standard operators (for files); `cpu` may use the runtime's own fused and blocked kernels. */
 export type Target = 'portable' | 'cpu'
@@ -10,6 +11,8 @@ export interface OnnxNode {
   readonly inputs: readonly string[]
   readonly outputs: readonly string[]
   readonly attributes: Readonly<Record<string, OnnxAttribute>>
+  /** Outputs after the first may be left out. */
+  readonly isOpen?: true
 }
 
 /** Nodes of their own with one result, which read what is around them by name: what a condition chooses. */
@@ -28,8 +31,10 @@ export type OnnxAttribute =
 
 export interface NodeOptions {
   readonly domain?: string
-  /** Names wanted; an empty string leaves an optional output out. Default: one fresh name. */
+  /** Names wanted. Default: one. */
   readonly outputs?: number
+  /** Outputs after the first that nobody reads are left out, so that the runtime need not compute them. */
+  readonly isOpen?: true
 }
 
 export interface Emitter {
@@ -63,6 +68,15 @@ export interface Emitter {
   readonly cast: (name: string, to: Dtype) => string
   readonly reshape: (name: string, shape: readonly number[]) => string
 }
+
+/** What a lowering may ask about the graph: names of values emitted so far, and how often each value is read. */
+export interface Surroundings {
+  readonly names: ReadonlyMap<Tensor, string>
+  readonly uses: ReadonlyMap<Tensor, number>
+}
+
+/** Names of a node's outputs from a lowering together with its neighbours; undefined where it does not apply. */
+export type Fused = (e: Emitter, node: Node, around: Surroundings) => readonly string[] | undefined
 
 /** Code of an element type in ONNX's TensorProto.DataType. */
 export const onnxType = ofEachType(({ onnx }) => onnx)

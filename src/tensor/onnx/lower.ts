@@ -1,13 +1,9 @@
 /** @file A simplified graph as an ONNX model: names, constants, and one call of each row's lowering. */
-import { allocate, type Dtype, dtypeOf, fromFloat64, isFloat, sameShape, type TypedArray } from '../dtype.ts'
+import { allocate, type Dtype, dtypeOf, fromFloat64, type TypedArray } from '../dtype.ts'
 import { type Graph, nodesOf } from '../graph.ts'
-import { geometryOf } from '../ops/convGeometry.ts'
-import { matmulFlags } from '../ops/matmul.ts'
 import { opRow } from '../ops/table.ts'
 import { evaluateNodes } from '../reference.ts'
 import type { Node, Tensor } from '../tensor.ts'
-import { lowerInBlocks } from './blocked-neighbours.ts'
-import { emitConv } from './convolution.ts'
 import {
   type Branch,
   type Emitter,
@@ -51,10 +47,10 @@ export function lower(graph: Graph, target: Target, kernels: Kernels = noKernels
     op: string,
     inputs: readonly string[],
     attributes: Readonly<Record<string, OnnxAttribute>> = {},
-    { domain = '', outputs = 1 }: NodeOptions = {},
+    { domain = '', outputs = 1, isOpen }: NodeOptions = {},
   ): string[] => {
     const results = Array.from({ length: outputs }, fresh)
-    nodes.push({ op, domain, inputs, outputs: results, attributes })
+    nodes.push({ op, domain, inputs, outputs: results, attributes, ...(isOpen && { isOpen }) })
     return results
   }
   /** What `build` adds, beside the model instead of in it. */
@@ -107,14 +103,10 @@ export function lower(graph: Graph, target: Target, kernels: Kernels = noKernels
         names.set(t, constant(knownValue(node)[i]!, t.shape, t.dtype))
       continue
     }
-    const fused =
-      target === 'cpu' || isFloat(node.outputs[0]!.dtype)
-        ? (gemmWithBias(emitter, node, names, uses) ?? convWithBias(emitter, node, names, uses))
-        : undefined
+    const row = opRow(node.op)
     const results =
-      fused ??
-      lowerInBlocks(emitter, node, { names, uses }) ??
-      opRow(node.op).onnx(
+      row.fused?.(emitter, node, { names, uses }) ??
+      row.onnx(
         emitter,
         node.inputs.map((x) => names.get(x)!),
         node,
@@ -160,66 +152,6 @@ function knownValue(node: Node): TypedArray[] {
   return evaluateNodes(node.outputs, empty).map((values, i) => fromFloat64(values, node.outputs[i]!.dtype))
 }
 
-/** product + bias as one Gemm, when nobody else needs the bare product. */
-function gemmWithBias(
-  e: Emitter,
-  node: Node,
-  names: Map<Tensor, string>,
-  uses: Map<Tensor, number>,
-): string[] | undefined {
-  if (node.op !== 'add' || node.outputs[0]!.rank !== 2 || !isFloat(node.outputs[0]!.dtype)) return undefined
-  for (const [i, product] of node.inputs.entries()) {
-    const bias = node.inputs[1 - i]!
-    if (
-      product.node.op !== 'matmul' ||
-      !sameShape(product.shape, node.outputs[0]!.shape) ||
-      uses.get(product) !== 1 ||
-      bias.rank > 2 ||
-      bias.rank === 0
-    )
-      continue
-    if (product.node.inputs.some((x) => x.size === 0)) continue
-    const { transposeA, transposeB, alpha } = matmulFlags(product.node.attributes)
-    if (alpha !== 1 && product.dtype !== 'f32') continue
-    const [a, b] = product.node.inputs.map((x) => names.get(x)!)
-    return [
-      e.node('Gemm', [a!, b!, names.get(bias)!], {
-        transA: Number(transposeA),
-        transB: Number(transposeB),
-        alpha: { float: alpha },
-      }),
-    ]
-  }
-  return undefined
-}
-
-/** convolution + one number for each channel, when nobody else needs the bare convolution. */
-function convWithBias(
-  e: Emitter,
-  node: Node,
-  names: Map<Tensor, string>,
-  uses: Map<Tensor, number>,
-): string[] | undefined {
-  if (node.op !== 'add' || node.outputs[0]!.rank !== 4) return undefined
-  for (const [i, y] of node.inputs.entries()) {
-    const bias = node.inputs[1 - i]!
-    const channels = y.shape[1]!
-    if (
-      y.node.op !== 'conv' ||
-      !sameShape(y.shape, node.outputs[0]!.shape) ||
-      uses.get(y) !== 1 ||
-      bias.size !== channels ||
-      bias.shape.at(-3) !== channels ||
-      y.node.inputs.some((x) => x.size === 0)
-    )
-      continue
-    const [x, w] = y.node.inputs.map((t) => names.get(t)!)
-    const flat = e.reshape(names.get(bias)!, [channels])
-    return [emitConv(e, x!, w!, y.node.inputs, geometryOf(y.node.attributes), flat)]
-  }
-  return undefined
-}
-
 /** Let producers write outputs directly where the copy in between is the only difference. */
 function withDirectOutputs(nodes: readonly OnnxNode[]): OnnxNode[] {
   const producer = new Map(nodes.flatMap((n) => n.outputs.map((o) => [o, n] as const)))
@@ -247,14 +179,6 @@ function withDirectOutputs(nodes: readonly OnnxNode[]): OnnxNode[] {
   return nodes.filter((n) => !dropped.has(n)).map(withNames)
 }
 
-/** Operators whose outputs after the first may be left out. */
-const optionalOutputs = new Set([
-  'LayerNormalization',
-  'MaxPool',
-  'SimplifiedLayerNormalization',
-  'SkipSimplifiedLayerNormalization',
-])
-
 /** Nodes that the outputs need, in order. */
 function prune(nodes: readonly OnnxNode[], outputs: readonly string[]): OnnxNode[] {
   const needed = new Set(outputs)
@@ -262,11 +186,12 @@ function prune(nodes: readonly OnnxNode[], outputs: readonly string[]): OnnxNode
   for (const node of nodes.toReversed()) {
     if (!node.outputs.some((o) => needed.has(o))) continue
     for (const x of readBy(node)) needed.add(x)
-    kept.push(optionalOutputs.has(node.op) ? { ...node, outputs: trimOutputs(node.outputs, needed) } : node)
+    kept.push(node.isOpen ? { ...node, outputs: trimOutputs(node.outputs, needed) } : node)
   }
   return kept.reverse()
 }
-/** Optional outputs that nobody reads get no name, so that the runtime need not compute them. */
+
+/** Outputs that nobody reads get no name. */
 function trimOutputs(outputs: readonly string[], needed: ReadonlySet<string>): string[] {
   const list = outputs.map((o, i) => (i === 0 || needed.has(o) ? o : ''))
   while (list.length > 1 && list.at(-1) === '') list.pop()

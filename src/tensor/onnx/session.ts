@@ -6,6 +6,7 @@ import { fail, native, TreelineError } from '../../base/index.ts'
 import type { Backend, BackendOptions, Executable, OpenExecutable } from '../backend.ts'
 import { allocate, type Dtype, sameShape, showSpec, sizeOf, type TypedArray } from '../dtype.ts'
 import { type Graph, nodesOf } from '../graph.ts'
+import { traitsOf } from '../ops/table.ts'
 import { simplify } from '../simplify.ts'
 import type { Tensor } from '../tensor.ts'
 import { openModel, requireInPlace, type Sizes } from './dynamic.ts'
@@ -58,12 +59,13 @@ const mostUnpacked = 3e9
 /** The kernels that matter to a graph. */
 async function kernelsFor(ort: OrtModule, graph: Graph): Promise<Kernels> {
   const nodes = nodesOf(graph)
-  const unpacked = nodes
-    .filter(({ op }) => op === 'quantizedMatmul')
-    .reduce((n, { inputs: [x], outputs: [y] }) => n + 4 * x!.shape.at(-1)! * y!.shape.at(-1)!, 0)
-  const hasImages = nodes.some(({ op }) => op.startsWith('conv'))
+  const asking = (what: keyof Kernels) => nodes.filter(({ op }) => traitsOf(op).kernels === what)
+  const unpacked = asking('bits').reduce(
+    (n, { inputs: [x], outputs: [y] }) => n + 4 * x!.shape.at(-1)! * y!.shape.at(-1)!,
+    0,
+  )
   return {
-    channels: hasImages ? await inTurn(ort, () => channelsOf(ort)) : 0,
+    channels: asking('channels').length > 0 ? await inTurn(ort, () => channelsOf(ort)) : 0,
     bits: unpacked > 0 && unpacked <= mostUnpacked ? await inTurn(ort, () => bitsOf(ort)) : new Set([4, 8]),
   }
 }

@@ -6,24 +6,13 @@ import { fromFloat64, isFloat, type Spec, showSpec } from '../dtype.ts'
 import { fail } from '../mistake.ts'
 import { microsoft } from '../onnx/emitter.ts'
 import { type Attributes, applyAll, type Tensor, tensor } from '../tensor.ts'
+import { takeAlong } from './along.ts'
+import { add, maximum, minimum, mul, sub } from './arithmetic.ts'
 import { broadcastTo } from './broadcast.ts'
 import { defineComposite } from './composite.ts'
-import {
-  add,
-  cast,
-  equal,
-  greater,
-  greaterEqual,
-  less,
-  lessEqual,
-  logicalAnd,
-  maximum,
-  minimum,
-  mul,
-  sub,
-  where,
-} from './elementwise.ts'
-import { gather, iota, takeAlong } from './indexing.ts'
+import { gather } from './gather.ts'
+import { iota } from './iota.ts'
+import { cast, equal, greater, greaterEqual, less, lessEqual, logicalAnd, where } from './logic.ts'
 import { matmul } from './matmul.ts'
 import { softmax } from './normalize.ts'
 import { concatenate, sliceAxis } from './pieces.ts'

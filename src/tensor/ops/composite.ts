@@ -3,25 +3,17 @@
  * be used and a better derivative given. Every cell of their row comes from the definition unless it is overridden.
  */
 import type { Spec } from '../dtype.ts'
-import type { Target } from '../onnx/emitter.ts'
 import { evaluateNodes } from '../reference.ts'
 import { type Attributes, apply, type Node, placeholder, type Tensor } from '../tensor.ts'
 import { forward } from '../transform/jvp.ts'
 import { backward } from '../transform/vjp.ts'
 import { batch } from '../transform/vmap.ts'
-import { defineOp, type Row } from './table.ts'
-
-/** What an expansion may look at besides its node. */
-export interface Scene {
-  readonly target: Target
-  /** Tensors x for which the graph also holds erf(c·x), as the derivative of GELU does. */
-  readonly erfArguments: ReadonlySet<Tensor>
-}
+import { defineOp, type Row, type Scene, type Traits } from './table.ts'
 
 /** A cell that may decline (undefined): the definition is used instead. */
 type Declining<F> = F extends (...args: infer A) => infer R ? (...args: A) => R | undefined : never
 
-interface Composite {
+interface Composite extends Pick<Traits, 'isElementwise' | 'fused'> {
   /** The definition, in terms of other primitives. */
   readonly define: (inputs: readonly Tensor[], attributes: Attributes) => readonly Tensor[]
   /** Output specs; by default found by tracing the definition. */
@@ -34,23 +26,9 @@ interface Composite {
   readonly fuses?: (node: Node, scene: Scene) => boolean
 }
 
-const composites = new Map<string, Composite>()
-
-/** A composite without a fused kernel for this target, written out; undefined when the node can be emitted as it is. */
-export function expandComposite(
-  node: Node,
-  inputs: readonly Tensor[],
-  scene: Scene,
-): readonly Tensor[] | undefined {
-  const composite = composites.get(node.op)
-  if (!composite) return undefined
-  const { onnx, fuses = (n) => n.outputs[0]!.dtype === 'f32' } = composite
-  return onnx && fuses(node, scene) ? undefined : composite.define(inputs, node.attributes)
-}
-
+/** Add a composite to the table. */
 export function defineComposite(name: string, composite: Composite): void {
-  const { define } = composite
-  composites.set(name, composite)
+  const { define, onnx, fuses = (node: Node) => node.outputs[0]!.dtype === 'f32', ...traits } = composite
   const trace = (inputs: readonly Spec[], attributes: Attributes) => {
     const holes = inputs.map((x) => placeholder(x))
     return { holes, results: define(holes, attributes) }
@@ -60,6 +38,9 @@ export function defineComposite(name: string, composite: Composite): void {
     return { copies, results: define(copies, node.attributes) }
   }
   defineOp(name, {
+    ...traits,
+    expand: (node, inputs, scene) =>
+      onnx && fuses(node, scene) ? undefined : define(inputs, node.attributes),
     shape: composite.shape ?? ((inputs, attributes) => trace(inputs, attributes).results),
     reference: (inputs, attributes) => {
       const { holes, results } = trace(inputs, attributes)
@@ -84,6 +65,6 @@ export function defineComposite(name: string, composite: Composite): void {
       const only = <T>(list: readonly T[]): T[] => list.filter((_, i) => batched[i])
       return batch(only(holes), only(inputs), define(holes, node.attributes), size)
     },
-    onnx: composite.onnx ?? (() => []),
+    onnx: onnx ?? (() => []),
   })
 }

@@ -15,6 +15,7 @@ const identity = ([x]: readonly Dense[]): Float64Array[] => [x!.values]
 
 /** A fresh name for a value: what derivatives are taken with respect to. Compilation removes it. */
 defineOp('copy', {
+  expand: (_, inputs) => inputs,
   shape: same,
   reference: identity,
   jvp: (_, tangents) => tangents,
@@ -24,6 +25,7 @@ defineOp('copy', {
 })
 
 defineOp('stopGradient', {
+  expand: (_, inputs) => inputs,
   shape: same,
   reference: identity,
   jvp: noDerivative,
@@ -40,6 +42,7 @@ export const stopGradient = (x: Tensor): Tensor => apply('stopGradient', [x])
  * started before the backward pass reaches it. The runtime sees a one-element dependency through a sequence.
  */
 defineOp('barrier', {
+  isFoldable: false,
   shape: same,
   reference: identity,
   jvp: (_, [t]) => [t ?? null],
@@ -67,7 +70,7 @@ interface Body {
 const bodyOf = (node: Node): Body => node.attributes['body'] as Body
 
 /** Write the body of a checkpoint into the graph with actual inputs. */
-export function inline(node: Node, inputs: readonly Tensor[]): Tensor[] {
+function inline(node: Node, inputs: readonly Tensor[]): Tensor[] {
   const { holes, results } = bodyOf(node)
   const lookup = replay(
     nodesBetween(holes, results),
@@ -96,6 +99,7 @@ function makeCheckpoint(
 }
 
 defineOp('checkpoint', {
+  expand: inline,
   shape: (_, { body }) => (body as Body).results.map(({ shape, dtype }) => ({ shape, dtype })),
   reference: (inputs, { body }) => {
     const { holes, results } = body as Body

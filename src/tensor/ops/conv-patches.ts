@@ -2,8 +2,8 @@
  * @file Convolutions whose windows lie side by side: each window is a row of a matrix, the convolution and both adjoints are
  * one matrix product. Taken for signals and for images of few channels, where blocks of channels do not pay.
  */
-import type { Node, Tensor } from '../tensor.ts'
-import { type ConvGeometry, geometryOf, outputSize } from './convGeometry.ts'
+import type { Tensor } from '../tensor.ts'
+import { type ConvGeometry, outputSize } from './convGeometry.ts'
 import { matmul } from './matmul.ts'
 import { reshape, transpose } from './shape.ts'
 
@@ -36,41 +36,43 @@ function arranged(
   return reshape(transpose(real, places), shape)
 }
 
-/** A member of the family as a matrix product over windows; undefined where the windows do not lie side by side. */
-export function convByPatches(node: Node, [a, b]: readonly [Tensor, Tensor]): Tensor | undefined {
-  const g = geometryOf(node.attributes)
+/** [N, C, H, W] ↦ [N oh ow, C kh kw] */
+function windows(x: Tensor, g: ConvGeometry): Tensor {
   const [oh, ow] = outputSize(g)
   const [kh, kw] = g.kernel
-  const [n] = a.shape as [number]
-  /** [N, C, H, W] ↦ [N oh ow, C kh kw] */
-  const rows = (x: Tensor): Tensor => {
-    const c = x.shape[1]!
-    return arranged(x, [n, c, oh, kh, ow, kw], [0, 2, 4, 1, 3, 5], [n * oh * ow, c * kh * kw])
-  }
-  /** [N, O, oh, ow] ↦ [N oh ow, O] */
-  const places = (y: Tensor): Tensor => {
-    const o = y.shape[1]!
-    return arranged(y, [n, o, oh * ow], [0, 2, 1], [n * oh * ow, o])
-  }
-  const matrix = (w: Tensor): Tensor => reshape(w, [w.shape[0]!, w.shape[1]! * kh * kw])
+  const [n, c] = x.shape as [number, number]
+  return arranged(x, [n, c, oh, kh, ow, kw], [0, 2, 4, 1, 3, 5], [n * oh * ow, c * kh * kw])
+}
 
-  switch (node.op) {
-    case 'conv': {
-      if (!isPatched(g, a.shape[1]!)) return undefined
-      const o = b.shape[0]!
-      const y = matmul(rows(a), matrix(b), { transposeB: true })
-      return arranged(y, [n, oh * ow, o], [0, 2, 1], [n, o, oh, ow])
-    }
-    case 'convInputGrad': {
-      const c = b.shape[1]!
-      if (!isPatched(g, c)) return undefined
-      const x = matmul(places(a), matrix(b))
-      return arranged(x, [n, oh, ow, c, kh, kw], [0, 3, 1, 4, 2, 5], [n, c, oh * kh, ow * kw])
-    }
-    default: {
-      const c = a.shape[1]!
-      if (!isPatched(g, c)) return undefined
-      return reshape(matmul(places(b), rows(a), { transposeA: true }), [b.shape[1]!, c, kh, kw])
-    }
-  }
+/** [N, O, oh, ow] ↦ [N oh ow, O] */
+function places(y: Tensor): Tensor {
+  const [n, o, oh, ow] = y.shape as [number, number, number, number]
+  return arranged(y, [n, o, oh * ow], [0, 2, 1], [n * oh * ow, o])
+}
+
+/** [O, C, kh, kw] ↦ [O, C kh kw] */
+const matrix = (w: Tensor): Tensor => reshape(w, [w.shape[0]!, w.size / w.shape[0]!])
+
+// each undefined where the windows do not lie side by side
+
+export function convByPatches(x: Tensor, w: Tensor, g: ConvGeometry): Tensor | undefined {
+  if (!isPatched(g, x.shape[1]!)) return undefined
+  const [n, o] = [x.shape[0]!, w.shape[0]!]
+  const [oh, ow] = outputSize(g)
+  const y = matmul(windows(x, g), matrix(w), { transposeB: true })
+  return arranged(y, [n, oh * ow, o], [0, 2, 1], [n, o, oh, ow])
+}
+
+export function convInputGradByPatches(y: Tensor, w: Tensor, g: ConvGeometry): Tensor | undefined {
+  const [, c, kh, kw] = w.shape as [number, number, number, number]
+  if (!isPatched(g, c)) return undefined
+  const [n, , oh, ow] = y.shape as [number, number, number, number]
+  const x = matmul(places(y), matrix(w))
+  return arranged(x, [n, oh, ow, c, kh, kw], [0, 3, 1, 4, 2, 5], [n, c, oh * kh, ow * kw])
+}
+
+export function convKernelGradByPatches(x: Tensor, y: Tensor, g: ConvGeometry): Tensor | undefined {
+  const c = x.shape[1]!
+  if (!isPatched(g, c)) return undefined
+  return reshape(matmul(places(y), windows(x, g), { transposeA: true }), [y.shape[1]!, c, ...g.kernel])
 }

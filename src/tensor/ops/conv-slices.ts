@@ -1,7 +1,7 @@
 /** @file The convolutions as slices and matrix products: any float type, any geometry; also the definition of f64 convolution. */
 import type { Tensor } from '../tensor.ts'
-import type { ConvGeometry } from './convGeometry.ts'
-import { add } from './elementwise.ts'
+import { add } from './arithmetic.ts'
+import { type ConvGeometry, outputSize } from './convGeometry.ts'
 import { matmul } from './matmul.ts'
 import { pad } from './padding.ts'
 import { concatenate, slice } from './pieces.ts'
@@ -33,13 +33,9 @@ function elementOf(w: Tensor, g: ConvGeometry, [i, j]: [number, number]): Tensor
   return reshape(slice(w, [0, 0, i, j], [o, c, i + 1, j + 1]), [g.groups, o / g.groups, c])
 }
 
-export function convBySlices(
-  x: Tensor,
-  w: Tensor,
-  g: ConvGeometry,
-  [oh, ow]: readonly [number, number],
-): Tensor {
+export function convBySlices(x: Tensor, w: Tensor, g: ConvGeometry): Tensor {
   const [n, c] = x.shape as [number, number]
+  const [oh, ow] = outputSize(g)
   const wide = padded(x, g)
   const terms = positions(g).map((at) => {
     const seen = reshape(seenBy(wide, g, at, [oh, ow]), [n, g.groups, c / g.groups, oh * ow])

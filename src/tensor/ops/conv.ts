@@ -1,5 +1,5 @@
 /**
- * @file Convolution over two spatial axes and its two adjoints. The three are one trilinear form ⟨y, x ∗ w⟩ solved for y, x
+ * @file The rows of convolution over two spatial axes and its two adjoints; the functions are in convolve.ts. The three are one trilinear form ⟨y, x ∗ w⟩ solved for y, x
  * and w, so that each one's derivatives are the other two: the family is closed and needs no special cases.
  *
  *   conv             x [N, C, H, W],  w [O, C/g, kh, kw]  →  y [N, O, oh, ow]
@@ -12,8 +12,9 @@ import { emitConv, emitConvInputGrad } from '../onnx/convolution.ts'
 import { emitConvKernelGrad } from '../onnx/convolution-kernel.ts'
 import { type Attributes, apply, type Node, type Tensor, zeros } from '../tensor.ts'
 import { broadcastTo } from './broadcast.ts'
-import { type ConvGeometry, geometryOf, outputSize, type Pair } from './convGeometry.ts'
-import { add } from './elementwise.ts'
+import { convByPatches, convInputGradByPatches, convKernelGradByPatches } from './conv-patches.ts'
+import { convBySlices, convInputGradBySlices, convKernelGradBySlices } from './conv-slices.ts'
+import { type ConvGeometry, geometryOf, outputSize } from './convGeometry.ts'
 import { reshape, transpose } from './shape.ts'
 import { type Dense, defineOp, type Row } from './table.ts'
 
@@ -118,13 +119,28 @@ interface Member {
   readonly vjp: (g: Tensor, a: Tensor, b: Tensor, attributes: Attributes) => [Tensor, Tensor]
   /** Layout of the operands and the result: images (batch first) or kernels. */
   readonly layout: readonly ['image' | 'kernel', 'image' | 'kernel', 'image' | 'kernel']
+  /** As products over windows that lie side by side; undefined where they do not. */
+  readonly byPatches: (a: Tensor, b: Tensor, g: ConvGeometry) => Tensor | undefined
+  /** As slices and products, whatever the geometry. */
+  readonly bySlices: (a: Tensor, b: Tensor, g: ConvGeometry) => Tensor
   readonly onnx: Row['onnx']
 }
 
-function defineMember(name: string, { shape, reference, vjp, layout, onnx }: Member): void {
+function defineMember(name: string, member: Member): void {
+  const { shape, reference, vjp, layout, byPatches, bySlices, onnx } = member
   const join = { image: joinChannels, kernel: joinKernels }
   const open = { image: splitChannels, kernel: splitKernels }
   defineOp(name, {
+    linear: [0, 1],
+    kernels: 'channels',
+    expand: ({ attributes, outputs: [y] }, [a, b], { target }) => {
+      if (y!.size === 0) return undefined
+      // the runtime convolves in f32 alone
+      if (y!.dtype === 'f64') return [bySlices(a!, b!, geometryOf(attributes))]
+      if (target !== 'cpu' || a!.size === 0 || b!.size === 0) return undefined
+      const product = byPatches(a!, b!, geometryOf(attributes))
+      return product && [product]
+    },
     shape: (inputs, attributes) => {
       requireRank4(name, inputs)
       const g = geometryOf(attributes)
@@ -135,12 +151,6 @@ function defineMember(name: string, { shape, reference, vjp, layout, onnx }: Mem
       const out = new Float64Array(spec!.shape.reduce((x, y) => x * y, 1))
       reference(geometryOf(attributes), a!, b!, out, spec!.shape)
       return [out]
-    },
-    jvp: (node, [ta, tb]) => {
-      const [a, b] = node.inputs as [Tensor, Tensor]
-      const left = ta && apply(name, [ta, b], node.attributes)
-      const right = tb && apply(name, [a, tb], node.attributes)
-      return [left && right ? add(left, right) : (left ?? right)]
     },
     vjp: (node, [g]) => (g ? vjp(g, node.inputs[0]!, node.inputs[1]!, node.attributes) : [null, null]),
     vmap: (node, inputs, batched, size) => {
@@ -185,6 +195,8 @@ defineMember('conv', {
     apply('convKernelGrad', [x, g], attributes),
   ],
   layout: ['image', 'kernel', 'image'],
+  byPatches: convByPatches,
+  bySlices: convBySlices,
   onnx: (e, [x, w], node) => [emitConv(e, x!, w!, node.inputs, nodeGeometry(node))],
 })
 
@@ -205,6 +217,8 @@ defineMember('convInputGrad', {
     apply('convKernelGrad', [g, y], attributes),
   ],
   layout: ['image', 'kernel', 'image'],
+  byPatches: convInputGradByPatches,
+  bySlices: convInputGradBySlices,
   onnx: (e, [y, w], node) => [emitConvInputGrad(e, y!, w!, node.inputs, nodeGeometry(node))],
 })
 
@@ -224,130 +238,7 @@ defineMember('convKernelGrad', {
     apply('conv', [x, g], attributes),
   ],
   layout: ['image', 'image', 'kernel'],
+  byPatches: convKernelGradByPatches,
+  bySlices: convKernelGradBySlices,
   onnx: (e, [x, y], node) => [emitConvKernelGrad(e, x!, y!, node.inputs, nodeGeometry(node))],
 })
-
-// --- public functions ---
-
-export interface ConvOptions {
-  /** Step between output positions; one number or one for each spatial axis. Default 1. */
-  readonly stride?: number | readonly number[]
-  /** Zeros around the input: a number, [before, after] for each axis, or 'same' / 'valid'. Default 0. */
-  readonly padding?: number | readonly (number | Pair)[] | 'same' | 'valid'
-  readonly dilation?: number | readonly number[]
-  readonly groups?: number
-}
-export interface ConvTransposeOptions extends ConvOptions {
-  /** Rows and columns added at the end of the output, to choose between sizes that the stride confuses. */
-  readonly outputPadding?: number | readonly number[]
-}
-
-/** One number for each of two axes; signals have a height of 1. */
-export const spatial = (
-  value: number | readonly number[] | undefined,
-  otherwise: number,
-  axes: number,
-): Pair => {
-  const list =
-    typeof value === 'number' || value === undefined
-      ? new Array<number>(axes).fill(value ?? otherwise)
-      : value
-  return (axes === 1 ? [otherwise, list[0]!] : [list[0]!, list[1]!]) as Pair
-}
-
-function paddingOf(
-  op: string,
-  { padding = 0, stride }: ConvOptions,
-  axes: number,
-  kernel: Pair,
-  dilation: Pair,
-): [Pair, Pair] {
-  if (padding === 'valid') return [[0, 0], [0, 0]] // biome-ignore format: two pairs
-  if (padding === 'same') {
-    if (spatial(stride, 1, axes).some((s) => s !== 1))
-      fail('TL_BAD_ARGUMENT', `${op}: padding 'same' needs stride 1 (give numbers)`)
-    return kernel.map((k, i) => {
-      const total = dilation[i]! * (k - 1)
-      return [Math.floor(total / 2), Math.ceil(total / 2)]
-    }) as unknown as [Pair, Pair]
-  }
-  const list = typeof padding === 'number' ? new Array<number>(axes).fill(padding) : padding
-  const pairs = list.map((p) => (typeof p === 'number' ? ([p, p] as const) : p))
-  return axes === 1 ? [[0, 0], pairs[0]!] : [pairs[0]!, pairs[1]!]
-}
-
-/** Append a height of 1, so that one-dimensional signals are images of one row. */
-export const lift = (x: Tensor): Tensor => reshape(x, [x.shape[0]!, x.shape[1]!, 1, x.shape[2]!])
-/** Inverse of `lift`. */
-export const lower = (x: Tensor): Tensor => reshape(x, [x.shape[0]!, x.shape[1]!, x.shape[3]!])
-
-function requireConvRanks(op: string, x: Tensor, w: Tensor, rank: number): void {
-  if (x.rank !== rank || w.rank !== rank)
-    fail(
-      'TL_SHAPE_MISMATCH',
-      `${op}: expected input and kernel of ${rank} axes ([N, C, ${rank === 4 ? 'H, W' : 'T'}] and [O, C/groups, ${rank === 4 ? 'kh, kw' : 'k'}]), got ${showSpec(x)} and ${showSpec(w)}`,
-    )
-}
-
-function convolve(op: string, x: Tensor, w: Tensor, options: ConvOptions, axes: number): Tensor {
-  const kernel = [w.shape[2]!, w.shape[3]!] as const
-  const dilation = spatial(options.dilation, 1, axes)
-  const geometry: ConvGeometry = {
-    stride: spatial(options.stride, 1, axes),
-    padding: paddingOf(op, options, axes, kernel, dilation),
-    dilation,
-    groups: options.groups ?? 1,
-    input: [x.shape[2]!, x.shape[3]!],
-    kernel,
-  }
-  return apply('conv', [x, w], { ...geometry })
-}
-
-/** Cross-correlation of images [N, C, H, W] with kernels [O, C/groups, kh, kw]. */
-export function conv2d(x: Tensor, w: Tensor, options: ConvOptions = {}): Tensor {
-  requireConvRanks('conv2d', x, w, 4)
-  return convolve('conv2d', x, w, options, 2)
-}
-
-/** Cross-correlation of signals [N, C, T] with kernels [O, C/groups, k]. */
-export function conv1d(x: Tensor, w: Tensor, options: ConvOptions = {}): Tensor {
-  requireConvRanks('conv1d', x, w, 3)
-  return lower(convolve('conv1d', lift(x), lift(w), options, 1))
-}
-
-function convolveTransposed(
-  op: string,
-  x: Tensor,
-  w: Tensor,
-  options: ConvTransposeOptions,
-  axes: number,
-): Tensor {
-  const kernel = [w.shape[2]!, w.shape[3]!] as const
-  const dilation = spatial(options.dilation, 1, axes)
-  const stride = spatial(options.stride, 1, axes)
-  const padding = paddingOf(op, options, axes, kernel, dilation)
-  const extra = spatial(options.outputPadding, 0, axes)
-  const input = [0, 1].map(
-    (i) =>
-      (x.shape[2 + i]! - 1) * stride[i]! -
-      padding[i]![0] -
-      padding[i]![1] +
-      dilation[i]! * (kernel[i]! - 1) +
-      extra[i]! +
-      1,
-  ) as unknown as Pair
-  const geometry: ConvGeometry = { stride, padding, dilation, groups: options.groups ?? 1, input, kernel }
-  return apply('convInputGrad', [x, w], { ...geometry })
-}
-
-/** Transposed convolution of [N, C, H, W] with kernels [C, O/groups, kh, kw] (the layout of PyTorch). */
-export function convTranspose2d(x: Tensor, w: Tensor, options: ConvTransposeOptions = {}): Tensor {
-  requireConvRanks('convTranspose2d', x, w, 4)
-  return convolveTransposed('convTranspose2d', x, w, options, 2)
-}
-
-/** Transposed convolution of signals [N, C, T] with kernels [C, O/groups, k]. */
-export function convTranspose1d(x: Tensor, w: Tensor, options: ConvTransposeOptions = {}): Tensor {
-  requireConvRanks('convTranspose1d', x, w, 3)
-  return lower(convolveTransposed('convTranspose1d', lift(x), lift(w), options, 1))
-}

@@ -1,28 +1,15 @@
-/** @file Matrix product with transposition flags, and general contraction (einsum) on top of it. */
+/** @file Matrix product with transposition flags. */
 
-import { isFloat, requireSameDtype, type Spec, showSpec } from '../dtype.ts'
+import { isFloat, requireSameDtype, type Spec, sameShape, showSpec } from '../dtype.ts'
 import { fail } from '../mistake.ts'
 import { microsoft } from '../onnx/emitter.ts'
-import { type Attributes, apply, requireTensor, type Tensor } from '../tensor.ts'
+import { apply, type Node, requireTensor, type Tensor } from '../tensor.ts'
 import { broadcastShapes, broadcastTo } from './broadcast.ts'
-import { add } from './elementwise.ts'
+import { constantOf } from './constants.ts'
+import { type MatmulFlags, matmulFlags } from './matmulFlags.ts'
 import { sum } from './reduce.ts'
 import { normalizeAxis, reshape, transpose } from './shape.ts'
-import { defineOp } from './table.ts'
-
-interface Flags {
-  readonly transposeA: boolean
-  readonly transposeB: boolean
-  /** Factor on the product; the runtime applies it for nothing. */
-  readonly alpha: number
-}
-/** Flags of a product; absent ones are false and 1. */
-export const matmulFlags = (attributes: Attributes): Flags => ({
-  transposeA: false,
-  transposeB: false,
-  alpha: 1,
-  ...attributes,
-})
+import { defineOp, traitsOf } from './table.ts'
 
 /** α op(A) · op(B) over equal leading axes, where op transposes the last two axes when its flag is set. */
 const product = (a: Tensor, b: Tensor, transposeA = false, transposeB = false, alpha = 1): Tensor =>
@@ -30,7 +17,7 @@ const product = (a: Tensor, b: Tensor, transposeA = false, transposeB = false, a
 
 function dimensions(
   [a, b]: readonly Spec[],
-  { transposeA, transposeB }: Flags,
+  { transposeA, transposeB }: MatmulFlags,
 ): { batch: number[]; m: number; k: number; kB: number; n: number } {
   const [sa, sb] = [a!.shape, b!.shape]
   const r = sa.length
@@ -39,7 +26,47 @@ function dimensions(
   return { batch: sa.slice(0, -2), m, k, kB, n }
 }
 
+/** x = by · y for a constant factor, through whatever only moves elements. */
+function scaleOf(x: Tensor): { x: Tensor; by: number } | undefined {
+  if (x.dtype !== 'f32') return undefined
+  const { op, inputs, attributes } = x.node
+  if (op === 'mul') {
+    const by = constantOf(inputs[1]!)
+    return by !== undefined && sameShape(inputs[0]!.shape, x.shape) ? { x: inputs[0]!, by } : undefined
+  }
+  const inner = traitsOf(op).elements === 'moved' ? scaleOf(inputs[0]!) : undefined
+  return inner && { x: apply(op, [inner.x], attributes), by: inner.by }
+}
+
+/** The untransposed operand when x only swaps the last two axes. */
+function swapsLastAxes({ node: { op, inputs, attributes } }: Tensor): Tensor | undefined {
+  if (op !== 'transpose') return undefined
+  const p = attributes['permutation'] as number[]
+  const r = p.length
+  return p.every((axis, i) => axis === (i === r - 1 ? r - 2 : i === r - 2 ? r - 1 : i))
+    ? inputs[0]
+    : undefined
+}
+
+/** Transpositions of operands become flags, a factor on an operand one on the product; both cost nothing there. */
+function simplify([a, b]: readonly Tensor[], { attributes }: Node): Tensor | undefined {
+  const flags = matmulFlags(attributes)
+  const [ta, tb] = [swapsLastAxes(a!), swapsLastAxes(b!)]
+  if (ta || tb)
+    return apply('matmul', [ta ?? a!, tb ?? b!], {
+      ...flags,
+      transposeA: flags.transposeA !== Boolean(ta),
+      transposeB: flags.transposeB !== Boolean(tb),
+    })
+  const left = scaleOf(a!)
+  if (left) return apply('matmul', [left.x, b!], { ...flags, alpha: flags.alpha * left.by })
+  const right = scaleOf(b!)
+  return right && apply('matmul', [a!, right.x], { ...flags, alpha: flags.alpha * right.by })
+}
+
 defineOp('matmul', {
+  linear: [0, 1],
+  simplify,
   shape: (inputs, attributes) => {
     const [a, b] = inputs
     const dtype = requireSameDtype('matmul', inputs)
@@ -79,12 +106,6 @@ defineOp('matmul', {
           out[(t * m + i) * n + j] = alpha * total
         }
     return [out]
-  },
-  jvp: (node, [ta, tb]) => {
-    const [a, b] = node.inputs
-    const left = ta && apply('matmul', [ta, b!], node.attributes)
-    const right = tb && apply('matmul', [a!, tb], node.attributes)
-    return [left && right ? add(left, right) : (left ?? right ?? null)]
   },
   vjp: (node, [g]) => {
     if (!g) return [null, null]
@@ -172,110 +193,6 @@ export function matmul(
 
 /** Inner product of two vectors. */
 export const dot = (a: Tensor, b: Tensor): Tensor => sum(apply('mul', [a, b]))
-
-/**
- * Contraction in Einstein's notation: `einsum('bhqd,bhkd->bhqk', q, k)`. Letters absent from the result are summed over;
- * without `->` they are those that appear twice. One or more operands, contracted from left to right.
- */
-export function einsum(formula: string, ...tensors: Tensor[]): Tensor {
-  const [left, right] = formula.replaceAll(' ', '').split('->')
-  const labels = left!.split(',').map((word) => [...word])
-  const letters = labels.flat()
-  if (labels.length !== tensors.length || letters.some((c) => !/[A-Za-z]/.test(c)))
-    fail(
-      'TL_BAD_ARGUMENT',
-      `einsum: expected one group of letters for each of ${tensors.length} tensors, got "${formula}"`,
-    )
-  const target =
-    right === undefined
-      ? [...new Set(letters)].filter((c) => letters.indexOf(c) === letters.lastIndexOf(c)).sort()
-      : [...right]
-  if (target.some((c, i) => !letters.includes(c) || target.indexOf(c) !== i))
-    fail(
-      'TL_BAD_ARGUMENT',
-      `einsum: the result "${target.join('')}" must name letters of "${left}" once each`,
-    )
-  const size = new Map<string, number>()
-  for (const [i, word] of labels.entries()) {
-    if (word.length !== tensors[i]!.rank)
-      fail(
-        'TL_SHAPE_MISMATCH',
-        `einsum: "${word.join('')}" names ${word.length} axes, the tensor is ${showSpec(tensors[i]!)}`,
-      )
-    for (const [axis, c] of word.entries()) {
-      const n = tensors[i]!.shape[axis]!
-      if (size.has(c) && size.get(c) !== n)
-        fail('TL_SHAPE_MISMATCH', `einsum: axis "${c}" has sizes ${size.get(c)} and ${n} in "${formula}"`)
-      size.set(c, n)
-    }
-  }
-  let [value, word] = diagonal(tensors[0]!, labels[0]!)
-  for (let i = 1; i < tensors.length; i++) {
-    const later = new Set([...labels.slice(i + 1).flat(), ...target])
-    ;[value, word] = contract(value, word, ...diagonal(tensors[i]!, labels[i]!), later, size)
-  }
-  const extra = word.flatMap((c, axis) => (target.includes(c) ? [] : [axis]))
-  value = sum(value, extra)
-  word = word.filter((c) => target.includes(c))
-  return transpose(
-    value,
-    target.map((c) => word.indexOf(c)),
-  )
-}
-
-/** Repeated letters in one operand select the diagonal: multiply by the identity and sum. */
-function diagonal(x: Tensor, word: string[]): [Tensor, string[]] {
-  const second = word.findIndex((c, i) => word.indexOf(c) !== i)
-  if (second < 0) return [x, word]
-  const first = word.indexOf(word[second]!)
-  const n = x.shape[first]!
-  const position = (axis: number): Tensor =>
-    reshape(
-      apply('iota', [], { shape: [n], axis: 0, dtype: 'i32' }),
-      x.shape.map((_, i) => (i === axis ? n : 1)),
-    )
-  const mask = apply('cast', [apply('equal', [position(first), position(second)])], { dtype: x.dtype })
-  return diagonal(sum(apply('mul', [x, mask]), second), word.toSpliced(second, 1))
-}
-
-/** Contract two operands into one: shared letters that are needed later become batch axes, the others are summed. */
-function contract(
-  a: Tensor,
-  wa: string[],
-  b: Tensor,
-  wb: string[],
-  later: ReadonlySet<string>,
-  size: ReadonlyMap<string, number>,
-): [Tensor, string[]] {
-  const alone = (x: Tensor, word: string[], other: string[]): [Tensor, string[]] => {
-    const drop = word.flatMap((c, axis) => (later.has(c) || other.includes(c) ? [] : [axis]))
-    return [sum(x, drop), word.filter((_, axis) => !drop.includes(axis))]
-  }
-  const [x, wx] = alone(a, wa, wb)
-  const [y, wy] = alone(b, wb, wa)
-  const batch = wx.filter((c) => wy.includes(c) && later.has(c))
-  const inner = wx.filter((c) => wy.includes(c) && !later.has(c))
-  const free = (word: string[]): string[] => word.filter((c) => !batch.includes(c) && !inner.includes(c))
-  const [fx, fy] = [free(wx), free(wy)]
-  const total = (word: string[]): number => word.reduce((n, c) => n * size.get(c)!, 1)
-  const arrange = (t: Tensor, word: string[], order: string[][]): Tensor =>
-    reshape(
-      transpose(
-        t,
-        order.flat().map((c) => word.indexOf(c)),
-      ),
-      [...batch.map((c) => size.get(c)!), ...order.slice(1).map(total)],
-    )
-  const z = matmul(arrange(x, wx, [batch, fx, inner]), arrange(y, wy, [batch, inner, fy]))
-  const word = [...batch, ...fx, ...fy]
-  return [
-    reshape(
-      z,
-      word.map((c) => size.get(c)!),
-    ),
-    word,
-  ]
-}
 
 /** Matrix transpose of the last two axes. */
 export const matrixTranspose = (x: Tensor): Tensor => {

@@ -5,30 +5,18 @@
 
 import { isInteger, requireFloat, type Spec, sameShape, showSpec } from '../dtype.ts'
 import { fail } from '../mistake.ts'
+import { pointwise } from '../onnx/blocked-neighbours.ts'
 import { type Emitter, microsoft } from '../onnx/emitter.ts'
 import { type Attributes, apply, applyAll, type Tensor } from '../tensor.ts'
+import { takeAlong } from './along.ts'
+import { add, div, erf, exp, log, mul, rsqrt, sigmoid, square, sub, tanh } from './arithmetic.ts'
 import { defineComposite } from './composite.ts'
 import { stopGradient } from './control.ts'
-import {
-  add,
-  div,
-  erf,
-  exp,
-  less,
-  log,
-  mul,
-  rsqrt,
-  sigmoid,
-  square,
-  sub,
-  tanh,
-  where,
-} from './elementwise.ts'
-import { takeAlong } from './indexing.ts'
+import { less, where } from './logic.ts'
 import { matmul } from './matmul.ts'
 import { max, mean, sum } from './reduce.ts'
 import { normalizeAxis, reshape, swapAxes } from './shape.ts'
-import type { Row } from './table.ts'
+import type { Row, Scene } from './table.ts'
 
 const sameAsFirst =
   (name: string): Row['shape'] =>
@@ -142,7 +130,12 @@ defineComposite('layerNorm', {
     batched[1] || batched[2] ? undefined : applyAll('layerNorm', inputs, node.attributes),
   onnx: (e, [x, scale, bias], node) => {
     const epsilon = { float: epsilonOf(node.attributes) }
-    return e.nodes('LayerNormalization', [x!, scale!, bias!], { axis: -1, epsilon }, { outputs: 3 })
+    return e.nodes(
+      'LayerNormalization',
+      [x!, scale!, bias!],
+      { axis: -1, epsilon },
+      { outputs: 3, isOpen: true },
+    )
   },
   fuses: (node) => node.outputs[0]!.dtype === 'f32' && node.outputs[0]!.size > 0,
 })
@@ -170,6 +163,7 @@ const onePlusErf = (x: Tensor): Tensor => add(erf(mul(x, 1 / root2)), 1)
 const bellSlope = (h: Tensor, t: Tensor): Tensor =>
   mul(t, mul(sub(1, mul(square(h), 2)), exp(apply('neg', [square(h)]))))
 defineComposite('bell', {
+  isElementwise: true,
   define: ([h]) => [div(h!, exp(square(h!)))],
   jvp: (node, [t]) => [t && bellSlope(node.inputs[0]!, t)],
   vjp: (node, [g]) => [g && bellSlope(node.inputs[0]!, g)],
@@ -185,7 +179,16 @@ function geluSlope(x: Tensor, t: Tensor): Tensor {
   const tail = mul(apply('bell', [h]), 2 / Math.sqrt(Math.PI))
   return mul(mul(t, 0.5), add(onePlusErf(x), tail))
 }
+/** Whether the graph also holds erf(c · x), as the derivative of GELU does. */
+const sharesErf = (x: Tensor, { readers }: Scene): boolean =>
+  readers(x).some(
+    ({ op, inputs, outputs: [h] }) =>
+      op === 'mul' && inputs[0] === x && readers(h!).some((node) => node.op === 'erf'),
+  )
+
 defineComposite('gelu', {
+  isElementwise: true,
+  fused: pointwise,
   shape: ([x]) => {
     requireFloat('gelu', x!)
     return [{ shape: x!.shape, dtype: x!.dtype }]
@@ -198,7 +201,7 @@ defineComposite('gelu', {
     e.target === 'cpu' ? e.node('Gelu', [x!], {}, microsoft) : e.node('Gelu', [x!]),
   ],
   // where a derivative needs the same erf, the definition shares it and beats the fused kernel
-  fuses: (node, { erfArguments }) => node.outputs[0]!.dtype === 'f32' && !erfArguments.has(node.inputs[0]!),
+  fuses: ({ inputs: [x], outputs: [y] }, scene) => y!.dtype === 'f32' && !sharesErf(x!, scene),
 })
 
 /** x Φ(x); `approximate: 'tanh'` gives the older form with tanh. (Hendrycks & Gimpel 2016) */
@@ -212,6 +215,7 @@ export function gelu(x: Tensor, { approximate = 'none' }: { approximate?: 'none'
 const siluSlope = (x: Tensor, y: Tensor, t: Tensor): Tensor => mul(t, add(y, mul(sigmoid(x), sub(1, y))))
 
 defineComposite('silu', {
+  isElementwise: true,
   shape: ([x]) => {
     requireFloat('silu', x!)
     return [{ shape: x!.shape, dtype: x!.dtype }]
@@ -226,6 +230,7 @@ defineComposite('silu', {
 export const silu = (x: Tensor): Tensor => apply('silu', [x])
 
 defineComposite('softplus', {
+  isElementwise: true,
   shape: ([x]) => {
     requireFloat('softplus', x!)
     return [{ shape: x!.shape, dtype: x!.dtype }]

@@ -6,7 +6,7 @@ import type { Emitter } from '../onnx/emitter.ts'
 import { apply, scalar, type Tensor } from '../tensor.ts'
 import { broadcastTo, flatIndices, stridesOf } from './broadcast.ts'
 import { slice } from './pieces.ts'
-import { emitExpand, linear, normalizeAxis, pick, range, reshape } from './shape.ts'
+import { emitExpand, normalizeAxis, pick, range, reshape } from './shape.ts'
 import { defineOp } from './table.ts'
 
 // --- pad ---
@@ -128,6 +128,7 @@ function emitPad(
 // --- flip ---
 
 defineOp('flip', {
+  linear: [0],
   shape: ([x]) => [{ shape: x!.shape, dtype: x!.dtype }],
   reference: ([x], { axes }) => {
     const strides = stridesOf(x!.shape)
@@ -144,7 +145,6 @@ defineOp('flip', {
       ),
     ]
   },
-  ...linear('flip'),
   vjp: (node, [g]) => [g && apply('flip', [g], node.attributes)],
   vmap: (node, [x]) => [
     apply('flip', [x!], { axes: (node.attributes['axes'] as number[]).map((a) => a + 1) }),

@@ -2,15 +2,17 @@
 
 import { requireSameDtype, showSpec, sizeOf } from '../dtype.ts'
 import { fail } from '../mistake.ts'
+import { concatenateBlocks, sliceBlocks, splitBlocks } from '../onnx/blocked-neighbours.ts'
 import { apply, applyAll, scalar, type Tensor } from '../tensor.ts'
 import { broadcastTo, flatIndices, stridesOf } from './broadcast.ts'
 import { pad } from './padding.ts'
-import { expandDims, linear, normalizeAxis, pick, range, reshape } from './shape.ts'
+import { expandDims, normalizeAxis, pick, range, reshape } from './shape.ts'
 import { defineOp } from './table.ts'
 
 // --- concatenate ---
 
 defineOp('concatenate', {
+  fused: concatenateBlocks,
   shape: (inputs, attributes) => {
     const axis = attributes['axis'] as number
     const [first] = inputs
@@ -95,6 +97,8 @@ export const stack = (inputs: readonly Tensor[], axis = 0): Tensor =>
 // --- slice ---
 
 defineOp('slice', {
+  linear: [0],
+  fused: sliceBlocks,
   shape: ([x], attributes) => {
     const { starts, ends, strides } = attributes as { [key: string]: number[] }
     const shape = x!.shape.map((n, i) => {
@@ -123,7 +127,6 @@ defineOp('slice', {
       ),
     ]
   },
-  ...linear('slice'),
   vjp: (node, [g]) => {
     if (!g) return [null]
     const { starts, strides } = node.attributes as { [key: string]: number[] }
@@ -186,6 +189,8 @@ export function sliceAxis(x: Tensor, axis: number, start: number, end: number, s
 }
 
 defineOp('split', {
+  linear: [0],
+  fused: splitBlocks,
   shape: ([x], attributes) => {
     const { axis, sizes } = attributes as { axis: number; sizes: number[] }
     return sizes.map((size) => ({ shape: x!.shape.with(axis, size), dtype: x!.dtype }))
@@ -199,7 +204,6 @@ defineOp('split', {
       return pick(x!, flatIndices(shape, strides, (start - shape[axis]!) * strides[axis]!))
     })
   },
-  jvp: (node, [t]) => (t ? applyAll('split', [t], node.attributes) : node.outputs.map(() => null)),
   vjp: (node, cotangents) => [
     concatenate(
       cotangents.map((g, i) => g ?? broadcastTo(scalar(0, node.inputs[0]!.dtype), node.outputs[i]!.shape)),
@@ -237,4 +241,12 @@ export function select(x: Tensor, axis: number, index: number): Tensor {
       `select: index ${index} is out of range for axis ${axis} of ${showSpec(x)} (size ${x.shape[a]})`,
     )
   return reshape(sliceAxis(x, a, i, i + 1), x.shape.toSpliced(a, 1))
+}
+
+/** Shift elements around the end of an axis. */
+export function roll(x: Tensor, shift: number, axis = -1): Tensor {
+  const a = normalizeAxis('roll', axis, x.rank)
+  const n = x.shape[a]!
+  const s = n === 0 ? 0 : ((shift % n) + n) % n
+  return s === 0 ? x : concatenate([sliceAxis(x, a, n - s, n), sliceAxis(x, a, 0, n - s)], a)
 }

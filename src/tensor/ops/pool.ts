@@ -1,14 +1,17 @@
 /** @file Pooling over two spatial axes: max (a primitive that remembers places) and average (a composite). */
 import { requireFloat, showSpec, sizeOf } from '../dtype.ts'
 import { fail } from '../mistake.ts'
+import { maxPoolBlocks } from '../onnx/blocked-neighbours.ts'
 import { type Attributes, applyAll, type Node, ones, scalar, type Tensor, zeros } from '../tensor.ts'
-import { conv2d, lift, lower, spatial } from './conv.ts'
-import { add, cast, div, equal, mul, sub } from './elementwise.ts'
-import { scatterAlong, takeAlong } from './indexing.ts'
+import { scatterAlong, takeAlong } from './along.ts'
+import { add, div, mul, sub } from './arithmetic.ts'
+import { conv2d } from './convolve.ts'
+import { cast, equal } from './logic.ts'
 import { pad } from './padding.ts'
 import { concatenate, slice } from './pieces.ts'
 import { mean } from './reduce.ts'
 import { reshape } from './shape.ts'
+import { lift, lower, spatial } from './spatial.ts'
 import { defineOp } from './table.ts'
 
 type Pair = readonly [number, number]
@@ -85,6 +88,7 @@ function toFirst(t: Tensor, node: Node): Tensor[] {
 }
 
 defineOp('maxPool', {
+  fused: maxPoolBlocks,
   shape: ([x], attributes) => {
     const g = geometryOf(attributes)
     requireFloat('maxPool', x!)
@@ -161,7 +165,7 @@ defineOp('maxPool', {
         dilations: [...g.dilation],
         pads: [g.padding[0][0], g.padding[1][0], g.padding[0][1], g.padding[1][1]],
       },
-      { outputs: 2 },
+      { outputs: 2, isOpen: true },
     )
     // the runtime counts places through the whole tensor, we count them in one plane
     return [values!, e.cast(e.node('Mod', [places!, e.scalar(shape[2]! * shape[3]!, 'i64')]), 'i32')]

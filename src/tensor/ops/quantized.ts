@@ -7,8 +7,8 @@ import { fromFloat64, requireFloat, showSpec, sizeOf } from '../dtype.ts'
 import { fail } from '../mistake.ts'
 import { microsoft } from '../onnx/emitter.ts'
 import { type Attributes, apply, type Tensor, tensor } from '../tensor.ts'
+import { add } from './arithmetic.ts'
 import { blockSums } from './blockSums.ts'
-import { add } from './elementwise.ts'
 import { linear } from './linear.ts'
 import { matmul } from './matmul.ts'
 import { concatenate } from './pieces.ts'
@@ -118,6 +118,7 @@ const shape: Row['shape'] = ([x], attributes) => {
 
 /** The product without offsets: x [..., columns]. */
 defineOp('quantizedMatmul', {
+  kernels: 'bits',
   shape,
   reference: ([x], attributes, [spec]) => {
     const matrix = matrixOf(attributes)

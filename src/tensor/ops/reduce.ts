@@ -2,12 +2,14 @@
 import { elementTypes, isFloat, requireFloat, type Spec, showSpec, sizeOf } from '../dtype.ts'
 import type { ReduceOptions } from '../methodTypes.ts'
 import { fail } from '../mistake.ts'
+import { sumBlocks } from '../onnx/blocked-neighbours.ts'
 import type { Emitter } from '../onnx/emitter.ts'
 import { type Attributes, apply, type Node, requireTensor, type Tensor } from '../tensor.ts'
 import { jvp } from '../transform/jvp.ts'
 import { vjp } from '../transform/vjp.ts'
+import { div, mul } from './arithmetic.ts'
 import { broadcastTo, flatIndices, stridesOf } from './broadcast.ts'
-import { cast, div, equal, mul } from './elementwise.ts'
+import { cast, equal } from './logic.ts'
 import { sliceAxis } from './pieces.ts'
 import { normalizeAxis, reshape, transpose } from './shape.ts'
 import { type Dense, defineOp, noDerivative, type Row } from './table.ts'
@@ -65,11 +67,12 @@ const onnxReduce =
   }
 
 defineOp('sum', {
+  linear: [0],
+  fused: sumBlocks,
   shape: (inputs, attributes) => reduceShape('sum', inputs, attributes),
   reference: ([x], { axes }, [spec]) => {
     return [fold(x!, axes as number[], 0, (a, b) => a + b).map(elementTypes[spec!.dtype].wrap)]
   },
-  jvp: (node, [t]) => [t && apply('sum', [t], node.attributes)],
   vjp: (node, [g]) => {
     const { shape } = node.inputs[0]!
     return [g && broadcastTo(reshape(g, kept(shape, axesOf(node))), shape)]
@@ -190,6 +193,7 @@ defineOp('argmax', {
 })
 
 defineOp('cumsum', {
+  linear: [0],
   shape: ([x]) => {
     requireNumbers('cumsum', x!)
     return [{ shape: x!.shape, dtype: x!.dtype }]
@@ -208,7 +212,6 @@ defineOp('cumsum', {
     }
     return [out]
   },
-  jvp: (node, [t]) => [t && apply('cumsum', [t], node.attributes)],
   vjp: (node, [g]) => [
     g && apply('cumsum', [g], { ...node.attributes, reverse: !node.attributes['reverse'] }),
   ],

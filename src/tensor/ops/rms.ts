@@ -3,13 +3,14 @@ import { requireFloat, requireSameDtype, type Spec, sameShape, showSpec } from '
 import { fail } from '../mistake.ts'
 import { microsoft } from '../onnx/emitter.ts'
 import { type Attributes, applyAll, type Node, type Tensor } from '../tensor.ts'
-import { defineComposite, type Scene } from './composite.ts'
-import { add, mul, rsqrt, square, sub } from './elementwise.ts'
+import { add, mul, rsqrt, square, sub } from './arithmetic.ts'
+import { defineComposite } from './composite.ts'
 import { matmul } from './matmul.ts'
 import { type NormOptions, silu } from './normalize.ts'
 import { split } from './pieces.ts'
 import { mean, sum } from './reduce.ts'
 import { reshape } from './shape.ts'
+import type { Scene } from './table.ts'
 
 const epsilonOf = (attributes: Attributes): number => attributes['epsilon'] as number
 const onCpu = ({ outputs: [y] }: Node, { target }: Scene): boolean =>
@@ -53,7 +54,12 @@ defineComposite('rmsNorm', {
   vmap: (node, inputs, batched) => (batched[1] ? undefined : applyAll('rmsNorm', inputs, node.attributes)),
   onnx: (e, [x, scale], node) => {
     const epsilon = { float: epsilonOf(node.attributes) }
-    return e.nodes('SimplifiedLayerNormalization', [x!, scale!], { axis: -1, epsilon }, { outputs: 2 })
+    return e.nodes(
+      'SimplifiedLayerNormalization',
+      [x!, scale!],
+      { axis: -1, epsilon },
+      { outputs: 2, isOpen: true },
+    )
   },
   fuses: onCpu,
 })
@@ -82,7 +88,7 @@ defineComposite('addRmsNorm', {
     batched.every((b, i) => b === i < 2) ? applyAll('addRmsNorm', inputs, node.attributes) : undefined,
   onnx: (e, [x, y, scale], node) => {
     const attributes = { epsilon: { float: epsilonOf(node.attributes) } }
-    const options = { domain: microsoft, outputs: 4 }
+    const options = { domain: microsoft, outputs: 4, isOpen: true } as const
     const [normalized, , , total] = e.nodes(
       'SkipSimplifiedLayerNormalization',
       [x!, y!, scale!],

@@ -2,23 +2,18 @@
 
 import { requireShape, type Spec, sameShape, showSpec, sizeOf } from '../dtype.ts'
 import { fail } from '../mistake.ts'
+import { interleaved, repeated } from '../onnx/blocked-neighbours.ts'
 import type { Emitter } from '../onnx/emitter.ts'
-import { type Attributes, apply, requireTensor, type Tensor } from '../tensor.ts'
+import { firstOf } from '../onnx/fusion.ts'
+import { apply, requireTensor, type Tensor } from '../tensor.ts'
 import { broadcastIndices, broadcastTo, flatIndices, stridesOf, unbroadcast } from './broadcast.ts'
-import { type Dense, defineOp, type Maybe } from './table.ts'
+import { type Dense, defineOp } from './table.ts'
 
 /** The elements of `x` at flat indices. */
 export const pick = (x: Dense, indices: Int32Array): Float64Array =>
   Float64Array.from(indices, (i) => x.values[i]!)
 /** 0 … n − 1 */
 export const range = (n: number): number[] => Array.from({ length: n }, (_, i) => i)
-
-/** Cells shared by linear operations of one operand: the tangent goes through the operation itself. */
-export const linear = (op: string) => ({
-  jvp: (node: { attributes: Attributes }, [t]: readonly Maybe[]): Maybe[] => [
-    t && apply(op, [t], node.attributes),
-  ],
-})
 
 /** An axis given as −rank…rank−1, made non-negative; out of range is an error naming the operation. */
 export function normalizeAxis(op: string, axis: number, rank: number): number {
@@ -34,6 +29,13 @@ export function normalizeAxis(op: string, axis: number, rank: number): number {
 // --- reshape ---
 
 defineOp('reshape', {
+  linear: [0],
+  elements: 'moved',
+  simplify: ([x], { attributes, outputs: [y] }) => {
+    if (sameShape(x!.shape, y!.shape)) return x
+    return x!.node.op === 'reshape' ? apply('reshape', x!.node.inputs, attributes) : undefined
+  },
+  fused: firstOf(repeated, interleaved),
   shape: ([x], { shape }) => {
     if (sizeOf(shape as number[]) !== sizeOf(x!.shape))
       fail(
@@ -43,7 +45,6 @@ defineOp('reshape', {
     return [{ shape: shape as number[], dtype: x!.dtype }]
   },
   reference: ([x]) => [x!.values],
-  ...linear('reshape'),
   vjp: (node, [g]) => [g && reshape(g, node.inputs[0]!.shape)],
   vmap: (node, [x], _, size) => [reshape(x!, [size, ...node.outputs[0]!.shape])],
   onnx: (e, [x], node) => [e.reshape(x!, node.outputs[0]!.shape)],
@@ -89,6 +90,20 @@ export function squeeze(x: Tensor, axis?: number): Tensor {
 // --- transpose ---
 
 defineOp('transpose', {
+  linear: [0],
+  elements: 'moved',
+  simplify: ([x], { attributes, outputs: [y] }) => {
+    const permutation = attributes['permutation'] as number[]
+    if (permutation.every((axis, i) => axis === i)) return x
+    if (x!.node.op === 'transpose') {
+      const before = x!.node.attributes['permutation'] as number[]
+      return apply('transpose', x!.node.inputs, { permutation: permutation.map((i) => before[i]!) })
+    }
+    // moving only axes of size 1 is a reshape
+    const moved = permutation.filter((axis) => x!.shape[axis] !== 1)
+    const isOrdered = moved.every((axis, i) => i === 0 || axis > moved[i - 1]!)
+    return isOrdered ? apply('reshape', [x!], { shape: [...y!.shape] }) : undefined
+  },
   shape: ([x], attributes) => {
     const permutation = attributes['permutation'] as number[]
     if (permutation.length !== x!.shape.length || !permutation.every((_, i) => permutation.includes(i)))
@@ -110,7 +125,6 @@ defineOp('transpose', {
       ),
     ]
   },
-  ...linear('transpose'),
   vjp: (node, [g]) => {
     const permutation = node.attributes['permutation'] as number[]
     return [
@@ -152,6 +166,10 @@ export function swapAxes(x: Tensor, a: number, b: number): Tensor {
 // --- broadcastTo ---
 
 defineOp('broadcastTo', {
+  linear: [0],
+  elements: 'repeated',
+  isFoldable: false,
+  simplify: ([x], { outputs: [y] }) => (sameShape(x!.shape, y!.shape) ? x : undefined),
   shape: ([x], attributes) => {
     const target = attributes['shape'] as number[]
     const pad = target.length - x!.shape.length
@@ -160,7 +178,6 @@ defineOp('broadcastTo', {
     return [{ shape: target, dtype: x!.dtype }]
   },
   reference: ([x], _, [spec]) => [pick(x!, broadcastIndices(x!.shape, spec!.shape))],
-  ...linear('broadcastTo'),
   vjp: (node, [g]) => [g && unbroadcast(g, node.inputs[0]!.shape)],
   vmap: (node, [x], _, size) => {
     const target = node.outputs[0]!.shape

@@ -3,10 +3,8 @@
  * runtime would make one pass over memory for each operation; here each connected piece becomes one kernel.
  */
 import { type Graph, nodesOf } from '../graph.ts'
+import { traitsOf } from '../ops/table.ts'
 import type { Node, Tensor } from '../tensor.ts'
-
-/** Operations a kernel can do. */
-const tailOps: ReadonlySet<string> = new Set(['add', 'sub', 'mul', 'div', 'neg', 'abs', 'sqrt', 'max', 'min'])
 
 /** Smaller tensors stay in the runtime: reading them back costs more than the passes saved. */
 const smallest = 64
@@ -46,7 +44,13 @@ export function splitTail(graph: Graph, stateCount: number): TailPlan | undefine
   const tail = new Set<Node>()
   for (const node of nodes.toReversed()) {
     const [y] = node.outputs
-    if (!tailOps.has(node.op) || y!.dtype !== 'f32' || y!.size < smallest || otherOutputs.has(y!)) continue
+    if (
+      traitsOf(node.op).simd === undefined ||
+      y!.dtype !== 'f32' ||
+      y!.size < smallest ||
+      otherOutputs.has(y!)
+    )
+      continue
     const fits = (x: Tensor): boolean => x.size === 1 || (!x.isConcrete && sameElements(x, y!))
     if (!node.inputs.every(fits)) continue
     const users = consumers.get(y!) ?? []

@@ -18,27 +18,14 @@ import {
   locals,
   loop,
   set,
-  simd,
   splatSingle,
   store4,
   tee,
   v128,
 } from '../../base/wasm/index.ts'
+import { traitsOf } from '../ops/table.ts'
 import type { Tensor } from '../tensor.ts'
 import type { TailKernel } from './partition.ts'
-
-/** SIMD opcode of each operation. */
-const opcodes: Readonly<Record<string, number>> = {
-  add: 0xe4,
-  sub: 0xe5,
-  mul: 0xe6,
-  div: 0xe7,
-  neg: 0xe1,
-  abs: 0xe0,
-  sqrt: 0xe3,
-  min: 0xe8,
-  max: 0xe9,
-}
 
 /** Parameters: addresses of vectors, addresses of results, bytes (a multiple of 16), then the scalars. */
 type KernelFunction = (...parameters: number[]) => void
@@ -84,7 +71,7 @@ export function encodeKernel(
       ...vectors.flatMap((_, i) => [...address(i), ...load4(0), ...set(firstVector + i)]),
       ...nodes.flatMap((node, i) => [
         ...node.inputs.flatMap(operand),
-        ...simd(opcodes[node.op]!),
+        ...traitsOf(node.op).simd!,
         ...set(firstNode + i),
       ]),
       ...results.flatMap((r, i) => [
