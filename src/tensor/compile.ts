@@ -1,30 +1,20 @@
 /** @file Compiled programs: functions over concrete tensors, traced once for each signature of shapes. */
 import { fail } from '../base/index.ts'
-import { type Backend, type Executable, referenceBackend } from './backend.ts'
+import type { Executable } from './backend.ts'
+import { type BackendChoice, backendOf } from './defaultBackend.ts'
 import { type Dtype, type Spec, showSpec } from './dtype.ts'
 import { type Graph, printGraph, trace } from './graph.ts'
-import { onnxBackend } from './onnx/session.ts'
 import { simplify } from './simplify.ts'
 import { Tensor, tensor } from './tensor.ts'
 import { entries, leaves, mapTree, type Tree, unflatten } from './tree.ts'
 
 export interface CompileOptions {
-  /** 'onnx' (default), 'reference', or a backend of your own (`makeOnnxBackend` for a browser). */
-  readonly backend?: 'onnx' | 'reference' | Backend
+  /** 'onnx', 'reference', or a backend of your own. By default ONNX Runtime, or what `setDefaultBackend` was given. */
+  readonly backend?: BackendChoice
   /** Threads within one operation. Default 1: run independent work in parallel processes, give one large run all cores. */
   readonly threads?: number
   /** Name for messages and files; the function's own by default. */
   readonly name?: string
-}
-
-export function backendOf(option: CompileOptions['backend'] = 'onnx'): Backend {
-  if (typeof option === 'object') return option
-  if (option === 'onnx') return onnxBackend
-  if (option === 'reference') return referenceBackend
-  return fail(
-    'TL_BAD_ARGUMENT',
-    `backend: expected 'onnx', 'reference' or a backend object, got ${JSON.stringify(option)}`,
-  )
 }
 
 const specOf = ({ shape, dtype }: Spec): Spec => ({ shape, dtype })
@@ -60,7 +50,8 @@ export function compile<A extends readonly Tree<Tensor>[], R extends Tree<Tensor
   options: CompileOptions = {},
 ): Compiled<A, R> {
   if (typeof fn !== 'function') fail('TL_BAD_ARGUMENT', `compile: expected a function, got ${String(fn)}`)
-  const backend = backendOf(options.backend)
+  // a wrong name is refused here; the default is that of the time when a signature is compiled
+  if (options.backend !== undefined) backendOf(options.backend)
   const name = options.name ?? (fn.name || 'program')
   const programs = new Map<string, Promise<{ executable: Executable; graph: Graph; result: R }>>()
 
@@ -71,7 +62,9 @@ export function compile<A extends readonly Tree<Tensor>[], R extends Tree<Tensor
     if (!program) {
       const specs = args.map((arg) => mapTree(arg, specOf))
       const { graph, result } = trace(fn, specs as readonly Tree<Spec>[], name)
-      program = backend.compile(graph, options).then((executable) => ({ executable, graph, result }))
+      program = backendOf(options.backend)
+        .compile(graph, options)
+        .then((executable) => ({ executable, graph, result }))
       programs.set(key, program)
       program.catch(() => programs.delete(key))
     }

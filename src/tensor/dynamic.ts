@@ -1,7 +1,8 @@
 /** @file Programs for every size of some axes: one session, weights held once, no compilation for each length. */
 import { fail } from '../base/index.ts'
 import type { OpenExecutable } from './backend.ts'
-import { backendOf, type CompileOptions } from './compile.ts'
+import type { CompileOptions } from './compile.ts'
+import { backendOf } from './defaultBackend.ts'
 import { allocate, type Dtype, type Spec, type TypedArray } from './dtype.ts'
 import { type Graph, trace } from './graph.ts'
 import type { Sizes } from './onnx/dynamic.ts'

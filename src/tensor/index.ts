@@ -9,6 +9,7 @@ export {
   evaluate,
   spec,
 } from './compile.ts'
+export { type BackendChoice, setDefaultBackend } from './defaultBackend.ts'
 export {
   allocate,
   bytesPerElement,

@@ -4,7 +4,8 @@
  * write what it reads. Elementwise updates at the end of a step (an optimizer's) run as fused kernels over the same memory.
  */
 import { fail } from '../base/index.ts'
-import { backendOf, type CompileOptions } from './compile.ts'
+import type { CompileOptions } from './compile.ts'
+import { backendOf } from './defaultBackend.ts'
 import { allocate, type Spec, sameShape, showSpec, sizeOf, type TypedArray } from './dtype.ts'
 import { type Graph, trace } from './graph.ts'
 import { concatenate, select, sliceAxis, stack } from './ops/pieces.ts'

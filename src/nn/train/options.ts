@@ -108,6 +108,7 @@ export interface TrainOptions<P extends Parameters, B extends Batch> {
   readonly onResume?: (step: number) => void
   readonly signal?: AbortSignal
   readonly threads?: number
+  /** For this run. By default that of every program (`setDefaultBackend`). */
   readonly backend?: CompileOptions['backend']
   /** Steps in one call of the runtime: fewer, larger calls for small networks. All intervals must be multiples. */
   readonly stepsPerCall?: number

@@ -84,7 +84,7 @@ async function choose(): Promise<RuntimeChoice> {
   if (!globalThis.process?.versions?.node)
     fail(
       'TL_UNSUPPORTED',
-      'the default backend needs Node: pass a backend made with makeOnnxBackend and onnxruntime-web',
+      'the default backend needs Node: call setDefaultBackend with one made by makeOnnxBackend from onnxruntime-web',
     )
   const wanted = forced()
   const wasm = async (because: Pick<RuntimeChoice, 'reason' | 'fix'>): Promise<RuntimeChoice> => {
