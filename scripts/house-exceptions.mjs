@@ -56,7 +56,6 @@ export const longFunctions = {
   'nn/networks/transformer.ts transformer': 'a whole network, read from input to output',
   'nn/train/evaluate.ts overTable': 'state of an open resource and the functions over it',
   'tensor/onnx/lower.ts lower': 'code generator: instructions in the order in which they are emitted',
-  'tensor/onnx/session.ts makeOnnxBackend': 'state of an open resource and the functions over it',
   'tensor/onnx/wasm/binding.ts openSession': 'state of an open resource and the functions over it',
 }
 

@@ -18,7 +18,11 @@ function readersOf(nodes: readonly Node[]): Scene['readers'] {
     if (!readers) {
       readers = new Map()
       for (const node of nodes)
-        for (const input of new Set(node.inputs)) readers.set(input, [...(readers.get(input) ?? []), node])
+        for (const input of node.inputs) {
+          const list = readers.get(input)
+          if (list) list.push(node)
+          else readers.set(input, [node])
+        }
     }
     return readers.get(x) ?? []
   }

@@ -19,6 +19,9 @@ export interface StepOptions extends CompileOptions {
   readonly stepsPerCall?: number
 }
 
+/** One step: the next state, and what the step tells. */
+type StepFunction<S, I extends readonly unknown[], O> = (state: S, ...inputs: I) => { state: S; outputs: O }
+
 export interface StepProgram<
   S extends Tree<Tensor>,
   I extends readonly Tree<Tensor>[],
@@ -60,8 +63,6 @@ function formOf<S extends Tree<Tensor>>(name: string, initial: S, stepsPerCall: 
   const specs = isFlat ? layout.dtypes.map((dtype) => ({ dtype, shape: [layout.totals.get(dtype)!] })) : list
   return { name, initial, leaves: list, layout, isFlat, specs, stepsPerCall }
 }
-
-type StepFunction<S, I extends readonly unknown[], O> = (state: S, ...inputs: I) => { state: S; outputs: O }
 
 /** The function as the graph sees it: flat state in, flat state out, or leaf by leaf; and outputs like those of one step. */
 function traceStep<S extends Tree<Tensor>, I extends readonly Tree<Tensor>[], O extends Tree<Tensor>>(
@@ -131,7 +132,7 @@ export async function compileStep<
   I extends readonly Tree<Tensor>[],
   O extends Tree<Tensor>,
 >(
-  fn: (state: S, ...inputs: I) => { state: S; outputs: O },
+  fn: StepFunction<S, I, O>,
   initial: S,
   inputs: readonly Tree<Spec>[],
   options: StepOptions = {},
