@@ -1,7 +1,7 @@
 /**
  * @file The table of primitives. A primitive is one row: what it returns (shape), what it means (reference), how it is
  * differentiated (jvp, vjp), batched (vmap), and lowered (onnx); and its traits. A test fails when a row lacks a cell. Passes
- * over graphs ask rows for traits, never for names, so that a new primitive is one row in one file.
+ * over graphs ask rows for traits, not for names, so that a new primitive is one row in one file.
  */
 import type { Code } from '../../base/wasm/index.ts'
 import type { Spec } from '../dtype.ts'
