@@ -1,22 +1,10 @@
 /** @file Traits of rows hold for what the rows compute, and are all that the passes over graphs ask for. */
-import { describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { type Dtype, isFloat } from '../../src/tensor/dtype.ts'
-import {
-  add,
-  compile,
-  flip,
-  grad,
-  mul,
-  opNames,
-  spec,
-  sum,
-  type Tensor,
-  tensor,
-  trace,
-} from '../../src/tensor/index.ts'
+import { flip, opNames, type Tensor, trace } from '../../src/tensor/index.ts'
 import { broadcastTo } from '../../src/tensor/ops/broadcast.ts'
 import { reshape } from '../../src/tensor/ops/shape.ts'
-import { defineOp, type Row, traitsOf } from '../../src/tensor/ops/table.ts'
+import { type Row, type Traits, traitsOf } from '../../src/tensor/ops/table.ts'
 import { apply } from '../../src/tensor/tensor.ts'
 import { type Case, casesOf, generators } from './cases.ts'
 import { numbersDiffer, onReference, referenceOf } from './run.ts'
@@ -91,39 +79,57 @@ describe('a linear row', () => {
 })
 
 describe('a new row', () => {
-  const rowOf = (): Omit<Row, 'jvp'> & { linear: readonly number[] } => ({
-    linear: [0],
-    shape: ([x]) => [x!],
-    reference: ([x]) => [x!.values.map((v) => 2 * v)],
-    vjp: (_, [g]) => [g && mul(g, 2)],
-    vmap: (node, inputs) => [apply(node.op, inputs)],
-    onnx: (e, [x]) => [e.node('Add', [x!, x!])],
+  // a table of its own: files of tests may share modules
+  const load = async () => ({
+    ...(await import('../../src/tensor/index.ts')),
+    ...(await import('../../src/tensor/ops/table.ts')),
+    ...(await import('../../src/tensor/tensor.ts')),
   })
-  const call = (op: string) => (x: Tensor) => apply(op, [x])
-  const x = tensor([1, 2, 3])
+  let t: Awaited<ReturnType<typeof load>>
+  beforeAll(async () => {
+    vi.resetModules()
+    t = await load()
+  })
+  afterAll(() => void vi.resetModules())
+
+  const call = (op: string) => (x: Tensor) => t.apply(op, [x])
+  const define = (name: string, traits: Traits = {}): void =>
+    t.defineOp(name, {
+      linear: [0],
+      ...traits,
+      shape: ([x]) => [x!],
+      reference: ([x]) => [x!.values.map((v) => 2 * v)],
+      vjp: (_, [g]) => [g && t.mul(g, 2)],
+      vmap: (node, inputs) => [t.apply(node.op, inputs)],
+      onnx: (e, [x]) => [e.node('Add', [x!, x!])],
+    })
 
   it('is all that a primitive takes', async () => {
-    defineOp('doubled', rowOf())
-    const [y, g] = await compile((v: Tensor) => [
+    define('doubled')
+    const both = t.compile((v: Tensor) => [
       call('doubled')(v),
-      grad((u: Tensor) => sum(call('doubled')(u)))(v),
-    ])(x)
-    expect([y!.toArray(), g!.toArray()]).toEqual([[2, 4, 6], [2, 2, 2]]) // biome-ignore format: two vectors
+      t.grad((u: Tensor) => t.sum(call('doubled')(u)))(v),
+    ])
+    const [y, g] = await both(t.tensor([1, 2, 3]))
+    expect(y!.toArray()).toEqual([2, 4, 6])
+    expect(g!.toArray()).toEqual([2, 2, 2])
+    both.dispose()
   })
 
   it('says how it simplifies and what it expands to', () => {
-    defineOp('expanding', { ...rowOf(), expand: (_, [v]) => [add(v!, v!)] })
-    defineOp('simplifying', { ...rowOf(), simplify: ([v]) => v })
-    const text = (op: string): string => compile(call(op)).print(spec([3]))
+    define('expanding', { expand: (_, [v]) => [t.add(v!, v!)] })
+    define('simplifying', { simplify: ([v]) => v })
+    const text = (op: string): string => t.compile(call(op)).print(t.spec([3]))
     expect(text('expanding')).toContain('= add(arg0, arg0)')
     expect(text('expanding')).not.toContain('expanding(arg0)')
     expect(text('simplifying')).toContain('return result = arg0')
   })
 
   it('is folded where its operands are known, unless it says no', () => {
-    defineOp('folding', rowOf())
-    defineOp('keeping', { ...rowOf(), isFoldable: false })
-    const text = (op: string): string => compile((v: Tensor) => add(v, call(op)(x))).print(spec([3]))
+    define('folding')
+    define('keeping', { isFoldable: false })
+    const text = (op: string): string =>
+      t.compile((v: Tensor) => t.add(v, call(op)(t.tensor([1, 2, 3])))).print(t.spec([3]))
     expect(text('folding')).toContain('= add(arg0, const f32[3])')
     expect(text('keeping')).toContain('keeping(const f32[3])')
   })
