@@ -173,6 +173,14 @@ const known = (x: number): number | null => (Number.isFinite(x) ? x : null)
 export const clustering = defineStudy<Config, Cell, Clustered | Climbed | Exact>(import.meta.url, {
   name: 'clustering',
   title: 'Finding synonyms by their contexts',
+  resultNames: {
+    power: 'power of the thresholds',
+    contrastPower: 'power of signal = noise',
+    spreadBefore: 'spread of ln P before rescaling',
+    spreadAfter: 'spread of ln P after rescaling',
+    climbTokens: 'factor of a height, leaves as context',
+    climbLatents: 'factor of a height, symbols as context',
+  },
   question:
     'k-means of context vectors finds the hidden symbols of a grammar: how many data does each level take?',
   source: 'Favero et al. 2025; Cagnetta et al. 2024, App. D',

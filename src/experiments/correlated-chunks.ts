@@ -187,6 +187,17 @@ function findings(rows: Rows, config: Config): Findings {
 export const correlatedChunks = defineStudy<Config, Cell, Row>(import.meta.url, {
   name: 'correlated-chunks',
   title: 'Tokens change in chunks',
+  resultNames: {
+    epsStar: 'ε*',
+    peakAt: 'ε at the peak of χ',
+    peakHeight: 'peak of χ',
+    decay: 'exponent a',
+    decayMeanField: 'exponent a of mean field',
+    nu: 'exponent ν',
+    nuMeanField: 'exponent ν of mean field',
+    collapse: 'spread after collapse over before',
+    maskingPeak: 'masked tokens at the peak of χ',
+  },
   version: 2,
   question:
     'How many tokens change together when a string is noised and restored, and is that number largest where the class is lost?',

@@ -205,6 +205,13 @@ function findings(rows: readonly Found[], c: Config): Findings {
 export const digits = defineStudy<Config, Cell, Row>(import.meta.url, {
   name: 'digits',
   title: 'Reading handwritten digits',
+  resultNames: {
+    testAccuracy: 'test accuracy',
+    testLoss: 'test loss',
+    parameters: 'weights',
+    trainImages: 'images to train on',
+    testImages: 'images to test on',
+  },
   question: 'Does a small convolutional network learn to read real digits? The first thing to run.',
   version: 2,
   config,

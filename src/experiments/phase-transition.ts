@@ -208,6 +208,13 @@ function findings(rows: Rows, config: Config): Findings {
 export const phaseTransition = defineStudy<Config, Cell, Row>(import.meta.url, {
   name: 'phase-transition',
   title: 'The class is lost at once, the leaves one by one',
+  resultNames: {
+    epsStar: 'ε*',
+    magnification: 'F′(p*)',
+    rootGrowth: 'steepening of the class with every level',
+    leafGrowth: 'steepening of leaves with every level',
+    rootLeaf: 'ε at which class and leaves cross',
+  },
   version: 2,
   question:
     'Is there a critical noise at which exact inference loses the class of a string, and is it where theory says?',

@@ -293,6 +293,7 @@ function findings(rows: readonly Found[], c: Config): Findings {
 export const plateaus = defineStudy<Config, Cell, Row>(import.meta.url, {
   name: 'plateaus',
   title: 'Plateaus of learning',
+  resultNames: { finalOverExact: 'final loss over the exact plateau' },
   question: 'Does a network that learns to predict the last token learn the grammar level after level?',
   source: 'Cagnetta and Wyart 2024, section 4; exact plateaus by inference',
   config,

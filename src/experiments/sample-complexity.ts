@@ -301,6 +301,15 @@ const words: Record<Cell['part'], string> = {
 export const sampleComplexity = defineStudy<Config, Cell, Row>(import.meta.url, {
   name: 'sample-complexity',
   title: 'How much data a hierarchy takes',
+  resultNames: {
+    slope: 'slope of P* against n_c m^L',
+    prefactor: 'P* over n_c m^L',
+    spreadBefore: 'spread of curves before rescaling',
+    spreadAfter: 'spread of curves after rescaling',
+    invarianceRatio: 'P at which S_{2,1} halves over that of the error',
+    correlationSlope: 'slope of P of correlations against n_c m^L',
+    correlationPrefactor: 'P of correlations over n_c m^L',
+  },
   question: 'How many strings does a deep network need to learn a grammar, and shallow and lazy ones?',
   source: 'Cagnetta, Petrini, Tomasini, Favero and Wyart 2024, PRX 14, 031001',
   version: 2,

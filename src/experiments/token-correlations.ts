@@ -114,6 +114,7 @@ function plateauRows(grammar: Grammar, key: random.Key, data: number): Loss[] {
 export const tokenCorrelations = defineStudy<Config, Cell, Counted | Distance | Loss>(import.meta.url, {
   name: 'token-correlations',
   title: 'Correlations between tokens',
+  resultNames: { power: 'power of the thresholds', factor: 'factor of the thresholds' },
   question:
     'How far do tokens of a hierarchical grammar know of each other, and how many data does it take to see it?',
   source: 'Cagnetta and Wyart 2024, Eqs. 6–13',

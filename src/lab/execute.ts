@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { explainSystemError, makeFolder, writeAtomically } from '../base/files.ts'
 import { fail, notFiniteIn, notFiniteText, prettyJson, TreelineError, toJson } from '../base/index.ts'
 import { lockFolder } from '../base/lock.ts'
+import { packageCommit } from './commit.ts'
 import { configHash, configRows, resumeCommand } from './config.ts'
 import { appendLog, makeContext, type RunListeners } from './context.ts'
 import type { AnyExperiment, BaseConfig } from './experiment.ts'
@@ -185,11 +186,13 @@ async function work(
   const headline = `${conclusion.headline}${notFinite ? ` (not finite: ${notFiniteText(notFinite)})` : ''}`
   const claims = claimsOf(conclusion)
   const all = [...sessions, session]
+  const commit = packageCommit()
   const summary: Summary = {
     experiment: name,
     version,
     hash,
     treeline: about.treeline,
+    ...(commit && { commit }),
     config,
     headline,
     result,

@@ -87,6 +87,8 @@ export interface Experiment<
     Partial<Record<'tiny' | 'tour', PartialConfig<Config>>>
   /** Config fields whose default is empty because only a user can fill them: without one a run is refused, and no tour goes there. */
   requires?: readonly (keyof Config & string)[]
+  /** What results are called in figures, in plain notation: `{ epsStar: 'ε*' }`. Without a name they are called by their keys. */
+  resultNames?: Readonly<Record<string, string>>
   /** Estimated seconds of a run on one core: weighs the runs of a sweep. Only ratios matter once some runs are timed. */
   cost?: (config: Config) => number
   /** Measure; return what was measured, as plain data. Called again with `resumed` after an interruption. */

@@ -29,6 +29,8 @@ export interface Summary {
   version: number
   hash: string
   treeline: string
+  /** Of the checkout that finished the run; absent where Treeline was installed as a package. */
+  commit?: string
   config: BaseConfig
   headline: string
   result: Record<string, Json>

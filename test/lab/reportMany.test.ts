@@ -135,8 +135,10 @@ describe('what one call can draw', () => {
       const document = page(html)
       const texts = (selector: string) =>
         [...document.querySelectorAll(selector)].map((node) => node.textContent)
-      const [titles, made] = [texts('figure h3'), texts('figcaption .made')]
-      expect(new Set(figures).size).toBe(calls.length)
+      // before the experiment's own figures, each of the two results against the field that was swept
+      expect(texts('.small figure h3')).toEqual(['value against a', 'scaled against a'])
+      const [titles, made] = [texts('figure h3').slice(2), texts('figcaption .made').slice(2)]
+      expect(new Set(figures).size).toBe(calls.length + 2)
       if (draws === 'all') return expect(titles).toEqual(['Value'])
       expect(titles).toEqual(['Value (a=1)', 'Value (a=2)'])
       const seeds = draws === 'run' ? '0' : '0|1|2'

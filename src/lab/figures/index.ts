@@ -8,5 +8,6 @@ export { fullest, type LayerMap, type LayerMapPanel, layerMap } from './layerMap
 export { type LineChart, type LinePoint, type LineSeries, lineChart, type Reference } from './lineChart.ts'
 export { mathHtml, mathPlain } from './mathText.ts'
 export { posterSvg, svgToPng } from './poster.ts'
+export { type SmallMultiples, smallMultiples } from './smallMultiples.ts'
 export { color, seriesColor, themeCss } from './theme.ts'
 export { type TreeFigure, type TreeRules, treeFigure } from './tree.ts'

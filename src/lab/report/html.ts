@@ -12,20 +12,32 @@ export type Html = string
 /** A zero that rounding has left a minus has none. */
 const signless = (text: string): string => text.replace(/(?<![\w.)])[-−](0(?:\.0+)?)(?![\w.])/g, '$1')
 
-const cell = (value: string | number): Html =>
-  typeof value === 'number'
-    ? `<td class="number">${formatNumber(value)}</td>`
-    : `<td>${mathHtml(signless(value))}</td>`
+/** Numbers with their errors and units stay on one line. */
+const isShort = (text: string): boolean => text.length <= 24 && /^[-−+]?[\d.]/.test(text)
 
-/** A table; its first column heads the rows. A quiet title is for people who hear the page: the heading shows it. */
-export function tableHtml(table: ReportTable, quiet = false): Html {
+const cell = (value: string | number, words: (text: string) => Html): Html => {
+  if (typeof value === 'number') return `<td class="number">${formatNumber(value)}</td>`
+  return `<td${isShort(value) ? ' class="short"' : ''}>${words(signless(value))}</td>`
+}
+
+/** How a table is shown. */
+interface TableLook {
+  /** The title is for people who hear the page: a heading shows it. */
+  readonly quiet?: boolean
+  /** The first column holds names of fields, which are no mathematics. */
+  readonly code?: boolean
+}
+
+/** A table; its first column heads the rows. */
+export function tableHtml(table: ReportTable, { quiet = false, code = false }: TableLook = {}): Html {
+  const words = code ? escapeText : mathHtml
   const numeric = table.columns.map((_, column) => table.rows.some((row) => typeof row[column] === 'number'))
   const head = table.columns.map(
     (column, index) => `<th scope="col"${numeric[index] ? ' class="number"' : ''}>${mathHtml(column)}</th>`,
   )
   const rows = table.rows.map(
     ([first = '', ...rest]) =>
-      `<tr><th scope="row">${mathHtml(String(first))}</th>${rest.map(cell).join('')}</tr>`,
+      `<tr><th scope="row">${words(String(first))}</th>${rest.map((value) => cell(value, words)).join('')}</tr>`,
   )
   return (
     `<div class="scroll"><table><caption${quiet ? ' class="quiet"' : ''}>${mathHtml(table.title)}</caption>` +

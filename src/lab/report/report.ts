@@ -53,7 +53,7 @@ function* chaptersOf(runs: readonly FinishedRun[], known: readonly AnyExperiment
 function* figureFiles(chapters: readonly Chapter[]): Steps<[name: string, content: Uint8Array | string][]> {
   const files: [string, Uint8Array | string][] = []
   for (const { experiment, pictures } of chapters)
-    for (const figure of pictures.figures) {
+    for (const figure of [...pictures.swept, ...pictures.figures]) {
       yield
       const prefix = chapters.length > 1 ? `${experiment.name}-` : ''
       const name = `figures/${prefix}${figure.name}`
@@ -99,10 +99,11 @@ function found({ experiment, runs, groups, pictures }: Chapter): Html {
     `${runs.length} run${runs.length === 1 ? '' : 's'}`,
     ...(claims.length > 0 ? [outcomesInWords(claims)] : []),
   ].join(', ')
-  const [figure] = pictures.figures
+  const [figure] = [...pictures.swept, ...pictures.figures]
+  const [{ label }] = groups as readonly [FinishedGroup]
   return (
     `<li><h3><a href="#${experiment.name}">${mathHtml(experiment.title)}</a></h3>` +
-    `<p>${mathHtml(experiment.description)} <strong>${mathHtml(sentence(headline))}.</strong> <span class="note">${about}.</span></p>` +
+    `<p>${mathHtml(experiment.description)} <strong>${mathHtml(label ? `${label}: ${headline}` : sentence(headline))}.</strong> <span class="note">${about}.</span></p>` +
     `${figure ? `<div class="picture">${figureSvg(figure, `first-${experiment.name}`)}</div>` : ''}</li>`
   )
 }

@@ -1,13 +1,15 @@
 /** @file One experiment's part of a report: what its runs say, claims, figures, tables, config and how to make it again. */
-import { bytes, duration, formatMeasured } from '../../base/index.ts'
-import { changedFields, configRows, reproduceCommand, shortestConfig } from '../config.ts'
+import { duration, formatMeasured } from '../../base/index.ts'
+import { shortestConfig } from '../config.ts'
 import type { AnyExperiment, BaseConfig, ReportTable, RunGroup } from '../experiment.ts'
-import { escapeText, type Figure, mathHtml } from '../figures/index.ts'
+import { type Figure, mathHtml } from '../figures/index.ts'
 import { overSeeds, varyingFields } from '../groups.ts'
 import type { FinishedRun } from '../runFolder.ts'
 import { claimsOf } from '../study/outcomes.ts'
 import { groupClaims } from './claims.ts'
 import { claimsHtml, figureHtml, type Html, numbersHtml, tableHtml } from './html.ts'
+import { provenanceHtml } from './provenance.ts'
+import { resultNames, sweptFigures } from './swept.ts'
 
 const shown = (value: unknown): string => (typeof value === 'string' ? value : (JSON.stringify(value) ?? ''))
 
@@ -45,49 +47,6 @@ export function configLine(experiment: AnyExperiment, runs: readonly FinishedRun
   ].join(' · ')
 }
 
-const day = (iso: string): string => `${iso.slice(0, 10)} ${iso.slice(11, 16)} UTC`
-
-function runDetails(experiment: AnyExperiment, run: FinishedRun): Html {
-  const { timing, machine, treeline } = run.summary
-  const changed = new Set(changedFields(experiment, run.config).map(([path]) => path))
-  const config = tableHtml(
-    {
-      title: 'Config',
-      columns: ['field', 'value', 'meaning'],
-      rows: configRows(experiment, run.config).map(({ path, value, description }) => [
-        path,
-        `${shown(value)}${changed.has(path) ? '' : ' (default)'}`,
-        description,
-      ]),
-    },
-    true,
-  )
-  const made = tableHtml(
-    {
-      title: 'Timing and machine',
-      columns: ['what', 'value'],
-      rows: [
-        ['time', duration(timing.seconds)],
-        ['finished', day(timing.finishedAt)],
-        ['sessions', timing.sessions === 1 ? '1, not interrupted' : `${timing.sessions}, resumed`],
-        ['threads', String(timing.threads)],
-        ['machine', `${machine.cpu}, ${machine.cores} cores, ${bytes(machine.memory)}`],
-        ['system', `${machine.platform}, Node ${machine.node}`],
-        ['treeline', `${treeline}, experiment version ${run.summary.version}`],
-        ['hash', run.hash],
-      ],
-    },
-    true,
-  )
-  return (
-    `<h2>Config</h2>${config}<h2>Timing and machine</h2>${made}` +
-    `<h2>Make it again</h2>${command(experiment, run)}`
-  )
-}
-
-const command = (experiment: AnyExperiment, run: FinishedRun): Html =>
-  `<pre>${escapeText(`${reproduceCommand(experiment, run.config, { word: run.module })} --threads ${run.summary.timing.threads} --report`)}</pre>`
-
 /** The seed and the other fields in which the runs differ, their results and times. */
 function manyRuns(experiment: AnyExperiment, runs: readonly FinishedRun[]): Html {
   const configs = runs.map(({ config }) => config)
@@ -107,24 +66,25 @@ function manyRuns(experiment: AnyExperiment, runs: readonly FinishedRun[]): Html
         duration(run.summary.timing.seconds),
       ]),
     },
-    true,
+    { quiet: true },
   )
 }
+
+/** Figures of a sweep that are not folded away. */
+const mostSwept = 12
 
 /** More columns than this nobody reads; the table beside the report has them all. */
 const mostResults = 6
 
 /** For each config its numbers over the seeds, mean ± standard error. Nothing when no config has two seeds. */
-function seedTable(groups: readonly RunGroup<BaseConfig>[]): Html {
+function seedTable(experiment: AnyExperiment, groups: readonly RunGroup<BaseConfig>[]): Html {
   if (groups.every(({ runs }) => runs.length === 1)) return ''
-  const views = groups.flatMap(({ runs }) => runs)
-  const names = [...new Set(views.flatMap(({ result }) => Object.keys(result)))]
-    .filter((name) => views.some(({ result }) => typeof result[name] === 'number'))
-    .slice(0, mostResults)
+  const names = resultNames(groups).slice(0, mostResults)
+  const labelOf = (name: string): string => experiment.resultNames?.[name] ?? name
   const table = tableHtml(
     {
       title: 'Over seeds',
-      columns: ['config', 'seeds', ...names],
+      columns: ['config', 'seeds', ...names.map(labelOf)],
       rows: groups.map(({ label, runs }) => [
         label === '' ? 'all runs' : label,
         runs.length,
@@ -135,16 +95,9 @@ function seedTable(groups: readonly RunGroup<BaseConfig>[]): Html {
         }),
       ]),
     },
-    true,
+    { quiet: true },
   )
   return `<h2>Over seeds</h2><p class="note">Mean ± standard error of runs that differ only in their seed; (2 of 3) where only so many have a finite number.</p>${table}`
-}
-
-/** Commands that make the runs again; many of them are folded away. */
-function commands(experiment: AnyExperiment, runs: readonly FinishedRun[]): Html {
-  const all = runs.map((run) => command(experiment, run)).join('')
-  const folded = runs.length > 8
-  return `<h2>Make them again</h2>${folded ? `<details><summary>${runs.length} commands</summary>${all}</details>` : all}`
 }
 
 /** What one run says. */
@@ -160,6 +113,7 @@ function severalRuns(
   experiment: AnyExperiment,
   runs: readonly FinishedRun[],
   groups: readonly RunGroup<BaseConfig>[],
+  swept: Html,
 ): Html {
   const judged = claimsHtml(groupClaims(experiment, groups))
   // a study says of each config what all its seeds say together
@@ -168,7 +122,11 @@ function severalRuns(
     const whose = label === '' ? '' : `<strong>${mathHtml(label)}</strong>: `
     return paragraph === undefined ? '' : `<p class="lead">${whose}${mathHtml(paragraph)}</p>`
   })
-  return `${leads.join('')}${seedTable(groups)}<h2>Runs</h2>${manyRuns(experiment, runs)}${judged}`
+  const said =
+    leads.length > 2
+      ? `<details><summary>What each of ${leads.length} configs says</summary>${leads.join('')}</details>`
+      : leads.join('')
+  return `${swept}${said}${seedTable(experiment, groups)}<h2>Runs</h2>${manyRuns(experiment, runs)}${judged}`
 }
 
 /** A group of finished runs. */
@@ -176,10 +134,15 @@ export interface FinishedGroup extends Omit<RunGroup<BaseConfig>, 'runs'> {
   readonly runs: readonly FinishedRun[]
 }
 
+/** A figure with the line that says what made it. */
+type MadeFigure = Figure & { readonly made: string }
+
 /** All that an experiment draws of its runs. */
 export interface Pictures {
+  /** Results against what was swept. */
+  readonly swept: readonly MadeFigure[]
   /** Each with the line that says what made it. */
-  readonly figures: readonly (Figure & { readonly made: string })[]
+  readonly figures: readonly MadeFigure[]
   readonly tables: readonly ReportTable[]
 }
 
@@ -199,6 +162,10 @@ export function picturesOf(
         })
   const titled = (title: string, label: string): string => (label === '' ? title : `${title} (${label})`)
   return {
+    swept: sweptFigures(experiment, groups).map((figure) => ({
+      ...figure,
+      made: configLine(experiment, runs),
+    })),
     figures: parts.flatMap((part, index) =>
       experiment.figures(part.runs, part.groups).map((figure) => ({
         ...figure,
@@ -216,20 +183,31 @@ export function picturesOf(
   }
 }
 
+/** Figures of a sweep: the first of them open, for the rest is as much again. */
+function sweptHtml(swept: readonly MadeFigure[], drawn: (some: readonly MadeFigure[]) => Html): Html {
+  if (swept.length === 0) return ''
+  const small = (some: readonly MadeFigure[]): Html => `<div class="figures small">${drawn(some)}</div>`
+  const rest = swept.slice(mostSwept)
+  const folded =
+    rest.length > 0 ? `<details><summary>${rest.length} more figures</summary>${small(rest)}</details>` : ''
+  return `<h2>Against what was swept</h2>${small(swept.slice(0, mostSwept))}${folded}`
+}
+
 /** The part of an experiment below its title. */
 export function experimentSection(
   experiment: AnyExperiment,
   runs: readonly FinishedRun[],
   groups: readonly RunGroup<BaseConfig>[],
-  { figures, tables }: Pictures,
+  { swept, figures, tables }: Pictures,
 ): Html {
   const [only] = runs
   const single = runs.length === 1
-  const drawn = figures.map((figure) => figureHtml(figure, `${experiment.name}-${figure.name}`))
+  const drawn = (some: readonly MadeFigure[]): Html =>
+    some.map((figure) => figureHtml(figure, `${experiment.name}-${figure.name}`)).join('')
   return [
-    single ? singleRun(experiment, only!) : severalRuns(experiment, runs, groups),
-    drawn.length > 0 ? `<h2>Figures</h2><div class="figures">${drawn.join('')}</div>` : '',
+    single ? singleRun(experiment, only!) : severalRuns(experiment, runs, groups, sweptHtml(swept, drawn)),
+    figures.length > 0 ? `<h2>Figures</h2><div class="figures">${drawn(figures)}</div>` : '',
     tables.length > 0 ? `<h2>Tables</h2>${tables.map((table) => tableHtml(table)).join('')}` : '',
-    single ? runDetails(experiment, only!) : commands(experiment, runs),
+    provenanceHtml(experiment, runs),
   ].join('')
 }

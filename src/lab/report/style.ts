@@ -20,6 +20,7 @@ dl.numbers dd{margin:.1rem 0 0;font-size:1.55rem;font-weight:620;letter-spacing:
 dl.numbers dd.long{font-size:.97rem;line-height:1.9;overflow-wrap:anywhere}
 dl.numbers dd small{display:block;font-size:.8rem;font-weight:400;letter-spacing:0;color:var(--tl-muted)}
 .figures{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,27rem),1fr));gap:2.6rem 2.4rem;align-items:start}
+.figures.small{grid-template-columns:repeat(auto-fit,minmax(min(100%,19rem),1fr))}
 figure{margin:0}
 figure h3{font-size:1rem;font-weight:620;margin:0 0 .7rem}
 figure svg{display:block;width:100%;height:auto}
@@ -30,12 +31,13 @@ figcaption p{margin:.2rem 0}
 table{border-collapse:collapse;font-size:.92rem;font-variant-numeric:tabular-nums;min-width:min(100%,26rem)}
 caption{text-align:left;font-weight:620;padding:0 0 .4rem}
 caption.quiet{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}
-td,tbody th{overflow-wrap:anywhere}
+td,tbody th{overflow-wrap:break-word}
+td{max-width:34rem}
 th,td{text-align:left;padding:.4rem 1.4rem .4rem 0;border-bottom:1px solid var(--tl-grid);vertical-align:top}
 th{font-weight:500;color:var(--tl-muted)}
 tbody th{color:var(--tl-ink)}
 td.number,th.number{text-align:right}
-td.number,td.holds,td.fails,td.undecided{white-space:nowrap}
+td.number,td.short,td.holds,td.fails,td.undecided{white-space:nowrap}
 td.note{color:var(--tl-muted)}
 .holds{color:var(--tl-good);font-weight:600}
 .undecided{color:var(--tl-muted);font-weight:600}
@@ -52,7 +54,11 @@ aside.words dt{font-weight:620;font-size:.92rem}
 aside.words dd{margin:0 0 .5rem;font-size:.92rem;color:var(--tl-muted)}
 nav a{color:inherit}
 nav .note,th .note{color:var(--tl-muted);font-size:.85rem;font-weight:400}
+section>details{margin-top:1.6rem}
 details summary{cursor:pointer;color:var(--tl-muted)}
+details[open]>summary{margin-bottom:.8rem}
+details.provenance{margin-top:3rem;padding-top:.9rem;border-top:1px solid var(--tl-grid);font-size:.9rem}
+details.provenance summary{overflow-wrap:anywhere}
 footer{margin-top:4rem;color:var(--tl-muted);font-size:.85rem}
 @media (max-width:40rem){
 main{padding:2rem 1rem 3rem}
@@ -69,9 +75,15 @@ table.claims th{flex:1 0 100%;padding-bottom:0}
 main{padding:0;max-width:none}
 body{font-size:10pt}
 .figures{grid-template-columns:1fr 1fr;gap:1.4rem}
-figure,dl.numbers,tr{break-inside:avoid}
-figure svg{overflow:visible}
+.figures.small{grid-template-columns:1fr 1fr 1fr}
+h1,h2,h3,caption,summary{break-after:avoid}
+figure,dl.numbers,tr,.scroll,ol.found li,aside.words{break-inside:avoid}
 .scroll{overflow:visible}
+table{width:100%}
+td,tbody th{overflow-wrap:anywhere}
+thead{display:table-header-group}
+details:not(.provenance)::details-content{content-visibility:visible;block-size:auto;height:auto}
+details:not(.provenance)>summary{display:none}
 pre{white-space:pre-wrap;overflow-wrap:anywhere}
 }
 `

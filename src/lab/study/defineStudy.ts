@@ -159,10 +159,11 @@ export function defineStudy<
 >(module: string, study: Study<Config, Cell, Row, Resource, Prepared>): StudyExperiment {
   const untyped = checkedStudy(module, study as unknown as AnyStudy)
   const findingsOf = rememberFindings(untyped)
-  const { name, title, question, version, config, presets, requires, network } = study
+  const { name, title, question, version, config, presets, requires, network, resultNames } = study
   const experiment = defineExperiment<BaseConfig, Result>({
     ...{ name, title, description: question, config: config as never, presets: presets as never },
     ...(version !== undefined && { version }),
+    ...(resultNames && { resultNames }),
     ...(requires && { requires: requires as readonly 'seed'[] }),
     cost: (given) => expectedCost(untyped, given),
     async run(context) {

@@ -54,7 +54,10 @@ export interface Findings {
   /** Figures, drawn when they are wanted. */
   readonly charts: readonly (() => Figure)[]
   readonly tables?: readonly ReportTable[]
-  /** Numbers of a run by name, for `collect` and for sweeps (`result.*`). */
+  /**
+   * Numbers of a run by name, for `collect` and for sweeps (`result.*`). `NAMETheory` is what theory says of `NAME`, `NAMEError` its
+   * standard error: a sweep's figures draw them with it.
+   */
   readonly result?: Readonly<Record<string, number | string | boolean | null>>
 }
 
@@ -110,6 +113,8 @@ export interface Study<
     cell: Cell,
     bench: Bench<Config, Awaited<Resource>, Prepared>,
   ) => readonly Row[] | Promise<readonly Row[]>
+  /** What numbers of `result` are called in figures, in plain notation: `{ epsStar: 'ε*' }`. */
+  readonly resultNames?: Readonly<Record<string, string>>
   /** Seconds on one core; only ratios matter once some runs are timed. */
   readonly cost?: (cell: Cell, config: Config) => number
   /** Rows as a cell may give them, only to know before a run how many cells will follow from them. */
