@@ -28,6 +28,10 @@ interface TableLook {
   readonly code?: boolean
 }
 
+/** More rows than this may be parted between pages: together they would leave half of a page empty. */
+const mostRows = 14
+const long = (rows: readonly unknown[]): string => (rows.length > mostRows ? ' long' : '')
+
 /** A table; its first column heads the rows. */
 export function tableHtml(table: ReportTable, { quiet = false, code = false }: TableLook = {}): Html {
   const words = code ? escapeText : mathHtml
@@ -40,7 +44,7 @@ export function tableHtml(table: ReportTable, { quiet = false, code = false }: T
       `<tr><th scope="row">${words(String(first))}</th>${rest.map((value) => cell(value, words)).join('')}</tr>`,
   )
   return (
-    `<div class="scroll"><table><caption${quiet ? ' class="quiet"' : ''}>${mathHtml(table.title)}</caption>` +
+    `<div class="scroll${long(rows)}"><table><caption${quiet ? ' class="quiet"' : ''}>${mathHtml(table.title)}</caption>` +
     `<thead><tr>${head.join('')}</tr></thead><tbody>${rows.join('')}</tbody></table></div>`
   )
 }
@@ -86,7 +90,8 @@ export function claimsHtml(claims: readonly ShownClaim[], folded = false): Html 
     )
   })
   const table =
-    '<div class="scroll"><table class="claims"><caption class="quiet">Claims</caption><thead><tr><th scope="col">claim</th>' +
+    `<div class="scroll${long(rows)}">` +
+    '<table class="claims"><caption class="quiet">Claims</caption><thead><tr><th scope="col">claim</th>' +
     '<th scope="col" class="number">measured</th><th scope="col" class="number">predicted</th>' +
     `<th scope="col">outcome</th></tr></thead><tbody>${rows.join('')}</tbody></table></div>`
   return (

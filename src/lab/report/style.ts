@@ -71,16 +71,18 @@ table.claims th,table.claims td{border:0;padding-right:0}
 table.claims th{flex:1 0 100%;padding-bottom:0}
 }
 @media print{
-@page{margin:14mm}
+@page{size:A4;margin:14mm}
 main{padding:0;max-width:none}
 body{font-size:10pt}
 .figures{grid-template-columns:1fr 1fr;gap:1.4rem}
 .figures.small{grid-template-columns:1fr 1fr 1fr}
 h1,h2,h3,caption,summary{break-after:avoid}
-figure,dl.numbers,tr,.scroll,ol.found li,aside.words{break-inside:avoid}
+figure,dl.numbers,tr,.scroll:not(.long),ol.found li,aside.words{break-inside:avoid}
 .scroll{overflow:visible}
-table{width:100%}
-td,tbody th{overflow-wrap:anywhere}
+table{width:100%;font-size:8.5pt}
+td{overflow-wrap:anywhere}
+th,td{padding-right:.7rem}
+p.lead{font-size:10.5pt}
 thead{display:table-header-group}
 details:not(.provenance)::details-content{content-visibility:visible;block-size:auto;height:auto}
 details:not(.provenance)>summary{display:none}
