@@ -47,9 +47,9 @@ function cleanSvg(svg: string, label: string): string {
   return (
     svg
       .replace(/ xmlns(:xlink)?="[^"]*"/g, '')
-      // beyond a thousandth of a pixel numbers differ between machines and say nothing
+      // beyond a hundredth of a pixel numbers differ between machines and say nothing
       .replace(/ (?:d|x|y|[xy][12]|c[xy]|r|width|height|transform)="[^"]*"/g, (attribute) =>
-        attribute.replace(/-?\d+\.\d{4,}(?:e-?\d+)?/g, (number) => String(Number(Number(number).toFixed(3)))),
+        attribute.replace(/-?\d+\.\d{3,}(?:e-?\d+)?/g, (number) => String(Number(Number(number).toFixed(2)))),
       )
       .replace(/^<svg/, `<svg role="img" aria-label="${escapeText(label)}"`)
   )
