@@ -63,6 +63,15 @@ describe('the report of one run', () => {
     expect(document.querySelector('h1')!.textContent).toBe('A toy <that> descends & rests')
     expect(document.querySelector('p.lead')!.textContent).toContain('"small" & <tame>')
     expect(document.querySelectorAll('figure')).toHaveLength(4)
+    // it opens with a figure, and the words of a newcomer are explained
+    expect(document.querySelector('div.picture svg[role="img"]')).not.toBeNull()
+    expect(document.querySelector('aside.words')!.textContent).toContain('grammar')
+    // where it comes from is one line that unfolds
+    const from = document.querySelector('details.provenance')!
+    expect(from.hasAttribute('open')).toBe(false)
+    expect(from.querySelector('summary')!.textContent).toMatch(
+      /^npx treeline run toy · treeline \d\S*, toy 1 · (?:no )?commit.* · .*Node \d.* · .* · \d{4}-\d\d-\d\d$/,
+    )
     for (const figure of document.querySelectorAll('figure')) {
       expect(figure.querySelector('svg[role="img"][aria-label]')).not.toBeNull()
       expect(figure.querySelector('figcaption .made')!.textContent).toMatch(

@@ -10,11 +10,9 @@ export interface Tick {
   readonly label: string
 }
 
-/** Ticks of a log axis: the decades, and 2 and 5 between them where there are few. */
-export function logTicks(low: number, high: number): number[] {
-  const decades = Math.log10(high / low)
-  const steps = decades > 2.5 ? [1] : [1, 2, 5]
-  const every = Math.max(1, Math.ceil(decades / 7))
+/** Powers of ten within a range, times each of some steps; of many decades every second, every third, … */
+function powerTicks(low: number, high: number, steps: readonly number[]): number[] {
+  const every = Math.max(1, Math.ceil(Math.log10(high / low) / 7))
   const ticks: number[] = []
   for (let power = Math.floor(Math.log10(low)); power <= Math.ceil(Math.log10(high)); power++)
     if (power % every === 0)
@@ -23,6 +21,18 @@ export function logTicks(low: number, high: number): number[] {
         if (tick >= low * 0.999 && tick <= high * 1.001) ticks.push(tick)
       }
   return ticks
+}
+
+/** Fewer ticks than this do not show that an axis is logarithmic, nor where a value lies. */
+const fewest = 3
+
+/** Ticks of a log axis: the decades, 2 and 5 between them where there are few, and round numbers within a part of a decade. */
+export function logTicks(low: number, high: number): number[] {
+  const decades = powerTicks(low, high, [1])
+  if (Math.log10(high / low) > 2.5 && decades.length >= fewest) return decades
+  const finer = powerTicks(low, high, [1, 2, 5])
+  if (finer.length >= fewest || !(high > low)) return finer
+  return linearTicks(low, high, 4).filter((tick) => tick > 0)
 }
 
 /** Step between about so many ticks, a factor of 1, 2 or 5 times a power of ten. */

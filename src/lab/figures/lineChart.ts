@@ -156,7 +156,7 @@ function layOut(chart: LineChart, lines: readonly Line[]): Layout {
     format,
   )
   const left = Math.max(44, 14 + Math.max(0, ...yWanted.map(({ label }) => tickWidth(label))))
-  const inner = width - left - 18 - (above ? 0 : room)
+  const inner = width - left - 18 - (above ? 0 : 1.06 * room)
   const xWanted =
     chart.xTicks ??
     ticksOf(
@@ -165,7 +165,8 @@ function layOut(chart: LineChart, lines: readonly Line[]): Layout {
         : linearTicks(...domains.x, Math.max(2, Math.floor(inner / 80))),
     )
   const last = xWanted.at(-1)
-  const right = Math.max(18 + (above ? 0 : room), last ? 6 + tickWidth(last.label) / 2 : 0)
+  // other letters than Inter's may be a little wider
+  const right = Math.max(18 + (above ? 0 : 1.06 * room), last ? 6 + tickWidth(last.label) / 2 : 0)
   const top = 15 * Math.max(1, titles.y.length) + 15 + legend.height
   const bottom = 31 + 15 * Math.max(1, titles.x.length)
   const labels = above ? 0 : named.length * lineGap

@@ -77,7 +77,7 @@ const outcomeWords: Readonly<Record<Outcome, string>> = {
 }
 
 /** Claims with what was measured and predicted, counted, and folded where there are those of several experiments. A word says how each came out: colour alone would not reach everyone. */
-export function claimsHtml(claims: readonly ShownClaim[], folded = false): Html {
+export function claimsHtml(claims: readonly ShownClaim[], folded = claims.length > mostRows): Html {
   if (claims.length === 0) return ''
   const rows = claims.map(({ claim, measured, error, predicted, outcome, control, held, of }) => {
     const value = formatMeasured(measured, error)

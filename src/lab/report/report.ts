@@ -90,8 +90,15 @@ const glossaryHtml = (): Html =>
 const sentence = (text: string): string =>
   /^[a-z]{2}/.test(text) ? text.charAt(0).toUpperCase() + text.slice(1) : text
 
+/** The first figure, as a picture among the words. */
+const firstPicture = ({ experiment, pictures }: Chapter): Html => {
+  const [figure] = [...pictures.swept, ...pictures.figures]
+  return figure ? `<div class="picture">${figureSvg(figure, `first-${experiment.name}`)}</div>` : ''
+}
+
 /** What one experiment asks and finds: two sentences, how its claims came out, its first figure. */
-function found({ experiment, runs, groups, pictures }: Chapter): Html {
+function found(chapter: Chapter): Html {
+  const { experiment, runs, groups } = chapter
   const own = groups[0]!.runs
   const { headline } = experiment.together?.(own) ?? experiment.summary(own[0]!)
   const claims = groupClaims(experiment, groups)
@@ -99,12 +106,11 @@ function found({ experiment, runs, groups, pictures }: Chapter): Html {
     `${runs.length} run${runs.length === 1 ? '' : 's'}`,
     ...(claims.length > 0 ? [outcomesInWords(claims)] : []),
   ].join(', ')
-  const [figure] = [...pictures.swept, ...pictures.figures]
   const [{ label }] = groups as readonly [FinishedGroup]
   return (
     `<li><h3><a href="#${experiment.name}">${mathHtml(experiment.title)}</a></h3>` +
     `<p>${mathHtml(experiment.description)} <strong>${mathHtml(label ? `${label}: ${headline}` : sentence(headline))}.</strong> <span class="note">${about}.</span></p>` +
-    `${figure ? `<div class="picture">${figureSvg(figure, `first-${experiment.name}`)}</div>` : ''}</li>`
+    `${firstPicture(chapter)}</li>`
   )
 }
 
@@ -155,15 +161,19 @@ export function* writingReport(
   const chapters = yield* chaptersOf(runs, known)
   const alone = chapters.length === 1
   const figures = yield* figureFiles(chapters)
-  const sections = chapters.map(
-    ({ experiment, runs: own, groups, pictures }) =>
-      `<section class="run" id="${experiment.name}">${head(experiment, alone)}${experimentSection(experiment, own, groups, pictures)}</section>`,
-  )
+  const sections = chapters.map((chapter) => {
+    const { experiment, runs: own, groups, pictures } = chapter
+    const part = experimentSection(experiment, own, groups, pictures, alone ? firstPicture(chapter) : '')
+    return `<section class="run" id="${experiment.name}">${head(experiment, alone)}${part}</section>`
+  })
   const footer =
     '<footer>Made by Treeline. Every number and figure here is in the run folders, as text; beside this page the ' +
     'figures are SVG and PNG files in <code>figures/</code>, and all configs and results a table, <code>runs.parquet</code>.</footer>'
   const title = alone ? chapters[0]!.experiment.title : 'Treeline: a report'
-  const page = pageHtml(title, `${alone ? '' : overview(chapters)}${sections.join('')}${footer}`)
+  const page = pageHtml(
+    title,
+    `${alone ? '' : overview(chapters)}${sections.join('')}${alone ? glossaryHtml() : ''}${footer}`,
+  )
   // the page last: where there is a new one, there is everything it names
   const files = new Map<string, string | Uint8Array>([
     ...figures,

@@ -101,11 +101,11 @@ function seedTable(experiment: AnyExperiment, groups: readonly RunGroup<BaseConf
 }
 
 /** What one run says. */
-function singleRun(experiment: AnyExperiment, run: FinishedRun): Html {
+function singleRun(experiment: AnyExperiment, run: FinishedRun, first: Html): Html {
   const conclusion = experiment.summary(run)
   const { paragraph, numbers = [] } = conclusion
   const judged = claimsHtml(claimsOf(conclusion))
-  return `<p class="lead">${mathHtml(paragraph)}</p>${numbersHtml(numbers)}${judged}`
+  return `<p class="lead">${mathHtml(paragraph)}</p>${first}${numbersHtml(numbers)}${judged}`
 }
 
 /** What several runs say together. */
@@ -199,13 +199,17 @@ export function experimentSection(
   runs: readonly FinishedRun[],
   groups: readonly RunGroup<BaseConfig>[],
   { swept, figures, tables }: Pictures,
+  /** The picture that a page of this experiment alone opens with. */
+  first: Html = '',
 ): Html {
   const [only] = runs
   const single = runs.length === 1
   const drawn = (some: readonly MadeFigure[]): Html =>
     some.map((figure) => figureHtml(figure, `${experiment.name}-${figure.name}`)).join('')
   return [
-    single ? singleRun(experiment, only!) : severalRuns(experiment, runs, groups, sweptHtml(swept, drawn)),
+    single
+      ? singleRun(experiment, only!, first)
+      : severalRuns(experiment, runs, groups, sweptHtml(swept, drawn)),
     figures.length > 0 ? `<h2>Figures</h2><div class="figures">${drawn(figures)}</div>` : '',
     tables.length > 0 ? `<h2>Tables</h2>${tables.map((table) => tableHtml(table)).join('')}` : '',
     provenanceHtml(experiment, runs),

@@ -47,6 +47,7 @@ pre{background:color-mix(in srgb,var(--tl-grid) 45%,transparent);border-radius:8
 ol.found{list-style:none;padding:0;margin:1.8rem 0;display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,24rem),1fr));gap:2.4rem}
 ol.found h3{font-size:1.05rem;font-weight:620;margin:0 0 .4rem}
 ol.found p{font-size:.95rem;line-height:1.5}
+section>div.picture{max-width:36rem;margin:1.6rem 0}
 div.picture svg{display:block;width:100%;height:auto}
 aside.words{margin-top:2.4rem;border:1px solid var(--tl-grid);border-radius:10px;padding:.2rem 1.4rem 1rem}
 aside.words h2{margin:1rem 0 .4rem;font-size:1rem}
