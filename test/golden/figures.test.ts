@@ -1,6 +1,6 @@
 /**
  * Every figure of every study and every kind of chart, as SVG. A change that shows is a change of a file here.
- * `npx vitest run --project native test/golden -u` writes them anew; look at the difference before you commit it.
+ * `npx vitest run --project unit test/golden -u` writes them anew; look at the difference before you commit it.
  * Rows of studies are in `rows/`: measured by tiny presets and by the small runs of tests, rounded.
  */
 import { createHash } from 'node:crypto'
