@@ -44,6 +44,7 @@ export function plotSvg(label: string, options: Plot.PlotOptions, more = ''): st
 
 /** Inside HTML the namespace is implied: without it the file names no outside address at all. */
 function cleanSvg(svg: string, label: string): string {
+  const clips: string[] = []
   return (
     svg
       .replace(/ xmlns(:xlink)?="[^"]*"/g, '')
@@ -51,6 +52,11 @@ function cleanSvg(svg: string, label: string): string {
       .replace(/ (?:d|x|y|[xy][12]|c[xy]|r|width|height|transform)="[^"]*"/g, (attribute) =>
         attribute.replace(/-?\d+\.\d{3,}(?:e-?\d+)?/g, (number) => String(Number(Number(number).toFixed(2)))),
       )
+      .replace(/plot-clip-\d+/g, (id) => {
+        // Plot counts through all figures that a process draws: a figure has numbers of its own
+        if (!clips.includes(id)) clips.push(id)
+        return `clip-${clips.indexOf(id) + 1}`
+      })
       .replace(/^<svg/, `<svg role="img" aria-label="${escapeText(label)}"`)
   )
 }
