@@ -26,3 +26,10 @@ export const escapeText = (text: string): string =>
     /[&<>"']/g,
     (character) => ({ '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' })[character]!,
   )
+
+/** An SVG whose ids, and what refers to them, begin with a prefix: several on one page do not meet. */
+export const withIds = (svg: string, prefix: string): string =>
+  svg
+    .replace(/\bid="([^"]+)"/g, `id="${prefix}-$1"`)
+    .replace(/url\(#([^)]+)\)/g, `url(#${prefix}-$1)`)
+    .replace(/\bhref="#([^"]+)"/g, `href="#${prefix}-$1"`)

@@ -1,5 +1,5 @@
 /** @file Small multiples: figures of one kind side by side, each under its name. */
-import { escapeText, type Figure, type FigureText } from './figure.ts'
+import { escapeText, type Figure, type FigureText, withIds } from './figure.ts'
 import { fitText } from './letters.ts'
 import { typeset } from './mathText.ts'
 import { color, fontFamily } from './theme.ts'
@@ -27,7 +27,10 @@ export function smallMultiples({ name, title, caption, panels, columns = 2 }: Sm
     const x = (i % across) * (cell.width + gap.x)
     const y = Math.floor(i / across) * (cell.height + gap.y)
     const head = `<text x="${x}" y="${y + 13}" font-weight="600" fill="${color('ink')}">${escapeText(fitText(panel.name, cell.width, 12, true))}</text>`
-    return typeset(head) + panel.figure.svg.replace('<svg', `<svg x="${x}" y="${y + gap.name}"`)
+    return (
+      typeset(head) +
+      withIds(panel.figure.svg, `panel-${i + 1}`).replace('<svg', `<svg x="${x}" y="${y + gap.name}"`)
+    )
   })
   const svg =
     `<svg role="img" aria-label="${escapeText(title)}" class="tl-plot" width="${width}" height="${height}" ` +

@@ -1,6 +1,7 @@
 /** @file A report's page as text: sections, numbers, tables, figures. Everything is escaped here. */
 import { formatMeasured, formatNumber } from '../../base/index.ts'
 import type { Conclusion, ReportTable } from '../experiment.ts'
+import { withIds } from '../figures/figure.ts'
 import { escapeText, type Figure, mathHtml } from '../figures/index.ts'
 import type { Claim, Outcome } from '../study/claim.ts'
 import { outcomesInWords } from '../study/outcomes.ts'
@@ -101,11 +102,7 @@ export function claimsHtml(claims: readonly ShownClaim[], folded = claims.length
 }
 
 /** The picture of a figure. Ids inside the SVG are made unique with `prefix`. */
-export const figureSvg = ({ svg }: Figure, prefix: string): Html =>
-  svg
-    .replace(/\bid="([^"]+)"/g, `id="${prefix}-$1"`)
-    .replace(/url\(#([^)]+)\)/g, `url(#${prefix}-$1)`)
-    .replace(/\bhref="#([^"]+)"/g, `href="#${prefix}-$1"`)
+export const figureSvg = ({ svg }: Figure, prefix: string): Html => withIds(svg, prefix)
 
 /** One figure with its caption and the config that made it. Ids inside the SVG are made unique with `prefix`. */
 export function figureHtml(figure: Figure & { readonly made: string }, prefix: string): Html {
