@@ -3,8 +3,6 @@
 /** Files over 350 lines. */
 export const longFiles = {
   'base/outputFolder.ts': 'one rule for all folders of outputs; its parts mean nothing alone',
-  'merge/execute/execute.ts': 'to be parted: the order of a merge from plan to folder',
-  'merge/plan/plan.ts': 'to be parted: reading, checking and sizing a plan',
   'merge/vector/draws.ts': 'a generator of random masks and its tables',
   'merge/vector/kernel.ts': 'one code generator: instructions in the order in which they are emitted',
 }

@@ -30,7 +30,7 @@ export function textOf(content: Uint8Array, label: string): string {
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(content)
   } catch {
-    return fail('TL_BAD_FILE', `${label}: expected text in UTF-8; this is none`)
+    return fail('TL_BAD_FILE', `${label}: expected text in UTF-8; this is no text`)
   }
 }
 

@@ -6,9 +6,7 @@ import { type FolderWork, type OutputFolder, openOutputFolder } from '../../base
 import { statusOf } from '../../base/outputs.ts'
 import type { Workers } from '../../base/workers.ts'
 import {
-  alignedNames,
   besideWeights,
-  type Checkpoint,
   elements,
   fileMarks,
   fingerprint,
@@ -17,57 +15,25 @@ import {
   inputFiles,
   isModelFile,
   layOut,
-  openCheckpoint,
   openUnfinished,
-  resolveModel,
   type Shard,
   storedSize,
-  type Unfinished,
 } from '../../checkpoint/index.ts'
 import type { MergeConfig } from '../config/index.ts'
-import { autoAlpha, type LinesRow, linesPlan } from '../lines/index.ts'
-import { mergeMethods, type Parameters } from '../methods/index.ts'
-import {
-  type Headers,
-  type MergePlan,
-  modelsOf,
-  type PlannedTensor,
-  planMerge,
-  storedAt,
-  tiedTo,
-} from '../plan/index.ts'
-import { differentTokens, readVocabulary, type Vocabulary } from '../vocabulary/index.ts'
+import { linesPlan } from '../lines/index.ts'
+import { mergeMethods } from '../methods/index.ts'
+import { type MergePlan, modelsOf, type PlannedTensor } from '../plan/index.ts'
+import type { Vocabulary } from '../vocabulary/index.ts'
 import { openMergeWorkers } from '../workers.ts'
-import { architectureFindings } from './architectures.ts'
-import { withoutConfig, writeCompanions } from './companions.ts'
-import { closeOpened, type LinesStep, type LookItem, lookTask, type MergeItem, mergeTask } from './work.ts'
-import { writeBack } from './writeBack.ts'
-
-/** Elements of a piece when the method allows pieces: 4 MiB of f32 for each input. Changing it changes no bytes. */
-const pieceElements = 1 << 20
+import { writeCompanions } from './companions.ts'
+import { linesSteps } from './linesSteps.ts'
+import type { MergeOptions } from './options.ts'
+import { findAlpha, mergePieces, piecesOf, prepared, type Running } from './pieces.ts'
+import { assertPlan, findModels, prepareMerge } from './prepare.ts'
+import { closeOpened, type MergeItem } from './work.ts'
 
 /** Merges that this process has begun. */
 let runs = 0
-
-/** How to merge. */
-export interface MergeOptions {
-  readonly threads?: number
-  /** Threads that are there already (`openMergeWorkers`), in place of `threads` new ones; they stay open. */
-  readonly workers?: Workers
-  readonly seed?: number
-  readonly lenient?: boolean
-  /**
-   * float32 (default): everything in f32, rounded once. dtype: every result is rounded to `dtype` of the configuration
-   * (bfloat16 or float16; without one, to the type of the inputs), as mergekit computes.
-   */
-  readonly arithmetic?: 'float32' | 'dtype'
-  /** Bytes of data in each file of the output. Default 5 GB. */
-  readonly shardSize?: number
-  /** Replace the model that is there. Never an input. */
-  readonly force?: boolean
-  readonly signal?: AbortSignal
-  readonly onProgress?: (progress: { done: number; total: number; phase: 'measure' | 'merge' }) => void
-}
 
 /** What a merge has written. */
 export interface MergeOutcome {
@@ -81,237 +47,6 @@ export interface MergeOutcome {
   readonly isUnchanged: boolean
   readonly lines?: { readonly alpha: number; readonly beta: number }
   readonly warnings: readonly string[]
-}
-
-/** The plan of a configuration, from the headers of the models on disk. Throws as `openCheckpoint` and `planMerge` do. */
-export const planFromFiles = (config: MergeConfig, options: { lenient?: boolean } = {}): MergePlan =>
-  prepareMerge(config, options).plan
-
-/** Where the file names a model. */
-function placeOf(config: MergeConfig, model: string): string | undefined {
-  const sources = config.modules.flatMap(({ slices }) => slices.flatMap((slice) => slice.sources))
-  if (config.lines?.base === model)
-    return sources.find((one) => one.model === model)?.where ?? config.lines.where
-  return sources.find((one) => one.model === model)?.where
-}
-
-/** Find every model before any is opened; what is no model is named with its line. */
-function findModels(config: MergeConfig): void {
-  for (const model of modelsOf(config))
-    try {
-      resolveModel(model)
-    } catch (error) {
-      if (!(error instanceof TreelineError)) throw error
-      const where = placeOf(config, model)
-      fail(error.code, where === undefined ? error.message : `${where}: ${error.message}`, error)
-    }
-}
-
-/** A model's headers under the names of the first model, which may have a prefix that this one has not. */
-function headersAs(tensors: Headers, first: Headers | undefined): Headers {
-  if (!first) return tensors
-  const names = alignedNames(tensors.keys(), first)
-  return new Map([...tensors].map(([name, header]) => [names.get(name)!, header]))
-}
-
-/** The plan, and the vocabulary of the output when the configuration asks for one. */
-function prepareMerge(
-  config: MergeConfig,
-  { lenient = false }: { lenient?: boolean },
-): { plan: MergePlan; vocabulary: Vocabulary | undefined } {
-  findModels(config)
-  const opened: Checkpoint[] = []
-  try {
-    const heads = new Map<string, Headers>()
-    for (const model of modelsOf(config)) {
-      const checkpoint = openCheckpoint(model)
-      opened.push(checkpoint)
-      heads.set(model, headersAs(checkpoint.tensors, [...heads.values()][0]))
-    }
-    const vocabulary = config.tokenizer && readVocabulary(config, modelsOf(config))
-    const plan = planMerge(config, heads, { lenient, ...(vocabulary ? { vocabulary } : {}) })
-    // a model whose layers cannot be told is refused here, whatever α will be
-    if (plan.lines) linesFactors(plan, 0)
-    const found = architectureFindings(config)
-    const problems = [...(lenient ? [] : found.problems.map((line) => `${line} (--lenient lets it pass)`))]
-    const warnings = [
-      ...plan.warnings,
-      ...(lenient ? found.problems : []),
-      ...found.warnings,
-      ...(vocabulary ? [] : differentTokens(config)),
-      ...withoutConfig(config, heads.get(config.baseModel ?? config.models[0]!)!.has('token_embd.weight')),
-    ]
-    return { plan: { ...plan, problems: [...problems, ...plan.problems], warnings }, vocabulary }
-  } finally {
-    for (const checkpoint of opened) checkpoint.close()
-  }
-}
-
-/** The layer and LiNeS factor of every tensor of a plan with `lines`, at this α. Throws as `linesPlan` does. */
-export const linesFactors = (plan: MergePlan, alpha: number): LinesRow[] =>
-  linesPlan(
-    plan.tensors.filter(({ action }) => action === 'merge').map(({ name }) => name),
-    { alpha, beta: plan.lines!.beta },
-  )
-
-/** Throw the plan's problems as one error: the first in full, and how many others there are. */
-export function assertPlan({ problems }: MergePlan): void {
-  const [first, ...others] = problems
-  if (first === undefined) return
-  const more = others.length > 0 ? ` (and ${others.length} more; --dry-run lists them)` : ''
-  fail('TL_SHAPE_MISMATCH', `${first}${more}`)
-}
-
-interface Piece {
-  readonly shard: Shard<PlannedTensor>
-  readonly offset: number
-  readonly tensor: PlannedTensor
-  readonly start: number
-  readonly count: number
-}
-
-/** The pieces of the whole output, in an order that depends on the plan alone. */
-function piecesOf(shards: readonly Shard<PlannedTensor>[]): Piece[] {
-  return shards.flatMap((shard) =>
-    shard.slots.flatMap(({ tensor, offset, bytes }) => {
-      const total = elements(tensor.shape)
-      if (tensor.reach === 'tensor' || tensor.action === 'copy' || total <= pieceElements)
-        return [{ shard, offset, tensor, start: 0, count: total }]
-      return Array.from({ length: Math.ceil(total / pieceElements) }, (_, i): Piece => {
-        const start = i * pieceElements
-        const count = Math.min(pieceElements, total - start)
-        return { shard, offset: offset + (bytes / total) * start, tensor, start, count }
-      })
-    }),
-  )
-}
-
-/** The statistics of the whole model that a method asks for, in passes over the workers. */
-async function prepared(
-  config: MergeConfig,
-  plan: MergePlan,
-  item: (tensor: PlannedTensor) => MergeItem,
-  workers: Workers,
-  options: { readonly signal?: AbortSignal },
-): Promise<Parameters[] | undefined> {
-  const tensors = plan.tensors.filter(({ action }) => action === 'merge')
-  const [first] = tensors
-  if (!config.method.prepare || !first) return undefined
-  const preparation = config.method.prepare(
-    first.parameters,
-    first.models.map(({ parameters }) => parameters),
-  )
-  do {
-    const question = preparation.question()
-    const items = tensors.map((tensor): LookItem => ({ item: item(tensor), question }))
-    await workers.map<LookItem, Uint32Array[]>(lookTask, items, { ...options, onResult: preparation.add })
-  } while (preparation.endPass())
-  return preparation.perModel()
-}
-
-/** Where LiNeS reads each tensor of its base. */
-function linesSteps(plan: MergePlan): (tensor: PlannedTensor) => LinesStep | undefined {
-  const { lines } = plan
-  if (!lines) return () => undefined
-  const checkpoint = openCheckpoint(lines.base)
-  const headers = headersAs(checkpoint.tensors, new Map(plan.tensors.map((tensor) => [tensor.name, tensor])))
-  const names = new Map(
-    plan.tensors.map(({ name }) => [name, headers.has(name) ? name : tiedTo(name, headers)]),
-  )
-  checkpoint.close()
-  return ({ name, action, linesView }) => {
-    if (action === 'copy') return undefined
-    const header = headers.get(names.get(name) ?? name)
-    const tensor = header?.name ?? name
-    return {
-      model: lines.base,
-      tensor,
-      ...(header ? storedAt(header) : {}),
-      ...(linesView ? { view: linesView } : {}),
-    }
-  }
-}
-
-interface Running {
-  readonly config: MergeConfig
-  readonly plan: MergePlan
-  readonly unfinished: Unfinished
-  readonly pieces: readonly Piece[]
-  readonly item: (piece: Piece) => MergeItem
-  readonly workers: Workers
-  readonly options: MergeOptions
-}
-
-/** Pieces that a worker has at hand: most take less than a message's way. */
-const ahead = 2
-
-/** α of `lines`, measured over the whole merge when it is `auto`. */
-async function findAlpha(running: Running): Promise<number> {
-  const { plan, unfinished, pieces, item, workers, options, config } = running
-  const { alpha } = plan.lines!
-  if (alpha !== 'auto') return alpha
-  const known = unfinished.recall('alpha')
-  if (typeof known === 'number') return known
-  let done = 0
-  const total = pieces.length
-  const results = await workers.map<MergeItem, { l1Sum: number; l1Merged: number }>(
-    mergeTask,
-    pieces.map(item),
-    {
-      ahead,
-      ...(options.signal ? { signal: options.signal } : {}),
-      onResult: () => options.onProgress?.({ done: ++done, total, phase: 'measure' }),
-    },
-  )
-  const count = config.models.filter((model) => model !== plan.lines!.base).length
-  const sum = (of: (one: { l1Sum: number; l1Merged: number }) => number): number =>
-    results.reduce((partial, one) => partial + of(one), 0)
-  const found = autoAlpha(
-    sum((one) => one.l1Sum),
-    sum((one) => one.l1Merged),
-    count,
-  )
-  unfinished.remember('alpha', found)
-  return found
-}
-
-async function mergePieces(
-  running: Running,
-  factors: ReadonlyMap<string, number> | undefined,
-): Promise<void> {
-  const { unfinished, pieces, item, workers, options } = running
-  const open = pieces
-    .map((piece, index) => ({ piece, index }))
-    .filter(({ index }) => !unfinished.done.has(index))
-    // the largest first, so that no thread is left alone with one at the end
-    .sort((a, b) => b.piece.count - a.piece.count)
-  const sizeOf = ({ tensor, count }: Piece): number =>
-    (storedSize(tensor) / Math.max(1, elements(tensor.shape))) * count
-  const total = pieces.reduce((sum, piece) => sum + sizeOf(piece), 0)
-  let done = total - open.reduce((sum, { piece }) => sum + sizeOf(piece), 0)
-  const items = open.map(({ piece }): MergeItem => {
-    const one = item(piece)
-    const factor = factors?.get(piece.tensor.name)
-    return {
-      ...one,
-      ...(one.lines && factor !== undefined ? { lines: { ...one.lines, factor } } : {}),
-      target: { path: unfinished.shardPath(piece.shard), offset: piece.offset },
-    }
-  })
-  if (items.length === 0) return
-  const disk = writeBack()
-  await workers.map(mergeTask, items, {
-    ahead,
-    ...(options.signal ? { signal: options.signal } : {}),
-    onResult: (_, i) => {
-      const { piece, index } = open[i]!
-      unfinished.finish(index)
-      disk.written(unfinished.shardPath(piece.shard), sizeOf(piece))
-      done += sizeOf(piece)
-      options.onProgress?.({ done, total, phase: 'merge' })
-    },
-  })
-  await disk.settle()
 }
 
 /** What the model card says about the arithmetic. */

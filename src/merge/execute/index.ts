@@ -1,9 +1,5 @@
 /** @file Carrying out merges. */
-export {
-  assertPlan,
-  executeMerge,
-  linesFactors,
-  type MergeOptions,
-  type MergeOutcome,
-  planFromFiles,
-} from './execute.ts'
+export { executeMerge, type MergeOutcome } from './execute.ts'
+export { linesFactors } from './linesSteps.ts'
+export type { MergeOptions } from './options.ts'
+export { assertPlan, planFromFiles } from './prepare.ts'
