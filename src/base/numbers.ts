@@ -43,7 +43,7 @@ export function formatNumber(value: number | null): string {
   return size >= 1e5 || size < 1e-3 ? value.toExponential(2) : String(Number(value.toPrecision(5)))
 }
 
-/** A measured value and its error, both to the second digit of the error: `0.73166 ± 0.00066`. */
+/** A measured value and its error, both to the second digit of the error: `0.73166 ± 0.00066`, `6,230 ± 680`. */
 export function formatMeasured(value: number | null, error: number | null): string {
   if (value === null || !Number.isFinite(value) || error === null || !(error > 0)) {
     // equal measurements have no error, which is not the same as an error of zero
@@ -52,7 +52,12 @@ export function formatMeasured(value: number | null, error: number | null): stri
   }
   const decimals = 1 - Math.floor(Math.log10(error))
   // beyond these a row of zeros says less than a power of ten
-  if (decimals < 0 || decimals > 7) return `${formatNumber(value)} ± ${formatNumber(error)}`
+  if (decimals > 7) return `${formatNumber(value)} ± ${formatNumber(error)}`
+  if (decimals < 0) {
+    const step = 10 ** -decimals
+    const rounded = (x: number): string => formatNumber(Math.round(x / step) * step)
+    return `${rounded(value)} ± ${rounded(error)}`
+  }
   return plusMinus(value, error, decimals)
 }
 

@@ -5,11 +5,12 @@ import {
   exactPlateau,
   type Grammar,
   lastToken,
+  lastTokenInputs,
   makeGrammar,
-  oneHot,
   sampleTrees,
 } from '../grammar/index.ts'
 import {
+  type Bench,
   type Claim,
   chart,
   claim,
@@ -70,18 +71,10 @@ interface Row {
 /** Steps between evaluations. */
 const every = 32
 
-/** The last s^height tokens of strings as networks see them: rows of norm √v, the last token all zeros. [count, s^height, v] */
-function encode({ d, v, s }: Grammar, leaves: Int32Array, height: number): { x: Tensor; last: Tensor } {
-  const count = leaves.length / d
-  const width = s ** height
-  const seen = new Int32Array(count * width)
-  for (let i = 0; i < count; i++) {
-    seen.set(leaves.subarray((i + 1) * d - width, (i + 1) * d), i * width)
-    seen[(i + 1) * width - 1] = -1
-  }
-  const x = oneHot(seen, v).map((value) => value * Math.sqrt(v))
-  const last = Int32Array.from({ length: count }, (_, i) => leaves[(i + 1) * d - 1]!)
-  return { x: tensor(x, { shape: [count, width, v] }), last: tensor(last) }
+/** What networks see, [count, s^height, v], and what they are to say. */
+function inputs({ d, v, s }: Grammar, leaves: Int32Array, height: number): { x: Tensor; last: Tensor } {
+  const { x, last } = lastTokenInputs(leaves, { d, v, width: s ** height })
+  return { x: tensor(x, { shape: [last.length, s ** height, v] }), last: tensor(last) }
 }
 
 const entropy = (p: Float64Array, rows: number): number =>
@@ -91,20 +84,14 @@ const entropy = (p: Float64Array, rows: number): number =>
 const isKept = (step: number, steps: number): boolean =>
   step === steps || Math.floor(4 * Math.log2(step / every)) !== Math.floor(4 * Math.log2(step / every - 1))
 
-async function measure(
-  { height }: Cell,
-  key: random.Key,
-  c: Config,
-  signal: AbortSignal,
-  tell: (share: number) => void,
-) {
+async function measure({ height }: Cell, { key, config: c, signal, progress }: Bench<Config, void>) {
   const { v, m, s, L } = c
   const grammar = makeGrammar({ v, classes: v, m, s, L }, random.foldIn(key, 0))
   const levels = Array.from({ length: L + 1 }, (_, level) => level)
   const test = sampleTrees(grammar, random.foldIn(key, 1), c.test).levels[L]!
   const predictive = levels.map((level) => lastToken(grammar, test, s ** level - 1))
   const data = {
-    x: encode(grammar, test, height).x,
+    x: inputs(grammar, test, height).x,
     predictive: predictive.map((p) => tensor(Float32Array.from(p), { shape: [c.test, v] })),
   }
   const own = random.foldIn(key, 2 + height)
@@ -113,7 +100,7 @@ async function measure(
   await train<ReturnType<typeof network.init>, { x: Tensor; last: Tensor }>({
     parameters: network.init(random.foldIn(own, 0)),
     loss: (p, { x, last }) => crossEntropyLoss(network.apply(p, x), last),
-    data: (_, forBatch) => encode(grammar, sampleTrees(grammar, forBatch, c.batchSize).levels[L]!, height),
+    data: (_, forBatch) => inputs(grammar, sampleTrees(grammar, forBatch, c.batchSize).levels[L]!, height),
     optimizer: sgd({ momentum: 0 }),
     learningRate: cosine({
       peak: scaledLearningRate('meanField', c.learningRate, c.width),
@@ -132,7 +119,7 @@ async function measure(
       },
     },
     onMetrics: (line) => lines.push(line),
-    onProgress: ({ step, total }) => tell(step / total),
+    onProgress: ({ step, total }) => progress(step / total),
     logEvery: every,
     stepsPerCall: 8,
     threads: 1,
@@ -230,14 +217,8 @@ function chartsOf(rows: readonly Found[], whole: readonly Found[], { v, m, s, L 
       name: 'loss',
       title: 'Down the plateaus of the grammar',
       caption: `Cross-entropy of the last token against strings seen (${grammar}), for networks that see the last s^ℓ tokens; bands: one standard error over grammars. Dotted: the exact plateaus, the entropy of the last token given the s^ℓ − 1 tokens before it, mean over grammars.`,
-      ...{
-        x: 'samples',
-        y: 'loss',
-        series: 'height',
-        xScale: 'log',
-        xLabel: 'strings',
-        yLabel: 'loss (nats)',
-      },
+      ...{ x: 'samples', y: 'loss', series: 'height' },
+      ...{ xScale: 'log', xLabel: 'strings', yLabel: 'loss (nats)' },
       seriesName: (height) => `${s ** Number(height)} tokens`,
       references: [...Array(L + 1).keys()].map((level) => ({
         axis: 'y' as const,
@@ -310,7 +291,6 @@ export const plateaus = defineStudy<Config, Cell, Row>(import.meta.url, {
   keyed: () => [],
   cost: ({ height }, { s, width, steps, batchSize }) => 4e-11 * steps * batchSize * s ** height * width ** 2,
   label: ({ height }) => `height ${height}`,
-  measure: ({ height }, { key, config: c, signal, progress }) =>
-    measure({ height }, key, c, signal, progress),
+  measure,
   findings,
 })

@@ -28,3 +28,26 @@ export function whiten(x: ArrayLike<number>, v: number): Float32Array {
   const scale = 1 / Math.sqrt(1 - 1 / v)
   return Float32Array.from(x, (value) => (value - 1 / v) * scale)
 }
+
+/**
+ * The last `width` tokens of strings [count, d] as a network takes them that predicts the last one: one-hot rows of norm √v,
+ * the last of them all zeros, [count, width, v]; and the last tokens, [count]. Throws TL_BAD_ARGUMENT as `oneHot` does, and
+ * for a width outside 1 … d.
+ */
+export function lastTokenInputs(
+  leaves: Int32Array,
+  { d, v, width }: { readonly d: number; readonly v: number; readonly width: number },
+): { x: Float32Array; last: Int32Array } {
+  if (!(Number.isInteger(width) && width >= 1 && width <= d))
+    fail('TL_BAD_ARGUMENT', `width: expected an integer from 1 to ${d} tokens, got ${width}`)
+  const count = leaves.length / d
+  const seen = new Int32Array(count * width)
+  for (let i = 0; i < count; i++) {
+    seen.set(leaves.subarray((i + 1) * d - width, (i + 1) * d), i * width)
+    seen[(i + 1) * width - 1] = -1
+  }
+  return {
+    x: oneHot(seen, v).map((value) => value * Math.sqrt(v)),
+    last: Int32Array.from({ length: count }, (_, i) => leaves[(i + 1) * d - 1]!),
+  }
+}

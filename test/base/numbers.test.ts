@@ -1,6 +1,6 @@
 /** Numbers are formatted for people in one place. */
 import { describe, expect, it } from 'vitest'
-import { count, fixed, formatNumber, percent } from '../../src/base/index.ts'
+import { count, fixed, formatMeasured, formatNumber, percent } from '../../src/base/index.ts'
 
 describe('a percentage', () => {
   it('has at most three significant digits, or so many decimals', () => {
@@ -40,4 +40,15 @@ it('other numbers keep their significant digits', () => {
   ])
   expect([count(1234567), count(950), count(270.7704)]).toEqual(['1.2 M', '950', '270.8'])
   expect([fixed(-0.001, 2), fixed(null, 2)]).toEqual(['0.00', '–'])
+})
+
+it('a value and its error end at the second digit of the error, also beyond the point', () => {
+  const cases: [number, number, string][] = [
+    [0.73166, 0.000663, '0.73166 ± 0.00066'],
+    [6233.9, 676.58, '6,230 ± 680'],
+    [16658, 1232.5, '16,700 ± 1,200'],
+    [152.4, 99.6, '152 ± 100'],
+    [42.4, 13.2, '42 ± 13'],
+  ]
+  for (const [value, error, shown] of cases) expect(formatMeasured(value, error)).toBe(shown)
 })

@@ -3,6 +3,7 @@ import {
   entropy,
   entropyGivenClass,
   enumerate,
+  lastTokenInputs,
   logProbability,
   makeGrammar,
   meanOccurrences,
@@ -30,6 +31,21 @@ describe('encodings', () => {
       }
     }
     expect(() => whiten([1], 1)).toThrow('expected v ≥ 2')
+  })
+
+  it('the last tokens as inputs: the last of them unseen and wanted, the others of norm √v', () => {
+    const leaves = Int32Array.of(0, 1, 2, 3, 3, 2, 1, 0)
+    const { x, last } = lastTokenInputs(leaves, { d: 4, v: 4, width: 2 })
+    expect([...last]).toEqual([3, 0])
+    const [none, two, one] = [
+      [0, 0, 0, 0],
+      [0, 0, 2, 0],
+      [0, 2, 0, 0],
+    ]
+    expect([...x]).toEqual([...two!, ...none!, ...one!, ...none!])
+    expect(() => lastTokenInputs(leaves, { d: 4, v: 4, width: 5 })).toThrow(
+      'width: expected an integer from 1 to 4 tokens, got 5',
+    )
   })
 })
 

@@ -139,7 +139,7 @@ it('a measured value is shown to the second digit of its error', () => {
   expect(shown).toEqual([
     '0.73166 ± 0.00066',
     '9.01 ± 0.11',
-    '1234.5 ± 120',
+    '1,230 ± 120',
     '1',
     '-0.0083',
     '33',
