@@ -119,13 +119,18 @@ export function parseRecords(source: string, label: string): Placed[] {
   return lines
 }
 
+/** Refuse the bytes of a file that some editors write by default. Throws `TL_BAD_FILE` naming `label`. */
+export function refuseUtf16([first, second]: Uint8Array, label: string): void {
+  if ((first === 0xff && second === 0xfe) || (first === 0xfe && second === 0xff))
+    fail('TL_BAD_FILE', `${label}: is UTF-16: save it as UTF-8`)
+}
+
 /** Parse the bytes of a JSON file; `label` names it in messages. Throws `TL_BAD_FILE`. */
 export function parseJsonBytes(bytes: Uint8Array, label: string): unknown {
   const [first, second, third] = bytes
   if (first === 0xef && second === 0xbb && third === 0xbf)
     fail('TL_BAD_FILE', `${label}: begins with a byte-order mark: save it as UTF-8 without one`)
-  if ((first === 0xff && second === 0xfe) || (first === 0xfe && second === 0xff))
-    fail('TL_BAD_FILE', `${label}: is UTF-16: save it as UTF-8`)
+  refuseUtf16(bytes, label)
   try {
     return JSON.parse(
       Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8'),

@@ -2,7 +2,7 @@
 import { existsSync, readFileSync, statSync } from 'node:fs'
 import { fail } from './errors.ts'
 import { explainSystemError } from './files.ts'
-import { isObject, type JsonObject, parseJson, parseJsonBytes } from './json.ts'
+import { isObject, type JsonObject, parseJson, parseJsonBytes, refuseUtf16 } from './json.ts'
 import { bytes as showBytes } from './numbers.ts'
 
 /** Beyond this a file is none of those that are read whole (and a JavaScript string ends at 512 MB). */
@@ -27,6 +27,7 @@ export function readBytes(path: string | 0, most = mostBytes): Buffer {
 
 /** Text in UTF-8, without the mark that some editors put in front. Throws `TL_BAD_FILE` naming `label`. */
 export function textOf(content: Uint8Array, label: string): string {
+  refuseUtf16(content, label)
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(content)
   } catch {

@@ -196,8 +196,12 @@ describe('mistakes in a sweep file', () => {
       'cannot read absent.yaml: no such file',
     )
     expect(await refusal(() => planFile(root(), root()))).toContain('that is a folder, a file was expected')
-    writeFileSync(join(root(), 'binary.yaml'), Uint8Array.of(0xff, 0xfe, 0, 200))
+    writeFileSync(join(root(), 'binary.yaml'), Uint8Array.of(0x89, 0x50, 0, 200))
     expect(await refusal(() => planFile(join(root(), 'binary.yaml'), root()))).toContain('this is no text')
+    writeFileSync(join(root(), 'utf16.yaml'), Buffer.from('\ufeffgrid: {}', 'utf16le'))
+    expect(await refusal(() => planFile(join(root(), 'utf16.yaml'), root()))).toContain(
+      'is UTF-16: save it as UTF-8',
+    )
     const bomb = `a: &a [1,1,1,1,1,1,1,1,1,1]\n${'bcdefgh'
       .split('')
       .map((x, i) => `${x}: &${x} [${Array(10).fill(`*${'abcdefg'[i]}`)}]`)

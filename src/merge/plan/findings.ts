@@ -19,7 +19,7 @@ interface Reshaped {
   readonly tensors: { readonly name: string; readonly a: readonly number[]; readonly b: readonly number[] }[]
 }
 
-type Shape = readonly number[]
+export type Shape = readonly number[]
 
 export function noteShapes(
   { shapes }: Findings,

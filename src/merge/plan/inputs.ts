@@ -1,7 +1,7 @@
 /** @file The inputs of a tensor of the output: which models have it, whether their shapes agree, and tables of tokens brought to one vocabulary. */
 import type { MergeConfig, Settings } from '../config/index.ts'
 import { type Table, type TableView, type Vocabulary, viewsOf } from '../vocabulary/index.ts'
-import { append, type Findings, noteShapes } from './findings.ts'
+import { append, type Findings, noteShapes, type Shape } from './findings.ts'
 import type { Wanted } from './groups.ts'
 import { type Headers, isVocabulary, type TensorHeader, tiedTo } from './stacks.ts'
 
@@ -42,26 +42,29 @@ export function findInputs(
 export const sameShape = (a: readonly number[], b: readonly number[]): boolean =>
   a.length === b.length && a.every((size, i) => size === b[i])
 
+const rest = (shape: Shape): Shape => shape.slice(1)
+
+/** Note that an input has another shape than the first. */
+const noteOdd = (
+  findings: Findings,
+  { name }: Wanted,
+  [first]: readonly Found[],
+  odd: Found,
+  why: string,
+): void => noteShapes(findings, name, [first!.model, first!.header.shape], [odd.model, odd.header.shape], why)
+
 /** Are all shapes equal? Says so when not. */
 export function shapesAgree(wanted: Wanted, found: readonly Found[], findings: Findings): boolean {
   const { shape } = found[0]!.header
   const odd = found.find(({ header }) => !sameShape(header.shape, shape))
   if (!odd) return true
-  const rest = (one: Found): readonly number[] => one.header.shape.slice(1)
-  if (isVocabulary(wanted.name) && found.every((one) => sameShape(rest(one), shape.slice(1))))
+  if (isVocabulary(wanted.name) && found.every(({ header }) => sameShape(rest(header.shape), rest(shape))))
     append(
       findings.vocabulary,
       found.map(({ model, header }) => `${model} ${header.shape[0]}`).join(', '),
       wanted.name,
     )
-  else
-    noteShapes(
-      findings,
-      wanted.name,
-      [found[0]!.model, shape],
-      [odd.model, odd.header.shape],
-      'only equal shapes can be merged',
-    )
+  else noteOdd(findings, wanted, found, odd, 'only equal shapes can be merged')
   return false
 }
 
@@ -81,19 +84,12 @@ export function alignTables(
   heads: ReadonlyMap<string, Headers>,
   findings: Findings,
 ): Aligned | undefined {
-  const rest = (shape: readonly number[]): readonly number[] => shape.slice(1)
   const { shape } = found[0]!.header
   const odd = found.find(
     (one) => !sameShape(rest(one.header.shape), rest(shape)) || one.header.shape.length === 0,
   )
   if (odd) {
-    noteShapes(
-      findings,
-      wanted.name,
-      [found[0]!.model, shape],
-      [odd.model, odd.header.shape],
-      'tokens can be moved, but each must have equally many values',
-    )
+    noteOdd(findings, wanted, found, odd, 'tokens can be moved, but each must have equally many values')
     return undefined
   }
   const table = ({ model, tensor, header }: Pick<Found, 'model' | 'tensor' | 'header'>): Table => ({

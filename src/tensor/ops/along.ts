@@ -3,7 +3,7 @@ import { requireSameDtype, type Spec, sameShape, showSpec } from '../dtype.ts'
 import { fail } from '../mistake.ts'
 import { apply, type Tensor, zeros } from '../tensor.ts'
 import { broadcastTo, flatIndices, stridesOf } from './broadcast.ts'
-import { axisOf, emitIndices, inside, requireIndices } from './indices.ts'
+import { axisOf, emitIndices, inside, requireIndices, scatterJvp } from './indices.ts'
 import { normalizeAxis } from './shape.ts'
 import { type Dense, defineOp } from './table.ts'
 
@@ -70,16 +70,7 @@ defineOp('scatterAlong', {
       out[at]! += updates!.values[k]!
     return [out]
   },
-  jvp: (node, [tx, _, tu]) => {
-    const [x, indices, updates] = node.inputs as [Tensor, Tensor, Tensor]
-    return [
-      apply(
-        'scatterAlong',
-        [tx ?? zeros(x.shape, x.dtype), indices, tu ?? zeros(updates.shape, x.dtype)],
-        node.attributes,
-      ),
-    ]
-  },
+  jvp: scatterJvp('scatterAlong'),
   vjp: (node, [g]) => [g, null, g && apply('takeAlong', [g, node.inputs[1]!], node.attributes)],
   vmap: (node, inputs, batched, size) => [
     apply(

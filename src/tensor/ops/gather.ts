@@ -5,7 +5,7 @@ import type { Emitter } from '../onnx/emitter.ts'
 import { apply, type Node, type Tensor, zeros } from '../tensor.ts'
 import { add, mul } from './arithmetic.ts'
 import { broadcastTo } from './broadcast.ts'
-import { axisOf, emitIndices, inside, requireIndices } from './indices.ts'
+import { axisOf, emitIndices, inside, requireIndices, scatterJvp } from './indices.ts'
 import { iota } from './iota.ts'
 import { greaterEqual, less, logicalAnd, where } from './logic.ts'
 import { normalizeAxis, reshape, transpose } from './shape.ts'
@@ -108,16 +108,7 @@ defineOp('scatterAdd', {
       out[at]! += updates!.values[k]!
     return [out]
   },
-  jvp: (node, [tx, _, tu]) => {
-    const [x, indices, updates] = node.inputs as [Tensor, Tensor, Tensor]
-    return [
-      apply(
-        'scatterAdd',
-        [tx ?? zeros(x.shape, x.dtype), indices, tu ?? zeros(updates.shape, x.dtype)],
-        node.attributes,
-      ),
-    ]
-  },
+  jvp: scatterJvp('scatterAdd'),
   vjp: (node, [g]) => [g, null, g && apply('gather', [g, node.inputs[1]!], node.attributes)],
   vmap: (node, [x, indices, updates], [hasX, hasIndices, hasUpdates], size) => {
     const axis = axisOf(node.attributes)

@@ -2,7 +2,8 @@
 import { isInteger, type Spec, showSpec } from '../dtype.ts'
 import { fail } from '../mistake.ts'
 import type { Emitter } from '../onnx/emitter.ts'
-import type { Attributes } from '../tensor.ts'
+import { type Attributes, apply, type Tensor, zeros } from '../tensor.ts'
+import type { Row } from './table.ts'
 
 export const axisOf = (attributes: Attributes): number => attributes['axis'] as number
 
@@ -21,6 +22,15 @@ export function inside(op: string, index: number, size: number): number {
     fail('TL_BAD_ARGUMENT', `${op}: index ${index} is out of range for an axis of size ${size}`)
   return i
 }
+
+/** Tangent of an op that adds updates to x at indices: linear in both together. */
+export const scatterJvp =
+  (op: string): Row['jvp'] =>
+  (node, [tx, _, tu]) => {
+    const [x, indices, updates] = node.inputs as [Tensor, Tensor, Tensor]
+    const tangents = [tx ?? zeros(x.shape, x.dtype), indices, tu ?? zeros(updates.shape, x.dtype)]
+    return [apply(op, tangents, node.attributes)]
+  }
 
 /** Index types the runtime takes as they are. */
 export const emitIndices = (e: Emitter, name: string, spec: Spec): string =>
