@@ -6,6 +6,7 @@ import { mergeMethods, type Parameters } from '../../src/merge/index.ts'
 import {
   abs,
   arithmeticOf,
+  before,
   equal,
   fused,
   keep,
@@ -68,6 +69,22 @@ function expectSame(got: Float32Array, wanted: ArrayLike<number>): void {
     if (Number.isNaN(x)) expect(got[i]).toBeNaN()
     else expect(Object.is(got[i], x), `element ${i}: ${got[i]} for ${x}`).toBe(true)
 }
+
+it('a place in the tensor is met within the rows of a block', () => {
+  const row = 8
+  const values = Float32Array.from({ length: 5 * row }, (_, i) => i + 1)
+  const x = vectorOf({ dtype: 'F32', values: (start, count) => values.subarray(start, start + count) })
+  for (const place of [0, 3, row, 2 * row + 5, 5 * row]) {
+    const session = openSession(values.length, 2 * row)
+    session.align(row)
+    const [sums] = session.measureRows(row, { kind: 'sum', of: keep(x, before(place)) })
+    session.close()
+    const expected = [0, 1, 2, 3, 4].map((r) =>
+      values.subarray(r * row, Math.max(r * row, Math.min((r + 1) * row, place))).reduce((a, b) => a + b, 0),
+    )
+    expect([...sums!]).toEqual(expected)
+  }
+})
 
 describe('kernels', () => {
   it.each(['F32', 'BF16', 'F16'] as const)('read, write and round %s as the codecs do', (dtype) => {
