@@ -143,7 +143,7 @@ export function parseJsonBytes(bytes: Uint8Array, label: string): unknown {
 /** A value that JSON can carry. */
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json }
 
-/** A copy that JSON carries as it is: numbers that are not finite become null, undefined members vanish. */
+/** A copy that JSON carries as it is: numbers that are not finite become null, undefined members vanish, `toJSON` is asked. */
 export function toJson(value: unknown): Json {
   if (value === null || typeof value === 'boolean' || typeof value === 'string') return value
   if (typeof value === 'number') return Number.isFinite(value) ? value : null
@@ -152,6 +152,7 @@ export function toJson(value: unknown): Json {
     return Array.from(value as unknown as ArrayLike<number | bigint>, toJson)
   if (Array.isArray(value)) return value.map(toJson)
   if (typeof value !== 'object') return null
+  if ('toJSON' in value && typeof value.toJSON === 'function') return toJson(value.toJSON())
   return Object.fromEntries(
     Object.entries(value)
       .filter(([, member]) => member !== undefined)

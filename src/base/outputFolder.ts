@@ -4,7 +4,6 @@
  * hidden folder within; at its end everything gets its name, and a record says what was made, so that the same command
  * knows that nothing is left to do.
  */
-
 import { createHash } from 'node:crypto'
 import {
   existsSync,

@@ -1,5 +1,4 @@
 /** @file YAML and JSON files that people write: their data, and the line of every entry for messages that point at it. */
-
 import { isAlias, isMap, isScalar, isSeq, LineCounter, type Node, parseDocument, visit } from 'yaml'
 import { fail } from './errors.ts'
 import { readBytes, textOf } from './read.ts'

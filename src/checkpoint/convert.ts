@@ -1,5 +1,4 @@
 /** @file A checkpoint in another format or number type, tensor by tensor, rounded once; the output appears when it is complete. */
-
 import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { writeAtomically } from '../base/files.ts'

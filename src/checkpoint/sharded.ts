@@ -2,7 +2,6 @@
  * @file Writing a model folder as a stream of tensors: safetensors shards of bounded size and their index, under temporary
  * names until everything is complete. Nothing is known beforehand of what will come, and no tensor is held back.
  */
-
 import {
   closeSync,
   fsyncSync,

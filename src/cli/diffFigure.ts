@@ -1,5 +1,4 @@
 /** @file The picture of `treeline diff`: the change of every kind of tensor in every layer. */
-
 import { percent } from '../base/index.ts'
 import type { Figure, LayerMapPanel } from '../lab/index.ts'
 import type { CheckpointDiff, TensorDiff } from '../merge/index.ts'

@@ -1,5 +1,4 @@
 /** @file From files to a labelled image set in memory: fetched sets by name, IDX files from a folder. */
-
 import { readdirSync, statSync } from 'node:fs'
 import { basename, join, resolve } from 'node:path'
 import { explainSystemError } from '../base/files.ts'

@@ -1,5 +1,4 @@
 /** @file Run folders: where a config's run lives, and reading finished ones. The folder is the database. */
-
 import { existsSync, readdirSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { explainSystemError, statusOf } from '../base/files.ts'

@@ -135,6 +135,8 @@ describe('hash and reproduction', () => {
       '{"a":[null,{"c":2}],"b":1}',
     )
     expect(toJson(Float32Array.of(1, Number.POSITIVE_INFINITY))).toEqual([1, null])
+    const day = new Date(0)
+    expect(toJson({ day })).toEqual(JSON.parse(JSON.stringify({ day })))
     fc.assert(
       fc.property(fc.dictionary(fc.string(), fc.jsonValue()), (tree) => {
         const reversed = Object.fromEntries(Object.entries(tree).reverse())

@@ -1,5 +1,4 @@
 /** @file `treeline chat`: a conversation with a model, line by line or from a file of messages. */
-
 import { createInterface } from 'node:readline'
 import { Command } from 'commander'
 import { fail, prettyJson } from '../../base/index.ts'

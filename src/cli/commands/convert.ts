@@ -1,5 +1,4 @@
 /** @file `treeline convert`: a checkpoint in another format or number type. */
-
 import { Command, Option } from 'commander'
 import { bytes, inSteps, prettyJson } from '../../base/index.ts'
 import type { Checkpoint } from '../../checkpoint/index.ts'

@@ -1,5 +1,4 @@
 /** @file `treeline data`: the data sets, and bringing one into the cache. */
-
 import { Command } from 'commander'
 import { bytes, prettyJson } from '../../base/index.ts'
 import { interruption } from '../interrupt.ts'

@@ -1,5 +1,4 @@
 /** @file `treeline doctor`: what this machine has, what is missing, and how to get it. */
-
 import { accessSync, constants, existsSync, readFileSync, statfsSync, statSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { totalmem } from 'node:os'

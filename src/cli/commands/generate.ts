@@ -1,5 +1,4 @@
 /** @file `treeline generate`: texts that a language model continues. */
-
 import { Command } from 'commander'
 import { fail, prettyJson } from '../../base/index.ts'
 import type { Generated, GenerateOptions, LanguageModel, Tokenizer } from '../../lm/index.ts'

@@ -1,5 +1,4 @@
 /** @file `treeline inspect`: the tensors of a weight file or model folder as a tree. */
-
 import { Command } from 'commander'
 import { bytes, count, inSteps, prettyJson } from '../../base/index.ts'
 import type { Checkpoint, CheckpointTensor, TensorNorms } from '../../checkpoint/index.ts'

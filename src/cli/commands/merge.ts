@@ -1,5 +1,4 @@
 /** @file `treeline merge`: merges as mergekit's configuration files describe them. */
-
 import { Command, Option } from 'commander'
 import { bytes, duration, prettyJson } from '../../base/index.ts'
 import { readText } from '../../base/read.ts'

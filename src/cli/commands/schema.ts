@@ -1,5 +1,4 @@
 /** @file `treeline schema`: JSON Schema of the YAML files that people write, for their editors. */
-
 import { Argument, Command } from 'commander'
 import { prettyJson } from '../../base/index.ts'
 import type { Io } from '../io.ts'

@@ -1,5 +1,4 @@
 /** @file `treeline score`: how probable a language model finds texts. */
-
 import { Command } from 'commander'
 import { fail, type NotFinite, notFiniteIn, notFiniteText, prettyJson } from '../../base/index.ts'
 import type { Tokenizer } from '../../lm/index.ts'

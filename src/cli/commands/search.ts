@@ -1,5 +1,4 @@
 /** @file `treeline merge --search`: candidates over a grid, scored by a command; the best becomes the model. */
-
 import { join } from 'node:path'
 import { writeAtomically } from '../../base/files.ts'
 import { duration, fail, prettyJson } from '../../base/index.ts'

@@ -6,7 +6,6 @@
  * renamed before its line is appended and flushed; so whenever the process dies, every line's files are complete, and files
  * without a line are ignored and cleared away. A last line without its end is no record.
  */
-
 import {
   closeSync,
   existsSync,

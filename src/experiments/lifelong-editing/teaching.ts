@@ -1,5 +1,4 @@
 /** @file What a thread holds, and one measurement: a method taught some facts one after another, and asked about them. */
-
 import { createHash } from 'node:crypto'
 import { fail } from '../../base/index.ts'
 import { readBytes, textOf } from '../../base/read.ts'

@@ -1,5 +1,4 @@
 /** @file One tidy table of many runs: a row for each run, each row of a study, each line of its metrics or each claim; the same whatever the order. */
-
 import { type Json, toJson } from '../../base/index.ts'
 import { canonicalJson } from '../canonical.ts'
 import type { FinishedRun } from '../runFolder.ts'

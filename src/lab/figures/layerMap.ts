@@ -1,5 +1,4 @@
 /** @file Layer map: kinds of tensors against layers, stacks side by side, each cell a value from pale to full, and a scale of colours. */
-
 import { tickText } from './axes.ts'
 import { escapeText, type Figure, type FigureText } from './figure.ts'
 import { textWidth } from './letters.ts'

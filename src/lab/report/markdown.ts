@@ -1,5 +1,4 @@
 /** @file What runs have measured, as lines of Markdown, and pages that hold such lines between two marks. */
-
 import { writeAtomically } from '../../base/files.ts'
 import { fail, formatMeasured } from '../../base/index.ts'
 import { readText } from '../../base/read.ts'

@@ -1,5 +1,4 @@
 /** @file What the runs of a sweep measured against every field in which they differ: seeds as error bars, theory beside. */
-
 import type { AnyExperiment, BaseConfig, RunGroup } from '../experiment.ts'
 import { type Scale, tickText } from '../figures/axes.ts'
 import { type Figure, type LineChart, type LineSeries, lineChart, smallMultiples } from '../figures/index.ts'

@@ -1,5 +1,4 @@
 /** @file Tidy rows: what a study measures, one observation a row, and the few ways to look at them. */
-
 import type { Json } from '../../base/index.ts'
 
 /** Which draw a row comes from: every run's seed has its own replicas. */

@@ -1,5 +1,4 @@
 /** @file Tokenizers of Hugging Face folders: tokenizer.json, and around it the special tokens and the chat template. */
-
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { fail, isObject, type JsonObject } from '../../base/index.ts'

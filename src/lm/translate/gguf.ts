@@ -1,5 +1,4 @@
 /** @file A Hugging Face folder as GGUF: names and row order of llama.cpp, hyper-parameters and tokenizer as metadata. */
-
 import { existsSync } from 'node:fs'
 import { basename, join, resolve } from 'node:path'
 import { fail, isObject } from '../../base/index.ts'

@@ -1,5 +1,4 @@
 /** @file A tokenizer as the files that Transformers loads: tokenizer.json, tokenizer_config.json, special_tokens_map.json. */
-
 import { prettyJson } from '../../base/index.ts'
 import type { Definition } from '../tokenizer/definition.ts'
 

@@ -1,5 +1,4 @@
 /** @file Do the models of a merge fit each other? What their config.json say of the same matrices, before any work. */
-
 import { join } from 'node:path'
 import { isObject, type JsonObject } from '../../base/index.ts'
 import { readObject } from '../../base/read.ts'

@@ -1,5 +1,4 @@
 /** @file What a model folder holds beside weights: config, tokenizer, chat template, and a card with the recipe. */
-
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { writeAtomically } from '../../base/files.ts'

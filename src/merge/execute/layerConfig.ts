@@ -1,5 +1,4 @@
 /** @file What config.json says of single layers, after layers were taken, left out and repeated. */
-
 import { isObject, type JsonObject } from '../../base/index.ts'
 import type { MergeConfig } from '../config/index.ts'
 import { textConfig } from './architectures.ts'

@@ -1,5 +1,4 @@
 /** @file Writes the output's tokenizer: the files of the model it comes from, with what the merge changed. */
-
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { writeAtomically } from '../../base/files.ts'

@@ -1,5 +1,4 @@
 /** @file Matrix product with transposition flags. */
-
 import { isFloat, requireSameDtype, type Spec, sameShape, showSpec } from '../dtype.ts'
 import { fail } from '../mistake.ts'
 import { microsoft } from '../onnx/emitter.ts'

@@ -2,7 +2,6 @@
  * @file Softmax, normalizations, activations and losses: composites with fused lowerings and derivatives written by hand
  * where that saves passes over memory.
  */
-
 import { isInteger, requireFloat, type Spec, sameShape, showSpec } from '../dtype.ts'
 import { fail } from '../mistake.ts'
 import { pointwise } from '../onnx/blocked-neighbours.ts'

@@ -1,5 +1,4 @@
 /** @file Primitives that surround elements and turn them round: pad, flip. */
-
 import { requireSameDtype, type Spec, showSpec, sizeOf } from '../dtype.ts'
 import { fail } from '../mistake.ts'
 import type { Emitter } from '../onnx/emitter.ts'

@@ -1,5 +1,4 @@
 /** @file Primitives that join tensors and cut pieces out of them: concatenate, slice, split. */
-
 import { requireSameDtype, showSpec, sizeOf } from '../dtype.ts'
 import { fail } from '../mistake.ts'
 import { concatenateBlocks, sliceBlocks, splitBlocks } from '../onnx/blocked-neighbours.ts'

@@ -1,5 +1,4 @@
 /** @file Primitives that give the same elements another shape: reshape, transpose, broadcast. */
-
 import { requireShape, type Spec, sameShape, showSpec, sizeOf } from '../dtype.ts'
 import { fail } from '../mistake.ts'
 import { interleaved, repeated } from '../onnx/blocked-neighbours.ts'

@@ -1,5 +1,4 @@
 /** @file A tail at work: one memory that holds state, gradients and scalars, and the kernels that run over it after the head. */
-
 import { mostPages, pageBytes } from '../../base/wasm/index.ts'
 import { bytesPerElement, type TypedArray, viewOf } from '../dtype.ts'
 import type { RuntimeMemory } from '../onnx/ort.ts'

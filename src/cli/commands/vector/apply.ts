@@ -1,5 +1,4 @@
 /** @file `treeline vector apply`: a model from a base and a task vector. */
-
 import { Command } from 'commander'
 import { prettyJson } from '../../../base/index.ts'
 import { keepingTensors } from '../../interrupt.ts'

@@ -1,5 +1,4 @@
 /** @file `treeline vector extract`, `add`, `negate`, `scale`: commands that write a vector. */
-
 import { Command } from 'commander'
 import { count, fail, prettyJson } from '../../../base/index.ts'
 import type { Io } from '../../io.ts'

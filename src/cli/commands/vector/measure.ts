@@ -1,5 +1,4 @@
 /** @file `treeline vector norms` and `cosine`: tables of sizes and angles. */
-
 import { Command } from 'commander'
 import { prettyJson } from '../../../base/index.ts'
 import type { TaskVector, VectorNorms } from '../../../merge/index.ts'

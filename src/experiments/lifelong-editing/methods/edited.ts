@@ -1,5 +1,4 @@
 /** @file A model in two pieces with a rule for what stands between them: scores, continuations, logits. */
-
 import { type Texts, textsOf, type Words } from '../../../edit/index.ts'
 import { argmaxOf, logProbabilityOf } from '../../../lm/index.ts'
 import type { Between, Halves, Text } from './halves.ts'

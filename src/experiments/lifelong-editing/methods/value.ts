@@ -2,7 +2,6 @@
  * @file The new value of a fact, for ROME, MEMIT and AlphaEdit: a vector δ added to the stream at the subject's last token,
  * found by descent, with which the model says the target.
  */
-
 import type { Texts, Words } from '../../../edit/index.ts'
 import { logProbabilities, tokensUpTo } from '../../../lm/index.ts'
 import { descend } from './adam.ts'
