@@ -33,6 +33,7 @@ export const doors = {
   'base/workers.ts': 'Node only',
   'base/written.ts': 'Node only, and loads a YAML parser',
   'base/wasm/index.ts': 'an assembler that few floors need',
+  'experiments/load.ts': 'one experiment without the libraries of the others',
   'merge/workers.ts': 'loads nothing, so that threads start before the rest of merging is there',
 }
 

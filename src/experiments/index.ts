@@ -10,6 +10,8 @@ import { plateaus } from './plateaus.ts'
 import { sampleComplexity } from './sample-complexity.ts'
 import { tokenCorrelations } from './token-correlations.ts'
 
+export { loadExperiment, registry } from './load.ts'
+
 /** All experiments, in the order in which they are listed. */
 export const experiments: readonly AnyExperiment[] = [
   phaseTransition,
@@ -25,6 +27,3 @@ export const experiments: readonly AnyExperiment[] = [
 
 /** An experiment by name. Throws TL_USAGE with the nearest name. */
 export const findExperiment = (name: string): AnyExperiment => experimentNamed(name, experiments)
-
-/** This module, as the processes of a sweep find it. */
-export const registry = import.meta.url

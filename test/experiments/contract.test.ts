@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
-import { experiments } from '../../src/experiments/index.ts'
+import { experiments, loadExperiment } from '../../src/experiments/index.ts'
 import {
   type AnyExperiment,
   composeConfig,
@@ -54,6 +54,10 @@ const said = ({ summary: { headline, result, claims } }: Awaited<ReturnType<type
 describe.each(experiments.map((experiment) => [experiment.name, experiment] as const))(
   '%s',
   (_, experiment) => {
+    it('is found by its name without the others', async () => {
+      expect(await loadExperiment(experiment.name)).toBe(experiment)
+    })
+
     it('has a config in which everything has a default, and presets that parse', () => {
       for (const preset of Object.keys(experiment.presets))
         expect(() => composeConfig(experiment, { preset })).not.toThrow()
@@ -135,4 +139,8 @@ describe.each(runnable.map((study) => [study.name, study] as const))('%s', (_, s
       }
     }
   })
+})
+
+it.each(['index', 'load', 'plateau', '../lab/index'])('no experiment has the name %s', async (name) => {
+  await expect(loadExperiment(name)).rejects.toThrow(`experiment "${name}": there is no such experiment`)
 })

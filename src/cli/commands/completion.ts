@@ -20,7 +20,7 @@ export const completionCommand = (io: Io, allCommands: (io: Io) => Promise<Comma
     )
     .action(async (shell: Shell) => {
       const [lab, program] = await Promise.all([laboratory(), allCommands(io)])
-      const names = lab.experiments.map(({ name }) => name)
+      const names = (await lab.loadExperiments()).map(({ name }) => name)
       const words: Readonly<Record<string, readonly string[]>> = {
         'treeline run': names,
         'treeline list': names,

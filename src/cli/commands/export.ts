@@ -30,9 +30,14 @@ export const exportCommand = (io: Io): Command =>
       ) => {
         const lab = await laboratory()
         const own = await Promise.all((flags.experiment ?? []).map((file) => lab.importExperiment(file)))
-        const written = await lab.exportRun(lab.loadRun(folder), [...own, ...lab.experiments], path, {
-          force: flags.force === true,
-        })
+        const written = await lab.exportRun(
+          lab.loadRun(folder),
+          [...own, ...(await lab.loadExperiments())],
+          path,
+          {
+            force: flags.force === true,
+          },
+        )
         if (flags.json) io.out(lab.prettyJson(written))
         else io.out(`${written.file} (${bytes(written.bytes)}): ${written.about}\n`)
       },

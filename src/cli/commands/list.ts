@@ -58,7 +58,7 @@ export const listCommand = (io: Io): Command =>
     )
     .action(async (name: string | undefined, options: { json?: boolean }) => {
       const lab = await laboratory()
-      const chosen = name === undefined ? lab.experiments : [lab.findExperiment(name)]
+      const chosen = name === undefined ? await lab.loadExperiments() : [await lab.loadExperiment(name)]
       if (options.json) {
         const all = chosen.map((experiment) => describe(lab, experiment))
         io.out(lab.prettyJson(name === undefined ? { experiments: all } : all[0]))

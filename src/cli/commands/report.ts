@@ -81,7 +81,7 @@ export const reportCommand = (io: Io): Command =>
           },
         ),
       )
-      const known = [...own, ...lab.experiments]
+      const known = [...own, ...(await lab.loadExperiments())]
       if (flags.markdown !== undefined) {
         writeMarkdown(lab.measuredMarkdown(runs, known), flags.markdown, lab.putMeasured, io)
         return

@@ -48,7 +48,7 @@ export const runCommand = (io: Io): Command =>
     .action(async (name: string, flags: RunFlags) => {
       const lab = await laboratory()
       const own = lab.isModule(name)
-      const experiment = own ? await lab.importExperiment(name) : lab.findExperiment(name)
+      const experiment = await (own ? lab.importExperiment(name) : lab.loadExperiment(name))
       const config = lab.composeConfig(experiment, {
         preset: flags.preset,
         assignments:

@@ -9,7 +9,7 @@ const schemas = {
   merge: async () => (await import('../../merge/index.ts')).mergeConfigSchema(),
   sweep: async () => {
     const lab = await laboratory()
-    return lab.sweepFileSchema(lab.experiments)
+    return lab.sweepFileSchema(await lab.loadExperiments())
   },
 } as const
 

@@ -51,7 +51,7 @@ export const sweepCommand = (io: Io): Command =>
       const whole = await lab.planSweep(file, {
         root: flags.out,
         set: flags.set,
-        findExperiment: lab.findExperiment,
+        findExperiment: lab.loadExperiment,
       })
       const plan = withoutRefused(whole, file, flags, io)
       const parallel = flags.parallel ?? executor.parallel(flags.threadsPerRun)

@@ -3,7 +3,7 @@ import { resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { Command } from 'commander'
 import { duration, fail } from '../../base/index.ts'
-import type { RunOutcome } from '../../lab/index.ts'
+import type { AnyExperiment, RunOutcome } from '../../lab/index.ts'
 import { interruption } from '../interrupt.ts'
 import type { Io } from '../io.ts'
 import { type Laboratory, laboratory } from '../laboratory.ts'
@@ -20,7 +20,13 @@ interface TourFlags {
 }
 
 /** Four sentences: what was done, what came out, what did not hold, where to look. */
-function closing(lab: Laboratory, done: readonly RunOutcome[], seconds: number, path: string): string {
+function closing(
+  lab: Laboratory,
+  chosen: readonly AnyExperiment[],
+  done: readonly RunOutcome[],
+  seconds: number,
+  path: string,
+): string {
   const claims = done.flatMap(({ summary }) =>
     lab.claimsOfSummary(summary).map((claim) => ({ ...claim, of: summary.experiment })),
   )
@@ -28,7 +34,7 @@ function closing(lab: Laboratory, done: readonly RunOutcome[], seconds: number, 
     claims.flatMap(({ of, claim, outcome }) => (outcome === wanted ? [`${of}, “${claim}”`] : [])).join('; ')
   const [failed, undecided] = [list('fails'), list('undecided')]
   const before = done.filter(({ skipped }) => skipped).length
-  const titles = done.map(({ summary }) => lab.findExperiment(summary.experiment).title)
+  const titles = done.map(({ summary }) => chosen.find(({ name }) => name === summary.experiment)!.title)
   const count = (n: number, word: string): string => `${n} ${word}${n === 1 ? '' : 's'}`
   const sentences = [
     `${count(done.length, 'experiment')} ran in ${duration(seconds)}${before > 0 ? ` (${before} had finished before)` : ''}: ${titles.join('; ')}.`,
@@ -65,8 +71,9 @@ export const tourCommand = (io: Io): Command =>
     .action(async (flags: TourFlags) => {
       const lab = await laboratory()
       const chosen =
-        flags.only?.map((name) => lab.findExperiment(name)) ??
-        lab.experiments.filter(({ requires = [] }) => requires.length === 0)
+        flags.only === undefined
+          ? (await lab.loadExperiments()).filter(({ requires = [] }) => requires.length === 0)
+          : await Promise.all(flags.only.map(lab.loadExperiment))
       const { bold, green, red, dim } = io.colors
       const display = makeDisplay('tour', io, { quiet: flags.quiet, heartbeat: 4 })
       const interrupt = interruption(() =>
@@ -117,7 +124,7 @@ export const tourCommand = (io: Io): Command =>
           )
         else {
           display.end()
-          io.out(closing(lab, done, (performance.now() - begun) / 1000, resolve(report.html)))
+          io.out(closing(lab, chosen, done, (performance.now() - begun) / 1000, resolve(report.html)))
         }
         if (failed.length > 0)
           fail(

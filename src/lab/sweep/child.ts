@@ -39,8 +39,10 @@ function paced(): (progress: Progress) => void {
 
 async function experimentOf({ experiment, module, registry }: RunOrder): Promise<AnyExperiment> {
   if (module || !registry) return importExperiment(module ?? experiment)
-  const { findExperiment } = (await import(registry)) as { findExperiment: (name: string) => AnyExperiment }
-  return findExperiment(experiment)
+  const { loadExperiment } = (await import(registry)) as {
+    loadExperiment: (name: string) => Promise<AnyExperiment>
+  }
+  return loadExperiment(experiment)
 }
 
 function explain(error: unknown): FromChild {

@@ -6,7 +6,7 @@ export interface RunOrder {
   readonly experiment: string
   /** The module that exports the experiment, when it is none of Treeline's own. */
   readonly module?: string
-  /** A module whose `findExperiment(name)` gives the experiment otherwise, as a file: URL. */
+  /** A module whose `loadExperiment(name)` gives the experiment otherwise, as a file: URL. */
   readonly registry?: string
   readonly config: Readonly<Record<string, unknown>>
   /** The folder that holds all runs. */
