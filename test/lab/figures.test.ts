@@ -231,6 +231,19 @@ describe('posters', () => {
     expect(svgToPng(svg)).toEqual(svgToPng(svg))
   })
 
+  it('slant variables in a PNG, also among words and digits, and keep their weight', () => {
+    const drawn = (inside: string): string =>
+      Buffer.from(
+        svgToPng(
+          `<svg xmlns="http://www.w3.org/2000/svg" width="90" height="20" font-family="Inter"><text y="15">${inside}</text></svg>`,
+        ),
+      ).toString('base64')
+    const variable = (weight: number): string =>
+      drawn(`for <tspan font-style="italic" font-weight="${weight}">m</tspan> = 3`)
+    const upright = drawn('for <tspan>m</tspan> = 3')
+    expect(new Set([upright, variable(400), variable(600)]).size).toBe(3)
+  })
+
   it('wrap long captions', () => {
     expect(wrapText('aa bb cc', textWidth('aa bb') + 1, 12)).toEqual(['aa bb', 'cc'])
     expect(wrapText('', 100, 12)).toEqual([])

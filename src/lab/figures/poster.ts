@@ -43,8 +43,8 @@ export function posterSvg(figure: Figure, config: string): string {
   )
 }
 
-const fonts = ['Inter-Regular.ttf', 'Inter-SemiBold.ttf'].map((name) =>
-  fileURLToPath(new URL(`../../../assets/fonts/${name}`, import.meta.url)),
+const fonts = ['Inter-Regular.ttf', 'Inter-SemiBold.ttf', 'Inter-Italic.ttf', 'Inter-SemiBoldItalic.ttf'].map(
+  (name) => fileURLToPath(new URL(`../../../assets/fonts/${name}`, import.meta.url)),
 )
 
 /** PNG bytes of an SVG document, `scale` pixels for each unit, with the fonts Treeline ships and no others. Throws TL_IO without them. */
