@@ -173,7 +173,7 @@ describe('run and report', () => {
     expect(html).toContain('It counted to 2.')
     expect(html).toContain(`npx treeline run ${toy} --set steps=2`)
     const folder = join(root, lines.at(-1)!, '..')
-    expect(readdirSync(join(folder, 'figures'))).toEqual(['count.png', 'count.svg'])
+    expect(readdirSync(join(folder, 'figures'))).toEqual(['count.pdf', 'count.png', 'count.svg'])
     const report = await treeline('report', folder, '--experiment', toy, '--out', 'r', '--json')
     expect(JSON.parse(report.out)).toMatchObject({ report: join('r', 'report.html') })
     const unknown = await treeline('report', folder)

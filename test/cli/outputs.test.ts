@@ -444,7 +444,12 @@ describe('report', () => {
     writeFileSync(join(out, 'figures', 'old.png'), 'x')
     writeFileSync(join(out, 'figures', 'changed.png'), 'mine')
     await writes(report.words(out), out)
-    expect(readdirSync(join(out, 'figures')).sort()).toEqual(['changed.png', 'count.png', 'count.svg'])
+    expect(readdirSync(join(out, 'figures')).sort()).toEqual([
+      'changed.png',
+      'count.pdf',
+      'count.png',
+      'count.svg',
+    ])
   })
 })
 

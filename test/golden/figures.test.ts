@@ -6,10 +6,13 @@
 import { createHash } from 'node:crypto'
 import { readdirSync, readFileSync } from 'node:fs'
 import { basename } from 'node:path'
+import { parseHTML } from 'linkedom'
 import { PNG } from 'pngjs'
 import { describe, expect, it } from 'vitest'
 import { experiments } from '../../src/experiments/index.ts'
-import type { Figure, StudyExperiment } from '../../src/lab/index.ts'
+import { type Figure, posterSvg, type StudyExperiment } from '../../src/lab/index.ts'
+import { svgToPdf } from '../../src/lab/pdf/index.ts'
+import { readPdf } from '../lab/pdfText.ts'
 import { collisions } from '../lab/svgText.ts'
 import { kinds } from './kinds.ts'
 
@@ -38,6 +41,16 @@ const comparable = ({ svg }: Figure): string =>
     })
     .replaceAll(/(<\/(?:g|text|svg|rect|line|path|circle|image)>|\/>)(?=<)/g, '$1\n')}\n`
 
+/** All letters of a figure in their order: of its SVG, and of its PDF as a reader copies them. */
+function letters(figure: Figure): [svg: string, pdf: string] {
+  const svg = posterSvg(figure, 'toy')
+  const { document } = parseHTML(`<html><body>${svg}</body></html>`)
+  const words = [...document.querySelectorAll('text')].map((node) => node.textContent)
+  return [words, readPdf(svgToPdf(svg)).text].map((texts) => texts.join('').replace(/[\s\u200b]/g, '')) as [
+    ...[string, string],
+  ]
+}
+
 /** Figures of each study, of the rows that are kept. */
 const drawn = experiments
   .filter((experiment): experiment is StudyExperiment => 'study' in experiment)
@@ -57,14 +70,24 @@ describe.each(drawn)('figures of $name', ({ name, figures }) => {
   it('have words that keep apart', () => {
     for (const figure of figures) expect([figure.name, collisions(figure.svg)]).toEqual([figure.name, []])
   })
+
+  it('have the same words in their PDF', () => {
+    for (const figure of figures) {
+      const [svg, pdf] = letters(figure)
+      expect(svg).not.toBe('')
+      expect(pdf).toBe(svg)
+    }
+  })
 })
 
 describe.each(kinds.map((figure) => [figure.name, figure] as const))(
   'a chart of the kind %s',
   (_, figure) => {
-    it('is as it was, and its words keep apart', async () => {
+    it('is as it was, its words keep apart and are in its PDF', async () => {
       await expect(comparable(figure)).toMatchFileSnapshot(`figures/${figure.name}.svg`)
       expect(collisions(figure.svg)).toEqual([])
+      const [svg, pdf] = letters(figure)
+      expect(pdf).toBe(svg)
     })
   },
 )

@@ -8,6 +8,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { formatMeasured } from '../../src/base/index.ts'
 import { composeConfig, executeRun, loadRun, loadRuns, writeReport } from '../../src/lab/index.ts'
 import { numbersHtml } from '../../src/lab/report/html.ts'
+import { readPdf } from './pdfText.ts'
 import { makeToy } from './toy.ts'
 
 let root: string
@@ -49,7 +50,7 @@ it('a number of several parts may break after a slash, its tags do not', () => {
 
 describe('the report of one run', () => {
   it('is one well-formed page that asks the network for nothing', () => {
-    const { html, figures } = writeReport([loadRun(folders[0]!)], [toy], folders[0]!)
+    const { html, figures, pdfs } = writeReport([loadRun(folders[0]!)], [toy], folders[0]!)
     expect(html).toBe(join(folders[0]!, 'report.html'))
     const page = readFileSync(html, 'utf8')
     expect(unbalanced(page.replace('<!doctype html>', ''))).toEqual([])
@@ -93,6 +94,15 @@ describe('the report of one run', () => {
     expect(document.querySelector('pre')!.textContent).toBe('npx treeline run toy --threads 1 --report')
     expect(figures).toHaveLength(4)
     for (const path of figures) expect(PNG.sync.read(readFileSync(path)).width).toBeGreaterThan(1000)
+    expect(pdfs).toEqual(figures.map((path) => path.replace(/png$/, 'pdf')))
+    for (const path of pdfs) {
+      const [, width, height] = readFileSync(path.replace(/pdf$/, 'svg'), 'utf8').match(
+        /width="(\d+)" height="(\d+)"/,
+      )!
+      const pdf = readPdf(readFileSync(path))
+      expect(pdf.mediaBox).toEqual([0, 0, 0.75 * Number(width), 0.75 * Number(height)])
+      expect(pdf.text.join(' ')).toContain('toy · defaults · seed 0 · run')
+    }
   })
 
   it('gives the same page twice', () => {

@@ -41,7 +41,7 @@ function writeMarkdown(
 export const reportCommand = (io: Io): Command =>
   new Command('report')
     .description(
-      'write a report of finished runs: one HTML page, with PNG figures and a Parquet table beside it',
+      'write a report of finished runs: one HTML page, with SVG, PNG and PDF figures and a Parquet table beside it',
     )
     .argument('<dir...>', 'run folders, or folders of runs')
     .option('--out <dir>', 'where to write report.html and figures/ (default: DIR, or "report" for several)')
@@ -87,11 +87,20 @@ export const reportCommand = (io: Io): Command =>
         return
       }
       const folder = flags.out ?? (paths.length === 1 ? paths[0]! : 'report')
-      const { html, figures, table } = await inSteps(
+      const { html, figures, pdfs, table } = await inSteps(
         lab.writingReport(runs, known, folder, { force: flags.force === true }),
       )
       if (flags.json)
-        io.out(lab.prettyJson({ report: html, figures, table, runs: runs.map((run) => run.folder), damaged }))
+        io.out(
+          lab.prettyJson({
+            report: html,
+            figures,
+            pdfs,
+            table,
+            runs: runs.map((run) => run.folder),
+            damaged,
+          }),
+        )
       else io.out(`${html}\n`)
       if (damaged.length > 0)
         fail(

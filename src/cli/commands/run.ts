@@ -31,7 +31,7 @@ export const runCommand = (io: Io): Command =>
     .addOption(seedOption())
     .addOption(threadsOption())
     .option('--out <dir>', 'the folder that holds all runs', 'runs')
-    .option('--report', 'also write a report: one HTML page and PNG figures in the run folder')
+    .option('--report', 'also write a report: one HTML page and SVG, PNG and PDF figures in the run folder')
     .option('--fresh', 'throw away what the run folder holds and begin again')
     .addOption(jsonOption())
     .addOption(quietOption())

@@ -2,6 +2,7 @@
 export { type Bar, type BarChart, barChart } from './barChart.ts'
 export { type ConfusionMatrix, confusionMatrix } from './confusionMatrix.ts'
 export { escapeText, type Figure, type FigureText } from './figure.ts'
+export { type FaceName, fontFile } from './fonts.ts'
 export { encodePng, type Gallery, type GalleryItem, gallery, pngDataUri, type SmallImage } from './gallery.ts'
 export { type HeatMap, type HeatMapOverlay, heatMap } from './heatMap.ts'
 export { fullest, type LayerMap, type LayerMapPanel, layerMap } from './layerMap.ts'

@@ -1,9 +1,7 @@
 /** @file A figure by itself: title above, caption and config below, as one SVG and as PNG bytes. */
-import { existsSync } from 'node:fs'
-import { fileURLToPath } from 'node:url'
 import { Resvg } from '@resvg/resvg-js'
-import { fail } from '../../base/index.ts'
 import { escapeText, type Figure } from './figure.ts'
+import { fontFiles } from './fonts.ts'
 import { wrapText } from './letters.ts'
 import { mathPlain, mathSvg } from './mathText.ts'
 import { fontFamily, withLightColors } from './theme.ts'
@@ -43,18 +41,11 @@ export function posterSvg(figure: Figure, config: string): string {
   )
 }
 
-const fonts = ['Inter-Regular.ttf', 'Inter-SemiBold.ttf', 'Inter-Italic.ttf', 'Inter-SemiBoldItalic.ttf'].map(
-  (name) => fileURLToPath(new URL(`../../../assets/fonts/${name}`, import.meta.url)),
-)
-
 /** PNG bytes of an SVG document, `scale` pixels for each unit, with the fonts Treeline ships and no others. Throws TL_IO without them. */
 export function svgToPng(svg: string, scale = 2): Uint8Array {
-  // without its fonts a figure would be drawn without a word
-  const missing = fonts.find((path) => !existsSync(path))
-  if (missing) fail('TL_IO', `cannot read ${missing}, a font of the figures: install treeline again, whole`)
   const resvg = new Resvg(svg, {
     fitTo: { mode: 'zoom', value: scale },
-    font: { loadSystemFonts: false, fontFiles: fonts, defaultFontFamily: 'Inter' },
+    font: { loadSystemFonts: false, fontFiles: fontFiles(), defaultFontFamily: 'Inter' },
   })
   return resvg.render().asPng()
 }

@@ -1,4 +1,4 @@
-/** @file The report: finished runs in, one self-contained HTML page, PNG figures and a Parquet table out. */
+/** @file The report: finished runs in, one self-contained HTML page, figures as SVG, PNG and PDF, and a Parquet table out. */
 import { join } from 'node:path'
 import { fail, finish, type Steps } from '../../base/index.ts'
 import { writeOwnFiles } from '../../base/outputFolder.ts'
@@ -8,6 +8,7 @@ import type { AnyExperiment } from '../experiment.ts'
 import { escapeText, mathHtml, posterSvg, svgToPng } from '../figures/index.ts'
 import { groupRuns } from '../groups.ts'
 import { experimentOf } from '../known.ts'
+import { svgToPdf } from '../pdf/index.ts'
 import type { FinishedRun } from '../runFolder.ts'
 import { outcomesInWords } from '../study/outcomes.ts'
 import { groupClaims } from './claims.ts'
@@ -19,6 +20,8 @@ export interface ReportFiles {
   html: string
   /** The PNG files; each has an SVG beside it. */
   figures: string[]
+  /** The PDF files, in the same order. */
+  pdfs: string[]
   /** A Parquet file: one row for each run (see `tableOf`). */
   table: string
 }
@@ -49,7 +52,7 @@ function* chaptersOf(runs: readonly FinishedRun[], known: readonly AnyExperiment
   return chapters
 }
 
-/** The figures as SVG, for papers, and as PNG, by their names in the report's folder. */
+/** The figures as SVG, as PDF, for papers, and as PNG, by their names in the report's folder. */
 function* figureFiles(chapters: readonly Chapter[]): Steps<[name: string, content: Uint8Array | string][]> {
   const files: [string, Uint8Array | string][] = []
   for (const { experiment, pictures } of chapters)
@@ -58,7 +61,7 @@ function* figureFiles(chapters: readonly Chapter[]): Steps<[name: string, conten
       const prefix = chapters.length > 1 ? `${experiment.name}-` : ''
       const name = `figures/${prefix}${figure.name}`
       const svg = posterSvg(figure, figure.made)
-      files.push([`${name}.png`, svgToPng(svg)], [`${name}.svg`, svg])
+      files.push([`${name}.png`, svgToPng(svg)], [`${name}.pdf`, svgToPdf(svg)], [`${name}.svg`, svg])
     }
   return files
 }
@@ -138,7 +141,7 @@ const head = ({ name, title, description }: AnyExperiment, alone: boolean): Html
     : `<h2>${mathHtml(title)}</h2><p>${mathHtml(description)}</p>`
 
 /**
- * Write `report.html`, `runs.parquet`, `figures/*.svg` and `figures/*.png` into `folder`. Runs are sorted (see `sortRuns`) and grouped by
+ * Write `report.html`, `runs.parquet`, `figures/*.svg`, `*.png` and `*.pdf` into `folder`. Runs are sorted (see `sortRuns`) and grouped by
  * experiment; several runs of one experiment share its figures. Throws TL_BAD_FILE when a run's experiment is not among
  * `known`, or when there are no runs; TL_EXISTS, unless `force`, for files in their place that Treeline did not write: its own
  * it writes anew.
@@ -168,7 +171,7 @@ export function* writingReport(
   })
   const footer =
     '<footer>Made by Treeline. Every number and figure here is in the run folders, as text; beside this page the ' +
-    'figures are SVG and PNG files in <code>figures/</code>, and all configs and results a table, <code>runs.parquet</code>.</footer>'
+    'figures are SVG, PNG and PDF files in <code>figures/</code>, and all configs and results a table, <code>runs.parquet</code>.</footer>'
   const title = alone ? chapters[0]!.experiment.title : 'Treeline: a report'
   const page = pageHtml(
     title,
@@ -182,9 +185,12 @@ export function* writingReport(
   ])
   yield
   writeOwnFiles(folder, 'report', files, rule)
+  const ending = (end: string): string[] =>
+    figures.flatMap(([name]) => (name.endsWith(end) ? [join(folder, name)] : []))
   return {
     html: join(folder, 'report.html'),
-    figures: figures.flatMap(([name]) => (name.endsWith('.png') ? [join(folder, name)] : [])),
+    figures: ending('.png'),
+    pdfs: ending('.pdf'),
     table: join(folder, 'runs.parquet'),
   }
 }
