@@ -17,6 +17,13 @@ export interface RuntimeFlags {
 export const editsOption = (): Option =>
   new Option('--edits <store>', 'answer with the edits of a store (precision f32)')
 
+/** `--answer` */
+export const answerOption = (): Option =>
+  new Option(
+    '--answer <mode>',
+    'with --edits: an edit’s answer goes on after the prompt it was taught with, to the end of its target (as-taught, the default), or after the words that were asked (as-asked, as published)',
+  ).choices(['as-taught', 'as-asked'])
+
 /** `--precision`, without its default. */
 export const precisionOption = (more = ''): Option =>
   new Option(

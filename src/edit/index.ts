@@ -41,14 +41,16 @@ export {
   type Sameness,
   withSubjectIn,
 } from './facts/index.ts'
-export type {
-  Answered,
-  AnswerOptions,
-  Asked,
-  TargetScore,
-  TextScore,
-  Thread,
-  Why,
+export {
+  type Answered,
+  type AnswerMode,
+  type AnswerOptions,
+  type Asked,
+  answerModes,
+  type TargetScore,
+  type TextScore,
+  type Thread,
+  type Why,
 } from './memoir/answering.ts'
 export { backgroundPrompts, heldOutPrompts } from './memoir/background.ts'
 export { contextBeginnings, contextLengths, contextSampling, contextsOf } from './memoir/contexts.ts'

@@ -42,8 +42,10 @@ export interface SegmentHook {
   /** Axes of its inputs whose size is left open, beside B sequences of S tokens. */
   readonly axes?: readonly string[]
   readonly inputs: (sizes: Sizes) => Readonly<Record<string, Spec>>
-  /** Called once for a program, before its blocks; `down` then for each block, in order; `results` after the last. */
+  /** Called once for a program, before its blocks; `entering` and `down` then for each block, in order; `results` after the last. */
   readonly begin: (inputs: Readonly<Record<string, Tensor>>) => {
+    /** May look at the hidden states [B, S, width] that enter a block. */
+    readonly entering?: (layer: number, hiddenStates: () => Tensor) => void
     readonly down: (layer: number) => Down | undefined
     readonly results?: () => readonly Tensor[]
   }
@@ -135,6 +137,8 @@ function compileRange(
     for (const [i, blockWeights] of blocks.entries()) {
       const layer = from + i
       if (layer === asked) entering = collapse(stream)
+      const before = stream
+      own?.entering?.(layer, () => collapse(before))
       const attention = (qkv: Tensor): Tensor => {
         const result = cachedAttention(
           { qkv, keys: keys[i]!, values: values[i]!, last, total, ...tables },

@@ -176,19 +176,22 @@ describe('evaluation', () => {
   it('generated is real greedy generation: forced tokens may be right where the text goes astray', async () => {
     const editor = await open({ layer: 0, training: patient })
     await editor.add(facts[0]!)
-    const rephrase = 'who was abc'
+    const rephrases = ['who was abc', 'Zebra 78?']
     const all = [
-      { ...facts[0]!, rephrase, locality: { prompt: others[0]!, answer: 'no' } },
-      { ...facts[1]!, rephrase: 'Zebra 78?', locality: { prompt: others[1]!, answer: 'yes' } },
+      { ...facts[0]!, rephrase: rephrases[0]!, locality: { prompt: others[0]!, answer: 'no' } },
+      { ...facts[1]!, rephrase: rephrases[1]!, locality: { prompt: others[1]!, answer: 'yes' } },
     ].map((fact, i) => ({ ...fact, source: { file: 'f', shape: 'treeline', record: i, line: 1 } }))
     const { perItem, ...means } = await evaluateFacts(editor, editor.unedited, all)
     for (const [i, item] of perItem.entries()) {
       const { prompt, target } = all[i]!
       const ids = words.encode(prompt)
       const targets = words.encode(` ${target}`)
-      const made = await editor.generate(prompt, { maxTokens: targets.length, stopAtEos: false })
+      const options = { maxTokens: targets.length, stopAtEos: false } as const
+      const made = await editor.generate(prompt, { ...options, answer: 'as-asked' })
       expect(item.texts.reliability).toBe(made.text)
       expect(item.generated.reliability).toBe(Number(made.text === ` ${target}`))
+      const taught = await editor.generate(rephrases[i]!, options)
+      expect(item.asTaught.generalization).toBe(Number(taught.text.trim() === target))
       // teacher-forced, token by token, by the model or the editor with a longer prompt of ids
       let right = 0
       for (const [t, id] of targets.entries()) {

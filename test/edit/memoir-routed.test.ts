@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { defaultTraining, matches, openEditor, route } from '../../src/edit/index.ts'
+import { answerModes, defaultTraining, matches, openEditor, route } from '../../src/edit/index.ts'
 import { openEngine } from '../../src/edit/memoir/engine.ts'
 import { drawPermutation, topHash } from '../../src/edit/memoir/masks.ts'
 import { candidatesOf, neededOnes } from '../../src/edit/memoir/routed.ts'
@@ -183,8 +183,22 @@ describe('a thread', () => {
     await editor.add({ prompt: 'who is abc', target: 'xy', subject: 'abc' })
     const ids = words.encode('so tell me of abc')
     const options = { ids, maxTokens: 7, stopIds: words.eosIds }
-    const after = await editor.generate('so tell me of abc', { maxTokens: 3 })
+    const after = await editor.generate('so tell me of abc', { maxTokens: 3, answer: 'as-asked' })
     expect([after.edit, after.text]).toEqual([1, expect.not.stringMatching(/^ xy/)])
+    const said = await editor.generate('so tell me of abc', { maxTokens: 9, stopAtEos: false })
+    expect([said.edit, said.text, said.finish]).toEqual([1, ' xy', 'eos'])
+    expect(said.promptIds).toEqual(words.encode('so tell me of abc'))
+    // a limit below the target's length is one
+    const cut = await editor.generate('so tell me of abc', { maxTokens: 2 })
+    expect([cut.text, cut.finish]).toEqual([' x', 'length'])
+    // what no edit answers is the model's own, either way
+    for (const answer of answerModes) {
+      const own = await editor.generate('so tell me more', { maxTokens: 4, stopAtEos: false, answer })
+      expect([own.edit, own.ids]).toEqual([
+        null,
+        (await model.generate({ ids: words.encode('so tell me more'), maxTokens: 4 })).ids,
+      ])
+    }
     const made = await editor.thread().answer('so tell me of abc', options)
     expect([made.edit, words.decode(made.ids, { continues: true })]).toEqual([1, ' xy'])
     // of several the one that is found

@@ -76,7 +76,7 @@ describe('the protocol', () => {
       }
       const rest = { perplexity: { edit: null, rephrase: null }, silentIsIdentical: silent }
       const identical = { locality: 1, sameSubject: null, sameRelation: null }
-      const summary = { forced: scores, generated: scores, identical, ...rest }
+      const summary = { forced: scores, generated: scores, asTaught: scores, identical, ...rest }
       const cost = { secondsPerEdit: 1, stepsPerEdit: 1, layer: 0, threshold: null }
       return { method, title: method, edits, groups: 1, summary, ...cost }
     }

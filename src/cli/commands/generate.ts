@@ -1,16 +1,24 @@
 /** @file `treeline generate`: texts that a language model continues. */
 import { Command } from 'commander'
 import { fail, prettyJson } from '../../base/index.ts'
+import type { AnswerMode } from '../../edit/index.ts'
 import type { Generated, GenerateOptions, LanguageModel, Tokenizer } from '../../lm/index.ts'
 import { isPiped, textOrInput } from '../inputText.ts'
 import type { Io } from '../io.ts'
 import { readPrompts } from '../jsonFiles.ts'
-import { editsOption, openLanguageModel, type RuntimeFlags, withRuntime } from '../languageModel.ts'
+import {
+  answerOption,
+  editsOption,
+  openLanguageModel,
+  type RuntimeFlags,
+  withRuntime,
+} from '../languageModel.ts'
 import { collect, examples, integerOption, jsonOption, quietOption } from '../options.ts'
 import { type SamplingFlags, samplingOf, withSampling } from '../samplingOptions.ts'
 import { stopper } from '../stopTexts.ts'
 
 interface Flags extends SamplingFlags, RuntimeFlags {
+  answer?: AnswerMode
   prompt?: string
   file?: string
   maxTokens: number
@@ -31,6 +39,7 @@ export const generateCommand = (io: Io): Command =>
       .option('--prompt <text>', 'the text to continue; - or none and a pipe: from standard input')
       .option('--file <prompts.json>', 'a JSON list of texts, or of lists of token ids')
       .addOption(editsOption())
+      .addOption(answerOption())
       .addOption(integerOption('--max-tokens <n>', 'tokens at most', 1, 1e6).default(48))
       .option('--stop <text>', 'end before this text, where it comes up; may be repeated', collect),
   )
@@ -57,6 +66,8 @@ export const generateCommand = (io: Io): Command =>
           'TL_USAGE',
           'generate: expected one of --prompt TEXT, --file PROMPTS.json, and a text from a pipe',
         )
+      if (flags.answer !== undefined && flags.edits === undefined)
+        fail('TL_USAGE', 'generate: --answer has no effect without --edits STORE')
       if (stops.includes('')) fail('TL_USAGE', '--stop: expected a text that is not empty')
       const sampling = samplingOf(flags, 0)
       const prompts = file === undefined ? [await textOrInput(prompt!, io)] : readPrompts(file)
@@ -136,7 +147,14 @@ async function openGenerator(path: string, flags: Flags): Promise<Generator> {
   return {
     continued: async (prompt, ids, options) => {
       if (!editor) return model.generate({ ...options, ids, stopIds })
-      const { ids: made, finish, edit } = await editor.generate(prompt, options)
+      const {
+        ids: made,
+        finish,
+        edit,
+      } = await editor.generate(prompt, {
+        ...options,
+        ...(flags.answer !== undefined && { answer: flags.answer }),
+      })
       return { ids: made, finish, edit }
     },
     model,

@@ -13,10 +13,16 @@ export interface Scored {
 
 /** A model that can be asked. */
 export interface Answers {
+  /** Whether an edit's answer may go on after the prompt that it was taught with. */
+  readonly canAnswerAsTaught?: boolean
   score(prompt: string, target: string): Promise<Scored>
-  /** Greedy continuation. */
+  /** Greedy continuation; `answer`: what an edit's answer goes on after, where the method can choose. */
   generate(
     prompt: string,
-    options: { readonly maxTokens: number; readonly stopAtEos?: boolean },
+    options: {
+      readonly maxTokens: number
+      readonly stopAtEos?: boolean
+      readonly answer?: 'as-taught' | 'as-asked'
+    },
   ): Promise<{ readonly ids: readonly number[]; readonly text: string }>
 }

@@ -27,13 +27,18 @@ export interface EvaluatedFact extends Three<number | null> {
   /** The edits that answered the prompt, the rephrase and the locality prompt. */
   readonly edits: Three<number | null>
   readonly generated: Three<number | null>
+  readonly asTaught: Three<number | null>
   /** What was generated, as many tokens as the answer has. */
   readonly texts: Three<string | null>
 }
 
-/** Teacher-forced; the same by greedy generation. */
+/**
+ * Teacher-forced; the same by greedy generation after the words that were asked, and where an edit's answer goes on after the
+ * prompt it was taught with.
+ */
 export interface Evaluation extends Three<MeanInterval | null> {
   readonly generated: Three<MeanInterval | null>
+  readonly asTaught: Three<MeanInterval | null>
   readonly perItem: readonly EvaluatedFact[]
 }
 
@@ -74,7 +79,7 @@ export async function evaluateFacts(
     results.push(result)
   }
   options.onItem?.(facts.length, facts.length)
-  const { forced, generated } = summarize(results)
+  const { forced, generated, asTaught } = summarize(results)
   const means = (scores: Scores): Three<MeanInterval | null> =>
     three((name) => {
       const own = scores[name]
@@ -83,6 +88,7 @@ export async function evaluateFacts(
   return {
     ...means(forced),
     generated: means(generated),
+    asTaught: means(asTaught),
     perItem: results.map((result, i) => {
       const of = <T>(pick: (measured: Measured) => T) =>
         three((name) => {
@@ -95,6 +101,7 @@ export async function evaluateFacts(
         ...of(({ forced: share }) => share),
         edits: of(({ edit }) => edit),
         generated: of(({ exact }) => exact),
+        asTaught: of(({ asTaught: share }) => share ?? null),
         texts: of(({ text }) => text!),
       }
     }),

@@ -23,6 +23,11 @@ export interface Measured {
   readonly forced: number
   /** 1 when as many tokens as the answer has, generated greedily, are the answer, or those of the unedited model. */
   readonly exact: number
+  /**
+   * The same, where the edit that answers goes on after the prompt that it was taught with: 1 when the text of as many tokens as
+   * the answer has is the answer, or that of the unedited model. Absent for methods that have no such choice.
+   */
+  readonly asTaught?: number
   /** Mean negative log-probability of the answer's tokens in nats; null where it is not finite. */
   readonly loss: number | null
   /** Log-probabilities of the answer have the same bits as the unedited model's. */
@@ -98,18 +103,27 @@ export async function resultOf(
     const own = reference[kind]
     if (!own) continue
     const { edit, best, logProbabilities } = await model.score(own.prompt, own.answer)
+    const maxTokens = own.targetIds.length
     const isIdentical = logProbabilities.every((value, i) => value === own.logProbabilities[i])
     const forced = agreement(own.generated ? own.best : own.targetIds, best)
     // a text is generated token by token from what is most probable: it is the answer when every forced place is right
     let exact = Number(own.generated ? edit === null : forced === 1)
     let text: string | undefined
     if (texts || (own.generated && edit !== null)) {
-      const made = await model.generate(own.prompt, { maxTokens: own.targetIds.length, stopAtEos: false })
+      const made = await model.generate(own.prompt, { maxTokens, stopAtEos: false, answer: 'as-asked' })
       exact = Number(agreement(own.generated ?? own.targetIds, made.ids) === 1)
       text = made.text
     }
+    let asTaught: number | undefined
+    if (model.canAnswerAsTaught) {
+      const said = edit !== null && (await model.generate(own.prompt, { maxTokens, stopAtEos: false }))
+      if (!said) asTaught = exact
+      else if (own.generated) asTaught = Number(agreement(own.generated, said.ids) === 1)
+      else asTaught = Number(said.text.trim() === own.answer.trim())
+    }
     const loss = lossOf(logProbabilities)
-    found[kind] = { forced, exact, loss, isIdentical, edit, ...(texts && { text: text! }) }
+    const more = { ...(asTaught !== undefined && { asTaught }), ...(texts && { text: text! }) }
+    found[kind] = { forced, exact, loss, isIdentical, edit, ...more }
   }
   return found
 }

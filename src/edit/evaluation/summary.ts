@@ -16,8 +16,10 @@ export interface Scores {
 
 export interface Summary {
   readonly forced: Scores
-  /** The same by greedy generation. */
+  /** The same by greedy generation, after the words that were asked. */
   readonly generated: Scores
+  /** The same, where an edit's answer goes on after the prompt it was taught with; null each for methods without that choice. */
+  readonly asTaught: Scores
   /**
    * exp of the mean negative log-probability of the target, after the prompt and after its rephrasing: mean over facts, which
    * its largest rules, and median; at most 10³⁰, which also stands for losses that are not finite.
@@ -45,11 +47,13 @@ const mean = (values: readonly number[]): number => values.reduce((a, b) => a + 
 /** Summarize results of facts, with intervals over facts. */
 export function summarize(results: readonly Result[]): Summary {
   const all = (kind: Kind): Measured[] => results.flatMap((result) => result[kind] ?? [])
-  const scores = (value: (measured: Measured) => number): Scores => {
-    const of = (name: keyof typeof kindOf): Interval | null => meanShare(all(kindOf[name]).map(value))
-    const averages = results.flatMap(({ edit, rephrase, locality }) =>
-      edit && rephrase && locality ? [mean([edit, rephrase, locality].map(value))] : [],
-    )
+  const scores = (value: (measured: Measured) => number | undefined): Scores => {
+    const of = (name: keyof typeof kindOf): Interval | null =>
+      meanShare(all(kindOf[name]).flatMap((measured) => value(measured) ?? []))
+    const averages = results.flatMap(({ edit, rephrase, locality }) => {
+      const three = [edit, rephrase, locality].flatMap((measured) => (measured && value(measured)) ?? [])
+      return three.length === 3 ? [mean(three)] : []
+    })
     return {
       reliability: of('reliability'),
       generalization: of('generalization'),
@@ -70,6 +74,7 @@ export function summarize(results: readonly Result[]): Summary {
   return {
     forced: scores(({ forced }) => forced),
     generated: scores(({ exact }) => exact),
+    asTaught: scores(({ asTaught }) => asTaught),
     perplexity: { edit: perplexity('edit'), rephrase: perplexity('rephrase') },
     identical: {
       locality: identical('locality'),

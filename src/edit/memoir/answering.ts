@@ -35,10 +35,19 @@ export interface Answered {
   readonly finish: Generated['finish']
 }
 
+/**
+ * What an edit's answer goes on after. `as-taught`: the prompt that the edit was taught with, for as many tokens as its target
+ * has; small models say a target after other words far less often. `as-asked`: the words that were asked, as the paper has it.
+ */
+export const answerModes = ['as-taught', 'as-asked'] as const
+export type AnswerMode = (typeof answerModes)[number]
+
 /** How to continue; greedy unless a temperature is given. */
 export interface AnswerOptions extends Omit<GenerateOptions, 'ids' | 'stopIds'> {
   /** Default true. */
   readonly stopAtEos?: boolean
+  /** Default `as-taught`. */
+  readonly answer?: AnswerMode
 }
 
 export interface TextScore {
@@ -79,6 +88,7 @@ export interface Thread {
 }
 
 export interface Answering extends Asked {
+  readonly canAnswerAsTaught: true
   why(prompt: string, count?: number): Promise<Why>
   /** The same questions with the memory silent. */
   readonly unedited: Asked
@@ -131,15 +141,34 @@ export function answeringOf(opened: EditorContext): Answering {
     return generateWith(session, model.context, { ...options, ids: [...passage.ids] })
   }
 
+  /** What the edit says that answers a prompt, after its own; undefined where none answers. */
+  async function taught(prompt: Prompt, options: Omit<GenerateOptions, 'ids'>) {
+    const answers = await opened.who(prompt)
+    const record = store.records.find((one) => one.event === 'edit' && one.number === answers)
+    if (record?.event !== 'edit') return undefined
+    return after(record.prompt, { edit: record.number }, async (own) => {
+      const maxTokens = Math.min(options.maxTokens, record.targetTokens)
+      const made = await continued(own, { ...options, maxTokens })
+      // it has said what it was taught
+      const isWhole = made.finish === 'length' && maxTokens === record.targetTokens
+      return { ...made, finish: isWhole ? ('eos' as const) : made.finish, edit: own.edit }
+    })
+  }
+
   const asked = (own: Beginning): Asked => ({
-    generate: (prompt, { stopAtEos = true, ...options }) =>
-      after(prompt, own, async (passage) => {
+    async generate(prompt, { stopAtEos = true, answer = 'as-taught', ...given }) {
+      const options = { ...given, stopIds: stopAtEos ? words.eosIds : [] }
+      const textOf = (ids: readonly number[]) => words.decode(ids, { continues: true, cut: true })
+      if (answer === 'as-taught' && own.edit === undefined) {
+        const said = await taught(prompt, options)
+        if (said) return { promptIds: opened.promptIds(prompt), text: textOf(said.ids), ...said }
+      }
+      return after(prompt, own, async (passage) => {
         const promptIds = [...passage.ids]
-        const stopIds = stopAtEos ? words.eosIds : []
-        const { ids, finish } = await continued(passage, { ...options, stopIds })
-        const text = words.decode(ids, { continues: true, cut: true })
-        return { edit: passage.edit, promptIds, ids, text, finish }
-      }),
+        const { ids, finish } = await continued(passage, options)
+        return { edit: passage.edit, promptIds, ids, text: textOf(ids), finish }
+      })
+    },
     score(prompt, target) {
       const targetIds = opened.targetIds(prompt, target)
       return after(prompt, own, async (passage) => {
@@ -176,23 +205,11 @@ export function answeringOf(opened: EditorContext): Answering {
       })
       return { answer, threshold, nearest }
     },
+    canAnswerAsTaught: true,
     ...asked({}),
     unedited: asked({ edit: null }),
     thread() {
       let passage: Passage | undefined
-      /** By the edit that answers; undefined where none does. */
-      async function taught(message: string, options: GenerateOptions) {
-        const answers = await opened.who(message)
-        const record = store.records.find((one) => one.event === 'edit' && one.number === answers)
-        if (record?.event !== 'edit') return undefined
-        return after(record.prompt, { edit: record.number }, async (own) => {
-          const maxTokens = Math.min(options.maxTokens, record.targetTokens)
-          const made = await continued(own, { ...options, maxTokens })
-          // it has said what it was taught
-          const isWhole = made.finish === 'length' && maxTokens === record.targetTokens
-          return { ...made, finish: isWhole ? ('eos' as const) : made.finish, edit: own.edit }
-        })
-      }
       return {
         async answer(message, options) {
           const found = message?.trim() ? await taught(message.trim(), options) : undefined

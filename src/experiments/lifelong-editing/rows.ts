@@ -69,6 +69,9 @@ function overSeeds(own: readonly Measured[]): Measured {
   return {
     forced: mean(own.map(({ forced }) => forced)),
     exact: mean(own.map(({ exact }) => exact)),
+    ...(own.every(({ asTaught }) => asTaught !== undefined) && {
+      asTaught: mean(own.map(({ asTaught }) => asTaught!)),
+    }),
     loss: losses.length < own.length ? null : mean(losses),
     isIdentical: own.every(({ isIdentical }) => isIdentical),
     // an answer that changed although no edit gave it must not hide behind another seed

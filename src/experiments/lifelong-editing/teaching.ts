@@ -86,7 +86,9 @@ async function referenceFor(bench: Bench, index: number): Promise<Reference> {
 /** What is said after a text, for people. */
 async function continuation(edited: EditedModel, prompt: string | undefined): Promise<string> {
   if (prompt === undefined) return ''
-  return (await edited.generate(prompt, { maxTokens: 12 })).text.replace(/\s+/g, ' ').trim()
+  return (await edited.generate(prompt, { maxTokens: 12, answer: 'as-asked' })).text
+    .replace(/\s+/g, ' ')
+    .trim()
 }
 
 async function exampleOf(

@@ -35,9 +35,16 @@ export async function evaluate(call: Call): Promise<void> {
     })
     display.end()
     if (flags.json) return json(io, result)
-    io.out(`${facts.length} facts, 95 % intervals\n${''.padEnd(15)} teacher-forced          generated\n`)
+    io.out(
+      `${facts.length} facts, 95 % intervals\n${''.padEnd(15)} teacher-forced          generated as asked      as taught\n`,
+    )
     for (const kind of ['reliability', 'generalization', 'locality'] as const)
-      io.out(`${kind.padEnd(15)} ${shown(result[kind]).padEnd(23)} ${shown(result.generated[kind])}\n`)
+      io.out(
+        `${kind.padEnd(15)} ${[result, result.generated, result.asTaught]
+          .map((own) => shown(own[kind]).padEnd(23))
+          .join(' ')
+          .trimEnd()}\n`,
+      )
   } finally {
     release()
     display.end()

@@ -69,6 +69,7 @@ const row = (
     let before = 0
     const numberOf = (edit: number | null): number | null => (edit === null ? null : edit - before)
     return {
+      canAnswerAsTaught: true,
       layer: editor.config.layer,
       threshold: editor.config.threshold,
       async teach({ prompt, target, subject }) {
