@@ -226,6 +226,8 @@ interface Row {
   readonly goesOn?: true
   /** So short that an interrupt may find it at its end. */
   readonly isShort?: true
+  /** Two at once are begun here; what else writes is begun so in `outputs.test.ts`. */
+  readonly isShared?: true
   /** What the output holds, where its bytes are not the same twice. */
   readonly reading?: (out: string) => unknown
 }
@@ -282,6 +284,7 @@ const rows: Readonly<Record<string, Row>> = {
   run: {
     words: [...smallest, '--threads', '1', '--out', 'OUT'],
     out: 'runs',
+    isShared: true,
     goesOn: true,
     more: { native: true },
     ignored: runFiles,
@@ -290,6 +293,7 @@ const rows: Readonly<Record<string, Row>> = {
   sweep: {
     words: ['sweep', 'sweep.yaml', '--out', 'OUT', '--parallel', '2'],
     out: 'sweep',
+    isShared: true,
     goesOn: true,
     more: { lines: true, group: true },
     reading: summaryOf,
@@ -297,6 +301,7 @@ const rows: Readonly<Record<string, Row>> = {
   'edit add': {
     words: ['edit', 'lm', 'OUT', 'add', 'facts.json', '--steps', '3', '--quiet'],
     out: 'store',
+    isShared: true,
     goesOn: true,
     more: { native: true },
     reading: storeFiles,
@@ -304,6 +309,7 @@ const rows: Readonly<Record<string, Row>> = {
   'edit evaluate': {
     words: ['edit', 'lm', 'OUT', 'evaluate', 'facts.json', '--json'],
     out: 'asked',
+    isShared: true,
     goesOn: true,
     before: (out) => cpSync(join(root, 'taught'), out, { recursive: true }),
     more: { native: true },
@@ -311,6 +317,7 @@ const rows: Readonly<Record<string, Row>> = {
   'edit replay': {
     words: ['edit', 'lm', 'OUT', 'replay', '--json'],
     out: 'replayed',
+    isShared: true,
     before: (out) => cpSync(join(root, 'taught'), out, { recursive: true }),
     more: { native: true },
   },
@@ -335,6 +342,7 @@ const rows: Readonly<Record<string, Row>> = {
     words: ['data', 'get', 'tiny', '--from', 'set.tgz', '--quiet'],
     env: { TREELINE_CACHE: 'OUT' },
     out: 'cache',
+    isShared: true,
     more: { set: 'set.json' },
   },
   'grammar sample': {
@@ -450,33 +458,30 @@ describe.skipIf(!onLinux).concurrent('every command', () => {
         const ended = await cut.begin()
         check([ended.code, ended.orphans], ended.err).toEqual([0, []])
         check(product(cut)).toEqual(result)
-        if (cut.out === undefined) check(ended.out).toBe(whole.out)
         check(rubbish(cut)).toEqual([])
       }
 
       // one after the other on the same output, so that every command finds what the last has left; one that goes on has
       // little left to do after a late moment, and is brought to its end in between
       let cut = place(1)
-      const next = async (turn: number): Promise<void> => {
-        if (!row.goesOn) return
-        await finish(cut)
-        cut = place(turn)
-      }
       await ask(cut, 'Ctrl-C early', early, 'SIGINT')
-      await ask(cut, 'Ctrl-C late', late, 'SIGINT')
-      await next(2)
       if (row.out !== undefined) await fill(cut, Math.ceil(moments / 2))
-      await ask(cut, 'SIGTERM', Math.ceil(moments / 3), 'SIGTERM')
+      await ask(cut, 'SIGTERM', row.goesOn ? Math.ceil(moments / 3) : late, 'SIGTERM')
+      if (row.goesOn) {
+        await finish(cut)
+        cut = place(2)
+      }
       await ask(cut, 'Ctrl-C twice', Math.ceil(moments / (row.goesOn ? 8 : 2)), 'SIGINT', 'SIGINT')
-      await next(3)
-      await kill(cut, early)
-      await kill(cut, late)
-      await finish(cut)
+      // what only prints leaves nothing that a next one could find
+      if (row.out !== undefined) {
+        await kill(cut, late)
+        await finish(cut)
+      }
       if (!row.isShort) check(hits.join(), 'never interrupted').toMatch(/: 130/)
-      if (row.out === undefined) return void met.push([name, ...hits])
+      if (!row.isShared) return void met.push([name, ...hits])
 
       // two at once: one works, the other waits its turn by hand, or finds the work done
-      const both = place(4)
+      const both = place(3)
       const two = await Promise.all([both.begin(), both.begin()])
       check(two.map(({ code }) => code)).toContain(0)
       for (const { code, err } of two)
@@ -492,7 +497,7 @@ test.skipIf(!onLinux).concurrent('no thread is cut off in native code, by one Ct
   const words = [...smallest, '--threads', '2', '--out']
   // one Ctrl-C waits for the call, however long; two wait three seconds, then the system ends the process
   const moments: [NodeJS.Signals[], hold: number, end: number | string][] = [
-    [['SIGINT'], 2500, 130],
+    [['SIGINT'], 1000, 130],
     [['SIGINT', 'SIGINT'], 500, 130],
     [['SIGTERM'], 500, 130],
     [['SIGINT', 'SIGTERM'], 4500, 'SIGINT'],
