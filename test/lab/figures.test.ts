@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import { parseHTML } from 'linkedom'
 import { PNG } from 'pngjs'
 import { describe, expect, it } from 'vitest'
-import { linearTicks, logTicks, tickText } from '../../src/lab/figures/axes.ts'
+import { linearTicks, logTicks, tickText, tickTexts } from '../../src/lab/figures/axes.ts'
 import { spread } from '../../src/lab/figures/labels.ts'
 import { textWidth, wrapText } from '../../src/lab/figures/letters.ts'
 import {
@@ -155,6 +155,12 @@ describe('line chart', () => {
       '2·10⁷',
       '-3·10⁻⁶',
     ])
+    // numbers of one axis are spelled in one way
+    expect(tickTexts([0, 50_000, 100_000])).toEqual(['0', '50,000', '100,000'])
+    expect(tickTexts([1e-4, 0.01, 1])).toEqual(['0.0001', '0.01', '1'])
+    expect(tickTexts([0, 1e-5, 0.02, 1])).toEqual(['0', '10⁻⁵', '2·10⁻²', '10⁰'])
+    expect(tickTexts([0.001, 0.0015, 0.993641])).toEqual(['0.001', '0.0015', '0.994'])
+    expect(tickTexts([10, 1000, 2e6])).toEqual(['10¹', '10³', '2·10⁶'])
   })
 })
 

@@ -58,18 +58,15 @@ const apart = ({ before, after }: Collapse): string =>
     : ` At equal height the curves lie apart by a factor of ${shownEstimate(before)} in P before rescaling, ${shownEstimate(after)} after (standard deviation of ln P, as a factor).`
 
 function errorCharts({ cnn, errors, law }: Estimates): (() => Figure)[] {
-  // the curves end near each other at zero, where labels would collide: the caption names them instead
-  const ascending = settingsOf(cnn)
-    .map(({ key }) => key)
-    .sort((a, b) => scaleOf(a) - scaleOf(b))
-  const names = ascending.map(({ m, L }) => `(${m}, ${L})`).join(', ')
   return [
     chart(cnn, {
       name: 'errors',
       title: 'Test error of the hierarchical CNN',
-      caption: `Each line: grammars with m synonyms and L levels, from left to right ${names}; colours as in the next figure. Dotted: a tenth of chance, which defines P*. ${errorBars}`,
+      caption: `Each line: grammars with m synonyms and L levels. Dotted: a tenth of chance, which defines P*. ${errorBars}`,
       ...{ x: 'P', y: heightOf, xLabel: 'training strings P', yLabel: 'test error', xScale: 'log' },
-      ...{ yDomain: [0, 1], marks: 'dots', series: settingName, seriesName: () => '' },
+      ...{ yDomain: [0, 1], marks: 'dots', series: settingName },
+      // the curves end near each other at zero
+      labels: 'beside',
       references: [{ ...tenth, value: learned.deep * chanceOf(cnn[0]!) }],
     }),
     chart(cnn, {

@@ -68,13 +68,29 @@ export function niceDomain(low: number, high: number): [number, number] {
 const superscript = (n: number): string =>
   [...String(n)].map((digit) => '⁻⁰¹²³⁴⁵⁶⁷⁸⁹'['-0123456789'.indexOf(digit)]).join('')
 
-/** A number on an axis: plain where it is short, a power of ten where it is not. */
-export function tickText(value: number): string {
-  const size = Math.abs(value)
-  if (value === 0 || (size >= 1e-3 && size < 1e5)) return Number(value.toPrecision(6)).toLocaleString('en-US')
-  const power = Math.floor(Math.log10(size) + 1e-9)
+/** Three digits after the point, or of a number below a tenth three that count. */
+const plain = (value: number): string =>
+  Number(value.toPrecision(6)).toLocaleString('en-US', {
+    maximumFractionDigits: value === 0 ? 0 : Math.max(3, 2 - Math.floor(Math.log10(Math.abs(value)))),
+  })
+
+function powerText(value: number): string {
+  const power = Math.floor(Math.log10(Math.abs(value)) + 1e-9)
   const head = Number((value / 10 ** power).toPrecision(3))
   return head === 1 ? `10${superscript(power)}` : `${head}·10${superscript(power)}`
+}
+
+const isWithin = (value: number, least: number, most: number): boolean =>
+  value === 0 || (Math.abs(value) >= least && Math.abs(value) < most)
+
+/** A number alone: plain where it is short, a power of ten where it is not. */
+export const tickText = (value: number): string =>
+  isWithin(value, 1e-3, 1e5) ? plain(value) : powerText(value)
+
+/** Numbers of one axis, all spelled in one way: plain where all of them are short, else all but 0 as powers of ten. */
+export function tickTexts(values: readonly number[]): string[] {
+  const short = values.every((value) => isWithin(value, 1e-4, 1e6))
+  return values.map((value) => (short || value === 0 ? plain(value) : powerText(value)))
 }
 
 /** From a value to pixels between `from` and `to`; everything in the middle where the domain has no width. */

@@ -1,7 +1,7 @@
 /** @file Heat map: a value over two axes as cells of one colour, pale to full, with lines of theory and measured points. */
 import * as Plot from '@observablehq/plot'
 import { fail } from '../../base/index.ts'
-import { linearTicks, type Tick, thinTicks, tickText, tickWidth, toPixels } from './axes.ts'
+import { linearTicks, type Tick, thinTicks, tickTexts, tickWidth, toPixels } from './axes.ts'
 import type { Figure, FigureText } from './figure.ts'
 import { firstFree, lineGap, spread } from './labels.ts'
 import { fitText, textWidth, wrapText } from './letters.ts'
@@ -87,11 +87,11 @@ function cellsOf({ x, y, values }: HeatMap, [least, most]: readonly [number, num
 }
 
 /** Few columns are ticked where they are: between them nothing was measured. */
-const ticksOf = (centres: readonly number[], [least, most]: Domain): Tick[] =>
-  (centres.length <= 8 ? [...centres] : linearTicks(least, most, 6)).map((value) => ({
-    value,
-    label: tickText(value),
-  }))
+const ticksOf = (centres: readonly number[], [least, most]: Domain): Tick[] => {
+  const values = centres.length <= 8 ? [...centres] : linearTicks(least, most, 6)
+  const labels = tickTexts(values)
+  return values.map((value, i) => ({ value, label: labels[i]! }))
+}
 
 const opacityOf = (weight: number): number => palest + (0.92 - palest) * weight
 
@@ -99,7 +99,7 @@ const opacityOf = (weight: number): number => palest + (0.92 - palest) * weight
 function colourBar(label: string, [least, most]: readonly [number, number], room: number) {
   const steps = 24
   const step = 5
-  const [low, high] = [tickText(least), tickText(most)]
+  const [low, high] = tickTexts([least, most]) as [string, string]
   const around = textWidth(low) + textWidth(high) + steps * step + 26
   const name = fitText(label, room - around)
   return {
@@ -260,7 +260,7 @@ export function heatMap(chart: HeatMap): Figure {
   const axis = { label: null, color: color('muted'), fontSize: 12, tickSize: 4 }
   const valuesOf = (ticks: readonly Tick[]) => ({
     ticks: ticks.map(({ value }) => value),
-    text: (value: number) => tickText(value),
+    text: (value: number) => ticks.find((tick) => tick.value === value)?.label ?? '',
   })
   const options: Plot.PlotOptions = {
     width,

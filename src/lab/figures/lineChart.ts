@@ -7,7 +7,7 @@ import {
   type Scale,
   type Tick,
   thinTicks,
-  tickText,
+  tickTexts,
   tickWidth,
   toPixels,
 } from './axes.ts'
@@ -130,8 +130,10 @@ interface Layout {
   readonly named: readonly Line[]
 }
 
-const ticksOf = (values: readonly number[], label: (value: number) => string = tickText): Tick[] =>
-  values.map((value) => ({ value, label: label(value) }))
+const ticksOf = (values: readonly number[], format = tickTexts): Tick[] => {
+  const labels = format(values)
+  return values.map((value, i) => ({ value, label: labels[i]! }))
+}
 
 function layOut(chart: LineChart, lines: readonly Line[]): Layout {
   const width = chart.width ?? 540
@@ -150,10 +152,9 @@ function layOut(chart: LineChart, lines: readonly Line[]): Layout {
       : [],
     width,
   )
-  const format = chart.yFormat ? plotFormat(chart.yFormat) : tickText
   const yWanted = ticksOf(
     chart.yScale === 'log' ? logTicks(...domains.y) : linearTicks(...domains.y, 5),
-    format,
+    chart.yFormat ? plotFormat(chart.yFormat) : tickTexts,
   )
   const left = Math.max(44, 14 + Math.max(0, ...yWanted.map(({ label }) => tickWidth(label))))
   const inner = width - left - 18 - (above ? 0 : 1.06 * room)
@@ -194,9 +195,10 @@ function layOut(chart: LineChart, lines: readonly Line[]): Layout {
 }
 
 /** A percentage as d3 writes it: the one kind of format that charts ask for. */
-const plotFormat = (specifier: string): ((value: number) => string) => {
+const plotFormat = (specifier: string): typeof tickTexts => {
   const [, digits] = specifier.match(/^\.(\d)%$/) ?? []
-  return digits === undefined ? tickText : (value) => `${(100 * value).toFixed(Number(digits))}%`
+  if (digits === undefined) return tickTexts
+  return (values) => values.map((value) => `${(100 * value).toFixed(Number(digits))}%`)
 }
 
 const errorBars = (points: readonly LinePoint[], hue: string): Plot.Markish =>

@@ -1,6 +1,6 @@
 /** @file What the runs of a sweep measured against every field in which they differ: seeds as error bars, theory beside. */
 import type { AnyExperiment, BaseConfig, RunGroup } from '../experiment.ts'
-import { type Scale, tickText } from '../figures/axes.ts'
+import { type Scale, tickTexts } from '../figures/axes.ts'
 import { type Figure, type LineChart, type LineSeries, lineChart, smallMultiples } from '../figures/index.ts'
 import { overSeeds, varyingFields } from '../groups.ts'
 
@@ -117,7 +117,8 @@ function axisOf({
     const numbers = values as number[]
     const distinct = [...new Set(numbers)].sort((a, b) => a - b)
     // few settings are ticked where they are: between them nothing was measured
-    const xTicks = distinct.map((value) => ({ value, label: tickText(value) }))
+    const labels = tickTexts(distinct)
+    const xTicks = distinct.map((value, i) => ({ value, label: labels[i]! }))
     return {
       at: [...numbers],
       ordered: true,
