@@ -47,18 +47,22 @@ function requireRank4(op: string, specs: readonly Spec[]): void {
   requireSameDtype(op, specs)
 }
 
-/** Visit every product of the trilinear form once, with flat places in x, w and y. */
+/**
+ * Visit every product of the trilinear form once, a run at a time: `count` of them at x, w and y, the next one `step` further in x
+ * and one further in y.
+ */
 function visit(
   g: ConvGeometry,
   n: number,
   channels: number,
   filters: number,
-  f: (x: number, w: number, y: number) => void,
+  f: (x: number, w: number, y: number, count: number, step: number) => void,
 ): void {
   const [oh, ow] = outputSize(g)
   const [h, w] = g.input
   const [kh, kw] = g.kernel
   const [inner, outer] = [channels / g.groups, filters / g.groups]
+  const step = g.stride[1]
   for (let b = 0; b < n; b++)
     for (let o = 0; o < filters; o++)
       for (let c = 0; c < inner; c++) {
@@ -67,16 +71,20 @@ function visit(
           for (let p = 0; p < oh; p++) {
             const row = p * g.stride[0] + i * g.dilation[0] - g.padding[0][0]
             if (row < 0 || row >= h) continue
-            for (let j = 0; j < kw; j++)
-              for (let q = 0; q < ow; q++) {
-                const column = q * g.stride[1] + j * g.dilation[1] - g.padding[1][0]
-                if (column >= 0 && column < w)
-                  f(
-                    (source + row) * w + column,
-                    ((o * inner + c) * kh + i) * kw + j,
-                    ((b * filters + o) * oh + p) * ow + q,
-                  )
-              }
+            for (let j = 0; j < kw; j++) {
+              // columns q·step + offset that lie in the row
+              const offset = j * g.dilation[1] - g.padding[1][0]
+              const first = Math.max(0, Math.ceil(-offset / step))
+              const count = Math.min(ow, Math.ceil((w - offset) / step)) - first
+              if (count > 0)
+                f(
+                  (source + row) * w + first * step + offset,
+                  ((o * inner + c) * kh + i) * kw + j,
+                  ((b * filters + o) * oh + p) * ow + first,
+                  count,
+                  step,
+                )
+            }
           }
       }
 }
@@ -188,8 +196,10 @@ defineMember('conv', {
       )
     return [x.shape[0]!, w.shape[0]!, ...outputSize(g)]
   },
-  reference: (g, x, w, y) =>
-    visit(g, x.shape[0]!, x.shape[1]!, w.shape[0]!, (i, j, k) => (y[k]! += x.values[i]! * w.values[j]!)),
+  reference: (g, { shape: [n, channels], values: x }, { shape: [filters], values: w }, y) =>
+    visit(g, n!, channels!, filters!, (i, j, k, count, step) => {
+      for (let q = 0; q < count; q++) y[k + q]! += x[i + q * step]! * w[j]!
+    }),
   vjp: (g, x, w, attributes) => [
     apply('convInputGrad', [g, w], attributes),
     apply('convKernelGrad', [x, g], attributes),
@@ -210,8 +220,10 @@ defineMember('convInputGrad', {
       )
     return [y.shape[0]!, w.shape[1]! * g.groups, ...g.input]
   },
-  reference: (g, y, w, x, shape) =>
-    visit(g, shape[0]!, shape[1]!, w.shape[0]!, (i, j, k) => (x[i]! += y.values[k]! * w.values[j]!)),
+  reference: (g, { values: y }, { shape: [filters], values: w }, x, [n, channels]) =>
+    visit(g, n!, channels!, filters!, (i, j, k, count, step) => {
+      for (let q = 0; q < count; q++) x[i + q * step]! += y[k + q]! * w[j]!
+    }),
   vjp: (g, y, w, attributes) => [
     apply('conv', [g, w], attributes),
     apply('convKernelGrad', [g, y], attributes),
@@ -231,8 +243,10 @@ defineMember('convKernelGrad', {
       )
     return [y.shape[1]!, x.shape[1]! / g.groups, ...g.kernel]
   },
-  reference: (g, x, y, w, shape) =>
-    visit(g, x.shape[0]!, x.shape[1]!, shape[0]!, (i, j, k) => (w[j]! += x.values[i]! * y.values[k]!)),
+  reference: (g, { shape: [n, channels], values: x }, { values: y }, w, [filters]) =>
+    visit(g, n!, channels!, filters!, (i, j, k, count, step) => {
+      for (let q = 0; q < count; q++) w[j]! += x[i + q * step]! * y[k + q]!
+    }),
   vjp: (g, x, y, attributes) => [
     apply('convInputGrad', [y, g], attributes),
     apply('conv', [x, g], attributes),
