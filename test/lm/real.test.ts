@@ -1,5 +1,5 @@
 /** @file Real models against Transformers on the same dequantized weights. */
-import { describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { argmaxOf, loadModel, loadTokenizer, perplexity } from '../../src/lm/index.ts'
 import { furthest, isThere, readFixture, skipped, smollm2, stories } from './fixtures.ts'
 
@@ -10,9 +10,14 @@ interface Oracle {
 }
 
 describe.skipIf(!isThere(smollm2))(`SmolLM2-135M from its GGUF${skipped(smollm2)}`, () => {
+  let model: ReturnType<typeof loadModel>
+  beforeAll(() => {
+    model = loadModel(smollm2, { threads: 2 })
+  })
+  afterAll(() => model.dispose())
+
   it('logits to 1e-3, greedy continuations, log-probabilities', { timeout: 120_000 }, async () => {
     const oracle = readFixture<Oracle>('lm-smollm2.json')
-    const model = loadModel(smollm2, { threads: 2 })
     for (const { ids, rows, top } of oracle.prompts.filter((p) => p.rows)) {
       const logits = await model.logits(
         ids,
@@ -49,7 +54,6 @@ describe.skipIf(!isThere(smollm2))(`SmolLM2-135M from its GGUF${skipped(smollm2)
     const scores = await model.scoreAll(oracle.scores.map(({ ids }) => ids))
     for (const [i, { logProbabilities }] of oracle.scores.entries())
       expect(furthest(scores[i]!, logProbabilities)).toBeLessThan(1e-3)
-    model.dispose()
   })
 
   it('in 4-bit blocks with 8-bit activations: a perplexity near that of f32', {
@@ -62,18 +66,14 @@ describe.skipIf(!isThere(smollm2))(`SmolLM2-135M from its GGUF${skipped(smollm2)
       [...tokenizer.encode(text)].slice(0, 500),
     )
     expect(texts.map(({ length }) => length)).toEqual([500, 500, 500, 500])
+    const small = loadModel(smollm2, { precision: 'q4', threads: 2 })
     const own: number[] = []
-    for (const precision of ['f32', 'q4'] as const) {
-      const model = loadModel(smollm2, { precision, threads: 2 })
-      own.push(perplexity((await model.scoreAll(texts)).flatMap((s) => [...s])))
-      model.dispose()
-    }
+    for (const one of [model, small]) own.push(perplexity((await one.scoreAll(texts)).flatMap((s) => [...s])))
     expect(Math.abs(own[1]! / own[0]! - 1)).toBeLessThan(0.02)
-    const model = loadModel(smollm2, { precision: 'q4', threads: 2 })
-    expect((await model.generate({ ids: oracle.prompts[0]!.ids, maxTokens: 5 })).ids).toEqual(
+    expect((await small.generate({ ids: oracle.prompts[0]!.ids, maxTokens: 5 })).ids).toEqual(
       oracle.prompts[0]!.greedy.slice(0, 5),
     )
-    model.dispose()
+    small.dispose()
   })
 })
 
