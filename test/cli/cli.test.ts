@@ -55,8 +55,8 @@ const oneLine = (text: string) => expect(text).toMatch(/^treeline: [^\n]+\n$/)
 describe('usage', () => {
   it('prints help with examples and the version, exit 0', async () => {
     const [help, runHelp, version] = await Promise.all([
-      treeline('--help'),
-      treeline('run', '--help'),
+      inProcess('--help'),
+      inProcess('run', '--help'),
       treeline('--version'),
     ])
     for (const { code, err } of [help, runHelp, version]) expect([code, err]).toEqual([0, ''])
@@ -104,7 +104,7 @@ describe('usage', () => {
 
 describe('list and doctor', () => {
   it('list as text and JSON', async () => {
-    const [text, json] = await Promise.all([treeline('list'), treeline('list', '--json')])
+    const [text, json] = await Promise.all([treeline('list'), inProcess('list', '--json')])
     expect(text.code).toBe(0)
     const { experiments } = JSON.parse(json.out)
     expect(Array.isArray(experiments)).toBe(true)
@@ -243,14 +243,17 @@ describe('run and report', () => {
   it('explains folders that hold no runs and files that are no experiments', async () => {
     writeFileSync(join(root, 'empty.mjs'), 'export const nothing = 1\n')
     const cases: [string[], string][] = [
-      [['report', 'nowhere'], 'nowhere: expected a run folder, or a folder of runs; there is no such folder'],
-      [['report', 'cache-that-is-not'], 'there is no such folder'],
-      [['run', 'nothing.mjs'], 'nothing.mjs: no such file'],
-      [['run', 'empty.mjs'], 'expected `export default defineStudy(import.meta.url, { … })` or'],
-      [['export', '.', 'x.onnx'], 'config.json'],
+      [
+        ['report', join(root, 'nowhere')],
+        'nowhere: expected a run folder, or a folder of runs; there is no such folder',
+      ],
+      [['report', join(root, 'cache-that-is-not')], 'there is no such folder'],
+      [['run', join(root, 'nothing.mjs')], 'nothing.mjs: no such file'],
+      [['run', join(root, 'empty.mjs')], 'expected `export default defineStudy(import.meta.url, { … })` or'],
+      [['export', root, join(root, 'x.onnx')], 'config.json'],
     ]
     for (const [words, message] of cases) {
-      const { code, out, err } = await treeline(...words)
+      const { code, out, err } = await inProcess(...words)
       expect([words, code, out]).toEqual([words, 1, ''])
       oneLine(err)
       expect(err).toContain(message)
