@@ -1,7 +1,9 @@
 /** @file A model and its store, opened together: words as ids, masks of prompts, the edits that may answer, and the engine. */
 import { fail } from '../../base/index.ts'
 import { type LanguageModel, logProbabilityOf } from '../../lm/index.ts'
-import { type EditRecord, type Store, type StoreConfig, statuses } from '../store/index.ts'
+import { type Asks, type EditRecord, type Store, type StoreConfig, statuses } from '../store/index.ts'
+import { type Asking, askingOf } from './asking.ts'
+import { batchesOf } from './batches.ts'
 import { type Engine, openEngine, type Passage } from './engine.ts'
 import { type Mask, parseMask, topHash } from './masks.ts'
 import { type Prompt, type Texts, textsOf, type Words } from './requests.ts'
@@ -25,6 +27,8 @@ export interface EditorContext extends Texts {
   readonly store: Store
   /** The residual memory [hidden, width] that the engine reads; equal to the store's between edits. */
   readonly memory: Float32Array
+  /** Of a store with a scope. */
+  readonly asking?: Asking
   engine(): Promise<Engine>
   /** Edits that may answer. */
   active(): readonly Routable[]
@@ -69,9 +73,6 @@ async function bySurprisals(
   return routerOf(router).feature({ activations: activations!, hidden, surprisals })
 }
 
-/** Tokens (with padding) of one batch. */
-const budget = 256
-
 /** Features of many prompts, not centred: several at once where their activations are all that is needed. */
 export async function featuresOf(
   model: LanguageModel,
@@ -99,18 +100,10 @@ export async function featuresOf(
     return features
   }
   const segment = await model.segment({ to: routerLayer + 1, head: false, feature: routerLayer })
-  const order = prompts.map((_, i) => i).sort((a, b) => prompts[a]!.length - prompts[b]!.length)
   try {
-    while (done < order.length) {
-      const group = [order[done]!]
-      for (let i = done + 1; i < order.length; i++)
-        if ((group.length + 1) * prompts[order[i]!]!.length <= budget) group.push(order[i]!)
-        else break
-      const tokens = prompts[group.at(-1)!]!.length
-      const padded = group.flatMap((i) => Array.from({ length: tokens }, (_, t) => prompts[i]![t] ?? 0))
-      const last = Int32Array.from(group, (i) => prompts[i]!.length - 1)
+    for (const { group, tokens, ids, last } of batchesOf(prompts)) {
       const kvCache = segment.kvCache(group.length, tokens)
-      const { feature } = await segment.run({ ids: padded, kvCache, last })
+      const { feature } = await segment.run({ ids, kvCache, last })
       for (const [b, i] of group.entries()) {
         const from = b * tokens * hidden
         const activations = feature!.subarray(from, from + prompts[i]!.length * hidden)
@@ -135,10 +128,13 @@ export function openEditorContext(model: LanguageModel, words: Words, store: Sto
   let routable: { count: number; edits: Routable[] } | undefined
   let candidates: { edits: readonly Routable[]; all: Candidates } | undefined
   const background = router.isCentred ? store.background : new Float64Array(hidden)
+  const asking = askingOf(model, words, store)
   const engine = openEngine(model, memory, {
     ...{ layer, routerLayer, ones, background },
     traces: router.weights === undefined,
+    ...(asking && { scope: asking }),
   })
+  const asksOf = new Map<number, Asks | undefined>()
   const silent = { candidates: candidatesOf(nobody, ones, permutation), need: ones + 1 }
 
   /** Those of a prompt; kept, since they are often the same as before. */
@@ -156,13 +152,17 @@ export function openEditorContext(model: LanguageModel, words: Words, store: Sto
 
   const opened: EditorContext = {
     ...{ model, words, store, memory },
+    ...(asking && { asking }),
     ...textsOf(words, model.context),
     engine: async () => engine,
     maskOfRecord: (record) =>
       parseMask(record.mask, hidden, ones) ??
       fail('TL_BAD_FILE', `${store.path}: the mask of edit ${record.number} is none; the store is damaged`),
     active() {
-      if (routable?.count !== store.records.length)
+      if (routable?.count !== store.records.length) {
+        for (const [at, record] of store.records.entries())
+          if (record.event === 'edit' && !asksOf.has(record.number))
+            asksOf.set(record.number, store.asksAt(at))
         routable = {
           count: store.records.length,
           edits: statuses(store.records)
@@ -170,9 +170,15 @@ export function openEditorContext(model: LanguageModel, words: Words, store: Sto
             .map(({ record }) => {
               const subject = record.subject ?? guessSubject(record.prompt)
               const mask = opened.maskOfRecord(record)
-              return { number: record.number, mask, ...(subject !== undefined && { subject }) }
+              const asks = asksOf.get(record.number)
+              return {
+                ...{ number: record.number, mask },
+                ...(subject !== undefined && { subject }),
+                ...(asks && { asks }),
+              }
             }),
         }
+      }
       return routable.edits
     },
     passing: (prompt) =>
@@ -187,7 +193,22 @@ export function openEditorContext(model: LanguageModel, words: Words, store: Sto
       )
       const text = store.config.gate === 'subject' ? { text: textOf(prompt) } : undefined
       const list = matches(mask, opened.active(), ones, text)
-      return { ids, mask, list, match: route(list, store.config.threshold) }
+      if (!asking) return { ids, mask, list, match: route(list, store.config.threshold) }
+      const edits = new Map(opened.active().map((edit) => [edit.number, edit]))
+      const passing = list.filter(({ passes }) => passes).map(({ number }) => edits.get(number)!)
+      const scores = await asking.scores(passing, ids)
+      const scoreOf = new Map(passing.map(({ number }, i) => [number, scores[i]]))
+      const scoped = list.map((one) => {
+        const scope = scoreOf.get(one.number)
+        return scope ? { ...one, scope } : one
+      })
+      const match = scoped.find(
+        ({ passes, scope, overlap, number }) =>
+          passes &&
+          (scope === undefined || scope.score >= scope.need) &&
+          Math.round(overlap * ones) >= asking.leastOnes(edits.get(number)!),
+      )
+      return { ids, mask, list: scoped, match }
     },
     async who(prompt) {
       if (opened.passing(prompt).length === 0) return null
@@ -210,11 +231,21 @@ export function openEditorContext(model: LanguageModel, words: Words, store: Sto
       }
       const passing = opened.passing(prompt)
       if (passing.length === 0) return engine.read(ids, wanted, silent)
-      const need = neededOnes(store.config.threshold, ones)
       const weights = router.weights(ids.length)
-      return engine.read(ids, wanted, { candidates: candidatesAmong(passing), need, weights })
+      const candidates = candidatesAmong(passing)
+      if (!asking) {
+        const need = neededOnes(store.config.threshold, ones)
+        return engine.read(ids, wanted, { candidates, need, weights })
+      }
+      // in the order of the candidates
+      const ordered = candidates.numbers.map((number) => passing.find((edit) => edit.number === number)!)
+      const scope = asking.routing(ordered, ids)
+      return engine.read(ids, wanted, { candidates, need: 0, weights, scope })
     },
-    dispose: engine.dispose,
+    dispose: () => {
+      asking?.dispose()
+      engine.dispose()
+    },
   }
   return opened
 }

@@ -9,7 +9,9 @@ import {
   sharedLength,
   withRoomFor,
 } from '../../lm/index.ts'
-import { abs, spec, sum, type Tensor, where } from '../../tensor/index.ts'
+import { abs, cast, spec, sum, type Tensor, where } from '../../tensor/index.ts'
+import { asksSame, questionColumns, type ScopeInput, type ScopeTable, scopeSpecs } from '../scope/routed.ts'
+import type { ScopeMap } from '../scope/scope.ts'
 import { type Candidates, type Choice, centred, choose, meanFeature, remembered } from './routed.ts'
 
 interface EngineSettings {
@@ -22,6 +24,17 @@ interface EngineSettings {
   readonly background: Float64Array
   /** Hand activations back with each passage, for routers that need more than a weighted mean of them. */
   readonly traces?: boolean
+  /** Ask also what a prompt asks: by hidden states that enter this block, at most `layer`. */
+  readonly scope?: { readonly layer: number; readonly map: ScopeMap }
+}
+
+/** Who is asked what they were taught. */
+export interface ScopeRouting {
+  /** How much each token counts for each candidate, [E, tokens]. */
+  readonly outside: Float32Array
+  readonly table: ScopeTable
+  /** Ones that each candidate must share at least, [E]; beside `need`. */
+  readonly least: Float32Array
 }
 
 /** Who may answer a text. */
@@ -31,6 +44,8 @@ interface Routing {
   readonly need: number
   /** Weights of the tokens in the feature, [tokens]; default 1 each. */
   readonly weights?: Float64Array
+  /** Of an engine with a scope; without it no candidate is held back. */
+  readonly scope?: ScopeRouting
 }
 
 /** A text that the model has taken in and can go on with. */
@@ -63,11 +78,12 @@ export interface Engine {
 /** Routing at one block, the memory at another or the same. */
 function hookOf(
   { hidden, width }: LanguageModel['config'],
-  { layer, routerLayer, ones }: EngineSettings,
+  { layer, routerLayer, ones, scope }: EngineSettings,
 ): SegmentHook {
   return {
     axes: ['E'],
     inputs: ({ B, S, E }) => ({
+      ...(scope && { least: spec([E!]), ...scopeSpecs(scope.map, { edits: E!, batch: B!, tokens: S! }) }),
       weights: spec([B!, 1, S!], 'f64'),
       background: spec([hidden], 'f64'),
       table: spec([hidden, E!]),
@@ -77,16 +93,24 @@ function hookOf(
     }),
     begin: (given) => {
       const inputs = given as Record<
-        'weights' | 'background' | 'table' | 'places' | 'need' | 'memory',
+        'weights' | 'background' | 'table' | 'places' | 'need' | 'memory' | 'least' | ScopeInput,
         Tensor
       >
+      let same: Tensor | undefined
       let found: { readonly feature: Tensor; readonly choice: Choice } | undefined
       const look = (a: Tensor): Choice => {
         const feature = centred(meanFeature(a, inputs.weights), inputs.background)
-        found = { feature, choice: choose(feature, ones, inputs, inputs.need) }
+        const { table, places, least } = inputs
+        const edits = same ? { table, places, least, allowed: cast(same, 'f32') } : { table, places }
+        found = { feature, choice: choose(feature, ones, edits, inputs.need) }
         return found.choice
       }
       return {
+        ...(scope && {
+          entering: (block, hiddenStates) => {
+            if (block === scope.layer) same = asksSame(hiddenStates(), inputs)
+          },
+        }),
         down: (block) => {
           if (block === layer)
             return (a, plain) => remembered(a, plain, found?.choice ?? look(a), inputs.memory)
@@ -114,7 +138,7 @@ interface Inside extends Passage {
 
 /** The engine of a model; `memory` is the residual memory [hidden, width], read at each call. Programs are made when needed. */
 export function openEngine(model: LanguageModel, memory: Float32Array, settings: EngineSettings): Engine {
-  const { layer, routerLayer, ones, background, traces = false } = settings
+  const { layer, routerLayer, ones, background, traces = false, scope } = settings
   const { config, context } = model
   const { hidden } = config
   let whole: Promise<Segment> | undefined
@@ -131,6 +155,19 @@ export function openEngine(model: LanguageModel, memory: Float32Array, settings:
     return lower
   }
   const noTable = new Float32Array(hidden)
+  const questions = scope && questionColumns(scope.map)
+  /** Inputs of the scope for some candidates, in the order of the hook's. */
+  function scopeInputs(edits: number, tokens: number, own: ScopeRouting | undefined): Float32Array[] {
+    if (!scope) return []
+    const { map } = scope.map
+    if (own) {
+      const { means, vectors, needs } = own.table
+      return [own.least, own.outside, means, vectors, needs, map, questions!]
+    }
+    const of = (size: number): Float32Array => new Float32Array(edits * size)
+    const { width, dimensions } = scope.map
+    return [of(1).fill(-1), of(tokens), of(width), of(dimensions), of(1).fill(-1e9), map, questions!]
+  }
   const passages = new WeakMap<Passage, Inside>()
   /** Of the last text that ended: its arrays are there already, and what is in them is not looked at. */
   let idle: KvCache | undefined
@@ -139,7 +176,7 @@ export function openEngine(model: LanguageModel, memory: Float32Array, settings:
     ids: readonly number[],
     kvCache: KvCache,
     rows: readonly number[],
-    { candidates, need, weights = new Float64Array(ids.length).fill(1) }: Routing,
+    { candidates, need, weights = new Float64Array(ids.length).fill(1), scope: own }: Routing,
   ) {
     const chosen = new Int32Array(1)
     const size = new Float64Array(1)
@@ -148,7 +185,15 @@ export function openEngine(model: LanguageModel, memory: Float32Array, settings:
       ...{ ids, kvCache, rows },
       hook: {
         sizes: { E: places.length / ones },
-        inputs: [weights, background, table, places, Float32Array.of(need), memory],
+        inputs: [
+          ...scopeInputs(places.length / ones, ids.length, own),
+          weights,
+          background,
+          table,
+          places,
+          Float32Array.of(need),
+          memory,
+        ],
         results: [chosen, size],
       },
     })

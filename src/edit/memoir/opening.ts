@@ -7,6 +7,8 @@ import { lockFolder } from '../../base/lock.ts'
 import { requireParent } from '../../base/outputs.ts'
 import { type LanguageModel, loadTokenizer } from '../../lm/index.ts'
 import { random } from '../../tensor/index.ts'
+import { rememberedScope } from '../scope/cache.ts'
+import { learnScope, type ScopeLevel, scopeRates } from '../scope/learn.ts'
 import {
   createStore,
   defaultTraining,
@@ -23,7 +25,15 @@ import { type Editor, makeEditor } from './editor.ts'
 import { featuresOf, openEditorContext } from './editorContext.ts'
 import { rememberedFeatures } from './featureCache.ts'
 import { modelFingerprint } from './fingerprint.ts'
-import { defaultLayer, defaultOnes, drawPermutation, type Mask, sharedOnes, topHash } from './masks.ts'
+import {
+  defaultLayer,
+  defaultOnes,
+  defaultScopeLayer,
+  drawPermutation,
+  type Mask,
+  sharedOnes,
+  topHash,
+} from './masks.ts'
 import type { Words } from './requests.ts'
 import { calibrate, routerOf } from './router.ts'
 
@@ -44,6 +54,8 @@ export interface NewStore
    */
   readonly heldOut?: readonly string[]
   readonly falsePositives?: number
+  /** How widely an edit answers other questions about its subject. Default `balanced`; `wide`, all of them, without the gate. */
+  readonly scope?: ScopeLevel
   /** So many of the texts that the model writes itself (`contextsOf`, at most 10) are put before prompts in training. */
   readonly contexts?: number
 }
@@ -156,7 +168,7 @@ async function makeStore(
 ): Promise<void> {
   const { hidden, width, layers } = model.config
   const { background: prompts = backgroundPrompts, heldOut = heldOutPrompts, ...rest } = given
-  const { falsePositives = 0.01, threshold, contexts = 0, ...settings } = rest
+  const { falsePositives = 0.01, threshold, contexts = 0, scope: level, ...settings } = rest
   const layer = settings.layer ?? defaultLayer(layers)
   const unset: StoreConfig = {
     format: storeFormat,
@@ -173,7 +185,12 @@ async function makeStore(
     training: defaultTraining,
     ...settings,
   }
-  const { ones, router, routerLayer } = unset
+  const { ones, router, routerLayer, gate } = unset
+  if (gate === 'none' && level !== undefined && level !== 'wide')
+    fail(
+      'TL_BAD_ARGUMENT',
+      `scope: ${level} compares questions about one subject, so it needs the gate: leave out --gate none, or take the scope wide`,
+    )
   if (!(Number.isInteger(layer) && layer >= 0 && layer < layers))
     fail('TL_BAD_ARGUMENT', `layer: expected 0 to ${layers - 1}, got ${layer}`)
   if (!(Number.isInteger(ones) && ones >= 1 && ones <= hidden))
@@ -219,7 +236,18 @@ async function makeStore(
           calibration: { prompts: masks.length, falsePositives },
         }
       : base
-  await createStore(path, config, { permutation, background })
+  if (gate === 'none' || level === 'wide') return createStore(path, config, { permutation, background })
+  const scopeLayer = defaultScopeLayer(layers, layer)
+  const scope = await rememberedScope(cache, { ...fingerprints, layer: scopeLayer, width }, () =>
+    learnScope(model, words, scopeLayer, onPrompt),
+  )
+  const { dimensions, thresholds } = scope
+  const settingsOfScope = {
+    ...{ level: level ?? 'balanced', layer: scopeLayer, dimensions, thresholds },
+    questions: scope.questions.length / dimensions,
+    ...{ prompts: scope.prompts, falsePositives: scopeRates },
+  }
+  await createStore(path, { ...config, scope: settingsOfScope }, { permutation, background, scope })
 }
 
 /**

@@ -5,7 +5,8 @@ import type { StoreConfig } from '../store/index.ts'
 import { gateOf } from './subject.ts'
 
 /** What editing needs of a tokenizer. */
-export type Words = Pick<Tokenizer, 'encode' | 'decode' | 'eosIds' | 'addsBos' | 'fingerprint'>
+export type Words = Pick<Tokenizer, 'encode' | 'decode' | 'eosIds' | 'addsBos' | 'fingerprint'> &
+  Partial<Pick<Tokenizer, 'decoder'>>
 
 /** A text, or the token ids of one. */
 export type Prompt = string | readonly number[]

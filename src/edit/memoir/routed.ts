@@ -83,13 +83,21 @@ export interface Choice {
 export function choose(
   feature: Tensor,
   ones: number,
-  edits: { readonly table: Tensor; readonly places: Tensor; readonly allowed?: Tensor },
+  edits: {
+    readonly table: Tensor
+    readonly places: Tensor
+    /** Positive for those that may answer, [E]. */
+    readonly allowed?: Tensor
+    /** Ones that each must share at least, [E]; beside `need`. */
+    readonly least?: Tensor
+  },
   need: Tensor | number,
 ): Choice {
   const { indices } = topK(abs(feature), ones)
   const counts = sum(gather(edits.table, indices, 0), 0)
-  const { allowed } = edits
-  const shared = allowed ? where(greater(allowed, 0), counts, -1).cast('f32') : counts
+  const { allowed, least } = edits
+  const near = least ? where(greaterEqual(counts, least), counts, -1).cast('f32') : counts
+  const shared = allowed ? where(greater(allowed, 0), near, -1).cast('f32') : near
   const nearest = reshape(argmax(shared), [1]).cast('i32')
   const most = reshape(max(shared), [1])
   return {

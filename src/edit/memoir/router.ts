@@ -1,6 +1,7 @@
 /** @file Which edit answers a prompt: a table of features, nearest mask, threshold, and a gate in front. */
 import { fail } from '../../base/index.ts'
 import { random } from '../../tensor/index.ts'
+import type { Asks } from '../store/index.ts'
 import { type Mask, sharedOnes } from './masks.ts'
 import { gateOf } from './subject.ts'
 
@@ -101,6 +102,8 @@ export interface Routable {
   readonly mask: Mask
   /** What it is about; an edit without a subject is never held back. */
   readonly subject?: string
+  /** What its prompt asks, in a store with a scope. */
+  readonly asks?: Asks
 }
 
 export interface Match {
@@ -109,6 +112,8 @@ export interface Match {
   readonly overlap: number
   /** Not held back by the gate. */
   readonly passes: boolean
+  /** Whether the prompt asks what the edit's own prompt asks; absent where nobody looked: no scope, or held back by the gate. */
+  readonly scope?: { readonly score: number; readonly need: number }
 }
 
 /** All edits by overlap with a mask, the nearest first; of equal ones the later. */

@@ -4,7 +4,7 @@ import { type EditRecord, type Keys, type Rows, type Status, statuses } from '..
 import type { EditorContext } from './editorContext.ts'
 import { type Mask, maskText } from './masks.ts'
 import { checkRequest, type EditRequest } from './requests.ts'
-import { plainText } from './subject.ts'
+import { guessSubject, plainText } from './subject.ts'
 import { makeTrainer, type OnStep, type Trainer } from './train.ts'
 
 export interface Replayed {
@@ -115,7 +115,12 @@ export function teachingOf(opened: EditorContext): Teaching & { dispose(): void 
         at: now(),
       }
       const { keys } = taught
-      await store.append(record, { rows: taught, ...(training.protection > 0 && { keys }) })
+      const asks = await opened.asking?.asksOf(prompt, subject ?? guessSubject(prompt))
+      await store.append(record, {
+        rows: taught,
+        ...(training.protection > 0 && { keys }),
+        ...(asks && { asks }),
+      })
       if (training.protection > 0) known.set(record.number, keys)
       memory.set(store.memory)
       return record

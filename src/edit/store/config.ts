@@ -37,8 +37,25 @@ export interface StoreConfig {
   readonly threshold: number
   /** How the threshold was set: by how many prompts that no edit is about, and the share of them that may be answered. */
   readonly calibration?: { readonly prompts: number; readonly falsePositives: number }
+  /** What tells another question about the subject from the edit's own; absent: every question about it is the edit's. */
+  readonly scope?: ScopeSettings
   readonly seed: number
   readonly training: Training
+}
+
+export interface ScopeSettings {
+  readonly level: 'narrow' | 'balanced' | 'wide'
+  /** The block whose entering hidden states are looked at. */
+  readonly layer: number
+  /** Entries of the vectors that are compared. */
+  readonly dimensions: number
+  /** Known questions. */
+  readonly questions: number
+  /** Least scores at which a prompt asks the same, by level. */
+  readonly thresholds: { readonly narrow: number; readonly balanced: number }
+  /** How many prompts it was learned from, and what share of other questions each level lets through. */
+  readonly prompts: number
+  readonly falsePositives: { readonly narrow: number; readonly balanced: number }
 }
 
 export const storeFormat = 'treeline-edits/1'
@@ -73,6 +90,22 @@ export const defaultTraining: Training = {
   decay: { of: 'none', rate: 0 },
 }
 
+/** Throws `TL_BAD_FILE` for a scope that cannot be one of the store. */
+function checkScope({ scope, layer }: StoreConfig, path: string): void {
+  const { level, layer: own, dimensions, questions, thresholds } = scope ?? {}
+  const isCount = (value: unknown): boolean =>
+    Number.isInteger(value) && (value as number) >= 1 && (value as number) <= 2 ** 24
+  if (
+    !['narrow', 'balanced', 'wide'].includes(level as string) ||
+    !(Number.isInteger(own) && own! >= 0 && own! <= layer) ||
+    !isCount(dimensions) ||
+    !isCount(questions) ||
+    !Number.isFinite(thresholds?.narrow) ||
+    !Number.isFinite(thresholds?.balanced)
+  )
+    fail('TL_BAD_FILE', `${path}: "scope" is damaged: ${JSON.stringify(scope)?.slice(0, 200)}`)
+}
+
 /** The configuration in a text. Throws `TL_BAD_FILE`. */
 export function checkConfig(text: string, path: string): StoreConfig {
   let value: Partial<StoreConfig> | null
@@ -95,6 +128,7 @@ export function checkConfig(text: string, path: string): StoreConfig {
       fail('TL_BAD_FILE', `${path}: "${key}" should be a whole number, got ${JSON.stringify(config[key])}`)
   if (config.ones > config.hidden || config.routerLayer > config.layer || !Number.isFinite(config.threshold))
     fail('TL_BAD_FILE', `${path}: ones, routerLayer or threshold out of range`)
+  if (config.scope !== undefined) checkScope(config, path)
   if (
     typeof config.training !== 'object' ||
     config.training === null ||

@@ -4,6 +4,7 @@ export {
   defaultTraining,
   publishedThreshold,
   publishedTraining,
+  type ScopeSettings,
   type StopRule,
   type StoreConfig,
   storeFormat,
@@ -11,6 +12,7 @@ export {
 } from './config.ts'
 export { type EditRecord, type Status, type StoreRecord, statuses } from './records.ts'
 export {
+  type Asks,
   type Base,
   createStore,
   isStore,

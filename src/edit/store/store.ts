@@ -23,7 +23,8 @@ import { fail, prettyJson } from '../../base/index.ts'
 import { journalLines } from '../../base/journal.ts'
 import { readText } from '../../base/read.ts'
 import { readSafetensors, writeSafetensors } from '../../checkpoint/index.ts'
-import { checkConfig, type StoreConfig } from './config.ts'
+import type { ScopeMap } from '../scope/scope.ts'
+import { checkConfig, type ScopeSettings, type StoreConfig } from './config.ts'
 import { recordLines, type StoreRecord } from './records.ts'
 
 /** Rows [places, width] of the memory as they are after an edit. */
@@ -49,22 +50,38 @@ export interface Store {
   readonly records: readonly StoreRecord[]
   /** The residual memory [hidden, width]; write it only through `append`. */
   readonly memory: Float32Array
+  /** Of a store with a scope. */
+  readonly scope?: ScopeMap
   /** Append a record, with the rows that it changed or the whole memory after it. */
   append(
     record: StoreRecord,
-    change?: { readonly rows: Rows; readonly keys?: Keys } | { readonly memory: Float32Array },
+    change?:
+      | { readonly rows: Rows; readonly keys?: Keys; readonly asks?: Asks }
+      | { readonly memory: Float32Array },
   ): Promise<void>
   /** The memory after the first `count` records, where it can still be had. */
   memoryAfter(count: number): Float32Array | undefined
   /** The keys that came with the record at this place; undefined where there were none. */
   keysAt(index: number): Keys | undefined
+  /** What the edit asks whose record stands at this place; undefined where it is about no subject, or the store has no scope. */
+  asksAt(index: number): Asks | undefined
   /** Other settings that do not touch the memory. */
-  configure(changes: Partial<Pick<StoreConfig, 'threshold' | 'calibration' | 'gate'>>): void
+  configure(changes: Partial<Pick<StoreConfig, 'threshold' | 'calibration' | 'gate' | 'scope'>>): void
 }
 
 export interface Base {
   readonly permutation: Uint32Array
   readonly background: Float64Array
+  /** Of a store with a scope. */
+  readonly scope?: ScopeMap
+}
+
+/** What a prompt is compared with to see whether it asks what an edit's own prompt asks. */
+export interface Asks {
+  /** Mean feature of general questions about the edit's subject, [width]. */
+  readonly mean: Float32Array
+  /** What the edit's own prompt asks, as a unit vector [dimensions]. */
+  readonly vector: Float32Array
 }
 
 const [configName, baseName, recordsName] = ['config.json', 'base.safetensors', 'edits.jsonl']
@@ -74,6 +91,7 @@ const every = 32
 const memoryFile = (path: string, count: number): string => join(path, `memory-${count}.safetensors`)
 const keysFile = (path: string, count: number): string => join(path, `keys-${count}.safetensors`)
 const deltaFile = (path: string, count: number): string => join(path, `delta-${count}.safetensors`)
+const asksFile = (path: string, count: number): string => join(path, `asks-${count}.safetensors`)
 
 export const isStore = (path: string): boolean => existsSync(join(path, configName))
 
@@ -91,9 +109,18 @@ export async function createStore(path: string, config: StoreConfig, base: Base)
   if (isStore(path)) fail('TL_BAD_ARGUMENT', `${path}: there is a store already`)
   requireEmpty(path)
   const { hidden } = config
+  const { permutation, background, scope } = base
   await writeAtomicallyTensors(join(path, baseName), {
-    permutation: { dtype: 'U32', shape: [hidden], data: base.permutation },
-    background: { dtype: 'F64', shape: [hidden], data: base.background },
+    permutation: { dtype: 'U32', shape: [hidden], data: permutation },
+    background: { dtype: 'F64', shape: [hidden], data: background },
+    ...(scope && {
+      scopeMap: { dtype: 'F32', shape: [scope.width, scope.dimensions], data: scope.map },
+      scopeQuestions: {
+        dtype: 'F32',
+        shape: [scope.questions.length / scope.dimensions, scope.dimensions],
+        data: scope.questions,
+      },
+    }),
   })
   writeAtomically(join(path, configName), prettyJson(config))
 }
@@ -112,6 +139,13 @@ function array<A extends ArrayLike<number>>(path: string, name: string, length?:
     )
   return found.data as unknown as A
 }
+
+/** The scope that a store's base file holds. */
+const scopeOf = (base: string, { dimensions, questions }: ScopeSettings, width: number): ScopeMap => ({
+  ...{ width, dimensions },
+  map: array<Float32Array>(base, 'scopeMap', width * dimensions),
+  questions: array<Float32Array>(base, 'scopeQuestions', questions * dimensions),
+})
 
 /** Open a store. Throws `TL_BAD_FILE`, `TL_IO`. */
 export function openStore(path: string): Store {
@@ -136,6 +170,7 @@ export function openStore(path: string): Store {
     for (const n of counts('memory')) if (n > records.length) rmSync(memoryFile(path, n), { force: true })
     for (const n of counts('delta')) if (n > records.length) rmSync(deltaFile(path, n), { force: true })
     for (const n of counts('keys')) if (n > records.length) rmSync(keysFile(path, n), { force: true })
+    for (const n of counts('asks')) if (n > records.length) rmSync(asksFile(path, n), { force: true })
   }
 
   function memoryAfter(count: number): Float32Array | undefined {
@@ -201,6 +236,16 @@ export function openStore(path: string): Store {
     records,
     memory,
     memoryAfter,
+    ...(config.scope && { scope: scopeOf(base, config.scope, width) }),
+    asksAt(index) {
+      const { scope } = config
+      const file = asksFile(path, index + 1)
+      if (!scope || !existsSync(file)) return undefined
+      return {
+        mean: array<Float32Array>(file, 'mean', width),
+        vector: array<Float32Array>(file, 'vector', scope.dimensions),
+      }
+    },
     keysAt(index) {
       const file = keysFile(path, index + 1)
       if (!existsSync(file)) return undefined
@@ -230,6 +275,13 @@ export function openStore(path: string): Store {
           await writeAtomicallyTensors(keysFile(path, count), {
             places: { dtype: 'I32', shape: [k], data: places },
             activations: { dtype: 'F32', shape: [activations.length / k, k], data: activations },
+          })
+        }
+        if (change && 'rows' in change && change.asks) {
+          const { mean, vector } = change.asks
+          await writeAtomicallyTensors(asksFile(path, count), {
+            mean: { dtype: 'F32', shape: [mean.length], data: mean },
+            vector: { dtype: 'F32', shape: [vector.length], data: vector },
           })
         }
         if ((change && 'memory' in change) || count % every === 0)

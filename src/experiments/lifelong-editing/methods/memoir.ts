@@ -143,7 +143,7 @@ export const memoirMethods: readonly EditingMethod[] = [
     'memoir-gated',
     'MEMOIR, subject named',
     'an edit answers only prompts that name its subject; τ = 0.3 (not in the paper)',
-    { ...paper, gate: 'subject', threshold: 0.3 },
+    { ...paper, gate: 'subject', threshold: 0.3, scope: 'wide' },
   ),
   row(
     'memoir-surprisal',

@@ -1,0 +1,94 @@
+/** @file The scope of a store at work: what edits ask, which of them a prompt asks, and what a program is told of both. */
+import type { LanguageModel } from '../../lm/index.ts'
+import { openFeatures } from '../scope/features.ts'
+import { generalPrompts, weightedPrompt } from '../scope/learn.ts'
+import { outsideWeights, piecesOf } from '../scope/outside.ts'
+import { needOf, scopeTable } from '../scope/routed.ts'
+import { commonness, difference, meanOf, type ScopeMap, scopeVector } from '../scope/scope.ts'
+import type { Asks, ScopeSettings, Store } from '../store/index.ts'
+import type { ScopeRouting } from './engine.ts'
+import type { Words } from './requests.ts'
+import { neededOnes } from './routed.ts'
+import type { Routable } from './router.ts'
+
+/** How near a prompt asks what an edit was taught: an edit answers from `need` on. */
+export interface Asked {
+  readonly score: number
+  readonly need: number
+}
+
+export interface Asking {
+  readonly map: ScopeMap
+  readonly layer: number
+  /** What an edit asks, found when it is taught; undefined for one about nothing in particular. */
+  asksOf(prompt: string, subject: string | undefined): Promise<Asks | undefined>
+  /** For a program: edits that may answer a prompt. */
+  routing(edits: readonly Routable[], ids: readonly number[]): ScopeRouting
+  /** Scores of edits for a prompt; undefined of those that are not held back. */
+  scores(edits: readonly Routable[], ids: readonly number[]): Promise<(Asked | undefined)[]>
+  /** Ones that an edit must share with a prompt at least. */
+  leastOnes(edit: Routable): number
+  dispose(): void
+}
+
+/** Overlap of two masks that have nothing in common, and a little more: where the scope decides, nearness need not. */
+const chance = 1.05
+
+/** The scope of a store; undefined for a store without. */
+export function askingOf(model: LanguageModel, words: Words, store: Store): Asking | undefined {
+  const { scope: map } = store
+  if (!map) return undefined
+  const settings = (): ScopeSettings => store.config.scope!
+  const { layer } = settings()
+  const { hidden, ones } = store.config
+  const features = openFeatures(model, layer)
+  const threshold = (): number | undefined => {
+    const { level, thresholds } = settings()
+    return level === 'wide' ? undefined : thresholds[level]
+  }
+  const leastOnes = (edit: Routable): number =>
+    neededOnes(
+      edit.asks && threshold() !== undefined ? (chance * ones) / hidden : store.config.threshold,
+      ones,
+    )
+  return {
+    ...{ map, layer, leastOnes },
+    async asksOf(prompt, subject) {
+      if (subject === undefined) return undefined
+      const [own, ...general] = await features.of([
+        weightedPrompt(words, prompt, subject),
+        ...generalPrompts(words, subject),
+      ])
+      const mean = Float32Array.from(meanOf(general))
+      return { mean, vector: Float32Array.from(scopeVector(map, difference(own!, mean))) }
+    },
+    routing(edits, ids) {
+      const pieces = piecesOf(words, ids)
+      const outside = new Float32Array(edits.length * ids.length)
+      for (const [e, { asks, subject }] of edits.entries())
+        if (asks) outside.set(outsideWeights(pieces, subject!), e * ids.length)
+      return {
+        outside,
+        table: scopeTable(map, edits, threshold()),
+        least: Float32Array.from(edits, leastOnes),
+      }
+    },
+    async scores(edits, ids) {
+      const own = threshold()
+      if (own === undefined) return edits.map(() => undefined)
+      const pieces = piecesOf(words, ids)
+      const scoped = edits.filter(({ asks }) => asks)
+      const found = await features.of(
+        scoped.map(({ subject }) => ({ ids, weights: outsideWeights(pieces, subject!) })),
+      )
+      return edits.map((edit) => {
+        if (!edit.asks) return undefined
+        const vector = scopeVector(map, difference(found[scoped.indexOf(edit)]!, edit.asks.mean))
+        const cosine = vector.reduce((sum, x, i) => sum + x * edit.asks!.vector[i]!, 0)
+        const common = commonness(map, edit.asks.vector)
+        return { score: cosine - commonness(map, vector) - common, need: needOf(own, common) - common }
+      })
+    },
+    dispose: features.dispose,
+  }
+}

@@ -1,0 +1,119 @@
+/** @file The scope of a model: what tells one question from another in its hidden states, and thresholds at stated rates. */
+import type { LanguageModel, Tokenizer } from '../../lm/index.ts'
+import { openFeatures, type Weighted } from './features.ts'
+import { outsideWeights, piecesOf } from './outside.ts'
+import { asked, generalQuestions, kinds } from './questions.ts'
+import { type Asking, difference, fitScope, meanOf, type ScopeMap, scopeScore, scopeVector } from './scope.ts'
+
+/** How widely an edit answers: of other questions about its subject it may answer one in fifty, one in eight, or all. */
+export const scopeLevels = ['narrow', 'balanced', 'wide'] as const
+export type ScopeLevel = (typeof scopeLevels)[number]
+
+/** Shares of held-out questions about the same subject, asking something else, that may be answered. */
+export const scopeRates = { narrow: 0.02, balanced: 0.125 } as const satisfies Partial<
+  Record<ScopeLevel, number>
+>
+
+export interface LearnedScope extends ScopeMap {
+  /** Least scores at the rates of `scopeRates`. */
+  readonly thresholds: Readonly<Record<keyof typeof scopeRates, number>>
+  /** Questions put, general ones included. */
+  readonly prompts: number
+}
+
+/** What is asked of a subject. */
+interface SubjectAskings {
+  readonly askings: readonly Asking[]
+}
+
+export type ScopeWords = Pick<Tokenizer, 'encode' | 'decode' | 'addsBos'> &
+  Partial<Pick<Tokenizer, 'decoder'>>
+
+/** A prompt about a subject, as `Features` takes it. */
+export function weightedPrompt(words: ScopeWords, prompt: string, subject: string): Weighted {
+  const ids = words.encode(prompt, { bos: words.addsBos })
+  return { ids, weights: outsideWeights(piecesOf(words, ids), subject) }
+}
+
+/** The mean over general questions about a subject, and what is left of features of prompts about it. */
+export const generalPrompts = (words: ScopeWords, subject: string): Weighted[] =>
+  generalQuestions.map((question) => weightedPrompt(words, asked(question, subject), subject))
+
+/** Scores of all pairs of different questions about one subject. */
+function strangers(map: ScopeMap, subjects: readonly SubjectAskings[]): number[] {
+  return subjects.flatMap(({ askings }) => {
+    const vectors = askings.map(({ rest, question }) => ({ question, vector: scopeVector(map, rest) }))
+    return vectors.flatMap((a, i) =>
+      vectors
+        .slice(0, i)
+        .flatMap((b) => (a.question === b.question ? [] : [scopeScore(map, a.vector, b.vector)])),
+    )
+  })
+}
+
+/** The least threshold that at most a share of scores reaches. */
+function atRate(scores: readonly number[], rate: number): number {
+  const sorted = scores.toSorted((a, b) => b - a)
+  return sorted[Math.min(sorted.length - 1, Math.floor(rate * sorted.length))]!
+}
+
+/**
+ * Learn a scope from our own questions about our own subjects. Thresholds are set by questions that the discriminants have not
+ * seen: they are learned on every other question and judged on the rest, in turns.
+ */
+export async function learnScope(
+  model: LanguageModel,
+  words: ScopeWords,
+  layer: number,
+  onPrompt: (done: number, total: number) => void = () => undefined,
+): Promise<LearnedScope> {
+  const plan: { subject: number; question: number | null; prompt: Weighted }[] = []
+  let subjects = 0
+  let before = 0
+  for (const kind of kinds) {
+    for (const subject of kind.subjects) {
+      for (const prompt of generalPrompts(words, subject))
+        plan.push({ subject: subjects, question: null, prompt })
+      for (const [q, wordings] of kind.questions.entries())
+        for (const wording of wordings) {
+          const prompt = weightedPrompt(words, asked(wording, subject), subject)
+          plan.push({ subject: subjects, question: before + q, prompt })
+        }
+      subjects++
+    }
+    before += kind.questions.length
+  }
+  const features = openFeatures(model, layer)
+  try {
+    const found = await features.of(
+      plan.map(({ prompt }) => prompt),
+      (done) => onPrompt(done, plan.length),
+    )
+    const about = Array.from({ length: subjects }, (_, s): SubjectAskings => {
+      const own = plan.flatMap(({ subject, question }, i) =>
+        subject === s ? [{ question, feature: found[i]! }] : [],
+      )
+      const mean = meanOf(own.flatMap(({ question, feature }) => (question === null ? [feature] : [])))
+      const askings = own.flatMap(({ question, feature }) =>
+        question === null ? [] : [{ question, rest: difference(feature, mean) }],
+      )
+      return { askings }
+    })
+    const only = (half: number): SubjectAskings[] =>
+      about.map(({ askings }) => ({ askings: askings.filter(({ question }) => question % 2 === half) }))
+    const scores = [0, 1].flatMap((half) => {
+      const map = fitScope(only(1 - half).flatMap(({ askings }) => askings))
+      return strangers(map, only(half))
+    })
+    return {
+      ...fitScope(about.flatMap(({ askings }) => askings)),
+      thresholds: {
+        narrow: atRate(scores, scopeRates.narrow),
+        balanced: atRate(scores, scopeRates.balanced),
+      },
+      prompts: plan.length,
+    }
+  } finally {
+    features.dispose()
+  }
+}
