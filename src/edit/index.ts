@@ -69,6 +69,8 @@ export {
 } from './memoir/requests.ts'
 export { calibrate, matches, type PromptTrace, type Router, route, routers } from './memoir/router.ts'
 export type { Replayed } from './memoir/teaching.ts'
+export { type ScopeLevel, scopeLevels } from './scope/learn.ts'
+export { outsideWeights, piecesOf } from './scope/outside.ts'
 export {
   createStore,
   defaultTraining,

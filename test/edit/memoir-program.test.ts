@@ -4,7 +4,14 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { InferenceSession, Tensor } from 'onnxruntime-node'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { exportProgram, type NewStore, openEditor } from '../../src/edit/index.ts'
+import {
+  exportProgram,
+  type NewStore,
+  openEditor,
+  outsideWeights,
+  piecesOf,
+  type Words,
+} from '../../src/edit/index.ts'
 import { type LanguageModel, loadModel, loadTokenizer } from '../../src/lm/index.ts'
 import { furthest } from '../lm/fixtures.ts'
 import { editableModels } from './editable.ts'
@@ -35,12 +42,24 @@ const prompts = ['who is abc', 'Zebra 77?', 'my ++ name', 'who is abd', 'a far q
 const ints = (values: readonly number[]) =>
   new Tensor('int64', BigInt64Array.from(values, BigInt), [values.length])
 
+/** How much each token counts for the two edits that stand, as the program takes it. */
+function outsideOf(words: Words, ids: readonly number[], more: number) {
+  const pieces = piecesOf(words, ids)
+  const rows = ['abc', 'Zebra 77'].map((subject) => [
+    ...outsideWeights(pieces, subject),
+    ...new Array<number>(more).fill(0),
+  ])
+  return new Tensor('float32', Float32Array.from(rows.flat()), [2, ids.length + more])
+}
+
 describe('the program', () => {
   it.each([
     ['llama', { layer: 0 }],
     ['llama', { layer: 1, routerLayer: 0, router: 'last' }],
     ['mistral', { layer: 1, router: 'mean', threshold: 0.8 }],
     ['llama3', { layer: 1, gate: 'subject', threshold: 0.5 }],
+    ['llama3', { layer: 1, gate: 'subject', threshold: 0.5, scope: 'wide' }],
+    ['llama', { layer: 0, gate: 'subject', scope: 'narrow' }],
     ['qwen3', { layer: 1 }],
     ['gpt2', { layer: 0 }],
   ] as [string, NewStore][])('answers as the store does: %s %j', async (name, create) => {
@@ -66,6 +85,7 @@ describe('the program', () => {
         ids: ints([...ids, ...more]),
         prompt: ints([ids.length]),
         ...(create.gate === 'subject' && { allowed: new Tensor('float32', allowed, [2]) }),
+        ...(editor.config.scope && { outside: outsideOf(words, ids, more.length) }),
       })
       const logits = run['logits']!.data as Float32Array
       const row = (t: number) => logits.subarray(t * 96, (t + 1) * 96)

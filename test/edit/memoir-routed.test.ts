@@ -178,7 +178,7 @@ describe('a thread', () => {
     const training = { ...defaultTraining, maxSteps: 400 }
     const editor = await openEditor(model, join(root, 'other words'), {
       // every message that names the subject is near enough
-      create: { layer: 0, threshold: 0, gate: 'subject', training },
+      create: { layer: 0, threshold: 0, gate: 'subject', scope: 'wide', training },
     })
     await editor.add({ prompt: 'who is abc', target: 'xy', subject: 'abc' })
     const ids = words.encode('so tell me of abc')

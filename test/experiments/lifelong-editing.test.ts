@@ -72,6 +72,7 @@ describe('the protocol', () => {
         locality: at(l),
         average: at((r + g + l) / 3),
         sameSubject: null,
+        neighbour: null,
         sameRelation: null,
       }
       const rest = { perplexity: { edit: null, rephrase: null }, silentIsIdentical: silent }

@@ -3,7 +3,7 @@ import type { Fact } from '../facts/index.ts'
 
 /** The fact and its rephrasing are to be answered anew; the rest as before the edit. */
 export const learned = ['edit', 'rephrase'] as const
-export const unchanged = ['locality', 'sameSubject', 'sameRelation'] as const
+export const unchanged = ['locality', 'sameSubject', 'neighbour', 'sameRelation'] as const
 export type Kind = (typeof learned)[number] | (typeof unchanged)[number]
 
 export interface Question {
@@ -33,6 +33,22 @@ const others = [
   'Real Madrid',
 ]
 
+/** Other questions about a subject, of any kind of thing; none that a scope is learned from. */
+const neighbours = [
+  'The favourite colour of {} is',
+  '{} was first mentioned in the year',
+  'The nearest airport to {} is',
+  'Who was the first to write about {}?',
+  'The nickname of {} is',
+  'What do people often get wrong about {}?',
+  'The age of {} is',
+  'How is the name {} pronounced?',
+  'The best friend of {} is',
+  '{} appears in a song by',
+  'Which museum has a picture of {}?',
+  '{} weighs about',
+]
+
 const plain = (text: string): string => text.normalize('NFC').toLowerCase().trim()
 
 /** The prompt with another subject in the place of its own; undefined when it does not name it. */
@@ -43,17 +59,21 @@ export function withSubject(fact: Fact, other: string): string | undefined {
 }
 
 /**
- * The questions of fact number `index`. Hard locality: something else said of the same subject, and the fact's own wording
- * about another subject, which no edit is about.
+ * The questions of fact number `index`. Hard locality: something else said of the same subject, one of several other questions
+ * about it, and the fact's own wording about another subject, which no edit is about.
  */
 export function questionsOf(fact: Fact, index: number): Questions {
   const names = others.filter((name) => plain(name) !== plain(fact.subject ?? ''))
   const sameRelation = withSubject(fact, names[index % names.length]!)
+  const neighbour = neighbours[index % neighbours.length]!
   return {
     edit: { prompt: fact.prompt, answer: fact.target },
     ...(fact.rephrase !== undefined && { rephrase: { prompt: fact.rephrase, answer: fact.target } }),
     ...(fact.locality && { locality: fact.locality }),
-    ...(fact.subject !== undefined && { sameSubject: { prompt: `${fact.subject} is best known for` } }),
+    ...(fact.subject !== undefined && {
+      sameSubject: { prompt: `${fact.subject} is best known for` },
+      neighbour: { prompt: neighbour.replace('{}', () => fact.subject!) },
+    }),
     ...(sameRelation !== undefined && { sameRelation: { prompt: sameRelation } }),
   }
 }

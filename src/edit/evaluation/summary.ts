@@ -11,6 +11,7 @@ export interface Scores {
   readonly average: Interval | null
   /** Hard locality. */
   readonly sameSubject: Interval | null
+  readonly neighbour: Interval | null
   readonly sameRelation: Interval | null
 }
 
@@ -39,6 +40,7 @@ export const kindOf = {
   generalization: 'rephrase',
   locality: 'locality',
   sameSubject: 'sameSubject',
+  neighbour: 'neighbour',
   sameRelation: 'sameRelation',
 } as const satisfies Record<string, Kind>
 
@@ -60,6 +62,7 @@ export function summarize(results: readonly Result[]): Summary {
       locality: of('locality'),
       average: meanShare(averages),
       sameSubject: of('sameSubject'),
+      neighbour: of('neighbour'),
       sameRelation: of('sameRelation'),
     }
   }

@@ -18,6 +18,8 @@ export interface Why {
   readonly answer: number | null
   readonly threshold: number
   readonly nearest: readonly (Match & {
+    /** The least overlap at which this edit answers: where its scope decides, little more than chance. */
+    readonly threshold: number
     readonly isAbove: boolean
     readonly prompt: string
     readonly target: string
@@ -194,10 +196,13 @@ export function answeringOf(opened: EditorContext): Answering {
       const all = statuses(store.records)
       const nearest = list.slice(0, count).map((own) => {
         const { record } = all.find((one) => one.record.number === own.number)!
-        const subject = opened.active().find(({ number }) => number === own.number)!.subject
+        const edit = opened.active().find(({ number }) => number === own.number)!
+        const { subject } = edit
+        const least = opened.asking ? opened.asking.leastOnes(edit) / store.config.ones : threshold
         return {
           ...own,
-          isAbove: own.overlap >= threshold,
+          threshold: least,
+          isAbove: own.overlap >= least,
           prompt: record.prompt,
           target: record.target,
           ...(subject !== undefined && { subject }),

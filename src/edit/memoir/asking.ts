@@ -34,23 +34,25 @@ export interface Asking {
 /** Overlap of two masks that have nothing in common, and a little more: where the scope decides, nearness need not. */
 const chance = 1.05
 
+/** Ones that an edit must share with a prompt at least: more than by chance where its scope decides, else those of τ. */
+export const leastOnesOf = (
+  isScoped: boolean,
+  { threshold, ones, hidden }: { readonly threshold: number; readonly ones: number; readonly hidden: number },
+): number => neededOnes(isScoped ? (chance * ones) / hidden : threshold, ones)
+
 /** The scope of a store; undefined for a store without. */
 export function askingOf(model: LanguageModel, words: Words, store: Store): Asking | undefined {
   const { scope: map } = store
   if (!map) return undefined
   const settings = (): ScopeSettings => store.config.scope!
   const { layer } = settings()
-  const { hidden, ones } = store.config
   const features = openFeatures(model, layer)
   const threshold = (): number | undefined => {
     const { level, thresholds } = settings()
     return level === 'wide' ? undefined : thresholds[level]
   }
   const leastOnes = (edit: Routable): number =>
-    neededOnes(
-      edit.asks && threshold() !== undefined ? (chance * ones) / hidden : store.config.threshold,
-      ones,
-    )
+    leastOnesOf(edit.asks !== undefined && threshold() !== undefined, store.config)
   return {
     ...{ map, layer, leastOnes },
     async asksOf(prompt, subject) {

@@ -1,5 +1,6 @@
 /** @file A model with a store of edits: teach, list, explain, undo, replay, ask. */
 import { fail } from '../../base/index.ts'
+import type { ScopeLevel } from '../scope/learn.ts'
 import { type EditRecord, type Status, type StoreConfig, statuses } from '../store/index.ts'
 import { type Answering, answeringOf } from './answering.ts'
 import type { EditorContext } from './editorContext.ts'
@@ -23,6 +24,8 @@ export interface Editor extends Answering, Teaching {
     prompts: readonly string[],
     rate: number,
   ): Promise<{ threshold: number; overlaps: readonly number[] }>
+  /** Let edits answer more or fewer of the other questions about their subjects. Throws `TL_BAD_ARGUMENT` for a store made without. */
+  rescope(level: ScopeLevel): void
   dispose(): void
 }
 
@@ -52,6 +55,15 @@ export function makeEditor(opened: EditorContext, unlock: () => void): Editor {
       const threshold = calibrate(gate === 'subject' ? pairs : overlaps, rate, ones)
       store.configure({ threshold, calibration: { prompts: prompts.length, falsePositives: rate } })
       return { threshold, overlaps }
+    },
+    rescope(level) {
+      const { scope } = store.config
+      if (scope) store.configure({ scope: { ...scope, level } })
+      else if (level !== 'wide')
+        fail(
+          'TL_BAD_ARGUMENT',
+          `${store.path} was made without a scope, so its edits answer every question about their subjects: teach its facts to a new store with --scope ${level}`,
+        )
     },
     dispose: () => {
       forget()

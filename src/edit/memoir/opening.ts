@@ -237,7 +237,7 @@ async function makeStore(
         }
       : base
   if (gate === 'none' || level === 'wide') return createStore(path, config, { permutation, background })
-  const scopeLayer = defaultScopeLayer(layers, layer)
+  const scopeLayer = defaultScopeLayer(layers, routerLayer)
   const scope = await rememberedScope(cache, { ...fingerprints, layer: scopeLayer, width }, () =>
     learnScope(model, words, scopeLayer, onPrompt),
   )

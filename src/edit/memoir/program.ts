@@ -26,7 +26,9 @@ import {
   tensor,
   where,
 } from '../../tensor/index.ts'
-import { statuses } from '../store/index.ts'
+import { asksSame, questionColumns, scopeTable } from '../scope/routed.ts'
+import { type EditRecord, type Store, statuses } from '../store/index.ts'
+import { leastOnesOf } from './asking.ts'
 import { parseMask } from './masks.ts'
 import { openOwnStore } from './opening.ts'
 import type { Words } from './requests.ts'
@@ -40,6 +42,40 @@ const weightsOf: Readonly<Record<string, (positions: Tensor, count: Tensor) => T
   last: (positions, count) => cast(equal(positions, sub(count, 1)), 'f64'),
 }
 
+interface ProgramInputs {
+  readonly ids: Tensor
+  readonly prompt: Tensor
+  readonly allowed?: Tensor
+  readonly outside?: Tensor
+}
+
+/** What a store's scope adds to a program: its block, the least shared ones of each edit, and what prompts are compared with. */
+function scopeOf({ scope: map, config, records, asksAt }: Store, edits: readonly { record: EditRecord }[]) {
+  const { scope, threshold, ones, hidden } = config
+  if (!map || !scope || scope.level === 'wide') return undefined
+  // the latest first, as candidates are
+  const own = edits
+    .map(({ record }) => ({ number: record.number, asks: asksAt(records.indexOf(record)) }))
+    .sort((a, b) => b.number - a.number)
+    .map(({ asks }) => (asks ? { asks } : {}))
+  const { means, vectors, needs } = scopeTable(map, own, scope.thresholds[scope.level])
+  const { width, dimensions } = map
+  const count = own.length
+  return {
+    layer: scope.layer,
+    least: Float32Array.from(own, ({ asks }) => leastOnesOf(asks !== undefined, { threshold, ones, hidden })),
+    inputs: () => ({
+      scopeMeans: tensor(means, { shape: [count, width] }),
+      scopeVectors: tensor(vectors, { shape: [count, dimensions] }),
+      scopeNeeds: tensor(needs),
+      scopeMap: tensor(map.map, { shape: [width, dimensions] }),
+      scopeQuestions: tensor(questionColumns(map), {
+        shape: [dimensions, map.questions.length / dimensions],
+      }),
+    }),
+  }
+}
+
 export interface Program {
   readonly edits: number
   readonly bytes: number
@@ -49,7 +85,8 @@ export interface Program {
 
 /**
  * Write the program. Inputs: `ids` i64 [tokens], a prompt and what follows it; `prompt` i64 [1], how many of them are the
- * prompt; with the subject gate `allowed` f32 [edits], 1 for active edits (the latest first) whose subject the prompt names.
+ * prompt; with the subject gate `allowed` f32 [edits], 1 for active edits (the latest first) whose subject the prompt names;
+ * with a scope `outside` f32 [edits, tokens], how much each token counts for each edit (`outsideWeights`, 0 behind the prompt).
  * Outputs: `logits` f32 [tokens, vocabulary]; `edit` i32 [1], the number of the edit that answers, 0 for none; `overlap` f32
  * [1] with the nearest, negative when none is allowed. Throws `TL_UNSUPPORTED` for routers that need the model's probabilities, and above 2 GB.
  */
@@ -91,7 +128,8 @@ function* exportingProgram(
   const table = tensor(candidates.table, { shape: [hidden, edits.length] })
   const places = tensor(candidates.places, { shape: [edits.length, ones] })
   const numbers = tensor(Int32Array.from(candidates.numbers))
-  const need = neededOnes(threshold, ones)
+  const scope = scopeOf(store, edits)
+  const need = scope ? 0 : neededOnes(threshold, ones)
   const memory = tensor(store.memory, { shape: [hidden, width] })
   const tables = model.weights.tables()
   const rotary = rotaryTables(config, model.context, model.weights.frequencyFactors)
@@ -104,7 +142,7 @@ function* exportingProgram(
   const head = model.weights.head()
   yield
 
-  const program = ({ ids, prompt, allowed }: { ids: Tensor; prompt: Tensor; allowed?: Tensor }) => {
+  const program = ({ ids, prompt, allowed, outside }: ProgramInputs) => {
     const [tokens] = ids.shape as [number]
     const positions = sub(cumsum(add(mul(cast(ids, 'f32'), 0), 1), 0), 1)
     const own = reshape(weights(positions, cast(prompt, 'f32')), [1, 1, tokens])
@@ -116,9 +154,16 @@ function* exportingProgram(
     const look = (a: Tensor): Choice => {
       const mean = meanFeature(a, own)
       const feature = routerOf(router).isCentred ? centred(mean, tensor(store.background)) : mean
-      return choose(feature, ones, { table, places, ...(allowed && { allowed }) }, need)
+      if (!same) return choose(feature, ones, { table, places, ...(allowed && { allowed }) }, need)
+      const asked = mul(allowed!, cast(same, 'f32'))
+      return choose(feature, ones, { table, places, allowed: asked, least: tensor(scope!.least) }, need)
     }
+    let same: Tensor | undefined
     for (const [i, blockWeights] of blocks.entries()) {
+      if (scope && i === scope.layer) {
+        const own = reshape(outside!, [1, edits.length, tokens])
+        same = asksSame(collapse(stream), { ...scope.inputs(), outside: own })
+      }
       const edited = (a: Tensor, plain: (a: Tensor) => Tensor): Tensor => {
         choice ??= look(a)
         return remembered(a, plain, choice, memory)
@@ -139,20 +184,27 @@ function* exportingProgram(
         ids: spec([tokens!], 'i64'),
         prompt: spec([1], 'i64'),
         ...(gate === 'subject' && { allowed: spec([edits.length]) }),
+        ...(scope && { outside: spec([edits.length, tokens!]) }),
       },
     ],
     {
       name: 'edited model',
       // sizes that no model has, so that they cannot be taken for one of its own
       samples: [{ tokens: 10037 }, { tokens: 10039 }],
-      inputNames: ['ids', 'prompt', ...(gate === 'subject' ? ['allowed'] : [])],
+      inputNames: [
+        'ids',
+        'prompt',
+        ...(gate === 'subject' ? ['allowed'] : []),
+        ...(scope ? ['outside'] : []),
+      ],
       outputNames: ['logits', 'edit', 'overlap'],
       metadata: { model: store.config.model, threshold: String(store.config.threshold) },
     },
   )
   yield
   yield* writingOutput(out, chunks, rule)
-  const allowed = gate === 'subject' ? `, allowed f32[${edits.length}]` : ''
+  const own = scope ? `, outside f32[${edits.length}, tokens]` : ''
+  const allowed = gate === 'subject' ? `, allowed f32[${edits.length}]${own}` : ''
   return {
     edits: edits.length,
     bytes: length,

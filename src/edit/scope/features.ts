@@ -23,6 +23,17 @@ function mixed(states: Float32Array, from: number, width: number, weights: Float
   return out
 }
 
+/** The beginning of a prompt that the context does not hold. */
+function within({ ids, weights }: Weighted, context: number): Weighted {
+  if (ids.length <= context) return { ids, weights }
+  const kept = weights.slice(0, context)
+  const total = kept.reduce((a, b) => a + b, 0)
+  return {
+    ids: ids.slice(0, context),
+    weights: total > 0 ? kept.map((weight) => weight / total) : kept.fill(1 / context),
+  }
+}
+
 /** Features [width] of prompts, by hidden states that enter block `layer`. `onPrompt` hears how many are done. */
 export type Features = (
   prompts: readonly Weighted[],
@@ -34,7 +45,8 @@ export function openFeatures(model: LanguageModel, layer: number): { of: Feature
   const { width } = model.config
   let opened: ReturnType<LanguageModel['segment']> | undefined
   return {
-    async of(prompts, onPrompt = () => undefined) {
+    async of(given, onPrompt = () => undefined) {
+      const prompts = given.map((one) => within(one, model.context))
       const features = new Array<Float64Array>(prompts.length)
       if (layer === 0) {
         for (const [i, { ids, weights }] of prompts.entries())

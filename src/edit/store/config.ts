@@ -45,7 +45,7 @@ export interface StoreConfig {
 
 export interface ScopeSettings {
   readonly level: 'narrow' | 'balanced' | 'wide'
-  /** The block whose entering hidden states are looked at. */
+  /** The block whose entering hidden states are looked at, at most the router's. */
   readonly layer: number
   /** Entries of the vectors that are compared. */
   readonly dimensions: number
@@ -91,13 +91,13 @@ export const defaultTraining: Training = {
 }
 
 /** Throws `TL_BAD_FILE` for a scope that cannot be one of the store. */
-function checkScope({ scope, layer }: StoreConfig, path: string): void {
+function checkScope({ scope, routerLayer }: StoreConfig, path: string): void {
   const { level, layer: own, dimensions, questions, thresholds } = scope ?? {}
   const isCount = (value: unknown): boolean =>
     Number.isInteger(value) && (value as number) >= 1 && (value as number) <= 2 ** 24
   if (
     !['narrow', 'balanced', 'wide'].includes(level as string) ||
-    !(Number.isInteger(own) && own! >= 0 && own! <= layer) ||
+    !(Number.isInteger(own) && own! >= 0 && own! <= routerLayer) ||
     !isCount(dimensions) ||
     !isCount(questions) ||
     !Number.isFinite(thresholds?.narrow) ||

@@ -75,9 +75,13 @@ async function referenceFor(bench: Bench, index: number): Promise<Reference> {
   const known = bench.references.get(index)
   if (known) return known
   bench.untouched ??= await methodOf('none').open(bench.model, bench.tokenizer)
-  const { sameSubject, sameRelation, ...rest } = questionsOf(bench.facts[index]!, index)
+  const { sameSubject, neighbour, sameRelation, ...rest } = questionsOf(bench.facts[index]!, index)
   const isHard = bench.hardEvery > 0 && index % bench.hardEvery === 0
-  const hard = { ...(sameSubject && { sameSubject }), ...(sameRelation && { sameRelation }) }
+  const hard = {
+    ...(sameSubject && { sameSubject }),
+    ...(neighbour && { neighbour }),
+    ...(sameRelation && { sameRelation }),
+  }
   const found = await referenceOf(bench.untouched, { ...rest, ...(isHard && hard) })
   bench.references.set(index, found)
   return found

@@ -42,7 +42,7 @@ async function at<R>(
 
 /** Settings that were given must be those of a store that is there. */
 function requireSettings({ config }: Editor, given: NewStore, { store, flags }: Call): void {
-  const { falsePositives, contexts, training, ...settings } = given
+  const { falsePositives, contexts, training, scope, ...settings } = given
   const require = (flag: string, own: unknown, wanted: unknown): void => {
     if (JSON.stringify(own) === JSON.stringify(wanted)) return
     const shown = typeof own === 'number' || typeof own === 'string' ? own : 'another'
@@ -54,6 +54,7 @@ function requireSettings({ config }: Editor, given: NewStore, { store, flags }: 
   for (const [key, value] of Object.entries(training ?? {}))
     if (flags.published || Object.hasOwn(flags, key === 'maxSteps' ? 'steps' : key))
       require(flagOf(key), config.training[key as keyof Training], value)
+  if (scope !== undefined) require('--scope', config.scope?.level ?? 'wide', scope)
   if (contexts !== undefined) require('--contexts', config.training.contexts.length, contexts)
   if (falsePositives !== undefined && config.calibration?.falsePositives !== falsePositives)
     fail('TL_USAGE', `edit add: --false-positives belongs to a new store; use calibrate for ${store}`)

@@ -1,5 +1,5 @@
-/** @file `treeline edit … undo | replay | calibrate`. */
-import { fail } from '../../../base/index.ts'
+/** @file `treeline edit … undo | replay | scope | calibrate`. */
+import { fail, namedOf } from '../../../base/index.ts'
 import { readTexts } from '../../jsonFiles.ts'
 import { makeDisplay } from '../../progress.ts'
 import { type Call, numberOf } from './flags.ts'
@@ -38,6 +38,24 @@ export async function replay(call: Call): Promise<void> {
   } finally {
     display.end()
   }
+}
+
+/** Change the level of a store's scope. */
+export async function scope(call: Call): Promise<void> {
+  const { io, flags, what } = call
+  const { scopeLevels } = await import('../../../edit/index.ts')
+  const level = namedOf(
+    'scope',
+    scopeLevels.map((name) => ({ name })),
+    what!,
+    'TL_USAGE',
+  ).name
+  await withEditor(call, existing, (editor) => {
+    const before = editor.config.scope?.level ?? 'wide'
+    editor.rescope(level)
+    if (flags.json) return json(io, { scope: level, before })
+    io.out(`scope ${level} (before ${before})\n`)
+  })
 }
 
 export async function calibrate(call: Call): Promise<void> {

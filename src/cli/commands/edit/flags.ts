@@ -1,6 +1,6 @@
 /** @file What the flags of `treeline edit` mean. */
 import { fail } from '../../../base/index.ts'
-import type { Fact, NewStore, Training } from '../../../edit/index.ts'
+import type { Fact, NewStore, ScopeLevel, Training } from '../../../edit/index.ts'
 import type { Io } from '../../io.ts'
 import { readTexts } from '../../jsonFiles.ts'
 
@@ -22,6 +22,7 @@ export interface Flags {
   router?: string
   routerLayer?: number
   gate?: 'none' | 'subject'
+  scope?: ScopeLevel
   threshold?: string
   steps?: number
   rate?: string
@@ -95,7 +96,7 @@ function contextTexts(word: string): string[] {
 /** Settings of a new store, as far as they are given. */
 export async function newStoreOf(flags: Flags): Promise<NewStore> {
   const { defaultTraining, publishedThreshold, publishedTraining } = await import('../../../edit/index.ts')
-  const { layer, k, router, routerLayer, gate, threshold, seed, falsePositives, published } = flags
+  const { layer, k, router, routerLayer, gate, scope, threshold, seed, falsePositives, published } = flags
   const base = published ? publishedTraining : defaultTraining
   const { steps, rate, momentum, protection, contexts, decay, denominator } = flags
   const training: Partial<Training> = {
@@ -119,6 +120,7 @@ export async function newStoreOf(flags: Flags): Promise<NewStore> {
     ...(router !== undefined && { router }),
     ...(routerLayer !== undefined && { routerLayer }),
     ...(gate !== undefined && { gate }),
+    ...(scope !== undefined && { scope }),
     ...(published && { gate: gate ?? 'none', threshold: τ ?? publishedThreshold }),
     ...(τ !== undefined && { threshold: τ }),
     ...(seed !== undefined && { seed }),

@@ -4,7 +4,7 @@ import { didYouMean, fail } from '../../../base/index.ts'
 import type { Io } from '../../io.ts'
 import { examples } from '../../options.ts'
 import { add } from './add.ts'
-import { calibrate, replay, undo } from './change.ts'
+import { calibrate, replay, scope, undo } from './change.ts'
 import type { Call, Flags } from './flags.ts'
 import { list, show, why } from './look.ts'
 import { evaluate, exportStore } from './measure.ts'
@@ -73,6 +73,17 @@ Otherwise what it wrote stays in the memory, unused; replay trains the edits tha
     about: 'train the edits that are left anew, in their order',
     options: ['work'],
     examples: [['treeline edit model.gguf store replay', 'the memory holds nothing of undone edits']],
+  },
+  scope: {
+    ...{ wants: 'narrow, balanced or wide', run: scope },
+    about: 'let edits answer fewer or more of the other questions about their subjects',
+    options: ['work'],
+    examples: [
+      [
+        'treeline edit model.gguf store scope narrow',
+        'of other questions about its subject at most one in fifty',
+      ],
+    ],
   },
   calibrate: {
     ...{ wants: 'PROMPTS.json', run: calibrate },

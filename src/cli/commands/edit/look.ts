@@ -45,8 +45,26 @@ export const why = (call: Call): Promise<void> =>
     io.out(
       found.answer === null ? 'no edit answers: the model as it was\n' : `edit ${found.answer} answers\n`,
     )
-    for (const { number, overlap, isAbove, passes, prompt, target, subject } of found.nearest)
+    for (const {
+      number,
+      overlap,
+      isAbove,
+      threshold,
+      passes,
+      prompt,
+      target,
+      subject,
+      scope,
+    } of found.nearest) {
+      const held = passes ? '' : `  (does not name ${quoted(subject ?? '')})`
+      const sameness =
+        scope && `${scope.score.toFixed(2)} ${scope.score >= scope.need ? '≥' : '<'} ${scope.need.toFixed(2)}`
+      const asks =
+        scope === undefined
+          ? ''
+          : `  (asks ${scope.score >= scope.need ? 'the same' : 'something else'}: ${sameness})`
       io.out(
-        `  ${overlap.toFixed(3)} ${isAbove ? '≥' : '<'} ${found.threshold.toFixed(3)}  ${number}  ${quoted(prompt)} → ${quoted(target)}${passes ? '' : `  (does not name ${quoted(subject ?? '')})`}\n`,
+        `  ${overlap.toFixed(3)} ${isAbove ? '≥' : '<'} ${threshold.toFixed(3)}  ${number}  ${quoted(prompt)} → ${quoted(target)}${held}${asks}\n`,
       )
+    }
   })

@@ -17,12 +17,25 @@ export function stateText({ status }: Listed): string {
 }
 
 /** Settings of a store in one line. */
-export function settingsText({ layer, ones, hidden, gate, threshold, calibration }: StoreConfig): string {
+export function settingsText({
+  layer,
+  ones,
+  hidden,
+  gate,
+  threshold,
+  calibration,
+  scope,
+}: StoreConfig): string {
   const rate = calibration && percent(calibration.falsePositives)
   const what = gate === 'subject' ? 'of the pairs of' : 'of'
   const rule = calibration
     ? ` (so that ${rate} ${what} ${calibration.prompts} prompts that no edit is about would pass)`
     : ''
-  const names = gate === 'subject' ? '; a prompt must name the subject of the edit' : ''
+  const own = scope && scope.level !== 'wide' ? scope.falsePositives[scope.level] : undefined
+  const asks =
+    own === undefined
+      ? ''
+      : ` and ask the same of it (scope ${scope!.level}: ${percent(own)} of held-out questions that ask something else would pass)`
+  const names = gate === 'subject' ? `; a prompt must name the subject of the edit${asks}` : ''
   return `block ${layer}, ${ones} of ${hidden} features, threshold ${threshold.toFixed(3)}${rule}${names}`
 }

@@ -140,6 +140,18 @@ export const memoirMethods: readonly EditingMethod[] = [
   ),
   row('memoir-default', 'MEMOIR, our defaults', 'what a new store of `treeline edit` does by itself', {}),
   row(
+    'memoir-narrow',
+    'MEMOIR, our defaults, narrow',
+    'the same, but of other questions about its subject an edit answers at most one in fifty',
+    { scope: 'narrow' },
+  ),
+  row(
+    'memoir-wide',
+    'MEMOIR, our defaults, wide',
+    'the same, but an edit answers every question about its subject that is near enough',
+    { scope: 'wide' },
+  ),
+  row(
     'memoir-gated',
     'MEMOIR, subject named',
     'an edit answers only prompts that name its subject; τ = 0.3 (not in the paper)',
