@@ -238,3 +238,23 @@ describe('evaluation', () => {
     editor.dispose()
   })
 })
+
+describe('the end of an answer', () => {
+  it('is taught when asked for: greedy generation stops there by itself, which it does not otherwise', async () => {
+    const stops = { ...words, eosIds: [words.encode('#')[0]!] }
+    for (const end of [true, false]) {
+      const training = { ...patient, end }
+      const path = join(root, `end-${end}`)
+      const editor = await openEditor(model, path, { tokenizer: stops, create: { layer: 0, training } })
+      for (const fact of facts) await editor.add(fact)
+      for (const { prompt, target } of facts) {
+        const made = await editor.generate(prompt, { maxTokens: target.length + 4, answer: 'as-asked' })
+        expect(made.text.startsWith(` ${target}`)).toBe(true)
+        if (end) expect([made.text, made.finish]).toEqual([` ${target}`, 'eos'])
+        else expect(made.text.length).toBeGreaterThan(target.length + 1)
+      }
+      expect((await editor.replay()).identical).toBe(true)
+      editor.dispose()
+    }
+  })
+})

@@ -186,6 +186,8 @@ async function makeStore(
     ...settings,
   }
   const { ones, router, routerLayer, gate } = unset
+  if (unset.training.end && words.eosIds.length === 0)
+    fail('TL_UNSUPPORTED', 'end: the tokenizer names no token that ends a text: leave out --end')
   if (gate === 'none' && level !== undefined && level !== 'wide')
     fail(
       'TL_BAD_ARGUMENT',

@@ -29,19 +29,21 @@ const now = (): string => new Date().toISOString()
 
 /** Teaching of an opened store. Programs are compiled when first needed; `dispose` frees them. */
 export function teachingOf(opened: EditorContext): Teaching & { dispose(): void } {
-  const { model, store, memory } = opened
+  const { model, words, store, memory } = opened
   const { layer, width, training } = store.config
   let trainer: Trainer | undefined
 
   /** Keys of edits by their numbers: read, or found anew, when first needed. */
   const known = new Map<number, Keys>()
 
+  const end = training.end ? words.eosIds.slice(0, 1) : []
+
   async function examplesOf({ prompt: bare, target: text }: EditRequest) {
     const prompts = [bare, ...training.contexts.map((context) => `${context} ${bare}`)]
     const examples = []
     for (const prompt of prompts) {
       const before = opened.promptIds(prompt)
-      const target = opened.targetIds(prompt, text)
+      const target = [...opened.targetIds(prompt, text), ...end]
       const ids = [...before, ...target.slice(0, -1)]
       examples.push({
         hiddenStates: await (await opened.engine()).hiddenStates(ids),

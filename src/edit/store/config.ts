@@ -17,6 +17,8 @@ export interface Training {
   /** n + 1: as published, one more than the target has tokens; n: the mean over them. */
   readonly denominator: 'n+1' | 'n'
   readonly decay: { readonly of: 'none' | 'active-columns' | 'dense'; readonly rate: number }
+  /** Teach the end of the text after the target, too. Default false, as published. */
+  readonly end?: boolean
   /** Texts put in front of the prompt, in training only. */
   readonly contexts: readonly string[]
 }

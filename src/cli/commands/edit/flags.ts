@@ -32,6 +32,7 @@ export interface Flags {
   decay?: Training['decay']['of']
   denominator?: Training['denominator']
   published?: boolean
+  end?: boolean
 }
 
 /** One invocation. */
@@ -98,7 +99,7 @@ export async function newStoreOf(flags: Flags): Promise<NewStore> {
   const { defaultTraining, publishedThreshold, publishedTraining } = await import('../../../edit/index.ts')
   const { layer, k, router, routerLayer, gate, scope, threshold, seed, falsePositives, published } = flags
   const base = published ? publishedTraining : defaultTraining
-  const { steps, rate, momentum, protection, contexts, decay, denominator } = flags
+  const { steps, rate, momentum, protection, contexts, decay, denominator, end } = flags
   const training: Partial<Training> = {
     ...(steps !== undefined && { maxSteps: steps }),
     ...(rate !== undefined && { rate: numberOf(rate, '--rate', 1e-9, 1e6) }),
@@ -107,6 +108,7 @@ export async function newStoreOf(flags: Flags): Promise<NewStore> {
     ...(contexts !== undefined && !isCount(contexts) && { contexts: contextTexts(contexts) }),
     ...(decay !== undefined && { decay: { of: decay, rate: decay === 'none' ? 0 : 1e-5 } }),
     ...(denominator !== undefined && { denominator }),
+    ...(end && { end }),
   }
   if (falsePositives !== undefined && (threshold !== undefined || published))
     fail(

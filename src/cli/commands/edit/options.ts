@@ -55,6 +55,7 @@ const groups = {
       'n',
       'n+1',
     ]),
+    new Option('--end', 'a new store: teach also that the text ends after the target'),
     new Option('--published', 'a new store: steps, decay, stop rule and threshold of the paper'),
   ],
   storeSeed: () => [integerOption('--seed <n>', 'a new store: its permutation', 0, 0xffff_ffff)],
