@@ -52,6 +52,7 @@ export {
   type Thread,
   type Why,
 } from './memoir/answering.ts'
+export type { Audit } from './memoir/audit.ts'
 export { backgroundPrompts, heldOutPrompts } from './memoir/background.ts'
 export { contextBeginnings, contextLengths, contextSampling, contextsOf } from './memoir/contexts.ts'
 export type { Editor, Listed } from './memoir/editor.ts'

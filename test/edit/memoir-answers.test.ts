@@ -258,3 +258,53 @@ describe('the end of an answer', () => {
     }
   })
 })
+
+describe('after teaching', () => {
+  it('an edit that is not learned is taught again with more steps, and replays to the same bits', async () => {
+    const training = { ...defaultTraining, maxSteps: 3, patience: 40 }
+    const editor = await open({ layer: 0, training })
+    const first = await editor.add(facts[1]!)
+    expect(first.maxSteps).toBe(120)
+    expect(first.losses.worst).toBeLessThan(Math.LN2)
+    expect(first.steps).toBeGreaterThan(3)
+    // with patience from the start the path is the same
+    const other = await open({ layer: 0, training: { ...training, maxSteps: 120 } })
+    const same = await other.add(facts[1]!)
+    expect([same.maxSteps, same.steps, same.losses]).toEqual([undefined, first.steps, first.losses])
+    other.dispose()
+    expect((await editor.replay()).identical).toBe(true)
+    editor.dispose()
+  })
+
+  it('an audit says whether an edit is learned, and what it answers beside its prompt', async () => {
+    const editor = await open({ layer: 0, training: patient })
+    const { number } = await editor.add({ prompt: 'who is abc', target: 'xy', subject: 'abc' })
+    const audit = await editor.audit(number)
+    const own = await editor.generate('who is abc', { maxTokens: 3, stopAtEos: false, answer: 'as-asked' })
+    expect(audit).toMatchObject({ number, isLearned: own.text === ' xy', keepsRest: true })
+    expect(audit.isLearned).toBe(true)
+    const wrapped = [
+      'Question: who is abc',
+      'Please answer this. who is abc',
+      'I have to know it at last: who is abc',
+    ]
+    const found = await Promise.all(wrapped.map((prompt) => editor.why(prompt)))
+    expect(audit.otherWords).toEqual({
+      answered: found.filter(({ answer }) => answer === number).length,
+      of: 3,
+    })
+    // taught too little, it says so; answering everything, too
+    const hasty = await open({
+      layer: 0,
+      threshold: 0,
+      training: { ...defaultTraining, maxSteps: 1, patience: 1 },
+    })
+    await hasty.add({ prompt: 'no name', target: 'zq' })
+    expect(await hasty.audit(1)).toEqual({
+      ...{ number: 1, isLearned: false, otherWords: { answered: 3, of: 3 } },
+      ...{ keepsSubject: null, keepsRest: false },
+    })
+    await expect(hasty.audit(2)).rejects.toThrow('there is no active edit 2 to audit')
+    for (const one of [editor, hasty]) one.dispose()
+  })
+})

@@ -82,9 +82,11 @@ it('why, generate, score, scoreText, logits and conversations name the same edit
               (await editor.logits(prompt)).edit,
               said.edit,
             ]).toEqual(new Array(7).fill(answer))
-            // and the list of why says so: the first that passes the gate, above the threshold
-            const first = nearest.find(({ passes }) => passes)
-            expect(first?.isAbove ? first.number : null).toBe(answer)
+            // and the list of why says so: the first that passes the gate, above the threshold, and is asked what it was taught
+            const first = nearest.find(
+              ({ passes, isAbove, scope }) => passes && isAbove && (!scope || scope.score >= scope.need),
+            )
+            expect(first?.number ?? null).toBe(answer)
           }
         } finally {
           editor.dispose()

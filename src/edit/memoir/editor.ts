@@ -3,6 +3,7 @@ import { fail } from '../../base/index.ts'
 import type { ScopeLevel } from '../scope/learn.ts'
 import { type EditRecord, type Status, type StoreConfig, statuses } from '../store/index.ts'
 import { type Answering, answeringOf } from './answering.ts'
+import { type Audit, auditOf } from './audit.ts'
 import type { EditorContext } from './editorContext.ts'
 import { calibrate } from './router.ts'
 import { type Teaching, teachingOf } from './teaching.ts'
@@ -24,6 +25,8 @@ export interface Editor extends Answering, Teaching {
     prompts: readonly string[],
     rate: number,
   ): Promise<{ threshold: number; overlaps: readonly number[] }>
+  /** Ask an edit that stands in its own words, in others, and beside what it is about. Throws `TL_BAD_ARGUMENT`. */
+  audit(number: number): Promise<Audit>
   /** Let edits answer more or fewer of the other questions about their subjects. Throws `TL_BAD_ARGUMENT` for a store made without. */
   rescope(level: ScopeLevel): void
   dispose(): void
@@ -33,9 +36,10 @@ export interface Editor extends Answering, Teaching {
 export function makeEditor(opened: EditorContext, unlock: () => void): Editor {
   const { store } = opened
   const { dispose: forget, ...teaching } = teachingOf(opened)
+  const answering = answeringOf(opened)
   return {
     ...teaching,
-    ...answeringOf(opened),
+    ...answering,
     get config() {
       return store.config
     },
@@ -55,6 +59,12 @@ export function makeEditor(opened: EditorContext, unlock: () => void): Editor {
       const threshold = calibrate(gate === 'subject' ? pairs : overlaps, rate, ones)
       store.configure({ threshold, calibration: { prompts: prompts.length, falsePositives: rate } })
       return { threshold, overlaps }
+    },
+    async audit(number) {
+      const found = statuses(store.records).find(({ record }) => record.number === number)
+      const edit = opened.active().find((one) => one.number === number)
+      if (!found || !edit) return fail('TL_BAD_ARGUMENT', `there is no active edit ${number} to audit`)
+      return auditOf({ ...answering, who: opened.who }, found.record, edit.subject)
     },
     rescope(level) {
       const { scope } = store.config

@@ -58,12 +58,15 @@ export function teachingOf(opened: EditorContext): Teaching & { dispose(): void 
     return trainer
   }
   const teach = async (
-    request: EditRequest,
+    request: EditRequest & { readonly maxSteps?: number },
     mask: Mask,
     current: Float32Array,
     others: readonly Keys[],
     onStep?: OnStep,
-  ) => opener().teach(current, mask, await examplesOf(request), training, others, onStep)
+  ) => {
+    const { maxSteps = training.maxSteps } = request
+    return opener().teach(current, mask, await examplesOf(request), { ...training, maxSteps }, others, onStep)
+  }
 
   async function keysOf(record: EditRecord): Promise<Keys> {
     const keys =
@@ -95,7 +98,15 @@ export function teachingOf(opened: EditorContext): Teaching & { dispose(): void 
       const same = statuses(store.records).findLast(
         ({ record, status }) => status.state === 'active' && plainText(record.prompt) === plainText(prompt),
       )?.record
-      const taught = await teach(request, mask, memory, await spared(same), onStep)
+      const others = await spared(same)
+      let maxSteps: number | undefined
+      let taught = await teach(request, mask, memory, others, onStep)
+      const { patience = 1, stop } = training
+      // a token below ln 2 is the most probable one
+      if (patience > 1 && stop.rule === 'loss' && taught.losses.worst >= Math.LN2) {
+        maxSteps = Math.round(patience * training.maxSteps)
+        taught = await teach({ ...request, maxSteps }, mask, memory, others, onStep)
+      }
       if (!Number.isFinite(taught.losses.last) || taught.values.some((v) => !Number.isFinite(v)))
         fail(
           'TL_NOT_FINITE',
@@ -111,6 +122,7 @@ export function teachingOf(opened: EditorContext): Teaching & { dispose(): void 
         promptTokens: ids.length,
         targetTokens: targets.length,
         steps: taught.steps,
+        ...(maxSteps !== undefined && { maxSteps }),
         losses: taught.losses,
         stopped: taught.stopped,
         ...(same && { supersedes: same.number }),

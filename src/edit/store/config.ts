@@ -13,6 +13,8 @@ export interface Training {
   /** Largest norm of the gradient. */
   readonly clip: number
   readonly maxSteps: number
+  /** An edit that is not learned in `maxSteps` is taught again with so many times as many. Default 1: it is not. */
+  readonly patience?: number
   readonly stop: StopRule
   /** n + 1: as published, one more than the target has tokens; n: the mean over them. */
   readonly denominator: 'n+1' | 'n'
@@ -88,6 +90,7 @@ export const defaultTraining: Training = {
   momentum: 0.8,
   protection: 1,
   maxSteps: 100,
+  patience: 3,
   stop: { rule: 'loss', loss: 0.1 },
   decay: { of: 'none', rate: 0 },
 }

@@ -14,6 +14,8 @@ export interface EditRecord {
   readonly promptTokens: number
   readonly targetTokens: number
   readonly steps: number
+  /** Steps that it was allowed, where they are not the store's. */
+  readonly maxSteps?: number
   /** Largest cross-entropy of a target token at the last step, in nats, and the mean at the first and last. */
   readonly losses: { readonly first: number; readonly last: number; readonly worst: number }
   /** Whether the stop rule ended the training, or the number of steps did. */

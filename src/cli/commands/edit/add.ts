@@ -1,6 +1,7 @@
 /** @file `treeline edit … add`. */
 import { fail, TreelineError } from '../../../base/index.ts'
 import type {
+  Audit,
   Editor,
   EditRecord,
   EditRequest,
@@ -60,6 +61,24 @@ function requireSettings({ config }: Editor, given: NewStore, { store, flags }: 
     fail('TL_USAGE', `edit add: --false-positives belongs to a new store; use calibrate for ${store}`)
 }
 
+/** An edit with what was found when it was asked. */
+interface Added extends EditRecord {
+  readonly audit?: Audit
+}
+
+/** What people should know of an edit, in a line each. */
+function* remarks({ number, prompt, supersedes, stopped, steps, losses, audit }: Added): Generator<string> {
+  if (supersedes !== undefined) yield `edit ${number} takes the place of ${supersedes}: ${quoted(prompt)}`
+  if (audit && !audit.isLearned)
+    yield `edit ${number} is not learned: the model does not say its target (loss ${losses.worst.toFixed(2)} after ${steps} steps): ${quoted(prompt)}`
+  else if (stopped === 'steps')
+    yield `edit ${number} is not learned to the end (loss ${losses.worst.toFixed(2)} after ${steps} steps): ${quoted(prompt)}`
+  if (audit?.keepsSubject === false)
+    yield `edit ${number} also answers another question about its subject: ${quoted(prompt)}`
+  if (audit?.keepsRest === false)
+    yield `edit ${number} also answers a prompt that it is not about: ${quoted(prompt)}`
+}
+
 /** Nothing is taught before every fact of the file has been found fit to be. */
 export async function add(call: Call): Promise<void> {
   const { io, flags, store } = call
@@ -68,7 +87,7 @@ export async function add(call: Call): Promise<void> {
   const { checkRequest, isStore, textsOf } = await import('../../../edit/index.ts')
   const isNew = !isStore(store)
   const display = makeDisplay('edit', io, flags.quiet)
-  const added: EditRecord[] = []
+  const added: Added[] = []
   let held = 0
   // an edit is in the store as a whole or not at all, so an interrupt need not wait
   const release = ifEnded(
@@ -98,13 +117,11 @@ export async function add(call: Call): Promise<void> {
             detail: `${step === 0 ? '' : `step ${step} of at most ${most}, `}${quoted(fact.prompt)}`,
           })
         onStep(0, 1)
-        added.push(
-          await at(
-            fact,
-            () => editor.add(requestOf(fact), onStep),
-            ` (${added.length} edits before it are kept)`,
-          ),
-        )
+        const before = ` (${added.length} edits before it are kept)`
+        const record = await at(fact, () => editor.add(requestOf(fact), onStep), before)
+        const audit =
+          flags.audit === false ? undefined : await at(fact, () => editor.audit(record.number), before)
+        added.push({ ...record, ...(audit && { audit }) })
         held++
       }
       display.update({ done: facts.length, total: facts.length })
@@ -126,12 +143,5 @@ export async function add(call: Call): Promise<void> {
   io.out(
     `${added.length} ${added.length === 1 ? 'edit' : 'edits'} added to ${store}, ${learned} learned to the end\n`,
   )
-  for (const { number, prompt, supersedes, stopped, steps, losses } of added) {
-    if (supersedes !== undefined)
-      io.out(`edit ${number} takes the place of ${supersedes}: ${quoted(prompt)}\n`)
-    if (stopped === 'steps')
-      io.out(
-        `edit ${number} is not learned to the end (loss ${losses.worst.toFixed(2)} after ${steps} steps): ${quoted(prompt)}\n`,
-      )
-  }
+  for (const record of added) for (const remark of remarks(record)) io.out(`${remark}\n`)
 }

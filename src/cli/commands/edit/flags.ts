@@ -33,6 +33,8 @@ export interface Flags {
   denominator?: Training['denominator']
   published?: boolean
   end?: boolean
+  /** False with --no-audit. */
+  audit?: boolean
 }
 
 /** One invocation. */
@@ -101,7 +103,7 @@ export async function newStoreOf(flags: Flags): Promise<NewStore> {
   const base = published ? publishedTraining : defaultTraining
   const { steps, rate, momentum, protection, contexts, decay, denominator, end } = flags
   const training: Partial<Training> = {
-    ...(steps !== undefined && { maxSteps: steps }),
+    ...(steps !== undefined && { maxSteps: steps, patience: 1 }),
     ...(rate !== undefined && { rate: numberOf(rate, '--rate', 1e-9, 1e6) }),
     ...(momentum !== undefined && { momentum: numberOf(momentum, '--momentum', 0, 0.999) }),
     ...(protection !== undefined && { protection: numberOf(protection, '--protection', 0, 1e9) }),

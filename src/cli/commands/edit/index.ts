@@ -29,7 +29,7 @@ const actions: Readonly<Record<string, Action>> = {
   add: {
     ...{ wants: 'FACTS.json', isOptional: true, run: add },
     about: 'teach the facts of a file, or one fact; the first makes the store',
-    options: ['fact', 'facts', 'again', 'calibration', 'store', 'storeSeed', 'work'],
+    options: ['fact', 'facts', 'again', 'audit', 'calibration', 'store', 'storeSeed', 'work'],
     examples: [
       [
         'treeline edit model.gguf store add facts.json',

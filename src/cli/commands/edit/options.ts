@@ -18,6 +18,13 @@ const groups = {
   ],
   /** Facts that the store holds already. */
   again: () => [new Option('--again', 'also teach facts that the store holds already')],
+  /** What is asked after an edit. */
+  audit: () => [
+    new Option(
+      '--no-audit',
+      'do not ask an edit after it is taught (an edit that fails is taught once more, and reported if it still does)',
+    ),
+  ],
   calibration: () => [
     new Option(
       '--false-positives <rate>',

@@ -1,0 +1,50 @@
+/** @file What an edit does once it is taught: asked in its own words, in others, and beside what it is about. */
+import { asked, generalQuestions } from '../scope/questions.ts'
+import type { EditRecord } from '../store/index.ts'
+import type { Asked } from './answering.ts'
+import { heldOutPrompts } from './background.ts'
+
+/** What was found of one edit. */
+export interface Audit {
+  readonly number: number
+  /** Its own prompt is answered by it, greedily with the whole target. */
+  readonly isLearned: boolean
+  /** Of prompts that put its own into other words, how many it answers, of how many. */
+  readonly otherWords: { readonly answered: number; readonly of: number }
+  /** A general question about its subject is answered as before; null for an edit about nothing in particular. */
+  readonly keepsSubject: boolean | null
+  /** A prompt that has nothing to do with it is answered as before. */
+  readonly keepsRest: boolean
+}
+
+/** Ways to put any prompt. */
+const wrappings: readonly string[] = [
+  'Question: {}',
+  'Please answer this. {}',
+  'I have to know it at last: {}',
+]
+
+/** What an audit needs to ask. */
+interface Auditable extends Asked {
+  who(prompt: string): Promise<number | null>
+}
+
+/** Ask one edit. `subject`: what it is about, as given or guessed. */
+export async function auditOf(
+  editor: Auditable,
+  { number, prompt, target, targetTokens }: EditRecord,
+  subject: string | undefined,
+): Promise<Audit> {
+  const own = await editor.generate(prompt, { maxTokens: targetTokens, stopAtEos: false, answer: 'as-asked' })
+  let answered = 0
+  for (const wrapping of wrappings) if ((await editor.who(asked(wrapping, prompt))) === number) answered++
+  const general =
+    subject === undefined ? undefined : asked(generalQuestions[number % generalQuestions.length]!, subject)
+  return {
+    number,
+    isLearned: own.edit === number && own.text.trim() === target.trim(),
+    otherWords: { answered, of: wrappings.length },
+    keepsSubject: general === undefined ? null : (await editor.who(general)) !== number,
+    keepsRest: (await editor.who(heldOutPrompts[number % heldOutPrompts.length]!)) !== number,
+  }
+}
