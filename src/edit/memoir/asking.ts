@@ -12,7 +12,7 @@ import { neededOnes } from './routed.ts'
 import type { Routable } from './router.ts'
 
 /** How near a prompt asks what an edit was taught: an edit answers from `need` on. */
-export interface Asked {
+interface Asked {
   readonly score: number
   readonly need: number
 }

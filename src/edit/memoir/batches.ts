@@ -3,7 +3,7 @@
 /** Tokens (with padding) of one batch. */
 const budget = 256
 
-export interface PromptBatch {
+interface PromptBatch {
   /** Which prompts. */
   readonly group: readonly number[]
   /** Tokens of each, with padding. */

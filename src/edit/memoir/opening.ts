@@ -8,13 +8,14 @@ import { requireParent } from '../../base/outputs.ts'
 import { type LanguageModel, loadTokenizer } from '../../lm/index.ts'
 import { random } from '../../tensor/index.ts'
 import { rememberedScope } from '../scope/cache.ts'
-import { learnScope, type ScopeLevel, scopeRates } from '../scope/learn.ts'
+import { type LearnedScope, learnScope, type ScopeLevel, scopeRates } from '../scope/learn.ts'
 import {
   createStore,
   defaultTraining,
   isStore,
   openStore,
   requireEmpty,
+  type ScopeSettings,
   type Store,
   type StoreConfig,
   storeFormat,
@@ -159,6 +160,44 @@ export async function openEditor(
   }
 }
 
+/** Throws `TL_BAD_ARGUMENT` for settings that do not fit the model or each other. */
+function requireSettings(
+  model: LanguageModel,
+  words: Words,
+  { layer, ones, routerLayer, gate, training }: StoreConfig,
+  {
+    prompts,
+    contexts,
+    level,
+  }: {
+    readonly prompts: readonly string[]
+    readonly contexts: number
+    readonly level?: ScopeLevel | undefined
+  },
+): void {
+  const { hidden, layers } = model.config
+  if (!(Number.isInteger(layer) && layer >= 0 && layer < layers))
+    fail('TL_BAD_ARGUMENT', `layer: expected 0 to ${layers - 1}, got ${layer}`)
+  if (!(Number.isInteger(ones) && ones >= 1 && ones <= hidden))
+    fail('TL_BAD_ARGUMENT', `ones: expected 1 to ${hidden}, got ${ones}`)
+  if (!(Number.isInteger(routerLayer) && routerLayer >= 0 && routerLayer <= layer))
+    fail(
+      'TL_BAD_ARGUMENT',
+      `routerLayer: expected 0 to the edited layer ${layer}, got ${routerLayer}: later blocks depend on edits`,
+    )
+  if (prompts.length === 0) fail('TL_BAD_ARGUMENT', 'background: expected at least one prompt')
+  const most = contextBeginnings.length * contextLengths.length
+  if (!(Number.isInteger(contexts) && contexts >= 0 && contexts <= most))
+    fail('TL_BAD_ARGUMENT', `contexts: expected 0 to ${most}, got ${contexts}`)
+  if (training.end && words.eosIds.length === 0)
+    fail('TL_UNSUPPORTED', 'end: the tokenizer names no token that ends a text: leave out --end')
+  if (gate === 'none' && level !== undefined && level !== 'wide')
+    fail(
+      'TL_BAD_ARGUMENT',
+      `scope: ${level} compares questions about one subject, so it needs the gate: leave out --gate none, or take the scope wide`,
+    )
+}
+
 async function makeStore(
   model: LanguageModel,
   path: string,
@@ -186,26 +225,7 @@ async function makeStore(
     ...settings,
   }
   const { ones, router, routerLayer, gate } = unset
-  if (unset.training.end && words.eosIds.length === 0)
-    fail('TL_UNSUPPORTED', 'end: the tokenizer names no token that ends a text: leave out --end')
-  if (gate === 'none' && level !== undefined && level !== 'wide')
-    fail(
-      'TL_BAD_ARGUMENT',
-      `scope: ${level} compares questions about one subject, so it needs the gate: leave out --gate none, or take the scope wide`,
-    )
-  if (!(Number.isInteger(layer) && layer >= 0 && layer < layers))
-    fail('TL_BAD_ARGUMENT', `layer: expected 0 to ${layers - 1}, got ${layer}`)
-  if (!(Number.isInteger(ones) && ones >= 1 && ones <= hidden))
-    fail('TL_BAD_ARGUMENT', `ones: expected 1 to ${hidden}, got ${ones}`)
-  if (!(Number.isInteger(routerLayer) && routerLayer >= 0 && routerLayer <= layer))
-    fail(
-      'TL_BAD_ARGUMENT',
-      `routerLayer: expected 0 to the edited layer ${layer}, got ${routerLayer}: later blocks depend on edits`,
-    )
-  if (prompts.length === 0) fail('TL_BAD_ARGUMENT', 'background: expected at least one prompt')
-  const most = contextBeginnings.length * contextLengths.length
-  if (!(Number.isInteger(contexts) && contexts >= 0 && contexts <= most))
-    fail('TL_BAD_ARGUMENT', `contexts: expected 0 to ${most}, got ${contexts}`)
+  requireSettings(model, words, unset, { prompts, contexts, level })
   const { isCentred } = routerOf(router)
   const others = threshold === undefined ? heldOut : []
   if (threshold === undefined && others.length < 2)
@@ -243,13 +263,21 @@ async function makeStore(
   const scope = await rememberedScope(cache, { ...fingerprints, layer: scopeLayer, width }, () =>
     learnScope(model, words, scopeLayer, onPrompt),
   )
-  const { dimensions, thresholds } = scope
-  const settingsOfScope = {
-    ...{ level: level ?? 'balanced', layer: scopeLayer, dimensions, thresholds },
-    questions: scope.questions.length / dimensions,
-    ...{ prompts: scope.prompts, falsePositives: scopeRates },
+  await createStore(
+    path,
+    { ...config, scope: scopeSettings(scope, scopeLayer, level) },
+    { permutation, background, scope },
+  )
+}
+
+/** What a store says of its scope. */
+function scopeSettings(scope: LearnedScope, layer: number, level: ScopeLevel = 'balanced'): ScopeSettings {
+  const { dimensions, thresholds, prompts, questions } = scope
+  return {
+    ...{ level, layer, dimensions, thresholds, prompts },
+    questions: questions.length / dimensions,
+    falsePositives: scopeRates,
   }
-  await createStore(path, { ...config, scope: settingsOfScope }, { permutation, background, scope })
 }
 
 /**

@@ -35,10 +35,7 @@ function within({ ids, weights }: Weighted, context: number): Weighted {
 }
 
 /** Features [width] of prompts, by hidden states that enter block `layer`. `onPrompt` hears how many are done. */
-export type Features = (
-  prompts: readonly Weighted[],
-  onPrompt?: (done: number) => void,
-) => Promise<Float64Array[]>
+type Features = (prompts: readonly Weighted[], onPrompt?: (done: number) => void) => Promise<Float64Array[]>
 
 /** Opens the blocks below `layer`; their program is compiled at the first call. */
 export function openFeatures(model: LanguageModel, layer: number): { of: Features; dispose(): void } {

@@ -26,8 +26,7 @@ interface SubjectAskings {
   readonly askings: readonly Asking[]
 }
 
-export type ScopeWords = Pick<Tokenizer, 'encode' | 'decode' | 'addsBos'> &
-  Partial<Pick<Tokenizer, 'decoder'>>
+type ScopeWords = Pick<Tokenizer, 'encode' | 'decode' | 'addsBos'> & Partial<Pick<Tokenizer, 'decoder'>>
 
 /** A prompt about a subject, as `Features` takes it. */
 export function weightedPrompt(words: ScopeWords, prompt: string, subject: string): Weighted {
