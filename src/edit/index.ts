@@ -18,6 +18,7 @@ export {
   resultOf,
 } from './evaluation/measure.ts'
 export {
+  asksForFact,
   type Kind,
   learned,
   type Question,

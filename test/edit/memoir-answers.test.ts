@@ -239,6 +239,36 @@ describe('evaluation', () => {
   })
 })
 
+describe('told who answers', () => {
+  it('that edit answers whatever routing finds, or none; an edit that does not stand is refused', async () => {
+    const editor = await open({ layer: 0, training: patient })
+    for (const fact of facts) await editor.add(fact)
+    const [first, second] = facts
+    const routed = await editor.score(second!.prompt, second!.target)
+    expect(routed.edit).toBe(2)
+    expect(await editor.answeredBy(2).score(second!.prompt, second!.target)).toEqual(routed)
+    const crossed = await editor.answeredBy(1).score(second!.prompt, second!.target)
+    expect(crossed.edit).toBe(1)
+    expect(crossed.logProbabilities).not.toEqual(routed.logProbabilities)
+    // after far words, which no edit answers by itself
+    const far = others[0]!
+    expect((await editor.score(far, 'q')).edit).toBeNull()
+    expect((await editor.answeredBy(1).score(far, 'q')).edit).toBe(1)
+    const said = await editor.answeredBy(1).generate(far, { maxTokens: 9 })
+    expect([said.edit, said.text]).toEqual([1, ` ${first!.target}`])
+    const silent = await editor.answeredBy(null).score(first!.prompt, 'q')
+    expect(silent).toEqual(await editor.unedited.score(first!.prompt, 'q'))
+    const ids = words.encode(first!.prompt)
+    const plain = await model.generate({ ids, maxTokens: 5 })
+    const none = await editor.answeredBy(null).generate(first!.prompt, { maxTokens: 5, stopAtEos: false })
+    expect([none.edit, ...none.ids]).toEqual([null, ...plain.ids])
+    expect(() => editor.answeredBy(3)).toThrow(/no active edit 3/)
+    await editor.undo(1)
+    expect(() => editor.answeredBy(1)).toThrow(/no active edit 1/)
+    editor.dispose()
+  })
+})
+
 describe('the end of an answer', () => {
   it('is taught when asked for: greedy generation stops there by itself, which it does not otherwise', async () => {
     const stops = { ...words, eosIds: [words.encode('#')[0]!] }

@@ -223,6 +223,38 @@ describe('runs', () => {
     ])
   })
 
+  test('behind an oracle router each question for a fact reaches its own edit, any other none', {
+    timeout: 60_000,
+  }, async () => {
+    const set = ['edits=2', 'items=4', 'examples=1', 'methods=memoir-default,memoir-oracle', 'ones=12']
+    const config = composeConfig(editing, { set, values })
+    const { summary } = await executeRun(editing, config, { root: join(root, 'oracle'), threads: 1 })
+    const rows = summary.result['rows'] as unknown as Rows
+    const answers = rows.filter((row) => row.part === 'answer')
+    const of = (wanted: string) => answers.filter(({ method }) => method === wanted)
+    const [routed, told] = [of('memoir-default'), of('memoir-oracle')]
+    expect(told.length).toBe(routed.length)
+    expect(told.length).toBeGreaterThan(4 * 5)
+    for (const [i, { fact, kind, edit, isIdentical, ...rest }] of told.entries()) {
+      // groups of two facts, numbered from 1
+      expect([fact, kind, edit]).toEqual([
+        fact,
+        kind,
+        kind === 'edit' || kind === 'rephrase' ? (fact % 2) + 1 : null,
+      ])
+      if (edit === null) expect(isIdentical).toBe(true)
+      const other = routed[i]!
+      expect([other.fact, other.kind]).toEqual([fact, kind])
+      // the very same edits: who is answered alike is answered the same
+      if (other.edit === edit)
+        expect({ ...other, method: rest.method }).toEqual({ fact, kind, edit, isIdentical, ...rest })
+    }
+    expect(told.some(({ edit }, i) => edit === routed[i]!.edit && edit !== null)).toBe(true)
+    const [line] = linesIn(summary).filter(({ method }) => method === 'memoir-oracle')
+    expect(line!.summary.forced.locality!.mean).toBe(1)
+    expect(line!.threshold).toBeNull()
+  })
+
   test('small, end to end, cut and gone on with', { timeout: 60_000 }, async () => {
     const set = [
       'edits=1,3',

@@ -1,4 +1,5 @@
 /** @file What evaluation asks of a model, whatever has edited it. */
+import type { Kind } from './questions.ts'
 
 /** A target after a prompt, teacher-forced. */
 export interface Scored {
@@ -15,6 +16,11 @@ export interface Scored {
 export interface Answers {
   /** Whether an edit's answer may go on after the prompt that it was taught with. */
   readonly canAnswerAsTaught?: boolean
+  /**
+   * Whom to ask a question of this kind about the fact that edit `edit` taught (from 1, in the order of teaching), where the
+   * method is told what a question is about. Default the model itself, which has to find out.
+   */
+  readonly of?: (edit: number, kind: Kind) => Answers
   score(prompt: string, target: string): Promise<Scored>
   /** Greedy continuation; `answer`: what an edit's answer goes on after, where the method can choose. */
   generate(

@@ -92,16 +92,24 @@ export function resultBefore(reference: Reference): Result {
   return found
 }
 
-/** Ask an edited model the same. `texts`: generate every answer and keep it. */
+interface Asking {
+  /** Generate every answer and keep it. */
+  readonly texts?: boolean
+  /** The edit that taught the fact, from 1: for methods that are told. */
+  readonly edit?: number
+}
+
+/** Ask an edited model the same. */
 export async function resultOf(
-  model: Answers,
+  edited: Answers,
   reference: Reference,
-  { texts = false }: { readonly texts?: boolean } = {},
+  { texts = false, edit: taught }: Asking = {},
 ): Promise<Result> {
   const found: { [K in Kind]?: Measured } = {}
   for (const kind of [...learned, ...unchanged]) {
     const own = reference[kind]
     if (!own) continue
+    const model = (taught !== undefined && edited.of?.(taught, kind)) || edited
     const { edit, best, logProbabilities } = await model.score(own.prompt, own.answer)
     const maxTokens = own.targetIds.length
     const isIdentical = logProbabilities.every((value, i) => value === own.logProbabilities[i])

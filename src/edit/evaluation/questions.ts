@@ -6,6 +6,9 @@ export const learned = ['edit', 'rephrase'] as const
 export const unchanged = ['locality', 'sameSubject', 'neighbour', 'sameRelation'] as const
 export type Kind = (typeof learned)[number] | (typeof unchanged)[number]
 
+/** Whether a question asks for the fact itself, which its own edit is to answer. */
+export const asksForFact = (kind: Kind): boolean => (learned as readonly Kind[]).includes(kind)
+
 export interface Question {
   readonly prompt: string
   /** Absent where the answer is whatever the unedited model goes on with. */

@@ -94,6 +94,11 @@ export interface Answering extends Asked {
   why(prompt: string, count?: number): Promise<Why>
   /** The same questions with the memory silent. */
   readonly unedited: Asked
+  /**
+   * The same questions, each answered by this edit, whatever routing finds; null: by none. Throws `TL_BAD_ARGUMENT` for an edit
+   * that does not stand.
+   */
+  answeredBy(edit: number | null): Asked
   thread(): Thread
   /**
    * How probable a text is, routed on its first `promptTokens` tokens (default all of them), which are those of `prompt` where
@@ -143,9 +148,8 @@ export function answeringOf(opened: EditorContext): Answering {
     return generateWith(session, model.context, { ...options, ids: [...passage.ids] })
   }
 
-  /** What the edit says that answers a prompt, after its own; undefined where none answers. */
-  async function taught(prompt: Prompt, options: Omit<GenerateOptions, 'ids'>) {
-    const answers = await opened.who(prompt)
+  /** What an edit says after its own prompt; undefined where none answers. */
+  async function taught(answers: number | null, options: Omit<GenerateOptions, 'ids'>) {
     const record = store.records.find((one) => one.event === 'edit' && one.number === answers)
     if (record?.event !== 'edit') return undefined
     return after(record.prompt, { edit: record.number }, async (own) => {
@@ -161,8 +165,9 @@ export function answeringOf(opened: EditorContext): Answering {
     async generate(prompt, { stopAtEos = true, answer = 'as-taught', ...given }) {
       const options = { ...given, stopIds: stopAtEos ? words.eosIds : [] }
       const textOf = (ids: readonly number[]) => words.decode(ids, { continues: true, cut: true })
-      if (answer === 'as-taught' && own.edit === undefined) {
-        const said = await taught(prompt, options)
+      if (answer === 'as-taught') {
+        const answers = own.edit === undefined ? await opened.who(prompt) : own.edit
+        const said = await taught(answers, options)
         if (said) return { promptIds: opened.promptIds(prompt), text: textOf(said.ids), ...said }
       }
       return after(prompt, own, async (passage) => {
@@ -213,26 +218,32 @@ export function answeringOf(opened: EditorContext): Answering {
     canAnswerAsTaught: true,
     ...asked({}),
     unedited: asked({ edit: null }),
+    answeredBy(edit) {
+      if (edit !== null && !opened.active().some(({ number }) => number === edit))
+        fail('TL_BAD_ARGUMENT', `there is no active edit ${edit} to answer`)
+      return asked({ edit })
+    },
     thread() {
       let passage: Passage | undefined
       return {
         async answer(message, options) {
-          const found = message?.trim() ? await taught(message.trim(), options) : undefined
+          const own = message?.trim()
+          const found = own ? await taught(await opened.who(own), options) : undefined
           if (found) return found
           const engine = await opened.engine()
-          let own = passage
+          let text = passage
           // kept only when nothing goes wrong
           passage = undefined
           const { ids } = options
-          let at = own ? engine.shorten(own, ids) : Math.min(chunk, ids.length)
-          own ??= await opened.begin(ids.slice(0, at), { edit: null })
-          let { logits } = own
+          let at = text ? engine.shorten(text, ids) : Math.min(chunk, ids.length)
+          text ??= await opened.begin(ids.slice(0, at), { edit: null })
+          let { logits } = text
           for (; at < ids.length; at += chunk) {
             const part = ids.slice(at, at + chunk)
-            logits = await engine.extend(own, part, [part.length - 1])
+            logits = await engine.extend(text, part, [part.length - 1])
           }
-          const made = await continued(own, options, logits)
-          passage = own
+          const made = await continued(text, options, logits)
+          passage = text
           return { ...made, edit: null }
         },
       }

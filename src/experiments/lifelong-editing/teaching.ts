@@ -3,8 +3,10 @@ import { createHash } from 'node:crypto'
 import { fail } from '../../base/index.ts'
 import { readBytes, textOf } from '../../base/read.ts'
 import {
+  type Answers,
   backgroundPrompts,
   type Fact,
+  type Kind,
   onePerSubject,
   parseFacts,
   questionsOf,
@@ -88,7 +90,7 @@ async function referenceFor(bench: Bench, index: number): Promise<Reference> {
 }
 
 /** What is said after a text, for people. */
-async function continuation(edited: EditedModel, prompt: string | undefined): Promise<string> {
+async function continuation(edited: Answers, prompt: string | undefined): Promise<string> {
   if (prompt === undefined) return ''
   return (await edited.generate(prompt, { maxTokens: 12, answer: 'as-asked' })).text
     .replace(/\s+/g, ' ')
@@ -97,14 +99,16 @@ async function continuation(edited: EditedModel, prompt: string | undefined): Pr
 
 async function exampleOf(
   edited: EditedModel,
+  edit: number,
   { prompt, target, rephrase, locality }: Fact,
   reference: Reference,
 ): Promise<Omit<ExampleRow, 'part' | 'fact'>> {
+  const says = (kind: Kind) => continuation(edited.of?.(edit, kind) ?? edited, reference[kind]?.prompt)
   return {
     ...{ prompt, target, rephrase: rephrase ?? null, locality: locality?.prompt ?? null },
-    saysToPrompt: await continuation(edited, reference.edit?.prompt),
-    saysToRephrase: await continuation(edited, reference.rephrase?.prompt),
-    saysToLocality: await continuation(edited, reference.locality?.prompt),
+    saysToPrompt: await says('edit'),
+    saysToRephrase: await says('rephrase'),
+    saysToLocality: await says('locality'),
   }
 }
 
@@ -168,11 +172,11 @@ export async function measureGroup(bench: Bench, lesson: Lesson): Promise<Row[]>
   for (const [place, index] of facts.entries()) {
     leave(signal)
     const reference = await referenceFor(bench, index)
-    rows.push(...answersOf(index, await resultOf(edited, reference)))
+    rows.push(...answersOf(index, await resultOf(edited, reference, { edit: place + 1 })))
     const overlaps = await overlapsOf(edited, reference, place + 1)
     if (overlaps) rows.push({ part: 'overlaps', fact: index, ...overlaps })
     if (place < examples) {
-      const example = await exampleOf(edited, bench.facts[index]!, reference)
+      const example = await exampleOf(edited, place + 1, bench.facts[index]!, reference)
       rows.push({ part: 'example', fact: index, ...example })
     }
     progress(

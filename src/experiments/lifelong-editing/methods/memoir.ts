@@ -3,6 +3,9 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import {
+  type Answers,
+  type Asked,
+  asksForFact,
   createStore,
   defaultTraining,
   type Editor,
@@ -68,8 +71,16 @@ const row = (
     /** Edits that were taken back: numbers go on counting. */
     let before = 0
     const numberOf = (edit: number | null): number | null => (edit === null ? null : edit - before)
-    return {
+    /** Whoever is asked, by the numbers of edits that stand. */
+    const answersOf = (asked: () => Asked): Answers => ({
       canAnswerAsTaught: true,
+      async score(prompt, target) {
+        const scored = await asked().score(prompt, target)
+        return { ...scored, edit: numberOf(scored.edit) }
+      },
+      generate: (prompt, options) => asked().generate(prompt, options),
+    })
+    return {
       layer: editor.config.layer,
       threshold: editor.config.threshold,
       async teach({ prompt, target, subject }) {
@@ -93,11 +104,8 @@ const row = (
         editor = await begin()
         before = 0
       },
-      async score(prompt, target) {
-        const scored = await editor.score(prompt, target)
-        return { ...scored, edit: numberOf(scored.edit) }
-      },
-      generate: (prompt, options) => editor.generate(prompt, options),
+      ...answersOf(() => editor),
+      answeredBy: (edit) => answersOf(() => editor.answeredBy(edit === null ? null : before + edit)),
       logits: async (prompt) => (await editor.logits(prompt)).logits,
       overlaps: async (prompt, count) =>
         (await editor.why(prompt, count)).nearest.map(({ number, overlap }) => ({
@@ -111,6 +119,26 @@ const row = (
     }
   },
 })
+
+/** A method behind a router that is never wrong: a question for a fact is answered by the fact's own edit, any other by none. */
+const behindOracle = (
+  method: EditingMethod,
+  naming: Pick<EditingMethod, 'name' | 'title' | 'about'>,
+): EditingMethod => ({
+  ...method,
+  ...naming,
+  async open(...given) {
+    const { answeredBy, overlaps, threshold, ...edited } = await method.open(...given)
+    return { ...edited, of: (edit, kind) => answeredBy!(asksForFact(kind) ? edit : null) }
+  },
+})
+
+const byDefault = row(
+  'memoir-default',
+  'MEMOIR, our defaults',
+  'what a new store of `treeline edit` does by itself',
+  {},
+)
 
 /** The paper's routing and descent, whatever a new store does by default, but until it is learned, and nothing fades. */
 const paper: NewStore = {
@@ -138,7 +166,13 @@ export const memoirMethods: readonly EditingMethod[] = [
     'what a new store does, but earlier edits are not spared',
     { training: { ...defaultTraining, protection: 0 } },
   ),
-  row('memoir-default', 'MEMOIR, our defaults', 'what a new store of `treeline edit` does by itself', {}),
+  byDefault,
+  behindOracle(byDefault, {
+    name: 'memoir-oracle',
+    title: 'MEMOIR, our defaults, oracle router',
+    about:
+      'the same edits, but each question for a fact is answered by the fact’s own edit, any other by none: what memoir-default lacks beside it is the error of routing',
+  }),
   row(
     'memoir-narrow',
     'MEMOIR, our defaults, narrow',

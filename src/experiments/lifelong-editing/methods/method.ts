@@ -26,6 +26,8 @@ export interface EditedModel extends Answers {
     prompt: string,
     count: number,
   ) => Promise<readonly { readonly number: number; readonly overlap: number }[]>
+  /** For methods that can be told who answers: the edit of this number (from 1, in the order of teaching), or none. */
+  readonly answeredBy?: (edit: number | null) => Answers
   dispose(): void
 }
 
