@@ -28,7 +28,8 @@ export {
   withSubject,
 } from './evaluation/questions.ts'
 export { type Interval, meanShare, median } from './evaluation/shares.ts'
-export { type Scores, type Summary, summarize } from './evaluation/summary.ts'
+export { type Scores, type Summary, summarize, type WildScores } from './evaluation/summary.ts'
+export { saysTarget, type Wild } from './evaluation/wild.ts'
 export {
   contradictions,
   duplicates,

@@ -78,6 +78,12 @@ const config = z.strictObject({
     .describe(
       'how many facts, evenly spread, are also asked for hard locality, which takes most of the asking',
     ),
+  wild: z
+    .union([z.literal('all'), z.int().min(0).max(100_000)])
+    .default(100)
+    .describe(
+      'how many facts, evenly spread, are also asked for freely: until the model stops by itself, at most 20 tokens more than the target has',
+    ),
   examples: z
     .int()
     .min(0)
@@ -157,9 +163,10 @@ interface Resource {
 function open(c: Config, prepared: Prepared): Resource {
   const facts = factsIn(readText(c.facts, prepared.factsFile).text, c.facts, c.onePerSubject)
   const taught = Math.max(...c.edits.flatMap((edits) => groupsOf(edits, c.items, facts.length).flat())) + 1
-  const hardEvery = c.hardLocality === 'all' ? 1 : c.hardLocality && Math.ceil(taught / c.hardLocality)
+  const every = (count: 'all' | number) => (count === 'all' ? 1 : count && Math.ceil(taught / count))
   const text = prepared.textFile === null ? undefined : readText(c.text, prepared.textFile).text
-  return { bench: openBench(c.model, { facts, hardEvery }), text }
+  const [hardEvery, wildEvery] = [every(c.hardLocality), every(c.wild)]
+  return { bench: openBench(c.model, { facts, hardEvery, wildEvery }), text }
 }
 
 /** Relative time of teaching a fact, where asking takes 1. */
@@ -172,12 +179,19 @@ export const lifelongEditing = defineStudy<Config, Cell, Row, Resource, Prepared
   question:
     'How many facts does a language model know that it was taught one after another (by MEMOIR, fine-tuning, ROME, MEMIT, AlphaEdit, GRACE or WISE), and what else changes?',
   source: 'MEMOIR: Wang et al. 2025, arXiv 2506.07899',
-  version: 2,
+  version: 3,
   config,
   requires: ['model', 'facts'],
   presets: {
     tiny: { edits: [1, 2], items: 2, methods: ['none', 'ft-m', 'grace', 'memoir'], examples: 1, steps: 10 },
-    tour: { edits: [3], items: 3, methods: ['none', 'grace', 'memoir'], examples: 3, hardLocality: 0 },
+    tour: {
+      edits: [3],
+      items: 3,
+      methods: ['none', 'grace', 'memoir'],
+      examples: 3,
+      hardLocality: 0,
+      wild: 0,
+    },
     quick: { edits: [1, 5], items: 5, methods: ['none', 'ft-m', 'grace', 'memoir'], examples: 5 },
     paper: { edits: [1, 10, 100, 700], items: 700, onePerSubject: false, contexts: 10, methods: names },
   },

@@ -9,6 +9,7 @@ import {
   referenceOf,
   resultBefore,
   resultOf,
+  saysTarget,
   summarize,
   withSubject,
 } from '../../src/edit/index.ts'
@@ -16,6 +17,41 @@ import { random } from '../../src/tensor/index.ts'
 import { fact, said } from './said.ts'
 
 describe('metrics', () => {
+  it.each([
+    ['He was born in New York.', 'new york', true, false],
+    [' New-York, of course', 'New York', true, true],
+    ['New Yorkers', 'New York', false, false],
+    ['in Yorkshire', 'York', false, false],
+    ['York, New', 'New York', false, false],
+    ['', 'York', false, false],
+    ['5? No: ?!', '?!', true, false],
+  ])('in the wild, %j says %j: %s, begins with it: %s', (text, target, contains, begins) => {
+    expect(saysTarget(text, target)).toEqual({ contains, begins })
+  })
+
+  it('in the wild: what is learned is said until the end or for twenty tokens more than the target', async () => {
+    const questions = questionsOf(fact, 0)
+    const far = `${'z'.repeat(22)} ab`
+    const before = said({ [fact.prompt]: far, [fact.rephrase!]: 'Who? Ab!' })
+    const reference = await referenceOf(before, questions, { wild: true })
+    const none = resultBefore(reference)
+    // the words come after the twenty-second token
+    expect(none.edit).toMatchObject({ wild: 0, wildBegins: 0, wildEnds: 0 })
+    expect(none.rephrase).toMatchObject({ wild: 1, wildBegins: 0, wildEnds: 1 })
+    expect(none.locality).not.toHaveProperty('wild')
+    const after = said({ [fact.prompt]: 'ab. Not at all, my friends!', [fact.rephrase!]: 'abc' }, 0)
+    const learned = await resultOf(after, reference)
+    expect(learned.edit).toMatchObject({ forced: 1, wild: 1, wildBegins: 1, wildEnds: 0 })
+    // the first tokens are the target's, the words are not
+    expect(learned.rephrase).toMatchObject({ forced: 1, wild: 0, wildBegins: 0, wildEnds: 1 })
+    const { wild } = summarize([none, learned])
+    expect(wild.edit.contains).toMatchObject({ mean: 0.5, count: 2 })
+    expect(wild.rephrase.ends!.mean).toBe(1)
+    const unasked = await resultOf(after, await referenceOf(before, questions))
+    expect(unasked.edit).not.toHaveProperty('wild')
+    expect(summarize([unasked]).wild.edit.contains).toBeNull()
+  })
+
   it('of a model whose answers are known', async () => {
     const questions = questionsOf(fact, 0)
     const reference = await referenceOf(said({ 'Paris is in': 'abz' }), questions)

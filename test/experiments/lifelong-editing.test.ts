@@ -77,7 +77,9 @@ describe('the protocol', () => {
       }
       const rest = { perplexity: { edit: null, rephrase: null }, silentIsIdentical: silent }
       const identical = { locality: 1, sameSubject: null, sameRelation: null }
-      const summary = { forced: scores, generated: scores, asTaught: scores, identical, ...rest }
+      const none = { contains: null, begins: null, ends: null }
+      const wild = { edit: none, rephrase: none }
+      const summary = { forced: scores, generated: scores, asTaught: scores, wild, identical, ...rest }
       const cost = { secondsPerEdit: 1, stepsPerEdit: 1, layer: 0, threshold: null }
       return { method, title: method, edits, groups: 1, summary, ...cost }
     }
@@ -204,15 +206,17 @@ describe('runs', () => {
     await expect(refused('ones=100000')).rejects.toThrow(/config\.ones: expected at most \d+, .*, got 100000/)
   })
 
-  test('hard locality is asked of all facts, of some, or of none', async () => {
+  test('hard locality, and free answers, are asked of all facts, of some, or of none', async () => {
     const counts: unknown[] = []
     for (const hard of ['all', '2', '0']) {
-      const set = ['edits=3', 'items=3', 'methods=none', `hardLocality=${hard}`]
+      const set = ['edits=3', 'items=3', 'methods=none', `hardLocality=${hard}`, `wild=${hard}`]
       const config = composeConfig(editing, { set, values })
       const { summary } = await executeRun(editing, config, { root: join(root, 'hard'), threads: 1 })
       const lines = linesIn(summary)
-      const { sameSubject, sameRelation, reliability } = lines[0]!.summary.forced
+      const { forced, wild } = lines[0]!.summary
+      const { sameSubject, sameRelation, reliability } = forced
       counts.push([reliability?.count, sameSubject?.count, sameRelation?.count])
+      expect(wild.rephrase.contains?.count).toBe(sameSubject?.count)
       const { paragraph } = editingFindings(lines)
       expect(paragraph.includes('Something else said of the same subject')).toBe(hard !== '0')
     }
@@ -292,6 +296,8 @@ describe('runs', () => {
     expect(rows.find(({ method }) => method === 'grace')!.stepsPerEdit).toBe(40)
     for (const { summary: own } of rows) {
       expect(own.silentIsIdentical).toBe(true)
+      // the tokenizer has no token that ends a text
+      expect(own.wild.edit.ends).toMatchObject({ mean: 0, count: 3 })
       expect(own.forced.reliability!.count).toBe(3)
     }
     const of = (method: string) => rows.find((row) => row.method === method && row.edits === 1)!.summary

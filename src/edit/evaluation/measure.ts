@@ -4,6 +4,7 @@
  */
 import type { Answers } from './answers.ts'
 import { type Kind, learned, type Question, type Questions, unchanged } from './questions.ts'
+import { type Wild, wildOf } from './wild.ts'
 
 /** What the unedited model says to one question. */
 export interface Before {
@@ -15,10 +16,13 @@ export interface Before {
   readonly logProbabilities: readonly number[]
   /** Its greedy continuation, as long as the answer; for what must not change. */
   readonly generated?: readonly number[]
+  /** What it says of the answer when it goes on freely; for what is learned, where that is asked. */
+  readonly wild?: Wild
 }
 export type Reference = { readonly [K in Kind]?: Before }
 
-export interface Measured {
+/** Of what is learned there is also what is said freely, where that is asked. */
+export interface Measured extends Partial<Wild> {
   /** Share of the answer's tokens that are the most probable ones; of what must not change, those of the unedited model. */
   readonly forced: number
   /** 1 when as many tokens as the answer has, generated greedily, are the answer, or those of the unedited model. */
@@ -51,7 +55,12 @@ function lossOf(logProbabilities: readonly number[]): number | null {
   return Number.isFinite(loss) ? loss : null
 }
 
-async function before(model: Answers, { prompt, answer }: Question, mustStay: boolean): Promise<Before> {
+async function before(
+  model: Answers,
+  { prompt, answer }: Question,
+  mustStay: boolean,
+  isWild: boolean,
+): Promise<Before> {
   let own = answer
   if (own === undefined) {
     const { text } = await model.generate(prompt, { maxTokens: continued, stopAtEos: false })
@@ -60,15 +69,26 @@ async function before(model: Answers, { prompt, answer }: Question, mustStay: bo
   const { targetIds, best, logProbabilities } = await model.score(prompt, own)
   const options = { maxTokens: targetIds.length, stopAtEos: false }
   const generated = mustStay ? (await model.generate(prompt, options)).ids : undefined
-  return { prompt, answer: own, targetIds, best, logProbabilities, ...(generated && { generated }) }
+  const wild = isWild ? await wildOf(model, prompt, own, targetIds.length) : undefined
+  return {
+    ...{ prompt, answer: own, targetIds, best, logProbabilities },
+    ...(generated && { generated }),
+    ...(wild && { wild }),
+  }
 }
 
-/** Ask the unedited model, once for all methods. */
-export async function referenceOf(model: Answers, questions: Questions): Promise<Reference> {
+/** Ask the unedited model, once for all methods. `wild`: what is learned is also asked for freely, of every model. */
+export async function referenceOf(
+  model: Answers,
+  questions: Questions,
+  { wild = false }: { readonly wild?: boolean } = {},
+): Promise<Reference> {
   const found: { [K in Kind]?: Before } = {}
   for (const kind of [...learned, ...unchanged]) {
     const question = questions[kind]
-    if (question) found[kind] = await before(model, question, (unchanged as readonly Kind[]).includes(kind))
+    if (!question) continue
+    const mustStay = (unchanged as readonly Kind[]).includes(kind)
+    found[kind] = await before(model, question, mustStay, wild && !mustStay)
   }
   return found
 }
@@ -87,6 +107,7 @@ export function resultBefore(reference: Reference): Result {
       loss: lossOf(own.logProbabilities),
       isIdentical: true,
       edit: null,
+      ...own.wild,
     }
   }
   return found
@@ -129,8 +150,10 @@ export async function resultOf(
       else if (own.generated) asTaught = Number(agreement(own.generated, said.ids) === 1)
       else asTaught = Number(said.text.trim() === own.answer.trim())
     }
+    const isUntouched = edit === null && isIdentical
+    const wild = own.wild && (isUntouched ? own.wild : await wildOf(model, own.prompt, own.answer, maxTokens))
     const loss = lossOf(logProbabilities)
-    const more = { ...(asTaught !== undefined && { asTaught }), ...(texts && { text: text! }) }
+    const more = { ...(asTaught !== undefined && { asTaught }), ...(texts && { text: text! }), ...wild }
     found[kind] = { forced, exact, loss, isIdentical, edit, ...more }
   }
   return found

@@ -2,6 +2,7 @@
 import type { Measured, Result } from './measure.ts'
 import type { Kind } from './questions.ts'
 import { type Interval, meanShare, median } from './shares.ts'
+import type { Wild } from './wild.ts'
 
 export interface Scores {
   readonly reliability: Interval | null
@@ -28,10 +29,18 @@ export interface Summary {
   readonly perplexity: {
     readonly [K in 'edit' | 'rephrase']: { readonly mean: number; readonly median: number } | null
   }
+  readonly wild: { readonly [K in 'edit' | 'rephrase']: WildScores }
   /** Share of what must not change whose log-probabilities have the bits of the unedited model. */
   readonly identical: { readonly [K in 'locality' | 'sameSubject' | 'sameRelation']: number | null }
   /** Whenever no edit answered, all bits were those of the unedited model. */
   readonly silentIsIdentical: boolean
+}
+
+/** What is said freely, until the model stops by itself, see `Wild`; null where it is not asked. */
+export interface WildScores {
+  readonly contains: Interval | null
+  readonly begins: Interval | null
+  readonly ends: Interval | null
 }
 
 /** Which question each score is about. */
@@ -70,6 +79,10 @@ export function summarize(results: readonly Result[]): Summary {
     const values = all(kind).map(({ loss }) => Math.min(1e30, Math.exp(loss ?? Number.POSITIVE_INFINITY)))
     return values.length ? { mean: mean(values), median: median(values) } : null
   }
+  const wild = (kind: 'edit' | 'rephrase'): WildScores => {
+    const share = (name: keyof Wild) => meanShare(all(kind).flatMap((measured) => measured[name] ?? []))
+    return { contains: share('wild'), begins: share('wildBegins'), ends: share('wildEnds') }
+  }
   const identical = (kind: Kind): number | null => {
     const values = all(kind).map(({ isIdentical }) => Number(isIdentical))
     return values.length ? mean(values) : null
@@ -79,6 +92,7 @@ export function summarize(results: readonly Result[]): Summary {
     generated: scores(({ exact }) => exact),
     asTaught: scores(({ asTaught }) => asTaught),
     perplexity: { edit: perplexity('edit'), rephrase: perplexity('rephrase') },
+    wild: { edit: wild('edit'), rephrase: wild('rephrase') },
     identical: {
       locality: identical('locality'),
       sameSubject: identical('sameSubject'),

@@ -62,6 +62,9 @@ type Part<P extends Row['part']> = Cell & Extract<Row, { part: P }> & Drawn
 export const rowsOf = <P extends Row['part']>(rows: Rows, part: P): Part<P>[] =>
   rows.filter((row) => row.part === part) as Part<P>[]
 
+/** Numbers that not every answer has. */
+const optional = ['asTaught', 'wild', 'wildBegins', 'wildEnds'] as const
+
 /** The result of one question in several seeds. */
 function overSeeds(own: readonly Measured[]): Measured {
   const losses = own.flatMap(({ loss }) => loss ?? [])
@@ -69,9 +72,12 @@ function overSeeds(own: readonly Measured[]): Measured {
   return {
     forced: mean(own.map(({ forced }) => forced)),
     exact: mean(own.map(({ exact }) => exact)),
-    ...(own.every(({ asTaught }) => asTaught !== undefined) && {
-      asTaught: mean(own.map(({ asTaught }) => asTaught!)),
-    }),
+    ...Object.fromEntries(
+      optional.flatMap((name) => {
+        const values = own.flatMap((one) => one[name] ?? [])
+        return values.length === own.length ? [[name, mean(values)]] : []
+      }),
+    ),
     loss: losses.length < own.length ? null : mean(losses),
     isIdentical: own.every(({ isIdentical }) => isIdentical),
     // an answer that changed although no edit gave it must not hide behind another seed

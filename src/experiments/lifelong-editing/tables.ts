@@ -1,5 +1,5 @@
 /** @file Tables: the field's table, greedy generation and hard locality, routing, the paper beside, texts to read. */
-import type { Interval, Result } from '../../edit/index.ts'
+import type { Interval, Result, WildScores } from '../../edit/index.ts'
 import { type ReportTable, where } from '../../lab/index.ts'
 import { methodsOf, metrics, type Routed } from './charts.ts'
 import { cell, published, publishedParts } from './claims.ts'
@@ -13,6 +13,9 @@ const number = (value: number | null | undefined, digits: number): string =>
 
 const perplexityText = (value: { mean: number; median: number } | null): string =>
   value ? `${value.mean.toPrecision(3)} / ${value.median.toPrecision(3)}` : '–'
+
+const wildText = ({ contains, begins, ends }: WildScores): string =>
+  contains ? [contains, begins, ends].map(cell).join(' / ') : '–'
 
 function mainTable(lines: readonly Line[], edits: number): ReportTable {
   const rows = where(lines, { edits })
@@ -41,13 +44,15 @@ function mainTable(lines: readonly Line[], edits: number): ReportTable {
 function strictTable(lines: readonly Line[], edits: number): ReportTable {
   const rows = where(lines, { edits })
   return {
-    title: `After ${edits} ${edits === 1 ? 'edit' : 'edits'}: greedy generation, perplexity of the target (mean / median), hard locality`,
+    title: `After ${edits} ${edits === 1 ? 'edit' : 'edits'}: greedy generation, free generation (says the target / begins with it / ends by itself), perplexity of the target (mean / median), hard locality`,
     columns: [
       'method',
       'reliability',
       'generalization',
       'locality',
       'rephrasings as taught',
+      'freely, prompt',
+      'freely, rephrasing',
       'perplexity, prompt',
       'perplexity, rephrasing',
       'same subject',
@@ -55,12 +60,14 @@ function strictTable(lines: readonly Line[], edits: number): ReportTable {
       'same wording',
       'identical bits',
     ],
-    rows: rows.map(({ title, summary: { forced, generated, asTaught, perplexity, identical } }) => [
+    rows: rows.map(({ title, summary: { forced, generated, asTaught, wild, perplexity, identical } }) => [
       title,
       cell(generated.reliability),
       cell(generated.generalization),
       cell(generated.locality),
       cell(asTaught.generalization),
+      wildText(wild.edit),
+      wildText(wild.rephrase),
       perplexityText(perplexity.edit),
       perplexityText(perplexity.rephrase),
       cell(forced.sameSubject),

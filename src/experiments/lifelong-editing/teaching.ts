@@ -43,15 +43,20 @@ export interface Bench {
   readonly facts: readonly Fact[]
   /** Every how manieth fact is asked for hard locality; 0 for none. */
   readonly hardEvery: number
+  /** Every how manieth fact is also asked for freely; 0 for none. */
+  readonly wildEvery: number
   readonly references: Map<number, Reference>
   untouched?: EditedModel
   method?: { readonly name: string; readonly edited: EditedModel; isFresh: boolean }
 }
 
-export const openBench = (path: string, { facts, hardEvery }: Pick<Bench, 'facts' | 'hardEvery'>): Bench => ({
+export const openBench = (path: string, own: Pick<Bench, 'facts' | 'hardEvery' | 'wildEvery'>): Bench => ({
   ...{ model: loadModel(path), tokenizer: loadTokenizer(path) },
-  ...{ facts, hardEvery, references: new Map() },
+  ...{ ...own, references: new Map() },
 })
+
+/** Whether fact `index` is one of every `every`; of none where that is 0. */
+const isOneOf = (index: number, every: number): boolean => every > 0 && index % every === 0
 
 export function closeBench({ model, method, untouched }: Bench): void {
   method?.edited.dispose()
@@ -78,13 +83,13 @@ async function referenceFor(bench: Bench, index: number): Promise<Reference> {
   if (known) return known
   bench.untouched ??= await methodOf('none').open(bench.model, bench.tokenizer)
   const { sameSubject, neighbour, sameRelation, ...rest } = questionsOf(bench.facts[index]!, index)
-  const isHard = bench.hardEvery > 0 && index % bench.hardEvery === 0
   const hard = {
     ...(sameSubject && { sameSubject }),
     ...(neighbour && { neighbour }),
     ...(sameRelation && { sameRelation }),
   }
-  const found = await referenceOf(bench.untouched, { ...rest, ...(isHard && hard) })
+  const asked = { ...rest, ...(isOneOf(index, bench.hardEvery) && hard) }
+  const found = await referenceOf(bench.untouched, asked, { wild: isOneOf(index, bench.wildEvery) })
   bench.references.set(index, found)
   return found
 }
