@@ -19,6 +19,7 @@ export {
 } from './evaluation/measure.ts'
 export {
   asksForFact,
+  denied,
   type Kind,
   learned,
   type Question,

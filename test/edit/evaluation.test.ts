@@ -3,6 +3,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { wilson } from '../../src/base/index.ts'
 import {
+  denied,
   meanShare,
   median,
   questionsOf,
@@ -17,6 +18,54 @@ import { random } from '../../src/tensor/index.ts'
 import { fact, said } from './said.ts'
 
 describe('metrics', () => {
+  it.each([
+    ['The mother tongue of Danielle Darrieux is', undefined, 'The mother tongue of Danielle Darrieux is not'],
+    ['Waseda, which is located in', 'Waseda', 'Waseda, which is not located in'],
+    // within the name of what it is about
+    ['Who We Are was released on', 'Who We Are', undefined],
+    [
+      'Life Is Good, a record that was made by',
+      'Life Is Good',
+      'Life Is Good, a record that was not made by',
+    ],
+    ['Life Is Good, by', 'Life Is Good', undefined],
+    ['What is the twin city of Lyon? It is', 'Lyon', 'What is the twin city of Lyon? It is not'],
+    ['What is the twin city of Lyon? In France', 'Lyon', undefined],
+    ['who is abc', 'abc', undefined],
+    ['Where was it?', undefined, undefined],
+    ['It is not', undefined, undefined],
+    ['Toko Yasuda, the', undefined, undefined],
+    ['Lewisham plays', undefined, undefined],
+  ])('%j about %j denied: %j', (prompt, subject, wanted) => {
+    expect(denied({ prompt, ...(subject !== undefined && { subject }) })).toBe(wanted)
+  })
+
+  it('the fact denied, and the old answer: asked where there are any, said or likelier than the target', async () => {
+    const known = { ...fact, before: 'cd' }
+    const questions = questionsOf(known, 0)
+    expect(questions.negation).toEqual({ prompt: `${fact.prompt} not`, answer: 'ab' })
+    expect(questions.former).toEqual({ prompt: fact.prompt, answer: 'cd' })
+    expect(questions.formerRephrase).toEqual({ prompt: fact.rephrase, answer: 'cd' })
+    expect(questionsOf({ ...fact, before: ' AB' }, 0)).not.toHaveProperty('former')
+    expect(questionsOf(fact, 0)).not.toHaveProperty('former')
+    const unedited = { [fact.prompt]: 'cd', [fact.rephrase!]: 'cd' }
+    const reference = await referenceOf(said(unedited), questions)
+    const none = resultBefore(reference)
+    expect(none.negation).toMatchObject({ forced: 0, exact: 0 })
+    expect(none.former).toMatchObject({ forced: 1, exact: 1 })
+    // the rephrasing is as it was, and the denial says the target
+    const table = { [fact.prompt]: 'ab', [fact.rephrase!]: 'cd', [`${fact.prompt} not`]: 'ab' }
+    const after = await resultOf(said(table, 0), reference)
+    expect(after.negation).toMatchObject({ forced: 1, exact: 1, isIdentical: false })
+    expect(after.former).toMatchObject({ forced: 0, exact: 0 })
+    expect(after.formerRephrase).toMatchObject({ forced: 1, exact: 1, isIdentical: true })
+    const { generated, formerIsLikelier } = summarize([after])
+    expect(generated.negation!.mean).toBe(1)
+    expect([generated.former!.mean, generated.formerRephrase!.mean]).toEqual([0, 1])
+    expect([formerIsLikelier.edit!.mean, formerIsLikelier.rephrase!.mean]).toEqual([0, 1])
+    expect(summarize([none]).formerIsLikelier.edit!.mean).toBe(1)
+  })
+
   it.each([
     ['He was born in New York.', 'new york', true, false],
     [' New-York, of course', 'New York', true, true],
@@ -180,6 +229,7 @@ describe('metrics', () => {
       edit: { prompt: fact.prompt, answer: 'ab' },
       rephrase: { prompt: fact.rephrase, answer: 'ab' },
       locality: fact.locality,
+      negation: { prompt: `${fact.prompt} not`, answer: 'ab' },
     })
   })
 })

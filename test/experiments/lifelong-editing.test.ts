@@ -74,8 +74,10 @@ describe('the protocol', () => {
         sameSubject: null,
         neighbour: null,
         sameRelation: null,
+        ...{ negation: null, former: null, formerRephrase: null },
       }
-      const rest = { perplexity: { edit: null, rephrase: null }, silentIsIdentical: silent }
+      const formerIsLikelier = { edit: null, rephrase: null }
+      const rest = { perplexity: { edit: null, rephrase: null }, silentIsIdentical: silent, formerIsLikelier }
       const identical = { locality: 1, sameSubject: null, sameRelation: null }
       const none = { contains: null, begins: null, ends: null }
       const wild = { edit: none, rephrase: none }

@@ -3,7 +3,7 @@
  * generation, perplexity of the target, and what must not change, compared with the unedited model.
  */
 import type { Answers } from './answers.ts'
-import { type Kind, learned, type Question, type Questions, unchanged } from './questions.ts'
+import { type Kind, kinds, learned, type Question, type Questions, unchanged, unwanted } from './questions.ts'
 import { type Wild, wildOf } from './wild.ts'
 
 /** What the unedited model says to one question. */
@@ -29,7 +29,8 @@ export interface Measured extends Partial<Wild> {
   readonly exact: number
   /**
    * The same, where the edit that answers goes on after the prompt that it was taught with: 1 when the text of as many tokens as
-   * the answer has is the answer, or that of the unedited model. Absent for methods that have no such choice.
+   * the answer has is the answer, or that of the unedited model. Absent for methods that have no such choice, and of what is
+   * unwanted.
    */
   readonly asTaught?: number
   /** Mean negative log-probability of the answer's tokens in nats; null where it is not finite. */
@@ -77,6 +78,8 @@ async function before(
   }
 }
 
+const isOf = (some: readonly Kind[], kind: Kind): boolean => some.includes(kind)
+
 /** Ask the unedited model, once for all methods. `wild`: what is learned is also asked for freely, of every model. */
 export async function referenceOf(
   model: Answers,
@@ -84,11 +87,10 @@ export async function referenceOf(
   { wild = false }: { readonly wild?: boolean } = {},
 ): Promise<Reference> {
   const found: { [K in Kind]?: Before } = {}
-  for (const kind of [...learned, ...unchanged]) {
+  for (const kind of kinds) {
     const question = questions[kind]
     if (!question) continue
-    const mustStay = (unchanged as readonly Kind[]).includes(kind)
-    found[kind] = await before(model, question, mustStay, wild && !mustStay)
+    found[kind] = await before(model, question, isOf(unchanged, kind), wild && isOf(learned, kind))
   }
   return found
 }
@@ -96,7 +98,7 @@ export async function referenceOf(
 /** What the unedited model's own answers are worth: the row without an edit. */
 export function resultBefore(reference: Reference): Result {
   const found: { [K in Kind]?: Measured } = {}
-  for (const kind of [...learned, ...unchanged]) {
+  for (const kind of kinds) {
     const own = reference[kind]
     if (!own) continue
     const mustStay = own.generated !== undefined
@@ -127,7 +129,7 @@ export async function resultOf(
   { texts = false, edit: taught }: Asking = {},
 ): Promise<Result> {
   const found: { [K in Kind]?: Measured } = {}
-  for (const kind of [...learned, ...unchanged]) {
+  for (const kind of kinds) {
     const own = reference[kind]
     if (!own) continue
     const model = (taught !== undefined && edited.of?.(taught, kind)) || edited
@@ -144,7 +146,7 @@ export async function resultOf(
       text = made.text
     }
     let asTaught: number | undefined
-    if (model.canAnswerAsTaught) {
+    if (model.canAnswerAsTaught && !isOf(unwanted, kind)) {
       const said = edit !== null && (await model.generate(own.prompt, { maxTokens, stopAtEos: false }))
       if (!said) asTaught = exact
       else if (own.generated) asTaught = Number(agreement(own.generated, said.ids) === 1)

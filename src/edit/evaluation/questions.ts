@@ -4,10 +4,15 @@ import type { Fact } from '../facts/index.ts'
 /** The fact and its rephrasing are to be answered anew; the rest as before the edit. */
 export const learned = ['edit', 'rephrase'] as const
 export const unchanged = ['locality', 'sameSubject', 'neighbour', 'sameRelation'] as const
-export type Kind = (typeof learned)[number] | (typeof unchanged)[number]
+/** What an edit is not to say: the target where the fact is denied, the answer from before it where the fact is asked. */
+export const unwanted = ['negation', 'former', 'formerRephrase'] as const
+export const kinds = [...learned, ...unchanged, ...unwanted] as const
+export type Kind = (typeof kinds)[number]
+
+const forFact: readonly Kind[] = [...learned, 'former', 'formerRephrase']
 
 /** Whether a question asks for the fact itself, which its own edit is to answer. */
-export const asksForFact = (kind: Kind): boolean => (learned as readonly Kind[]).includes(kind)
+export const asksForFact = (kind: Kind): boolean => forFact.includes(kind)
 
 export interface Question {
   readonly prompt: string
@@ -52,6 +57,27 @@ const neighbours = [
   '{} weighs about',
 ]
 
+/** Words that begin a question, after which “is not” denies nothing. */
+const asking =
+  /^(who|whom|whose|what|which|when|where|why|how|is|are|was|were|do|does|did|can|could|will|would|has|have|had)(?![\p{L}\p{N}])/iu
+const toBe = /(?<![\p{L}\p{N}])(?:is|are|was|were)(?![\p{L}\p{N}])/giu
+
+/**
+ * A prompt that begins a statement, denied: “not” after the last is, are, was or were of its last sentence that is not within the
+ * subject. Undefined for questions, sentences that have ended, and statements without such a word or already denied.
+ */
+export function denied({ prompt, subject }: Pick<Fact, 'prompt' | 'subject'>): string | undefined {
+  const start = Math.max(...['. ', '? ', '! '].map((end) => prompt.lastIndexOf(end) + 1))
+  if (/[.?!:]\s*$/.test(prompt) || asking.test(prompt.slice(start).trim())) return undefined
+  const name = subject ? plain(prompt).indexOf(plain(subject)) : -1
+  const isNamed = (at: number): boolean => name >= 0 && at >= name && at < name + subject!.length
+  const last = [...prompt.matchAll(toBe)].findLast(({ index }) => index >= start && !isNamed(index))
+  if (!last) return undefined
+  const at = last.index + last[0].length
+  const rest = prompt.slice(at)
+  return /^\s+not(?!\p{L})/iu.test(rest) ? undefined : `${prompt.slice(0, at)} not${rest}`
+}
+
 const plain = (text: string): string => text.normalize('NFC').toLowerCase().trim()
 
 /** The prompt with another subject in the place of its own; undefined when it does not name it. */
@@ -63,12 +89,16 @@ export function withSubject(fact: Fact, other: string): string | undefined {
 
 /**
  * The questions of fact number `index`. Hard locality: something else said of the same subject, one of several other questions
- * about it, and the fact's own wording about another subject, which no edit is about.
+ * about it, and the fact's own wording about another subject, which no edit is about. Unwanted: the target after the fact denied,
+ * and the answer from before the edit.
  */
 export function questionsOf(fact: Fact, index: number): Questions {
   const names = others.filter((name) => plain(name) !== plain(fact.subject ?? ''))
   const sameRelation = withSubject(fact, names[index % names.length]!)
   const neighbour = neighbours[index % neighbours.length]!
+  const negation = denied(fact)
+  const { before, rephrase } = fact
+  const hasFormer = before !== undefined && plain(before) !== plain(fact.target)
   return {
     edit: { prompt: fact.prompt, answer: fact.target },
     ...(fact.rephrase !== undefined && { rephrase: { prompt: fact.rephrase, answer: fact.target } }),
@@ -78,5 +108,8 @@ export function questionsOf(fact: Fact, index: number): Questions {
       neighbour: { prompt: neighbour.replace('{}', () => fact.subject!) },
     }),
     ...(sameRelation !== undefined && { sameRelation: { prompt: sameRelation } }),
+    ...(negation !== undefined && { negation: { prompt: negation, answer: fact.target } }),
+    ...(hasFormer && { former: { prompt: fact.prompt, answer: before } }),
+    ...(hasFormer && rephrase !== undefined && { formerRephrase: { prompt: rephrase, answer: before } }),
   }
 }

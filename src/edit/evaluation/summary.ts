@@ -14,6 +14,11 @@ export interface Scores {
   readonly sameSubject: Interval | null
   readonly neighbour: Interval | null
   readonly sameRelation: Interval | null
+  /** The target where the fact is denied. */
+  readonly negation: Interval | null
+  /** The answer from before the edit, after the prompt and after its rephrasing. */
+  readonly former: Interval | null
+  readonly formerRephrase: Interval | null
 }
 
 export interface Summary {
@@ -29,6 +34,8 @@ export interface Summary {
   readonly perplexity: {
     readonly [K in 'edit' | 'rephrase']: { readonly mean: number; readonly median: number } | null
   }
+  /** How often the answer from before the edit is likelier than the target, each by its mean log-probability of a token. */
+  readonly formerIsLikelier: { readonly [K in 'edit' | 'rephrase']: Interval | null }
   readonly wild: { readonly [K in 'edit' | 'rephrase']: WildScores }
   /** Share of what must not change whose log-probabilities have the bits of the unedited model. */
   readonly identical: { readonly [K in 'locality' | 'sameSubject' | 'sameRelation']: number | null }
@@ -51,6 +58,9 @@ export const kindOf = {
   sameSubject: 'sameSubject',
   neighbour: 'neighbour',
   sameRelation: 'sameRelation',
+  negation: 'negation',
+  former: 'former',
+  formerRephrase: 'formerRephrase',
 } as const satisfies Record<string, Kind>
 
 const mean = (values: readonly number[]): number => values.reduce((a, b) => a + b, 0) / values.length
@@ -73,6 +83,9 @@ export function summarize(results: readonly Result[]): Summary {
       sameSubject: of('sameSubject'),
       neighbour: of('neighbour'),
       sameRelation: of('sameRelation'),
+      negation: of('negation'),
+      former: of('former'),
+      formerRephrase: of('formerRephrase'),
     }
   }
   const perplexity = (kind: 'edit' | 'rephrase') => {
@@ -83,6 +96,13 @@ export function summarize(results: readonly Result[]): Summary {
     const share = (name: keyof Wild) => meanShare(all(kind).flatMap((measured) => measured[name] ?? []))
     return { contains: share('wild'), begins: share('wildBegins'), ends: share('wildEnds') }
   }
+  const likelier = (former: Kind, kind: Kind): Interval | null =>
+    meanShare(
+      results.flatMap(({ [former]: old, [kind]: own }) => {
+        if (!old || !own) return []
+        return Number((old.loss ?? Number.POSITIVE_INFINITY) < (own.loss ?? Number.POSITIVE_INFINITY))
+      }),
+    )
   const identical = (kind: Kind): number | null => {
     const values = all(kind).map(({ isIdentical }) => Number(isIdentical))
     return values.length ? mean(values) : null
@@ -92,6 +112,10 @@ export function summarize(results: readonly Result[]): Summary {
     generated: scores(({ exact }) => exact),
     asTaught: scores(({ asTaught }) => asTaught),
     perplexity: { edit: perplexity('edit'), rephrase: perplexity('rephrase') },
+    formerIsLikelier: {
+      edit: likelier('former', 'edit'),
+      rephrase: likelier('formerRephrase', 'rephrase'),
+    },
     wild: { edit: wild('edit'), rephrase: wild('rephrase') },
     identical: {
       locality: identical('locality'),

@@ -78,6 +78,34 @@ function strictTable(lines: readonly Line[], edits: number): ReportTable {
   }
 }
 
+/** What is not to be said; nothing where no fact is denied or has an answer from before. */
+function unwantedTable(lines: readonly Line[], edits: number): ReportTable[] {
+  const rows = where(lines, { edits })
+  const { negation, former } = rows[0]!.summary.forced
+  if (!negation && !former) return []
+  return [
+    {
+      title: `After ${edits} ${edits === 1 ? 'edit' : 'edits'}: how often the target is said (greedily) where ${negation?.count ?? 0} facts are denied; of ${former?.count ?? 0} facts how often the answer from before is said, and is likelier than the target`,
+      columns: [
+        'method',
+        'target where denied',
+        'old answer, prompt',
+        'old answer, rephrasing',
+        'likelier, prompt',
+        'likelier, rephrasing',
+      ],
+      rows: rows.map(({ title, summary: { generated, formerIsLikelier } }) => [
+        title,
+        cellWithInterval(generated.negation),
+        cellWithInterval(generated.former),
+        cellWithInterval(generated.formerRephrase),
+        cellWithInterval(formerIsLikelier.edit),
+        cellWithInterval(formerIsLikelier.rephrase),
+      ]),
+    },
+  ]
+}
+
 /** What routing finds and lets through at the threshold that was used. */
 function routingTable(found: readonly Routed[]): ReportTable[] {
   if (found.length === 0) return []
@@ -172,6 +200,7 @@ export function editingTables(lines: readonly Line[], routed: readonly Routed[],
   return [
     ...sizes.map((edits) => mainTable(lines, edits)),
     ...sizes.map((edits) => strictTable(lines, edits)),
+    ...sizes.flatMap((edits) => unwantedTable(lines, edits)),
     ...routingTable(routed),
     paperTable(lines),
     ...exampleTables(lines, rows),
