@@ -53,6 +53,10 @@ export function askingOf(model: LanguageModel, words: Words, store: Store): Aski
   }
   const leastOnes = (edit: Routable): number =>
     leastOnesOf(edit.asks !== undefined && threshold() !== undefined, store.config)
+  /** Of the edits that were asked last: they are often the same. */
+  let kept:
+    | (Pick<ScopeRouting, 'table' | 'least'> & { edits: readonly Routable[]; threshold: number | undefined })
+    | undefined
   return {
     ...{ map, layer, leastOnes },
     async asksOf(prompt, subject) {
@@ -65,15 +69,15 @@ export function askingOf(model: LanguageModel, words: Words, store: Store): Aski
       return { mean, vector: Float32Array.from(scopeVector(map, difference(own!, mean))) }
     },
     routing(edits, ids) {
+      if (kept?.edits !== edits || kept.threshold !== threshold()) {
+        const table = scopeTable(map, edits, threshold())
+        kept = { edits, threshold: threshold(), table, least: Float32Array.from(edits, leastOnes) }
+      }
       const pieces = piecesOf(words, ids)
       const outside = new Float32Array(edits.length * ids.length)
       for (const [e, { asks, subject }] of edits.entries())
         if (asks) outside.set(outsideWeights(pieces, subject!), e * ids.length)
-      return {
-        outside,
-        table: scopeTable(map, edits, threshold()),
-        least: Float32Array.from(edits, leastOnes),
-      }
+      return { outside, table: kept.table, least: kept.least }
     },
     async scores(edits, ids) {
       const own = threshold()

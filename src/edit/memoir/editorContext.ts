@@ -126,7 +126,7 @@ export function openEditorContext(model: LanguageModel, words: Words, store: Sto
   const router = routerOf(routerName)
   const memory = store.memory.slice()
   let routable: { count: number; edits: Routable[] } | undefined
-  let candidates: { edits: readonly Routable[]; all: Candidates } | undefined
+  let candidates: { edits: readonly Routable[]; all: Candidates; ordered: readonly Routable[] } | undefined
   const background = router.isCentred ? store.background : new Float64Array(hidden)
   const asking = askingOf(model, words, store)
   const engine = openEngine(model, memory, {
@@ -138,11 +138,14 @@ export function openEditorContext(model: LanguageModel, words: Words, store: Sto
   const silent = { candidates: candidatesOf(nobody, ones, permutation), need: ones + 1 }
 
   /** Those of a prompt; kept, since they are often the same as before. */
-  function candidatesAmong(edits: readonly Routable[]): Candidates {
+  function candidatesAmong(edits: readonly Routable[]) {
     const { edits: before } = candidates ?? {}
-    if (!before || before.length !== edits.length || before.some((edit, i) => edit !== edits[i]))
-      candidates = { edits, all: candidatesOf(edits, ones, permutation) }
-    return candidates!.all
+    if (!before || before.length !== edits.length || before.some((edit, i) => edit !== edits[i])) {
+      const all = candidatesOf(edits, ones, permutation)
+      const byNumber = new Map(edits.map((edit) => [edit.number, edit]))
+      candidates = { edits, all, ordered: all.numbers.map((number) => byNumber.get(number)!) }
+    }
+    return candidates!
   }
   const textOf = (prompt: Prompt): string => (typeof prompt === 'string' ? prompt : words.decode(prompt))
   async function featureOf(ids: readonly number[]): Promise<Float64Array> {
@@ -222,7 +225,7 @@ export function openEditorContext(model: LanguageModel, words: Words, store: Sto
       const all = opened.active()
       const forced = (number: number | null) => {
         const own = all.filter((one) => one.number === number)
-        return own.length === 0 ? silent : { candidates: candidatesAmong(own), need: 0 }
+        return own.length === 0 ? silent : { candidates: candidatesAmong(own).all, need: 0 }
       }
       if (edit !== undefined) return engine.read(ids, wanted, forced(edit))
       if (!router.weights) {
@@ -232,13 +235,11 @@ export function openEditorContext(model: LanguageModel, words: Words, store: Sto
       const passing = opened.passing(prompt)
       if (passing.length === 0) return engine.read(ids, wanted, silent)
       const weights = router.weights(ids.length)
-      const candidates = candidatesAmong(passing)
+      const { all: candidates, ordered } = candidatesAmong(passing)
       if (!asking) {
         const need = neededOnes(store.config.threshold, ones)
         return engine.read(ids, wanted, { candidates, need, weights })
       }
-      // in the order of the candidates
-      const ordered = candidates.numbers.map((number) => passing.find((edit) => edit.number === number)!)
       const scope = asking.routing(ordered, ids)
       return engine.read(ids, wanted, { candidates, need: 0, weights, scope })
     },
