@@ -63,6 +63,7 @@ export { exportEdits, exportingEdits } from './memoir/export.ts'
 export { modelFingerprint } from './memoir/fingerprint.ts'
 export { type NewStore, type OpenOptions, openEditor } from './memoir/opening.ts'
 export { exportProgram, type Program } from './memoir/program.ts'
+export { learnRelations, type RelationOptions } from './memoir/relations.ts'
 export {
   checkRequest,
   type EditRequest,
@@ -75,6 +76,7 @@ export { calibrate, matches, type PromptTrace, type Router, route, routers } fro
 export type { Replayed } from './memoir/teaching.ts'
 export { type ScopeLevel, scopeLevels } from './scope/learn.ts'
 export { outsideWeights, piecesOf } from './scope/outside.ts'
+export { parseRelations, type Relations, readRelations } from './scope/relations.ts'
 export {
   createStore,
   defaultTraining,

@@ -1,8 +1,9 @@
-/** @file Stores of edits, ended at every change of a file: add, undo, replay, evaluate, export. */
+/** @file Stores of edits, ended at every change of a file: add, undo, calibrate, export. */
 import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, it } from 'vitest'
+import { openStore } from '../../src/edit/index.ts'
 import { editableModels } from '../edit/editable.ts'
 import { command } from './command.ts'
 import { endAtEveryChange } from './everyChange.ts'
@@ -51,6 +52,50 @@ it('undo', async () => {
   // the second attempt may find that the first has done it
   const run = () => undo().catch((error: Error) => expect(error.message).toMatch(/2.* undone already/))
   await endAtEveryChange({ out, prepare, run, ...storeFiles })
+})
+
+/** The scope of a store with what its edits ask, as it opens. */
+function scopeOf(path: string): string {
+  const { config, scope, asksAt, records } = openStore(path)
+  const numbers = (x: Float32Array = new Float32Array()): number[] => [...x]
+  const asks = records.map((_, i) => [numbers(asksAt(i)?.mean), numbers(asksAt(i)?.vector)])
+  return JSON.stringify([config.scope, numbers(scope?.map), numbers(scope?.questions), asks])
+}
+
+it('calibrate by relations: a store has the one scope whole or the other', async () => {
+  const file = (name: string, subject: string): string => {
+    const relations = [
+      ['{} works as', 'the job of {} is'],
+      ['why is {}', 'the cause of {} is'],
+    ]
+    writeFileSync(at(name), JSON.stringify({ subjects: [subject, 'abc'], relations }))
+    return at(name)
+  }
+  const learn = (store: string, path: string) => edit(store, 'calibrate', '--relations', path)
+  const [first, second] = [file('first.json', 'Zed'), file('second.json', 'Unit 12')]
+  // a scope that came with the store, and one that was learned, with an edit after it
+  const later = at('later')
+  cpSync(at('taught'), later, { recursive: true })
+  await learn(later, first)()
+  await edit(later, 'add', '--prompt', 'where is abc', '--target', 'z', '--subject', 'abc')()
+  for (const from of [at('taught'), later]) {
+    const out = at('calibrated')
+    const prepare = (): void => cpSync(from, out, { recursive: true })
+    const run = learn(out, second)
+    prepare()
+    const before = scopeOf(out)
+    await run()
+    const after = scopeOf(out)
+    expect(after).not.toBe(before)
+    const seen = new Set<string>()
+    const watched = () => {
+      seen.add(scopeOf(out))
+      return run()
+    }
+    expect(await endAtEveryChange({ out, prepare, run: watched, ...storeFiles })).toBeGreaterThan(6)
+    expect([...seen].sort()).toEqual([before, after].sort())
+    rmSync(out, { recursive: true })
+  }
 })
 
 it('export', async () => {

@@ -31,6 +31,22 @@ export interface Asking {
   dispose(): void
 }
 
+/** What a prompt about a subject asks by a map; undefined for one about nothing in particular. `features` are those of its layer. */
+export async function asksOf(
+  map: ScopeMap,
+  words: Words,
+  features: ReturnType<typeof openFeatures>,
+  { prompt, subject }: { readonly prompt: string; readonly subject?: string | undefined },
+): Promise<Asks | undefined> {
+  if (subject === undefined) return undefined
+  const [own, ...general] = await features.of([
+    weightedPrompt(words, prompt, subject),
+    ...generalPrompts(words, subject),
+  ])
+  const mean = Float32Array.from(meanOf(general))
+  return { mean, vector: Float32Array.from(scopeVector(map, difference(own!, mean))) }
+}
+
 /** Overlap of two masks that have nothing in common, and a little more: where the scope decides, nearness need not. */
 const chance = 1.05
 
@@ -59,15 +75,7 @@ export function askingOf(model: LanguageModel, words: Words, store: Store): Aski
     | undefined
   return {
     ...{ map, layer, leastOnes },
-    async asksOf(prompt, subject) {
-      if (subject === undefined) return undefined
-      const [own, ...general] = await features.of([
-        weightedPrompt(words, prompt, subject),
-        ...generalPrompts(words, subject),
-      ])
-      const mean = Float32Array.from(meanOf(general))
-      return { mean, vector: Float32Array.from(scopeVector(map, difference(own!, mean))) }
-    },
+    asksOf: (prompt, subject) => asksOf(map, words, features, { prompt, subject }),
     routing(edits, ids) {
       if (kept?.edits !== edits || kept.threshold !== threshold()) {
         const table = scopeTable(map, edits, threshold())

@@ -72,7 +72,7 @@ export function makeEditor(opened: EditorContext, unlock: () => void): Editor {
       else if (level !== 'wide')
         fail(
           'TL_BAD_ARGUMENT',
-          `${store.path} was made without a scope, so its edits answer every question about their subjects: teach its facts to a new store with --scope ${level}`,
+          `${store.path} was made without a scope, so its edits answer every question about their subjects: ${store.config.gate === 'none' ? '' : `learn one on relations of yours (calibrate --relations FILE --scope ${level}), or `}teach its facts to a new store with --scope ${level}`,
         )
     },
     dispose: () => {

@@ -1,7 +1,7 @@
 /** @file A model and its store, opened together: words as ids, masks of prompts, the edits that may answer, and the engine. */
 import { fail } from '../../base/index.ts'
 import { type LanguageModel, logProbabilityOf } from '../../lm/index.ts'
-import { type Asks, type EditRecord, type Store, type StoreConfig, statuses } from '../store/index.ts'
+import { type EditRecord, type Store, type StoreConfig, statuses } from '../store/index.ts'
 import { type Asking, askingOf } from './asking.ts'
 import { batchesOf } from './batches.ts'
 import { type Engine, openEngine, type Passage } from './engine.ts'
@@ -134,7 +134,6 @@ export function openEditorContext(model: LanguageModel, words: Words, store: Sto
     traces: router.weights === undefined,
     ...(asking && { scope: asking }),
   })
-  const asksOf = new Map<number, Asks | undefined>()
   const silent = { candidates: candidatesOf(nobody, ones, permutation), need: ones + 1 }
 
   /** Those of a prompt; kept, since they are often the same as before. */
@@ -163,9 +162,6 @@ export function openEditorContext(model: LanguageModel, words: Words, store: Sto
       fail('TL_BAD_FILE', `${store.path}: the mask of edit ${record.number} is none; the store is damaged`),
     active() {
       if (routable?.count !== store.records.length) {
-        for (const [at, record] of store.records.entries())
-          if (record.event === 'edit' && !asksOf.has(record.number))
-            asksOf.set(record.number, store.asksAt(at))
         routable = {
           count: store.records.length,
           edits: statuses(store.records)
@@ -173,7 +169,7 @@ export function openEditorContext(model: LanguageModel, words: Words, store: Sto
             .map(({ record }) => {
               const subject = record.subject ?? guessSubject(record.prompt)
               const mask = opened.maskOfRecord(record)
-              const asks = asksOf.get(record.number)
+              const asks = store.asksAt(store.records.indexOf(record))
               return {
                 ...{ number: record.number, mask },
                 ...(subject !== undefined && { subject }),

@@ -75,6 +75,15 @@ export interface OpenOptions {
   readonly cache?: string
 }
 
+/** Throws `TL_UNSUPPORTED` for a model that was opened in another precision. */
+export function requireF32({ precision }: LanguageModel): void {
+  if (precision !== 'f32')
+    fail('TL_UNSUPPORTED', `edits are made in f32: open the model with precision "f32", not "${precision}"`)
+}
+
+export const failWithoutStore = (path: string): never =>
+  fail('TL_BAD_FILE', `${path}: no store of edits; make one with add`)
+
 const short = (hash: string): string => hash.slice(0, 12)
 
 interface Fingerprints {
@@ -118,17 +127,12 @@ export async function openEditor(
   path: string,
   options: OpenOptions = {},
 ): Promise<Editor> {
-  if (model.precision !== 'f32')
-    fail(
-      'TL_UNSUPPORTED',
-      `edits are made in f32: open the model with precision "f32", not "${model.precision}"`,
-    )
+  requireF32(model)
   const words = options.tokenizer ?? loadTokenizer(model.path)
   if (existsSync(path) && !statSync(path).isDirectory())
     fail('TL_BAD_ARGUMENT', `${path}: a file; a store of edits is a folder: choose another path`)
   const exists = isStore(path)
-  if (!exists && (options.readOnly || options.mustExist))
-    fail('TL_BAD_FILE', `${path}: no store of edits; make one with add`)
+  if (!exists && (options.readOnly || options.mustExist)) failWithoutStore(path)
   const own = fingerprintsOf(model, words)
   const isNew = !options.readOnly && !existsSync(path)
   if (isNew) requireParent(path)
@@ -271,7 +275,11 @@ async function makeStore(
 }
 
 /** What a store says of its scope. */
-function scopeSettings(scope: LearnedScope, layer: number, level: ScopeLevel = 'balanced'): ScopeSettings {
+export function scopeSettings(
+  scope: LearnedScope,
+  layer: number,
+  level: ScopeLevel = 'balanced',
+): Omit<ScopeSettings, 'hash'> {
   const { dimensions, thresholds, prompts, questions } = scope
   return {
     ...{ level, layer, dimensions, thresholds, prompts },

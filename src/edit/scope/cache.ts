@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto'
 import { join } from 'node:path'
 import { readSafetensors, writeSafetensors } from '../../checkpoint/index.ts'
 import type { LearnedScope } from './learn.ts'
-import { generalQuestions, kinds } from './questions.ts'
+import { generalQuestions, type Kind, kinds } from './questions.ts'
 
 /** Raised when a scope is learned otherwise than before. */
 const version = 1
@@ -28,8 +28,8 @@ function read(path: string, width: number): LearnedScope | undefined {
 }
 
 /**
- * The scope of a model, from this process or the folder where an earlier one left it, else learned and left there. A folder that
- * cannot be written costs nothing but the time.
+ * The scope of a model, from this process or the folder where an earlier one left it, else learned and left there; one that was
+ * learned on `more` kinds is another. A folder that cannot be written costs nothing but the time.
  */
 export async function rememberedScope(
   folder: string | undefined,
@@ -40,8 +40,17 @@ export async function rememberedScope(
     width,
   }: { readonly model: string; readonly tokenizer: string; readonly layer: number; readonly width: number },
   learn: () => Promise<LearnedScope>,
+  more: readonly Kind[] = [],
 ): Promise<LearnedScope> {
-  const text = JSON.stringify([version, model, tokenizer, layer, width, generalQuestions, kinds])
+  const text = JSON.stringify([
+    version,
+    model,
+    tokenizer,
+    layer,
+    width,
+    generalQuestions,
+    [...kinds, ...more],
+  ])
   const hash = createHash('sha256').update(text).digest('hex').slice(0, 32)
   const path = folder === undefined ? undefined : join(folder, `scope-${hash}.safetensors`)
   const before = known.get(hash) ?? (path === undefined ? undefined : read(path, width))

@@ -2,8 +2,17 @@
 import type { LanguageModel, Tokenizer } from '../../lm/index.ts'
 import { openFeatures, type Weighted } from './features.ts'
 import { outsideWeights, piecesOf } from './outside.ts'
-import { asked, generalQuestions, kinds } from './questions.ts'
-import { type Asking, difference, fitScope, meanOf, type ScopeMap, scopeScore, scopeVector } from './scope.ts'
+import { asked, generalQuestions, type Kind, kinds } from './questions.ts'
+import {
+  type Asking,
+  commonness,
+  difference,
+  fitScope,
+  meanOf,
+  nearness,
+  type ScopeMap,
+  scopeVector,
+} from './scope.ts'
 
 /** How widely an edit answers: of other questions about its subject it may answer one in fifty, one in eight, or all. */
 export const scopeLevels = ['narrow', 'balanced', 'wide'] as const
@@ -41,11 +50,12 @@ export const generalPrompts = (words: ScopeWords, subject: string): Weighted[] =
 /** Scores of all pairs of different questions about one subject. */
 function strangers(map: ScopeMap, subjects: readonly SubjectAskings[]): number[] {
   return subjects.flatMap(({ askings }) => {
-    const vectors = askings.map(({ rest, question }) => ({ question, vector: scopeVector(map, rest) }))
+    const vectors = askings.map(({ rest, question }) => {
+      const vector = scopeVector(map, rest)
+      return { question, vector, common: commonness(map, vector) }
+    })
     return vectors.flatMap((a, i) =>
-      vectors
-        .slice(0, i)
-        .flatMap((b) => (a.question === b.question ? [] : [scopeScore(map, a.vector, b.vector)])),
+      vectors.slice(0, i).flatMap((b) => (a.question === b.question ? [] : [nearness(a, b)])),
     )
   })
 }
@@ -57,7 +67,7 @@ function atRate(scores: readonly number[], rate: number): number {
 }
 
 /**
- * Learn a scope from our own questions about our own subjects. Thresholds are set by questions that the discriminants have not
+ * Learn a scope from our own questions about our own subjects, and those of `more` kinds. Thresholds are set by questions that the discriminants have not
  * seen: they are learned on every other question and judged on the rest, in turns.
  */
 export async function learnScope(
@@ -65,11 +75,12 @@ export async function learnScope(
   words: ScopeWords,
   layer: number,
   onPrompt: (done: number, total: number) => void = () => undefined,
+  more: readonly Kind[] = [],
 ): Promise<LearnedScope> {
   const plan: { subject: number; question: number | null; prompt: Weighted }[] = []
   let subjects = 0
   let before = 0
-  for (const kind of kinds) {
+  for (const kind of [...kinds, ...more]) {
     for (const subject of kind.subjects) {
       for (const prompt of generalPrompts(words, subject))
         plan.push({ subject: subjects, question: null, prompt })

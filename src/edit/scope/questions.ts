@@ -5,7 +5,7 @@
  */
 
 /** Where the subject stands. */
-const place = '{}'
+export const place = '{}'
 
 /** A question in words about a subject. */
 export const asked = (words: string, subject: string): string => words.replace(place, () => subject)
@@ -24,7 +24,8 @@ export const generalQuestions: readonly string[] = [
   'The language of {} sounds like',
 ]
 
-interface Kind {
+/** Things of one kind, and what can be asked of them. */
+export interface Kind {
   readonly subjects: readonly string[]
   /** Each a question in several wordings. */
   readonly questions: readonly (readonly string[])[]

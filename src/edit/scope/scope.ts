@@ -167,6 +167,15 @@ export function commonness({ dimensions, questions }: ScopeMap, vector: ArrayLik
   return nearest.reduce((a, b) => a + b, 0) / nearest.length / 2
 }
 
-/** Score of two prompts: near 1 − commonness where they ask the same. */
+/** What a prompt asks, and its commonness. */
+interface Placed {
+  readonly vector: ArrayLike<number>
+  readonly common: number
+}
+
+/** Score of two prompts whose commonness is known: near 1 − commonness where they ask the same. */
+export const nearness = (a: Placed, b: Placed): number => dot(a.vector, b.vector) - a.common - b.common
+
+/** The same of two vectors. */
 export const scopeScore = (map: ScopeMap, a: ArrayLike<number>, b: ArrayLike<number>): number =>
-  dot(a, b) - commonness(map, a) - commonness(map, b)
+  nearness({ vector: a, common: commonness(map, a) }, { vector: b, common: commonness(map, b) })

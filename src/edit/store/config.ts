@@ -60,6 +60,8 @@ export interface ScopeSettings {
   /** How many prompts it was learned from, and what share of other questions each level lets through. */
   readonly prompts: number
   readonly falsePositives: { readonly narrow: number; readonly balanced: number }
+  /** Of one that was learned after the store was made: the file `scope-HASH.safetensors` holds it, not `base.safetensors`. */
+  readonly hash?: string
 }
 
 export const storeFormat = 'treeline-edits/1'
@@ -97,7 +99,7 @@ export const defaultTraining: Training = {
 
 /** Throws `TL_BAD_FILE` for a scope that cannot be one of the store. */
 function checkScope({ scope, routerLayer }: StoreConfig, path: string): void {
-  const { level, layer: own, dimensions, questions, thresholds } = scope ?? {}
+  const { level, layer: own, dimensions, questions, thresholds, hash = '0'.repeat(16) } = scope ?? {}
   const isCount = (value: unknown): boolean =>
     Number.isInteger(value) && (value as number) >= 1 && (value as number) <= 2 ** 24
   if (
@@ -106,7 +108,8 @@ function checkScope({ scope, routerLayer }: StoreConfig, path: string): void {
     !isCount(dimensions) ||
     !isCount(questions) ||
     !Number.isFinite(thresholds?.narrow) ||
-    !Number.isFinite(thresholds?.balanced)
+    !Number.isFinite(thresholds?.balanced) ||
+    !(typeof hash === 'string' && /^[0-9a-f]{16}$/.test(hash))
   )
     fail('TL_BAD_FILE', `${path}: "scope" is damaged: ${JSON.stringify(scope)?.slice(0, 200)}`)
 }

@@ -11,8 +11,8 @@ export {
   type Training,
 } from './config.ts'
 export { type EditRecord, type Status, type StoreRecord, statuses } from './records.ts'
+export type { Asks } from './scopeFiles.ts'
 export {
-  type Asks,
   type Base,
   createStore,
   isStore,

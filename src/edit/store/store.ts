@@ -4,7 +4,7 @@
  * What is on disk after n records (`edits.jsonl`): `memory-m.safetensors`, the whole memory after the first m ≤ n records, and
  * for each edit after it `delta-n.safetensors`, the rows it wrote as they were after it. Files of a record are written and
  * renamed before its line is appended and flushed; so whenever the process dies, every line's files are complete, and files
- * without a line are ignored and cleared away. A last line without its end is no record.
+ * without a line are ignored and cleared away. A last line without its end is no record. The scope is in `scopeFiles.ts`.
  */
 import {
   closeSync,
@@ -26,6 +26,7 @@ import { readSafetensors, writeSafetensors } from '../../checkpoint/index.ts'
 import type { ScopeMap } from '../scope/scope.ts'
 import { checkConfig, type ScopeSettings, type StoreConfig } from './config.ts'
 import { recordLines, type StoreRecord } from './records.ts'
+import { type Asks, clearScopes, mapTensors, readScope, writeAsks, writeScope } from './scopeFiles.ts'
 
 /** Rows [places, width] of the memory as they are after an edit. */
 export interface Rows {
@@ -51,7 +52,7 @@ export interface Store {
   /** The residual memory [hidden, width]; write it only through `append`. */
   readonly memory: Float32Array
   /** Of a store with a scope. */
-  readonly scope?: ScopeMap
+  readonly scope: ScopeMap | undefined
   /** Append a record, with the rows that it changed or the whole memory after it. */
   append(
     record: StoreRecord,
@@ -67,6 +68,12 @@ export interface Store {
   asksAt(index: number): Asks | undefined
   /** Other settings that do not touch the memory. */
   configure(changes: Partial<Pick<StoreConfig, 'threshold' | 'calibration' | 'gate' | 'scope'>>): void
+  /** Put a scope in the place of the one there is, if any; `asks`: what each edit asks by it, in the order of the records. */
+  replaceScope(
+    scope: ScopeMap,
+    settings: Omit<ScopeSettings, 'hash'>,
+    asks: readonly (Asks | undefined)[],
+  ): void
 }
 
 export interface Base {
@@ -76,14 +83,6 @@ export interface Base {
   readonly scope?: ScopeMap
 }
 
-/** What a prompt is compared with to see whether it asks what an edit's own prompt asks. */
-export interface Asks {
-  /** Mean feature of general questions about the edit's subject, [width]. */
-  readonly mean: Float32Array
-  /** What the edit's own prompt asks, as a unit vector [dimensions]. */
-  readonly vector: Float32Array
-}
-
 const [configName, baseName, recordsName] = ['config.json', 'base.safetensors', 'edits.jsonl']
 /** Deltas between two whole memories. */
 const every = 32
@@ -91,7 +90,6 @@ const every = 32
 const memoryFile = (path: string, count: number): string => join(path, `memory-${count}.safetensors`)
 const keysFile = (path: string, count: number): string => join(path, `keys-${count}.safetensors`)
 const deltaFile = (path: string, count: number): string => join(path, `delta-${count}.safetensors`)
-const asksFile = (path: string, count: number): string => join(path, `asks-${count}.safetensors`)
 
 export const isStore = (path: string): boolean => existsSync(join(path, configName))
 
@@ -113,14 +111,7 @@ export async function createStore(path: string, config: StoreConfig, base: Base)
   await writeAtomicallyTensors(join(path, baseName), {
     permutation: { dtype: 'U32', shape: [hidden], data: permutation },
     background: { dtype: 'F64', shape: [hidden], data: background },
-    ...(scope && {
-      scopeMap: { dtype: 'F32', shape: [scope.width, scope.dimensions], data: scope.map },
-      scopeQuestions: {
-        dtype: 'F32',
-        shape: [scope.questions.length / scope.dimensions, scope.dimensions],
-        data: scope.questions,
-      },
-    }),
+    ...(scope && mapTensors(scope)),
   })
   writeAtomically(join(path, configName), prettyJson(config))
 }
@@ -139,13 +130,6 @@ function array<A extends ArrayLike<number>>(path: string, name: string, length?:
     )
   return found.data as unknown as A
 }
-
-/** The scope that a store's base file holds. */
-const scopeOf = (base: string, { dimensions, questions }: ScopeSettings, width: number): ScopeMap => ({
-  ...{ width, dimensions },
-  map: array<Float32Array>(base, 'scopeMap', width * dimensions),
-  questions: array<Float32Array>(base, 'scopeQuestions', questions * dimensions),
-})
 
 /** Open a store. Throws `TL_BAD_FILE`, `TL_IO`. */
 export function openStore(path: string): Store {
@@ -170,7 +154,7 @@ export function openStore(path: string): Store {
     for (const n of counts('memory')) if (n > records.length) rmSync(memoryFile(path, n), { force: true })
     for (const n of counts('delta')) if (n > records.length) rmSync(deltaFile(path, n), { force: true })
     for (const n of counts('keys')) if (n > records.length) rmSync(keysFile(path, n), { force: true })
-    for (const n of counts('asks')) if (n > records.length) rmSync(asksFile(path, n), { force: true })
+    clearScopes(path, config.scope, records.length)
   }
 
   function memoryAfter(count: number): Float32Array | undefined {
@@ -195,6 +179,8 @@ export function openStore(path: string): Store {
   }
 
   const base = join(path, baseName)
+  // read whole: another process may put another scope in its place
+  let scoped = config.scope && readScope({ path, base, width, records: records.length }, config.scope)
   const memory =
     memoryAfter(records.length) ??
     fail(
@@ -226,6 +212,11 @@ export function openStore(path: string): Store {
     }
   }
 
+  const configure: Store['configure'] = (changes) => {
+    config = { ...config, ...changes }
+    writeAtomically(join(path, configName), prettyJson(config))
+  }
+
   return {
     path,
     get config() {
@@ -236,16 +227,10 @@ export function openStore(path: string): Store {
     records,
     memory,
     memoryAfter,
-    ...(config.scope && { scope: scopeOf(base, config.scope, width) }),
-    asksAt(index) {
-      const { scope } = config
-      const file = asksFile(path, index + 1)
-      if (!scope || !existsSync(file)) return undefined
-      return {
-        mean: array<Float32Array>(file, 'mean', width),
-        vector: array<Float32Array>(file, 'vector', scope.dimensions),
-      }
+    get scope() {
+      return scoped?.scope
     },
+    asksAt: (index) => scoped?.asks.get(index + 1),
     keysAt(index) {
       const file = keysFile(path, index + 1)
       if (!existsSync(file)) return undefined
@@ -258,6 +243,7 @@ export function openStore(path: string): Store {
     async append(record, change) {
       const count = records.length + 1
       const next = memory.slice()
+      const asks = change && 'rows' in change ? change.asks : undefined
       if (change && 'rows' in change)
         for (const [i, place] of change.rows.places.entries())
           next.set(change.rows.values.subarray(i * width, (i + 1) * width), place * width)
@@ -277,13 +263,7 @@ export function openStore(path: string): Store {
             activations: { dtype: 'F32', shape: [activations.length / k, k], data: activations },
           })
         }
-        if (change && 'rows' in change && change.asks) {
-          const { mean, vector } = change.asks
-          await writeAtomicallyTensors(asksFile(path, count), {
-            mean: { dtype: 'F32', shape: [mean.length], data: mean },
-            vector: { dtype: 'F32', shape: [vector.length], data: vector },
-          })
-        }
+        if (asks) writeAsks(path, config.scope, count, asks)
         if ((change && 'memory' in change) || count % every === 0)
           await writeAtomicallyTensors(memoryFile(path, count), {
             memory: { dtype: 'F32', shape: [hidden, width], data: next },
@@ -293,12 +273,17 @@ export function openStore(path: string): Store {
         explainSystemError(error, `cannot write ${path}`)
       }
       records.push(record)
+      if (asks) scoped?.asks.set(count, asks)
       memory.set(next)
       prune()
     },
-    configure(changes) {
-      config = { ...config, ...changes }
-      writeAtomically(join(path, configName), prettyJson(config))
+    configure,
+    replaceScope(scope, settings, asks) {
+      const next = { scope, asks: new Map(asks.flatMap((own, i) => (own ? [[i + 1, own] as const] : []))) }
+      const hash = writeScope(path, next)
+      configure({ scope: { ...settings, hash } })
+      scoped = next
+      clear()
     },
   }
 }

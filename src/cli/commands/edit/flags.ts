@@ -13,6 +13,7 @@ export interface Flags {
   target?: string
   subject?: string
   falsePositives?: string
+  relations?: string
   onePerSubject?: boolean
   again?: boolean
   limit?: number

@@ -86,15 +86,22 @@ Otherwise what it wrote stays in the memory, unused; replay trains the edits tha
     ],
   },
   calibrate: {
-    ...{ wants: 'PROMPTS.json', run: calibrate },
-    about: 'set the threshold by prompts that no edit is about',
-    options: ['calibration', 'work'],
+    ...{ wants: 'PROMPTS.json', isOptional: true, run: calibrate },
+    about: 'set the threshold by prompts that no edit is about, or learn the scope on relations',
+    options: ['calibration', 'relations', 'work'],
     examples: [
       [
         'treeline edit model.gguf store calibrate other.json --false-positives 0.01',
         'at most one in a hundred of them is answered by an edit',
       ],
+      [
+        'treeline edit model.gguf store calibrate --relations ours.json',
+        '[{ "subjects": ["Ada King"], "relations": [["{} works as", "The job of {} is"]] }]',
+      ],
     ],
+    more: `A file of relations has subjects of one kind (or several kinds, in a list), and what is asked of them: each relation in two or more
+wordings, {} standing for the subject. A store that was made without a scope gets one.
+`,
   },
   evaluate: {
     ...{ wants: 'FACTS.json', run: evaluate },

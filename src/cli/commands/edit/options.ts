@@ -31,6 +31,18 @@ const groups = {
       'allowed share of unrelated prompts that an edit answers (add: a new store; default 0.01)',
     ),
   ],
+  /** In the place of prompts: what the scope is learned on. */
+  relations: () => [
+    new Option(
+      '--relations <file>',
+      'learn the scope on relations of yours together with ours, in the place of setting the threshold',
+    ),
+    new Option('--scope <level>', 'and its level: narrow, balanced or wide (default: as it is)').choices([
+      'narrow',
+      'balanced',
+      'wide',
+    ]),
+  ],
   /** Settings of a new store. */
   store: () => [
     integerOption('--layer <n>', 'a new store: the edited block', 0, 1e6),
