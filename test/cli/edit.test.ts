@@ -156,42 +156,6 @@ describe('treeline edit', () => {
     expect((await parsed('s3', 'why', 'zzz qqq')).threshold).toBe(threshold)
   })
 
-  it('calibrate by relations gives the store another scope, also one that had none', async () => {
-    const relations = file('relations.json', [
-      {
-        subjects: ['abc', 'Unit 12'],
-        relations: [
-          ['{} is who', 'who is {}'],
-          ['why is {}', '{} is because'],
-        ],
-      },
-    ])
-    const own = join(root, 'facts.json')
-    await parsed('r1', 'add', file('facts.json', facts), ...quick, '--scope', 'wide')
-    const refused = await edit('r1', 'scope', 'narrow')
-    expect([refused.code, refused.err]).toEqual([
-      1,
-      expect.stringContaining('calibrate --relations FILE --scope'),
-    ])
-    const found = await parsed('r1', 'calibrate', '--relations', relations, '--scope', 'narrow')
-    const { scope } = JSON.parse(readFileSync(join(root, 'r1', 'config.json'), 'utf8'))
-    const { thresholds, prompts, questions } = scope
-    expect(found).toEqual({ scope: 'narrow', thresholds, prompts, questions })
-    expect((await parsed('r1', 'why', 'who is abc')).nearest[0]).toHaveProperty('scope')
-    expect((await parsed('r1', 'why', 'who is abc')).answer).toBe(1)
-    // the level stays, progress is shown
-    const again = await edit('r1', 'calibrate', '--relations', relations)
-    expect(again.out).toMatch(/^scope narrow, learned on \d+ prompts of \d+ relations, ours and yours: .*\n$/)
-    expect(again.err).toMatch(/calibrate: 100 %/)
-    expect(JSON.parse(readFileSync(join(root, 'r1', 'config.json'), 'utf8')).scope).toEqual(scope)
-    await parsed('r2', 'add', own, ...quick, '--gate', 'none')
-    const open = await edit('r2', 'calibrate', '--relations', relations)
-    expect([open.code, open.err]).toEqual([
-      1,
-      expect.stringMatching(/r2 was made with --gate none, and .*\n$/),
-    ])
-  })
-
   it('every setting of a new store is kept, and belongs to it', async () => {
     const settings = [
       ...['--layer', '1', '--k', '20', '--router', 'last', '--router-layer', '0', '--gate', 'subject'],

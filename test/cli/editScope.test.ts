@@ -1,5 +1,5 @@
 /** Scopes, audits and ways to answer on the command line, on a tiny Llama. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -51,6 +51,39 @@ describe('the scope of a store', () => {
     )
     const gate = await add('open', '--gate', 'none', '--scope', 'narrow')
     expect([gate.code, gate.err]).toEqual([1, expect.stringContaining('so it needs the gate')])
+  })
+
+  it('is learned on relations of a file, also in a store that had none', async () => {
+    const path = join(root, 'relations.json')
+    const relations = [
+      ['{} is who', 'who is {}'],
+      ['why is {}', '{} is because'],
+    ]
+    writeFileSync(path, JSON.stringify([{ subjects: ['abc', 'Unit 12'], relations }]))
+    const scopeIn = (store: string) =>
+      JSON.parse(readFileSync(join(root, store, 'config.json'), 'utf8')).scope
+    await add('late', '--scope', 'wide', '--steps', '8', '--quiet')
+    expect((await edit('late', 'scope', 'narrow')).err).toContain('calibrate --relations FILE --scope narrow')
+    expect(scopeIn('late')).toBeUndefined()
+    const found = await json(
+      edit('late', 'calibrate', '--relations', path, '--scope', 'narrow', '--json', '--quiet'),
+    )
+    const settings = scopeIn('late')
+    const { thresholds, prompts, questions } = settings
+    expect(found).toEqual({ scope: 'narrow', thresholds, prompts, questions })
+    const { answer, nearest } = await json(edit('late', 'why', 'the job of abc is', '--json'))
+    expect([answer, nearest[0]]).toEqual([1, expect.objectContaining({ scope: expect.any(Object) })])
+    // the level stays, progress is shown
+    const again = await edit('late', 'calibrate', '--relations', path)
+    expect(again.out).toMatch(/^scope narrow, learned on \d+ prompts of \d+ relations, ours and yours: .*\n$/)
+    expect(again.err).toMatch(/calibrate: 100 %/)
+    expect(scopeIn('late')).toEqual(settings)
+    await add('ungated', '--gate', 'none', '--steps', '8', '--quiet')
+    const refused = await edit('ungated', 'calibrate', '--relations', path)
+    expect([refused.code, refused.err]).toEqual([
+      1,
+      expect.stringMatching(/^treeline: .*ungated was made with --gate none, and .*\n$/),
+    ])
   })
 
   it('why says what a prompt asks', async () => {
