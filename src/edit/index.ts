@@ -1,5 +1,6 @@
 /** @file Lifelong editing: MEMOIR (Wang et al. 2025, arXiv 2506.07899), its store of edits, facts to teach, and evaluation. */
 export type { Answers, Scored } from './evaluation/answers.ts'
+export { type Damage, damageOf, divergenceOf, type TextInParts } from './evaluation/damage.ts'
 export {
   type EvaluatedFact,
   type Evaluation,

@@ -7,6 +7,7 @@ import { loadModel } from '../lm/index.ts'
 import { editingCharts, routedOf } from './lifelong-editing/charts.ts'
 import { claimsOf, editingFindings } from './lifelong-editing/claims.ts'
 import { drawContexts } from './lifelong-editing/contexts.ts'
+import { damageTexts, mostTexts } from './lifelong-editing/damage.ts'
 import { editingMethods, type MethodOptions, methodOf } from './lifelong-editing/methods/index.ts'
 import { type Cell, linesOf, type Row } from './lifelong-editing/rows.ts'
 import { editingTables } from './lifelong-editing/tables.ts'
@@ -83,6 +84,14 @@ const config = z.strictObject({
     .default(100)
     .describe(
       'how many facts, evenly spread, are also asked for freely: until the model stops by itself, at most 20 tokens more than the target has',
+    ),
+  damage: z
+    .int()
+    .min(0)
+    .max(mostTexts)
+    .default(mostTexts)
+    .describe(
+      'texts that no edit is about, and as many about subjects of edits, that are read for each T by the edited model and the unedited one',
     ),
   examples: z
     .int()
@@ -183,7 +192,14 @@ export const lifelongEditing = defineStudy<Config, Cell, Row, Resource, Prepared
   config,
   requires: ['model', 'facts'],
   presets: {
-    tiny: { edits: [1, 2], items: 2, methods: ['none', 'ft-m', 'grace', 'memoir'], examples: 1, steps: 10 },
+    tiny: {
+      edits: [1, 2],
+      items: 2,
+      methods: ['none', 'ft-m', 'grace', 'memoir'],
+      examples: 1,
+      steps: 10,
+      damage: 0,
+    },
     tour: {
       edits: [3],
       items: 3,
@@ -191,8 +207,9 @@ export const lifelongEditing = defineStudy<Config, Cell, Row, Resource, Prepared
       examples: 3,
       hardLocality: 0,
       wild: 0,
+      damage: 0,
     },
-    quick: { edits: [1, 5], items: 5, methods: ['none', 'ft-m', 'grace', 'memoir'], examples: 5 },
+    quick: { edits: [1, 5], items: 5, methods: ['none', 'ft-m', 'grace', 'memoir'], examples: 5, damage: 5 },
     paper: { edits: [1, 10, 100, 700], items: 700, onePerSubject: false, contexts: 10, methods: names },
   },
   prepare,
@@ -213,9 +230,13 @@ export const lifelongEditing = defineStudy<Config, Cell, Row, Resource, Prepared
   measure({ method, edits, group }, { config: c, prepared, resource, signal, progress, scratch }) {
     const { bench, text } = resource
     const teaching = teachingCost(method, c.contexts)
+    const groups = groupsOf(edits, c.items, bench.facts.length)
+    const facts = groups[group]!
+    const subjects = facts.map((index) => bench.facts[index]!.subject)
     return measureGroup(bench, {
       method,
-      facts: groupsOf(edits, c.items, bench.facts.length)[group]!,
+      facts,
+      damage: damageTexts(c.damage, { group, groups: groups.length, subjects }),
       options: {
         ...{ seed: c.seed, ...optionsOf(c), contexts: prepared.contexts, folder: scratch },
         ...(text !== undefined && reading.includes(method) && { text }),

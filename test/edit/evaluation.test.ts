@@ -3,7 +3,9 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { wilson } from '../../src/base/index.ts'
 import {
+  damageOf,
   denied,
+  divergenceOf,
   meanShare,
   median,
   questionsOf,
@@ -16,6 +18,57 @@ import {
 } from '../../src/edit/index.ts'
 import { random } from '../../src/tensor/index.ts'
 import { fact, said } from './said.ts'
+
+describe('damage', () => {
+  const softmax = (row: Float32Array): number[] => {
+    const powers = [...row].map((x) => Math.exp(x))
+    const sum = powers.reduce((a, b) => a + b, 0)
+    return powers.map((x) => x / sum)
+  }
+  const p = Float32Array.of(1, -2, 0.5, 3)
+  const q = Float32Array.of(0, 1, 0.25, 2)
+  /** A model whose logits are the same in every place. */
+  const constant = (row: Float32Array, edit: number | null) => ({
+    ...said({}, edit),
+    score: async (_: string, target: string) => ({
+      ...{ edit, targetIds: [...target].map(() => 3), best: [...target].map(() => 3) },
+      logProbabilities: [...target].map(() => Math.log(softmax(row)[3]!)),
+      logits: [...target].map(() => row),
+    }),
+  })
+
+  it('is Σ p log p/q of the softmax, whatever is added to all logits; nothing of a model and itself', async () => {
+    const [a, b] = [softmax(p), softmax(q)]
+    const wanted = a.reduce((sum, x, i) => sum + x * Math.log(x / b[i]!), 0)
+    expect(divergenceOf(p, q)).toBeCloseTo(wanted, 12)
+    expect(
+      divergenceOf(
+        p.map((x) => x + 50),
+        q.map((x) => x - 20),
+      ),
+    ).toBeCloseTo(wanted, 10)
+    expect(divergenceOf(p, p)).toBe(0)
+    const text = { prompt: 'a', rest: 'bc' }
+    const found = await damageOf(constant(q, 0), constant(p, null), text)
+    expect(found).toMatchObject({ tokens: 2, isIdentical: false, edit: 0 })
+    expect(found.divergence).toBeCloseTo(wanted, 12)
+    expect(found.lossBefore).toBeCloseTo(-Math.log(a[3]!), 12)
+    expect(found.lossAfter).toBeCloseTo(-Math.log(b[3]!), 12)
+    const same = await damageOf(constant(p.slice(), null), constant(p, null), text)
+    expect(same).toMatchObject({ isIdentical: true, divergence: 0, edit: null })
+    // a model that has broken down has no number, and no other text hides it
+    const broken = await damageOf(
+      constant(
+        q.map(() => Number.NaN),
+        0,
+      ),
+      constant(p, null),
+      text,
+    )
+    expect(broken).toMatchObject({ isIdentical: false, divergence: null, lossAfter: null })
+    await expect(damageOf(said({}), said({}), text)).rejects.toThrow(/score with logits/)
+  })
+})
 
 describe('metrics', () => {
   it.each([

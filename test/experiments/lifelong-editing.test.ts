@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { experiments } from '../../src/experiments/index.ts'
 import { claimsOf, editingFindings } from '../../src/experiments/lifelong-editing/claims.ts'
+import { damageTexts } from '../../src/experiments/lifelong-editing/damage.ts'
 import {
   type AnswerRow,
   type Line,
@@ -44,6 +45,9 @@ beforeAll(async () => {
   root = mkdtempSync(join(tmpdir(), 'treeline-editing-'))
   const { path } = all.models.find(({ name }) => name === 'llama')!
   writeFileSync(join(path, 'tokenizer.json'), JSON.stringify(tokenizer))
+  // a token for each character: texts need room
+  const config = JSON.parse(readFileSync(join(path, 'config.json'), 'utf8')) as object
+  writeFileSync(join(path, 'config.json'), JSON.stringify({ ...config, max_position_embeddings: 256 }))
   values = { model: path, facts: join(root, 'facts.json') }
   writeFileSync(values.facts, JSON.stringify([...facts, { ...facts[0], target: 'again' }]))
 })
@@ -53,6 +57,23 @@ afterAll(() => {
 })
 
 describe('the protocol', () => {
+  test('texts for damage are shared out over the groups of a T, each about a subject of its group', () => {
+    const groups = (count: number, total: number, subjects: (string | undefined)[]) =>
+      Array.from({ length: total }, (_, group) => damageTexts(count, { group, groups: total, subjects }))
+    const [one] = groups(20, 1, ['Ann', undefined, 'Bob'])
+    const prompts = one!.map(({ prompt }) => prompt)
+    expect(new Set(prompts).size).toBe(prompts.length)
+    expect(one!.filter(({ about }) => about === 'unrelated')).toHaveLength(20)
+    const about = one!.filter((text) => text.about === 'subject')
+    // four sentences about each of two subjects
+    expect(about.map(({ place }) => place)).toEqual([0, 2, 0, 2, 0, 2, 0, 2])
+    for (const { place, prompt } of about) expect(prompt).toContain(place === 0 ? 'Ann' : 'Bob')
+    const many = groups(5, 100, ['Ann'])
+    expect(many.map((texts) => texts.length)).toEqual([...Array(5).fill(2), ...Array(95).fill(0)])
+    expect(new Set(many.flat().filter((text) => text.about === 'unrelated')).size).toBe(5)
+    expect(groups(0, 1, ['Ann'])).toEqual([[]])
+  })
+
   test('groups of T cover the facts once, the largest T at least once', () => {
     expect(groupsOf(1, 3, 10)).toEqual([[0], [1], [2]])
     expect(groupsOf(2, 5, 10)).toEqual([
@@ -302,6 +323,23 @@ describe('runs', () => {
       expect(own.wild.edit.ends).toMatchObject({ mean: 0, count: 3 })
       expect(own.forced.reliability!.count).toBe(3)
     }
+    const damage = (summary.result['rows'] as unknown as Rows).filter((row) => row.part === 'damage')
+    for (const method of ['ft-m', 'grace', 'memoir', 'memoir-no-routing'])
+      for (const edits of [1, 3]) {
+        const own = damage.filter((row) => row.method === method && row.edits === edits)
+        expect(own.filter(({ about }) => about === 'unrelated')).toHaveLength(20)
+        expect(own.filter(({ about }) => about === 'subject')).toHaveLength(12)
+        for (const { edit, isIdentical, divergence, lossBefore, lossAfter } of own) {
+          // no bit moves where no edit answers, and it is seen where one does
+          expect(isIdentical).toBe(edit === null)
+          expect(divergence === 0).toBe(edit === null)
+          expect(lossAfter === lossBefore).toBe(edit === null)
+          expect(divergence).toBeGreaterThanOrEqual(0)
+        }
+        if (method === 'ft-m' || method === 'memoir-no-routing')
+          expect(own.every(({ edit }) => edit !== null)).toBe(true)
+        if (method === 'grace') expect(own.every(({ edit }) => edit === null)).toBe(true)
+      }
     const of = (method: string) => rows.find((row) => row.method === method && row.edits === 1)!.summary
     expect(of('none').forced.locality!.mean).toBe(1)
     expect(of('none').identical.locality).toBe(1)
@@ -314,6 +352,7 @@ describe('runs', () => {
       'How near prompts are to edits',
       'The paper’s averages',
       'Routing after 3 edits',
+      'Damage after 3 edits',
       'who is abc?',
     ])
       expect(page.toLowerCase()).toContain(text.toLowerCase())

@@ -10,6 +10,8 @@ export interface Scored {
   readonly best: readonly number[]
   /** log p of each token of the target, in nats. */
   readonly logProbabilities: readonly number[]
+  /** Where they are asked for: logits in the place of each token, [vocabulary] each. */
+  readonly logits?: readonly Float32Array[]
 }
 
 /** A model that can be asked. */
@@ -21,7 +23,7 @@ export interface Answers {
    * method is told what a question is about. Default the model itself, which has to find out.
    */
   readonly of?: (edit: number, kind: Kind) => Answers
-  score(prompt: string, target: string): Promise<Scored>
+  score(prompt: string, target: string, options?: { readonly logits?: boolean }): Promise<Scored>
   /** Greedy continuation; `answer`: what an edit's answer goes on after, where the method can choose. */
   generate(
     prompt: string,

@@ -68,13 +68,15 @@ export interface TargetScore {
   /** The most probable token in the place of each. */
   readonly best: readonly number[]
   readonly targetIds: readonly number[]
+  /** Where they are asked for: logits in the place of each, [vocabulary] each. */
+  readonly logits?: readonly Float32Array[]
 }
 
 export interface Asked {
   /** What follows a prompt. */
   generate(prompt: Prompt, options: AnswerOptions): Promise<Answered>
   /** A target after a prompt, teacher-forced. */
-  score(prompt: string, target: string): Promise<TargetScore>
+  score(prompt: string, target: string, options?: { readonly logits?: boolean }): Promise<TargetScore>
 }
 
 /** One conversation. What its texts share is kept in between. */
@@ -176,7 +178,7 @@ export function answeringOf(opened: EditorContext): Answering {
         return { edit: passage.edit, promptIds, ids, text: textOf(ids), finish }
       })
     },
-    score(prompt, target) {
+    score(prompt, target, options) {
       const targetIds = opened.targetIds(prompt, target)
       return after(prompt, own, async (passage) => {
         const rest = targetIds.slice(0, -1)
@@ -188,6 +190,7 @@ export function answeringOf(opened: EditorContext): Answering {
           logProbabilities: targetIds.map((id, i) => logProbabilityOf(logits[i]!, id)),
           best: logits.map(argmaxOf),
           targetIds,
+          ...(options?.logits && { logits: logits.map((row) => row.slice()) }),
         }
       })
     },

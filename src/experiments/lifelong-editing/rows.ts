@@ -1,6 +1,7 @@
 /** @file Cells and rows of the study, and its lines: what a method knows after T edits. */
 import { type Kind, type Measured, type Result, type Summary, summarize } from '../../edit/index.ts'
 import { type Drawn, distinct, type Measured as Found, groupBy, mean, where } from '../../lab/index.ts'
+import type { DamageRow } from './damage.ts'
 import { methodOf } from './methods/index.ts'
 import type { Overlaps } from './routing.ts'
 
@@ -53,7 +54,7 @@ interface TaughtRow {
   readonly threshold: number | null
 }
 
-export type Row = AnswerRow | OverlapRow | ExampleRow | StepsRow | TaughtRow
+export type Row = AnswerRow | OverlapRow | ExampleRow | StepsRow | TaughtRow | DamageRow
 export type Rows = readonly Found<Cell, Row>[]
 
 type Part<P extends Row['part']> = Cell & Extract<Row, { part: P }> & Drawn

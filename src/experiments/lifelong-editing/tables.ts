@@ -1,5 +1,5 @@
 /** @file Tables: the field's table, greedy generation and hard locality, routing, the paper beside, texts to read. */
-import type { Interval, Result, WildScores } from '../../edit/index.ts'
+import { type Interval, meanShare, type Result, type WildScores } from '../../edit/index.ts'
 import { type ReportTable, where } from '../../lab/index.ts'
 import { methodsOf, metrics, type Routed } from './charts.ts'
 import { cell, published, publishedParts } from './claims.ts'
@@ -106,6 +106,47 @@ function unwantedTable(lines: readonly Line[], edits: number): ReportTable[] {
   ]
 }
 
+/** What edits do to texts that they are not about; nothing where none were read. */
+function damageTable(lines: readonly Line[], rows: Rows, edits: number): ReportTable[] {
+  const all = where(rowsOf(rows, 'damage'), { edits })
+  if (all.length === 0) return []
+  const kinds = [
+    ['unrelated', 'unrelated'],
+    ['subject', 'subjects'],
+  ] as const
+  /** Mean over tokens of texts; one that is not finite rules it. */
+  const perToken = (own: typeof all, value: (row: (typeof all)[number]) => number | null): number =>
+    own.reduce((sum, row) => sum + (value(row) ?? Number.POSITIVE_INFINITY) * row.tokens, 0) /
+    own.reduce((sum, row) => sum + row.tokens, 0)
+  const cells = (own: typeof all): string[] => {
+    if (own.length === 0) return ['–', '–', '–']
+    const [before, after] = [perToken(own, (row) => row.lossBefore), perToken(own, (row) => row.lossAfter)]
+    const divergence = perToken(own, (row) => row.divergence)
+    return [
+      divergence === 0 ? '0' : divergence.toPrecision(3),
+      cellWithInterval(meanShare(own.map((row) => Number(row.isIdentical)))),
+      `${Math.exp(before).toPrecision(4)} → ${Math.exp(after).toPrecision(4)}`,
+    ]
+  }
+  const { method: first, seed } = all[0]!
+  const count = (about: string): number =>
+    all.filter((row) => row.about === about && row.method === first && row.seed === seed).length
+  return [
+    {
+      title: `Damage after ${edits} ${edits === 1 ? 'edit' : 'edits'}: KL of the edited from the unedited model (nats a token), texts whose logits have the same bits, perplexity before → after; ${count('unrelated')} unrelated texts, ${count('subject')} about subjects`,
+      columns: [
+        'method',
+        ...kinds.flatMap(([, name]) => [`${name}: KL`, `${name}: same bits`, `${name}: perplexity`]),
+      ],
+      rows: methodsOf(lines).flatMap(({ method, title }) => {
+        const own = all.filter((row) => row.method === method)
+        if (own.length === 0) return []
+        return [[title, ...kinds.flatMap(([about]) => cells(own.filter((row) => row.about === about)))]]
+      }),
+    },
+  ]
+}
+
 /** What routing finds and lets through at the threshold that was used. */
 function routingTable(found: readonly Routed[]): ReportTable[] {
   if (found.length === 0) return []
@@ -201,6 +242,7 @@ export function editingTables(lines: readonly Line[], routed: readonly Routed[],
     ...sizes.map((edits) => mainTable(lines, edits)),
     ...sizes.map((edits) => strictTable(lines, edits)),
     ...sizes.flatMap((edits) => unwantedTable(lines, edits)),
+    ...sizes.flatMap((edits) => damageTable(lines, rows, edits)),
     ...routingTable(routed),
     paperTable(lines),
     ...exampleTables(lines, rows),

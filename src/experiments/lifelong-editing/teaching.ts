@@ -5,6 +5,7 @@ import { readBytes, textOf } from '../../base/read.ts'
 import {
   type Answers,
   backgroundPrompts,
+  damageOf,
   type Fact,
   type Kind,
   onePerSubject,
@@ -17,6 +18,7 @@ import {
   resultOf,
 } from '../../edit/index.ts'
 import { type LanguageModel, loadModel, loadTokenizer, type Tokenizer } from '../../lm/index.ts'
+import type { DamageText } from './damage.ts'
 import { type EditedModel, type MethodOptions, methodOf } from './methods/index.ts'
 import { overlapsOf } from './routing.ts'
 import type { ExampleRow, Row } from './rows.ts'
@@ -77,11 +79,17 @@ async function methodFor(bench: Bench, name: string, options: MethodOptions): Pr
   return bench.method.edited
 }
 
+/** The model without edits. */
+async function untouchedOf(bench: Bench): Promise<EditedModel> {
+  bench.untouched ??= await methodOf('none').open(bench.model, bench.tokenizer)
+  return bench.untouched
+}
+
 /** What the unedited model says about a fact, asked once. */
 async function referenceFor(bench: Bench, index: number): Promise<Reference> {
   const known = bench.references.get(index)
   if (known) return known
-  bench.untouched ??= await methodOf('none').open(bench.model, bench.tokenizer)
+  const untouched = await untouchedOf(bench)
   const { sameSubject, neighbour, sameRelation, ...rest } = questionsOf(bench.facts[index]!, index)
   const hard = {
     ...(sameSubject && { sameSubject }),
@@ -89,7 +97,7 @@ async function referenceFor(bench: Bench, index: number): Promise<Reference> {
     ...(sameRelation && { sameRelation }),
   }
   const asked = { ...rest, ...(isOneOf(index, bench.hardEvery) && hard) }
-  const found = await referenceOf(bench.untouched, asked, { wild: isOneOf(index, bench.wildEvery) })
+  const found = await referenceOf(untouched, asked, { wild: isOneOf(index, bench.wildEvery) })
   bench.references.set(index, found)
   return found
 }
@@ -133,6 +141,8 @@ interface Lesson {
   readonly options: MethodOptions
   /** How many of the facts are also shown as texts. */
   readonly examples: number
+  /** Texts that are read by the edited model and the unedited one. */
+  readonly damage: readonly DamageText[]
   readonly signal: AbortSignal
   readonly progress: (share: number, detail: string) => void
   /** Share of the time that teaching takes. */
@@ -152,6 +162,19 @@ async function untaught(bench: Bench, { facts, signal, progress }: Lesson): Prom
 
 const leave = (signal: AbortSignal): void => {
   if (signal.aborted) fail('TL_INTERRUPTED', 'interrupted')
+}
+
+/** Texts read by the edited model and the unedited one. */
+async function damageBy(bench: Bench, edited: EditedModel, lesson: Lesson): Promise<Row[]> {
+  const rows: Row[] = []
+  for (const { about, place, ...text } of lesson.damage) {
+    leave(lesson.signal)
+    // none of them asks for what was taught
+    const asked = edited.of?.((place ?? 0) + 1, place === undefined ? 'locality' : 'sameSubject') ?? edited
+    const found = await damageOf(asked, await untouchedOf(bench), text)
+    rows.push({ part: 'damage', about, fact: place === undefined ? null : lesson.facts[place]!, ...found })
+  }
+  return rows
 }
 
 /** Teach a method some facts one after another, then ask for all of them. */
@@ -189,6 +212,7 @@ export async function measureGroup(bench: Bench, lesson: Lesson): Promise<Row[]>
       `${place + 1} of ${facts.length} asked`,
     )
   }
+  rows.push(...(await damageBy(bench, edited, lesson)))
   const [layer, threshold] = [edited.layer ?? null, edited.threshold ?? null]
   return [...rows, { part: 'taught', secondsPerEdit, layer, threshold }]
 }

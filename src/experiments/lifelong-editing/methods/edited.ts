@@ -47,7 +47,7 @@ export function askable(
   }
   return {
     ids,
-    async score(prompt, target) {
+    async score(prompt, target, options) {
       const targetIds = ids.targetIds(prompt, target)
       const rest = targetIds.slice(0, -1)
       // the prompt first and then the target, as when it is generated: decisions see the prompt alone
@@ -60,6 +60,7 @@ export function askable(
         targetIds,
         best: targetIds.map((_, i) => argmaxOf(row(i))),
         logProbabilities: targetIds.map((id, i) => logProbabilityOf(row(i), id)),
+        ...(options?.logits && { logits: targetIds.map((_, i) => row(i).slice()) }),
       }
     },
     async generate(prompt, { maxTokens, stopAtEos = true }) {

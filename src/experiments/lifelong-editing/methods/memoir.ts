@@ -74,8 +74,8 @@ const row = (
     /** Whoever is asked, by the numbers of edits that stand. */
     const answersOf = (asked: () => Asked): Answers => ({
       canAnswerAsTaught: true,
-      async score(prompt, target) {
-        const scored = await asked().score(prompt, target)
+      async score(prompt, target, options) {
+        const scored = await asked().score(prompt, target, options)
         return { ...scored, edit: numberOf(scored.edit) }
       },
       generate: (prompt, options) => asked().generate(prompt, options),
