@@ -318,6 +318,19 @@ describe('a store with a scope', () => {
     wide.dispose()
   })
 
+  it('a threshold that is set anew holds from the next prompt on', async () => {
+    const editor = await taught({})
+    const text = 'no name at al'
+    const decided = async () => [
+      (await editor.why(text)).answer,
+      (await editor.generate(text, { maxTokens: 1 })).edit,
+    ]
+    expect(await decided()).toEqual([3, 3])
+    await editor.calibrate([text], 0)
+    expect(await decided()).toEqual([null, null])
+    editor.dispose()
+  })
+
   it('needs the gate, and says so', async () => {
     const make = openEditor(model, join(root, 'gate'), {
       tokenizer: words,

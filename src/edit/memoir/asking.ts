@@ -5,7 +5,7 @@ import { generalPrompts, weightedPrompt } from '../scope/learn.ts'
 import { outsideWeights, piecesOf } from '../scope/outside.ts'
 import { needOf, scopeTable } from '../scope/routed.ts'
 import { commonness, difference, meanOf, type ScopeMap, scopeVector } from '../scope/scope.ts'
-import type { Asks, ScopeSettings, Store } from '../store/index.ts'
+import type { Asks, ScopeSettings, Store, StoreConfig } from '../store/index.ts'
 import type { ScopeRouting } from './engine.ts'
 import type { Words } from './requests.ts'
 import { neededOnes } from './routed.ts'
@@ -71,15 +71,16 @@ export function askingOf(model: LanguageModel, words: Words, store: Store): Aski
     leastOnesOf(edit.asks !== undefined && threshold() !== undefined, store.config)
   /** Of the edits that were asked last: they are often the same. */
   let kept:
-    | (Pick<ScopeRouting, 'table' | 'least'> & { edits: readonly Routable[]; threshold: number | undefined })
+    | (Pick<ScopeRouting, 'table' | 'least'> & { edits: readonly Routable[]; config: StoreConfig })
     | undefined
   return {
     ...{ map, layer, leastOnes },
     asksOf: (prompt, subject) => asksOf(map, words, features, { prompt, subject }),
     routing(edits, ids) {
-      if (kept?.edits !== edits || kept.threshold !== threshold()) {
+      const { config } = store
+      if (kept?.edits !== edits || kept.config !== config) {
         const table = scopeTable(map, edits, threshold())
-        kept = { edits, threshold: threshold(), table, least: Float32Array.from(edits, leastOnes) }
+        kept = { edits, config, table, least: Float32Array.from(edits, leastOnes) }
       }
       const pieces = piecesOf(words, ids)
       const outside = new Float32Array(edits.length * ids.length)
