@@ -27,10 +27,6 @@ export const longFunctions = {
   'experiments/lifelong-editing/methods/halves.ts openHalves':
     'state of an open resource and the functions over it',
   'experiments/lifelong-editing/methods/memoir.ts row': 'one row of a table with its options',
-  'experiments/lifelong-editing/methods/spread.ts open':
-    'state of an open resource and the functions over it',
-  'experiments/lifelong-editing/methods/spread.ts spreading':
-    'state of an open resource and the functions over it',
   'experiments/lifelong-editing/methods/wise.ts open': 'state of an open resource and the functions over it',
   'experiments/lifelong-editing/methods/wise.ts wiseWith':
     'state of an open resource and the functions over it',

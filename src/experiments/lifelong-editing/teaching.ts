@@ -1,6 +1,6 @@
 /** @file What a thread holds, and one measurement: a method taught some facts one after another, and asked about them. */
 import { createHash } from 'node:crypto'
-import { fail } from '../../base/index.ts'
+import { fail, percent } from '../../base/index.ts'
 import { readBytes, textOf } from '../../base/read.ts'
 import {
   type Answers,
@@ -19,7 +19,7 @@ import {
 } from '../../edit/index.ts'
 import { type LanguageModel, loadModel, loadTokenizer, type Tokenizer } from '../../lm/index.ts'
 import type { DamageText } from './damage.ts'
-import { type EditedModel, type MethodOptions, methodOf } from './methods/index.ts'
+import { type EditedModel, type MethodOptions, methodOf, type Lesson as TaughtFact } from './methods/index.ts'
 import { overlapsOf } from './routing.ts'
 import type { ExampleRow, Row } from './rows.ts'
 
@@ -177,25 +177,48 @@ async function damageBy(bench: Bench, edited: EditedModel, lesson: Lesson): Prom
   return rows
 }
 
-/** Teach a method some facts one after another, then ask for all of them. */
+/** A fact as methods are taught it. */
+function lessonOf({ facts }: Bench, index: number): TaughtFact {
+  const { prompt, target, subject, unrelated } = facts[index]!
+  return {
+    prompt,
+    target,
+    unrelated: unrelated ?? backgroundPrompts[index % backgroundPrompts.length]!,
+    ...(subject !== undefined && { subject }),
+  }
+}
+
+/** Teach a method some facts: together where it learns them so, else one after another. */
+async function teach(
+  bench: Bench,
+  edited: EditedModel,
+  { facts, signal, progress, teaching }: Lesson,
+): Promise<Row[]> {
+  const lessons = facts.map((index) => lessonOf(bench, index))
+  const steps = (place: number, own: number): Row => ({ part: 'steps', fact: facts[place]!, steps: own })
+  if (edited.teachAll) {
+    const all = await edited.teachAll(lessons, (share) => {
+      leave(signal)
+      progress(teaching * share, `${facts.length} taught together, ${percent(share)}`)
+    })
+    return all.map((own, place) => steps(place, own.steps))
+  }
+  const rows: Row[] = []
+  for (const [place, lesson] of lessons.entries()) {
+    leave(signal)
+    rows.push(steps(place, (await edited.teach(lesson)).steps))
+    progress((teaching * (place + 1)) / facts.length, `${place + 1} of ${facts.length} taught`)
+  }
+  return rows
+}
+
+/** Teach a method some facts, then ask for all of them. */
 export async function measureGroup(bench: Bench, lesson: Lesson): Promise<Row[]> {
   const { method, facts, options, examples, signal, progress, teaching } = lesson
   if (method === 'none') return untaught(bench, lesson)
   const edited = await methodFor(bench, method, options)
-  const rows: Row[] = []
   const start = performance.now()
-  for (const [place, index] of facts.entries()) {
-    leave(signal)
-    const { prompt, target, subject, unrelated } = bench.facts[index]!
-    const { steps } = await edited.teach({
-      prompt,
-      target,
-      unrelated: unrelated ?? backgroundPrompts[index % backgroundPrompts.length]!,
-      ...(subject !== undefined && { subject }),
-    })
-    rows.push({ part: 'steps', fact: index, steps })
-    progress((teaching * (place + 1)) / facts.length, `${place + 1} of ${facts.length} taught`)
-  }
+  const rows = await teach(bench, edited, lesson)
   const secondsPerEdit = (performance.now() - start) / 1000 / facts.length
   for (const [place, index] of facts.entries()) {
     leave(signal)

@@ -101,6 +101,41 @@ export function heldChange(halves: Halves, words: Words) {
   }
 }
 
+/**
+ * The same for several down projections: `blocks`, ascending, the last of them behind the cut of `plain` and the others its
+ * inner ones.
+ */
+export function heldChanges(plain: Halves, blocks: readonly number[], words: Words) {
+  /** W − W₀ of each block; none before the first edit. */
+  let changes: Float32Array[] | undefined
+  const edit = async (tokens: Between, at: number): Promise<void> => {
+    if (changes) addTo(tokens.x, await plain.apply(tokens.a, changes[at]!))
+  }
+  const halves: Halves = {
+    ...plain,
+    below: (own, ids) => plain.below(own, ids, (tokens, block) => edit(tokens, blocks.indexOf(block))),
+  }
+  const { ids, ...questions } = askable(halves, words, () =>
+    changes ? { edit: 0, change: (tokens) => edit(tokens, blocks.length - 1) } : null,
+  )
+  return {
+    ids,
+    questions,
+    /** With the changes of all blocks but the last, which is behind the cut. */
+    halves,
+    /** Add to the stream behind block `at` of `blocks` what its change makes of the inputs there. */
+    edit,
+    /** [hidden, width] of each block, zeros at first: written in place. */
+    changes(): Float32Array[] {
+      changes ??= blocks.map(() => new Float32Array(plain.hidden * plain.width))
+      return changes
+    },
+    reset: async () => {
+      changes = undefined
+    },
+  }
+}
+
 /** Sequences side by side, padded on the right with zeros to one length. */
 export interface Batch {
   readonly size: number
@@ -112,19 +147,24 @@ export interface Batch {
   readonly tokens: readonly number[]
 }
 
-/** Take whole sequences through the lower piece. */
-export async function batchOf(halves: Halves, sequences: readonly (readonly number[])[]): Promise<Batch> {
-  const { hidden, width } = halves
-  const tokens = sequences.map((ids) => ids.length)
+/** Put sequences that went through the lower piece side by side. */
+function sideBySide({ hidden, width }: Halves, sequences: readonly Between[]): Batch {
+  const tokens = sequences.map(({ x }) => x.length / width)
   const length = Math.max(...tokens)
   const a = new Float32Array(sequences.length * length * hidden)
   const x = new Float32Array(sequences.length * length * width)
-  for (const [b, ids] of sequences.entries()) {
-    const own = await halves.below(halves.text(ids.length), ids)
+  for (const [b, own] of sequences.entries()) {
     a.set(own.a, b * length * hidden)
     x.set(own.x, b * length * width)
   }
   return { size: sequences.length, length, a, x, tokens }
+}
+
+/** Take whole sequences through the lower piece. */
+export async function batchOf(halves: Halves, sequences: readonly (readonly number[])[]): Promise<Batch> {
+  const taken: Between[] = []
+  for (const ids of sequences) taken.push(await halves.below(halves.text(ids.length), ids))
+  return sideBySide(halves, taken)
 }
 
 /** x + y, a new array. */

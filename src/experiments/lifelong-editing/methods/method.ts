@@ -16,6 +16,11 @@ export interface EditedModel extends Answers {
   /** The edited block, or the first of them. Undefined for no edit. */
   readonly layer: number | undefined
   teach(lesson: Lesson): Promise<Taught>
+  /**
+   * For methods that learn facts together: what is made of each, in order. `progress` is told the share that is done from time
+   * to time; what it throws ends the teaching. Facts are taught one after another where this is absent.
+   */
+  teachAll?(lessons: readonly Lesson[], progress: (share: number) => void): Promise<readonly Taught[]>
   /** Forget every edit: the model as it was, bit for bit. */
   reset(): Promise<void>
   /** Logits after the last token of a prompt, [vocabulary]. */

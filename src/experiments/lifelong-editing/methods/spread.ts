@@ -2,7 +2,7 @@
  * @file What MEMIT and AlphaEdit share: a new value z of the stream behind the last of five blocks, at the subject's last
  * token, is written into the down projections of all five, each taking an equal share of what is still missing.
  */
-import { addTo, askable } from './edited.ts'
+import { addTo, heldChanges } from './edited.ts'
 import { openHalves } from './halves.ts'
 import { momentsOfKeys } from './keys.ts'
 import { type EditingMethod, type Lesson, type MethodOptions, scaledLayer } from './method.ts'
@@ -44,21 +44,10 @@ export const spreading = (
     const blocks = spreadBlocks(layer)
     const plain = await openHalves(model, layer, blocks.slice(0, -1))
     const { hidden, width } = plain
-    /** W − W₀ of each block; none before the first edit. */
-    let changes: Float32Array[] | undefined
-    const edit = async (tokens: { a: Float32Array; x: Float32Array }, at: number): Promise<void> => {
-      if (changes) addTo(tokens.x, await plain.apply(tokens.a, changes[at]!))
-    }
-    /** With the changes of all blocks but the last, which is behind the cut. */
-    const halves: typeof plain = {
-      ...plain,
-      below: (own, ids) => plain.below(own, ids, (tokens, block) => edit(tokens, blocks.indexOf(block))),
-    }
+    const held = heldChanges(plain, blocks, words)
+    const { ids, halves, edit } = held
     const writers = (await momentsOfKeys(plain, blocks, words, text)).map((moment, i) =>
       writer(moment, hidden, blocks[i]!, options),
-    )
-    const { ids, ...questions } = askable(halves, words, () =>
-      changes ? { edit: 0, change: (tokens) => edit(tokens, blocks.length - 1) } : null,
     )
 
     /**
@@ -88,7 +77,7 @@ export const spreading = (
 
     return {
       layer: blocks[0],
-      ...questions,
+      ...held.questions,
       async teach(lesson) {
         const asked = await askedOf(halves, words, ids, lesson, contexts)
         const { batch, rows } = asked
@@ -98,7 +87,7 @@ export const spreading = (
         const own = { ...constants, steps }
         const { delta, nll, steps: taken } = await findValue(halves, asked, current, normOf(z), own)
         addTo(z, delta)
-        changes ??= blocks.map(() => new Float32Array(hidden * width))
+        const changes = held.changes()
         for (const [i, { direction }] of writers.entries()) {
           const { keys, value } = await look(lesson)
           const missing = z.map((v, j) => (v - value[j]!) / (blocks.length - i))
@@ -112,7 +101,7 @@ export const spreading = (
         return { steps: taken, loss: nll }
       },
       reset: async () => {
-        changes = undefined
+        await held.reset()
         for (const { reset } of writers) reset?.()
       },
       dispose: plain.dispose,
