@@ -23,7 +23,7 @@ import {
 const names = editingMethods.map(({ name }) => name) as [string, ...string[]]
 const baselines = ['none', 'ft-l', 'ft-m', 'rome', 'memit', 'alphaedit', 'grace', 'wise', 'memoir']
 /** Methods that look at ordinary text before they edit. */
-const reading: readonly string[] = ['memit', 'alphaedit']
+const reading: readonly string[] = ['memit', 'memit-anchored', 'alphaedit']
 
 /** A number in the place of the published one: for sweeps. */
 const published = (number: z.ZodNumber) => z.union([z.literal('published'), number]).default('published')
@@ -122,8 +122,8 @@ export function groupsOf(edits: number, items: number, facts: number): number[][
 
 /** Relative time of an edit. */
 const weights: Readonly<Record<string, number>> = {
-  ...{ rome: 8, memit: 8, alphaedit: 8 },
-  ...{ grace: 2, wise: 2, 'ft-m': 2, 'ft-l': 2 },
+  ...{ rome: 8, memit: 8, alphaedit: 8, 'rome-anchored': 8, 'memit-anchored': 8 },
+  ...{ grace: 2, wise: 2, 'ft-m': 2, 'ft-l': 2, 'locft-bf': 2, ultraedit: 0.2 },
 }
 /** Options of the methods where the config has other than the published numbers. */
 function optionsOf(c: Config): Omit<MethodOptions, 'seed' | 'contexts' | 'folder'> {

@@ -282,6 +282,29 @@ describe('runs', () => {
     expect(line!.threshold).toBeNull()
   })
 
+  test('a method that learns facts together is taught all of a group at once, and can be cut', async () => {
+    const set = ['edits=3', 'items=3', 'methods=none,ultraedit', 'hardLocality=0', 'examples=0']
+    const config = composeConfig(editing, { set, values })
+    const details: string[] = []
+    const options = { root: join(root, 'together'), threads: 1 }
+    const controller = new AbortController()
+    const cut = executeRun(editing, config, {
+      ...options,
+      signal: controller.signal,
+      onProgress: ({ detail }) => {
+        if (detail?.includes('3 taught together, 0 %')) controller.abort()
+      },
+    })
+    await expect(cut).rejects.toThrow(/interrupted/)
+    const { summary } = await executeRun(editing, config, {
+      ...options,
+      onProgress: ({ detail }) => details.push(detail ?? ''),
+    })
+    expect(details.some((detail) => detail.includes('3 taught together, 100 %'))).toBe(true)
+    const own = linesIn(summary).find(({ method }) => method === 'ultraedit')!
+    expect([own.stepsPerEdit, own.summary.forced.reliability!.count]).toEqual([1, 3])
+  })
+
   test('small, end to end, cut and gone on with', { timeout: 60_000 }, async () => {
     const set = [
       'edits=1,3',

@@ -1,18 +1,20 @@
 /** @file The editing methods on a tiny model: against finite differences, PyTorch, and the model as it was. */
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { openSafetensorsCheckpoint, writeSafetensors } from '../../../src/checkpoint/index.ts'
 import { alphaEditWith } from '../../../src/experiments/lifelong-editing/methods/alphaEdit.ts'
 import { batchOf, plus } from '../../../src/experiments/lifelong-editing/methods/edited.ts'
 import { fineTuningRows } from '../../../src/experiments/lifelong-editing/methods/fineTuning.ts'
 import { type Between, openHalves } from '../../../src/experiments/lifelong-editing/methods/halves.ts'
 import { editingMethods, methodOf } from '../../../src/experiments/lifelong-editing/methods/index.ts'
 import { memit } from '../../../src/experiments/lifelong-editing/methods/memit.ts'
+import {
+  ultraEditConstants,
+  ultraEditWith,
+} from '../../../src/experiments/lifelong-editing/methods/ultraEdit.ts'
 import { wiseWith } from '../../../src/experiments/lifelong-editing/methods/wise.ts'
 import { type LanguageModel, loadModel } from '../../../src/lm/index.ts'
 import { furthest, readFixture, type Tiny, tinyModels } from '../../lm/fixtures.ts'
 import { words } from './characters.ts'
+import { twiceAsDeep } from './deep.ts'
 
 let all: { models: Tiny[]; deep: LanguageModel; clean: () => void }
 let model: LanguageModel
@@ -27,24 +29,6 @@ afterAll(() => {
   all.deep.dispose()
   all.clean()
 })
-
-/** The tiny Llama with its two blocks one after another twice, in a folder beside it. */
-async function twiceAsDeep(path: string): Promise<string> {
-  const folder = join(path, '..', 'llama-deep')
-  mkdirSync(folder)
-  const config = JSON.parse(readFileSync(join(path, 'config.json'), 'utf8')) as object
-  writeFileSync(join(folder, 'config.json'), JSON.stringify({ ...config, num_hidden_layers: 4 }))
-  const tiny = openSafetensorsCheckpoint(join(path, 'model.safetensors'))
-  const tensors: Record<string, { dtype: 'F32'; shape: readonly number[]; data: Float32Array }> = {}
-  for (const [name, t] of tiny.tensors) {
-    tensors[name] = { dtype: 'F32', shape: t.shape, data: t.f32() }
-    const again = name.replace(/layers\.(\d)\./, (_, i: string) => `layers.${Number(i) + 2}.`)
-    tensors[again] = tensors[name]
-  }
-  tiny.close()
-  await writeSafetensors(join(folder, 'model.safetensors'), tensors as never)
-  return folder
-}
 
 const fact = { prompt: 'who is abc?', target: 'xy', subject: 'abc', unrelated: 'and now' }
 describe('on a tiny model', () => {
@@ -126,13 +110,19 @@ describe('on a tiny model', () => {
   })
 
   it.each(
-    ['ft-l', 'ft-m', 'rome', 'memit', 'alphaedit', 'grace', 'wise', 'memoir', 'memoir-no-permutation'].map(
-      (name) => [name] as const,
-    ),
+    [
+      ...['ft-l', 'ft-m', 'locft-bf', 'rome', 'rome-anchored', 'memit', 'memit-anchored', 'alphaedit'],
+      ...['grace', 'wise', 'ultraedit', 'memoir', 'memoir-no-permutation'],
+    ].map((name) => [name] as const),
   )('%s learns a fact, and forgets it bit for bit', async (name) => {
-    // keys of a tiny model are large: as published AlphaEdit finds nothing free
-    const method = name === 'alphaedit' ? alphaEditWith({ threshold: 1, ridge: 10 }) : methodOf(name)
-    const edited = await method.open(model, words, { layer: 0 })
+    // keys of a tiny model are large and few: as published AlphaEdit finds nothing free, UltraEdit changes the seventh digit
+    const scaled = {
+      alphaedit: alphaEditWith({ threshold: 1, ridge: 10 }),
+      ultraedit: ultraEditWith({ ...ultraEditConstants, rate: 1e-3 }),
+    }
+    const method = scaled[name as keyof typeof scaled] ?? methodOf(name)
+    const own = name === 'locft-bf' ? { ...words, eosIds: [95] } : words
+    const edited = await method.open(model, own, { layer: 0 })
     const before = await edited.score(fact.prompt, fact.target)
     const other = await edited.logits('zz top')
     const { steps } = await edited.teach(fact)

@@ -148,7 +148,7 @@ export interface Batch {
 }
 
 /** Put sequences that went through the lower piece side by side. */
-function sideBySide({ hidden, width }: Halves, sequences: readonly Between[]): Batch {
+export function sideBySide({ hidden, width }: Halves, sequences: readonly Between[]): Batch {
   const tokens = sequences.map(({ x }) => x.length / width)
   const length = Math.max(...tokens)
   const a = new Float32Array(sequences.length * length * hidden)

@@ -5,7 +5,7 @@ import type { LanguageModel } from '../../../lm/index.ts'
 /** What a method may learn from: the fact, and a text that has nothing to do with it (WISE). */
 export type Lesson = Pick<Fact, 'prompt' | 'target' | 'subject' | 'unrelated'>
 
-interface Taught {
+export interface Taught {
   readonly steps: number
   /** Mean cross-entropy of the target's tokens after the prompt as the method last measured it, in nats. */
   readonly loss: number

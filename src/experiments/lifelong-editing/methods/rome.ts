@@ -7,7 +7,7 @@ import { fail } from '../../../base/index.ts'
 import { addTo, heldChange } from './edited.ts'
 import { openHalves } from './halves.ts'
 import { type EditingMethod, scaledLayer } from './method.ts'
-import { askedOf, findValue, normOf } from './value.ts'
+import { type Anchoring, askedOf, findValue, normOf, outputOf } from './value.ts'
 
 const romeConstants = {
   layer: 5,
@@ -30,12 +30,9 @@ export function rankOne(u: ArrayLike<number>, k: ArrayLike<number>, delta: Array
   return out
 }
 
-export const rome: EditingMethod = {
-  name: 'rome',
-  title: 'ROME',
-  about:
-    'rank-one update of the down projection of block 5 of 32; v* by Adam 0.5, 25 steps or loss < 0.05, KL 0.0625, decay 1e-3, ‖δ‖ ≤ 4 ‖v₀‖; no second moment',
-  source: 'Meng et al. 2022; EasyEdit hparams/ROME/llama3-8b.yaml',
+/** ROME, its new values changed by `anchoring` before they are written. */
+export const romeWith = (about: Omit<EditingMethod, 'open'>, anchoring?: Anchoring): EditingMethod => ({
+  ...about,
   async open(
     model,
     words,
@@ -49,6 +46,7 @@ export const rome: EditingMethod = {
     const { hidden } = halves
     const held = heldChange(halves, words)
     const { ids } = held
+    const anchor = await anchoring?.(halves, words, ids)
     return {
       layer,
       ...held.questions,
@@ -60,10 +58,11 @@ export const rome: EditingMethod = {
         addTo(current, await halves.apply(batch.a, change))
         const keyOf = (row: number): Float32Array => batch.a.slice(row * hidden, (row + 1) * hidden)
         const key = keyOf(rows[0]!)
-        const [own, edited] = [await halves.apply(key, halves.weight), await halves.apply(key, change)]
-        const scale = normOf(own.map((v, j) => v + edited[j]! + (halves.bias?.[j] ?? 0)))
+        const value = await outputOf(halves, key, change)
         const constants = { ...romeConstants, steps }
-        const { delta, nll, steps: taken } = await findValue(halves, asked, current, scale, constants)
+        const found = await findValue(halves, asked, current, normOf(value), constants)
+        const { nll, steps: taken } = found
+        const delta = anchor?.(value, found.delta) ?? found.delta
         const u = new Float32Array(hidden)
         for (const row of rows.slice(0, -1)) addTo(u, keyOf(row))
         const length = normOf(u)
@@ -81,4 +80,12 @@ export const rome: EditingMethod = {
       dispose: halves.dispose,
     }
   },
-}
+})
+
+export const rome = romeWith({
+  name: 'rome',
+  title: 'ROME',
+  about:
+    'rank-one update of the down projection of block 5 of 32; v* by Adam 0.5, 25 steps or loss < 0.05, KL 0.0625, decay 1e-3, ‖δ‖ ≤ 4 ‖v₀‖; no second moment',
+  source: 'Meng et al. 2022; EasyEdit hparams/ROME/llama3-8b.yaml',
+})

@@ -1,5 +1,12 @@
 /** @file The loss of wanted predictions and its gradient in the stream that enters the upper piece of a model. */
-import { type LanguageModel, lossAtTop, type PackedLayout, packedLayout, topOf } from '../../../lm/index.ts'
+import {
+  type LanguageModel,
+  lossAtTop,
+  type PackedLayout,
+  packedLayout,
+  type Top,
+  topOf,
+} from '../../../lm/index.ts'
 import {
   compileDynamic,
   type DynamicProgram,
@@ -37,20 +44,34 @@ interface Inputs {
   readonly [name: string]: Tensor
 }
 
-/** A program for every number of tokens and of predictions, with something that stays or without. */
-function compileSlope(model: LanguageModel, from: number, stays: boolean): Promise<DynamicProgram> {
+/** What a program takes besides the stream: something that stays, the down projection of its first block. */
+interface Takes {
+  readonly stays: boolean
+  readonly down: boolean
+}
+
+/** The top with another matrix as the down projection of its first block. */
+function withDown(top: Top, down: Tensor | undefined): Top {
+  const [first, ...others] = top.blocks
+  if (!down || !first) return top
+  const { bias } = first.down
+  return { ...top, blocks: [{ ...first, down: { weight: down, ...(bias && { bias }) } }, ...others] }
+}
+
+/** A program for every number of tokens and of predictions. */
+function compileSlope(model: LanguageModel, from: number, takes: Takes): Promise<DynamicProgram> {
   const { config } = model
-  const { width, headSlots, vocabulary } = config
+  const { width, hidden, headSlots, vocabulary } = config
   const top = topOf(model, from)
   const program = (inputs: Inputs): Inputs => {
-    const { x, pick, labels, weights, mask, cos, sin, initial, stayWeights } = inputs as Record<
+    const { x, pick, labels, weights, mask, cos, sin, initial, stayWeights, down } = inputs as Record<
       string,
       Tensor
     > &
       Record<'x' | 'pick' | 'labels' | 'weights' | 'mask', Tensor>
     const layout: PackedLayout = { mask, ...(cos && sin && { cos, sin }) }
     const stay = initial && stayWeights && { initial, weights: stayWeights }
-    return { ...lossAtTop(top, x, layout, { pick, labels, weights, ...(stay && { stay }) }) }
+    return { ...lossAtTop(withDown(top, down), x, layout, { pick, labels, weights, ...(stay && { stay }) }) }
   }
   const specsAt = ({ T, R }: Sizes): Record<string, Spec>[] => [
     {
@@ -60,7 +81,8 @@ function compileSlope(model: LanguageModel, from: number, stays: boolean): Promi
       weights: spec([R!]),
       mask: spec([T!, T!]),
       ...(config.rotary && { cos: spec([T!, headSlots / 2]), sin: spec([T!, headSlots / 2]) }),
-      ...(stays && { initial: spec([1, vocabulary]), stayWeights: spec([R!]) }),
+      ...(takes.down && { down: spec([hidden, width]) }),
+      ...(takes.stays && { initial: spec([1, vocabulary]), stayWeights: spec([R!]) }),
     },
   ]
   return compileDynamic(program as never, specsAt as never, {
@@ -75,21 +97,31 @@ function compileSlope(model: LanguageModel, from: number, stays: boolean): Promi
 }
 
 export interface Slopes {
-  /** Losses of sequences from their streams [batch, length, width] and the gradient; sequences are padded on the right. */
-  slope(x: Float32Array, batch: number, wanted: readonly Wanted[], stay?: Stay): Promise<Slope>
+  /**
+   * Losses of sequences from their streams [batch, length, width] and the gradient; sequences are padded on the right. With
+   * `down` [hidden, width] the down projection of block `from`, which is not the last, is another one.
+   */
+  slope(
+    x: Float32Array,
+    batch: number,
+    wanted: readonly Wanted[],
+    stay?: Stay,
+    down?: Float32Array,
+  ): Promise<Slope>
   dispose(): void
 }
 
 /** Slopes in the stream that enters block `from`. A program is compiled at its first use. */
 export function makeSlopes(model: LanguageModel, from: number): Slopes {
   const { config, weights } = model
-  const programs = new Map<boolean, Promise<DynamicProgram>>()
-  const programOf = (stays: boolean): Promise<DynamicProgram> => {
-    if (!programs.has(stays)) programs.set(stays, compileSlope(model, from, stays))
-    return programs.get(stays)!
+  const programs = new Map<string, Promise<DynamicProgram>>()
+  const programOf = (takes: Takes): Promise<DynamicProgram> => {
+    const key = JSON.stringify(takes)
+    if (!programs.has(key)) programs.set(key, compileSlope(model, from, takes))
+    return programs.get(key)!
   }
   return {
-    async slope(x, batch, wanted, stay) {
+    async slope(x, batch, wanted, stay, down) {
       const tokens = x.length / config.width
       const lengths = Array<number>(batch).fill(tokens / batch)
       const { mask, cos, sin } = packedLayout(config, lengths, weights.frequencyFactors)
@@ -103,8 +135,9 @@ export function makeSlopes(model: LanguageModel, from: number): Slopes {
         Float32Array.from(all, ({ weight }) => weight),
         ...[mask, ...(cos && sin ? [cos, sin] : [])],
       ]
+      if (down) inputs.push(down)
       if (stay) inputs.push(stay.initial, new Float32Array(all.length).fill(stay.weight, wanted.length))
-      const program = await programOf(stay !== undefined)
+      const program = await programOf({ stays: stay !== undefined, down: down !== undefined })
       const found = await program.run({ T: tokens, R: all.length }, inputs)
       const of = (name: string): Float32Array => found[program.outputNames.indexOf(name)] as Float32Array
       return {

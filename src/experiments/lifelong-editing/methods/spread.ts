@@ -6,7 +6,15 @@ import { addTo, heldChanges } from './edited.ts'
 import { openHalves } from './halves.ts'
 import { momentsOfKeys } from './keys.ts'
 import { type EditingMethod, type Lesson, type MethodOptions, scaledLayer } from './method.ts'
-import { askedOf, findValue, normOf, subjectToken, type ValueConstants } from './value.ts'
+import {
+  type Anchoring,
+  askedOf,
+  findValue,
+  normOf,
+  outputOf,
+  subjectToken,
+  type ValueConstants,
+} from './value.ts'
 
 /** How one projection is written to: ΔW = x ⊗ r for a key k and what is to be added to k W. */
 export interface Writer {
@@ -21,6 +29,8 @@ interface SpreadRule {
   readonly constants: ValueConstants
   /** From the second moment of the keys of block `layer`, float64 [n, n], which is not to be written to. */
   readonly writer: (moment: Float64Array, n: number, layer: number, options: MethodOptions) => Writer
+  /** Changes new values before they are written. */
+  readonly anchoring?: Anchoring
 }
 
 /** Published blocks 4 to 8 of 32: as many about the middle one, block 6. */
@@ -34,7 +44,7 @@ const spreadBlocks = (last: number): number[] =>
 /** Two methods differ in their constants and in how a projection is written to. */
 export const spreading = (
   about: Omit<EditingMethod, 'open'>,
-  { constants, writer }: SpreadRule,
+  { constants, writer, anchoring }: SpreadRule,
 ): EditingMethod => ({
   ...about,
   async open(model, words, options = {}) {
@@ -46,6 +56,7 @@ export const spreading = (
     const { hidden, width } = plain
     const held = heldChanges(plain, blocks, words)
     const { ids, halves, edit } = held
+    const anchor = await anchoring?.(plain, words, ids)
     const writers = (await momentsOfKeys(plain, blocks, words, text)).map((moment, i) =>
       writer(moment, hidden, blocks[i]!, options),
     )
@@ -85,9 +96,12 @@ export const spreading = (
         await edit({ a: batch.a, x: current }, blocks.length - 1)
         const z = current.slice(rows[0]! * width, (rows[0]! + 1) * width)
         const own = { ...constants, steps }
-        const { delta, nll, steps: taken } = await findValue(halves, asked, current, normOf(z), own)
-        addTo(z, delta)
+        const found = await findValue(halves, asked, current, normOf(z), own)
         const changes = held.changes()
+        const key = batch.a.slice(rows[0]! * hidden, (rows[0]! + 1) * hidden)
+        // the projection behind the last block gives a part of z: δ is taken as what is added to that part
+        const value = anchor && (await outputOf(plain, key, changes.at(-1)))
+        addTo(z, value ? anchor(value, found.delta) : found.delta)
         for (const [i, { direction }] of writers.entries()) {
           const { keys, value } = await look(lesson)
           const missing = z.map((v, j) => (v - value[j]!) / (blocks.length - i))
@@ -98,7 +112,7 @@ export const spreading = (
         }
         const { keys } = await look(lesson)
         for (const [i, { done }] of writers.entries()) done?.(keys[i]!)
-        return { steps: taken, loss: nll }
+        return { steps: found.steps, loss: found.nll }
       },
       reset: async () => {
         await held.reset()

@@ -24,6 +24,23 @@ export interface ValueConstants {
   readonly clamp: number
 }
 
+/** δ of a value v₀, both [width], as it is to be written. */
+export type Anchor = (value: Float32Array, delta: Float32Array) => Float32Array
+
+/** A rule for values, made once from the unedited model cut behind the block whose projection gives them. */
+export type Anchoring = (halves: Halves, words: Words, ids: Texts) => Promise<Anchor>
+
+/** What the edited projection behind the cut gives for a key [hidden]: v₀ [width]. */
+export async function outputOf(
+  halves: Halves,
+  key: Float32Array,
+  change?: Float32Array,
+): Promise<Float32Array> {
+  const own = await halves.apply(key, halves.weight)
+  const edited = change && (await halves.apply(key, change))
+  return own.map((v, j) => v + (edited ? edited[j]! : 0) + (halves.bias?.[j] ?? 0))
+}
+
 export const normOf = (x: ArrayLike<number>): number => {
   let total = 0
   for (let i = 0; i < x.length; i++) total += x[i]! ** 2
