@@ -64,3 +64,17 @@ it('vector extract', async () => {
   const out = at('vector.safetensors')
   await endAtEveryChange({ out, run: command('vector', 'extract', at('base'), at('a'), out) })
 })
+
+it('vector apply', async () => {
+  const [vector, out] = [at('applied.safetensors'), at('applied')]
+  await command('vector', 'extract', at('base'), at('a'), vector)()
+  await endAtEveryChange({ out, run: command('vector', 'apply', at('base'), vector, out) })
+})
+
+it('lines', async () => {
+  const out = at('lines')
+  await endAtEveryChange({
+    out,
+    run: command('lines', at('base'), at('a'), out, '--alpha', '0.3', '--quiet', '--threads', '1'),
+  })
+})

@@ -98,6 +98,29 @@ it('calibrate by relations: a store has the one scope whole or the other', async
   }
 })
 
+it('replay', async () => {
+  const out = at('replayed')
+  // the memory changes: what the first edit wrote is to go
+  const start = at('half')
+  cpSync(at('taught'), start, { recursive: true })
+  await edit(start, 'undo', '1')()
+  const prepare = (): void => cpSync(start, out, { recursive: true })
+  expect(await endAtEveryChange({ out, prepare, run: edit(out, 'replay'), ...storeFiles })).toBeGreaterThan(4)
+})
+
+it('evaluate leaves the store as it is', async () => {
+  const out = at('evaluated')
+  const prepare = (): void => cpSync(at('taught'), out, { recursive: true })
+  const run = edit(out, 'evaluate', at('facts.json'))
+  await endAtEveryChange({ out, prepare, run, isMadeAgain: true, ...storeFiles })
+})
+
+it('scope', async () => {
+  const out = at('rescoped')
+  const prepare = (): void => cpSync(at('taught'), out, { recursive: true })
+  await endAtEveryChange({ out, prepare, run: edit(out, 'scope', 'narrow'), ...storeFiles })
+})
+
 it('export', async () => {
   const out = at('edits.onnx')
   await endAtEveryChange({ out, run: edit(at('taught'), 'export', out) })
