@@ -1,5 +1,5 @@
 /** @file What an edit does once it is taught: asked in its own words, in others, and beside what it is about. */
-import { asked, generalQuestions } from '../scope/questions.ts'
+import { asked } from '../scope/questions.ts'
 import type { EditRecord } from '../store/index.ts'
 import type { Asked } from './answering.ts'
 import { heldOutPrompts } from './background.ts'
@@ -11,7 +11,7 @@ export interface Audit {
   readonly isLearned: boolean
   /** Of prompts that put its own into other words, how many it answers, of how many. */
   readonly otherWords: { readonly answered: number; readonly of: number }
-  /** A general question about its subject is answered as before; null for an edit about nothing in particular. */
+  /** Another question about its subject is answered as before; null for an edit about nothing in particular. */
   readonly keepsSubject: boolean | null
   /** A prompt that has nothing to do with it is answered as before. */
   readonly keepsRest: boolean
@@ -22,6 +22,14 @@ const wrappings: readonly string[] = [
   'Question: {}',
   'Please answer this. {}',
   'I have to know it at last: {}',
+]
+
+/** Other questions about anything: none that a scope is learned from, or that an evaluation asks. */
+const otherQuestions: readonly string[] = [
+  'How many people have heard of {}?',
+  'The opposite of {} is',
+  'What would you like to ask {}?',
+  'A rhyme for {} is',
 ]
 
 /** What an audit needs to ask. */
@@ -38,13 +46,13 @@ export async function auditOf(
   const own = await editor.generate(prompt, { maxTokens: targetTokens, stopAtEos: false, answer: 'as-asked' })
   let answered = 0
   for (const wrapping of wrappings) if ((await editor.who(asked(wrapping, prompt))) === number) answered++
-  const general =
-    subject === undefined ? undefined : asked(generalQuestions[number % generalQuestions.length]!, subject)
+  const other =
+    subject === undefined ? undefined : asked(otherQuestions[number % otherQuestions.length]!, subject)
   return {
     number,
     isLearned: own.edit === number && own.text.trim() === target.trim(),
     otherWords: { answered, of: wrappings.length },
-    keepsSubject: general === undefined ? null : (await editor.who(general)) !== number,
+    keepsSubject: other === undefined ? null : (await editor.who(other)) !== number,
     keepsRest: (await editor.who(heldOutPrompts[number % heldOutPrompts.length]!)) !== number,
   }
 }
