@@ -1,7 +1,7 @@
 /** @file A language model with its tokenizer, as commands open it. */
 import { cpus } from 'node:os'
 import { type Command, Option } from 'commander'
-import type { Editor } from '../edit/index.ts'
+import type { AnswerMode, Editor } from '../edit/index.ts'
 import type { LanguageModel, Precision, Tokenizer } from '../lm/index.ts'
 import { threadsOption } from './options.ts'
 
@@ -22,7 +22,7 @@ export const answerOption = (): Option =>
   new Option(
     '--answer <mode>',
     'with --edits: an edit’s answer goes on after the prompt it was taught with, to the end of its target (as-taught, the default), or after the words that were asked (as-asked, as published)',
-  ).choices(['as-taught', 'as-asked'])
+  ).choices(['as-taught', 'as-asked'] satisfies AnswerMode[])
 
 /** `--precision`, without its default. */
 export const precisionOption = (more = ''): Option =>

@@ -93,7 +93,11 @@ describe('the scope of a store', () => {
     )
     const { nearest } = await json(edit('why', 'why', 'why is abc so', '--json'))
     const own = nearest.find(({ number }: { number: number }) => number === 1)
-    expect(own.scope).toEqual({ score: expect.any(Number), need: expect.any(Number) })
+    expect(own.scope).toEqual({
+      score: expect.any(Number),
+      need: expect.any(Number),
+      isSame: own.scope.score >= own.scope.need,
+    })
   })
 })
 

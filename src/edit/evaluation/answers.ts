@@ -1,4 +1,5 @@
 /** @file What evaluation asks of a model, whatever has edited it. */
+import type { AnswerMode } from '../memoir/answering.ts'
 import type { Kind } from './questions.ts'
 
 /** A target after a prompt, teacher-forced. */
@@ -30,7 +31,7 @@ export interface Answers {
     options: {
       readonly maxTokens: number
       readonly stopAtEos?: boolean
-      readonly answer?: 'as-taught' | 'as-asked'
+      readonly answer?: AnswerMode
     },
   ): Promise<{ readonly ids: readonly number[]; readonly text: string }>
 }

@@ -167,15 +167,10 @@ export function answeringOf(opened: EditorContext): Answering {
     async generate(prompt, { stopAtEos = true, answer = 'as-taught', ...given }) {
       const options = { ...given, stopIds: stopAtEos ? words.eosIds : [] }
       const textOf = (ids: readonly number[]) => words.decode(ids, { continues: true, cut: true })
-      if (answer === 'as-taught') {
-        const answers = own.edit === undefined ? await opened.who(prompt) : own.edit
-        const said = await taught(answers, options)
-        if (said) return { promptIds: opened.promptIds(prompt), text: textOf(said.ids), ...said }
-      }
       return after(prompt, own, async (passage) => {
-        const promptIds = [...passage.ids]
-        const { ids, finish } = await continued(passage, options)
-        return { edit: passage.edit, promptIds, ids, text: textOf(ids), finish }
+        const said = answer === 'as-taught' ? await taught(passage.edit, options) : undefined
+        const { ids, finish } = said ?? (await continued(passage, options))
+        return { edit: passage.edit, promptIds: [...passage.ids], ids, text: textOf(ids), finish }
       })
     },
     score(prompt, target, options) {

@@ -4,18 +4,12 @@ import { openFeatures } from '../scope/features.ts'
 import { generalPrompts, weightedPrompt } from '../scope/learn.ts'
 import { outsideWeights, piecesOf } from '../scope/outside.ts'
 import { needOf, scopeTable } from '../scope/routed.ts'
-import { commonness, difference, meanOf, type ScopeMap, scopeVector } from '../scope/scope.ts'
+import { commonness, difference, meanOf, nearness, type ScopeMap, scopeVector } from '../scope/scope.ts'
 import type { Asks, ScopeSettings, Store, StoreConfig } from '../store/index.ts'
 import type { ScopeRouting } from './engine.ts'
 import type { Words } from './requests.ts'
 import { neededOnes } from './routed.ts'
-import type { Routable } from './router.ts'
-
-/** How near a prompt asks what an edit was taught: an edit answers from `need` on. */
-interface Asked {
-  readonly score: number
-  readonly need: number
-}
+import type { Routable, ScopeMatch } from './router.ts'
 
 export interface Asking {
   readonly map: ScopeMap
@@ -25,7 +19,7 @@ export interface Asking {
   /** For a program: edits that may answer a prompt. */
   routing(edits: readonly Routable[], ids: readonly number[]): ScopeRouting
   /** Scores of edits for a prompt; undefined of those that are not held back. */
-  scores(edits: readonly Routable[], ids: readonly number[]): Promise<(Asked | undefined)[]>
+  scores(edits: readonly Routable[], ids: readonly number[]): Promise<(ScopeMatch | undefined)[]>
   /** Ones that an edit must share with a prompt at least. */
   leastOnes(edit: Routable): number
   dispose(): void
@@ -99,9 +93,11 @@ export function askingOf(model: LanguageModel, words: Words, store: Store): Aski
       return edits.map((edit) => {
         if (!edit.asks) return undefined
         const vector = scopeVector(map, difference(found[scoped.indexOf(edit)]!, edit.asks.mean))
-        const cosine = vector.reduce((sum, x, i) => sum + x * edit.asks!.vector[i]!, 0)
         const common = commonness(map, edit.asks.vector)
-        return { score: cosine - commonness(map, vector) - common, need: needOf(own, common) - common }
+        const asked = { vector, common: commonness(map, vector) }
+        const score = nearness(asked, { vector: edit.asks.vector, common })
+        const need = needOf(own, common) - common
+        return { score, need, isSame: score >= need }
       })
     },
     dispose: features.dispose,

@@ -1,7 +1,7 @@
 /** @file A model and its store, opened together: words as ids, masks of prompts, the edits that may answer, and the engine. */
 import { fail } from '../../base/index.ts'
 import { type LanguageModel, logProbabilityOf } from '../../lm/index.ts'
-import { type EditRecord, type Store, type StoreConfig, statuses } from '../store/index.ts'
+import { type EditRecord, type Store, type StoreConfig, type StoreRecord, statuses } from '../store/index.ts'
 import { type Asking, askingOf } from './asking.ts'
 import { batchesOf } from './batches.ts'
 import { type Engine, openEngine, type Passage } from './engine.ts'
@@ -162,6 +162,7 @@ export function openEditorContext(model: LanguageModel, words: Words, store: Sto
       fail('TL_BAD_FILE', `${store.path}: the mask of edit ${record.number} is none; the store is damaged`),
     active() {
       if (routable?.count !== store.records.length) {
+        const places = new Map<StoreRecord, number>(store.records.map((record, i) => [record, i]))
         routable = {
           count: store.records.length,
           edits: statuses(store.records)
@@ -169,7 +170,7 @@ export function openEditorContext(model: LanguageModel, words: Words, store: Sto
             .map(({ record }) => {
               const subject = record.subject ?? guessSubject(record.prompt)
               const mask = opened.maskOfRecord(record)
-              const asks = store.asksAt(store.records.indexOf(record))
+              const asks = store.asksAt(places.get(record)!)
               return {
                 ...{ number: record.number, mask },
                 ...(subject !== undefined && { subject }),
@@ -204,7 +205,7 @@ export function openEditorContext(model: LanguageModel, words: Words, store: Sto
       const match = scoped.find(
         ({ passes, scope, overlap, number }) =>
           passes &&
-          (scope === undefined || scope.score >= scope.need) &&
+          scope?.isSame !== false &&
           Math.round(overlap * ones) >= asking.leastOnes(edits.get(number)!),
       )
       return { ids, mask, list: scoped, match }

@@ -113,7 +113,16 @@ export interface Match {
   /** Not held back by the gate. */
   readonly passes: boolean
   /** Whether the prompt asks what the edit's own prompt asks; absent where nobody looked: no scope, or held back by the gate. */
-  readonly scope?: { readonly score: number; readonly need: number }
+  readonly scope?: ScopeMatch
+}
+
+/** How near a prompt is to asking what an edit was taught. */
+export interface ScopeMatch {
+  readonly score: number
+  /** The least score at which it counts as the same. */
+  readonly need: number
+  /** score ≥ need */
+  readonly isSame: boolean
 }
 
 /** All edits by overlap with a mask, the nearest first; of equal ones the later. */

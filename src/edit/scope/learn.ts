@@ -30,11 +30,6 @@ export interface LearnedScope extends ScopeMap {
   readonly prompts: number
 }
 
-/** What is asked of a subject. */
-interface SubjectAskings {
-  readonly askings: readonly Asking[]
-}
-
 type ScopeWords = Pick<Tokenizer, 'encode' | 'decode' | 'addsBos'> & Partial<Pick<Tokenizer, 'decoder'>>
 
 /** A prompt about a subject, as `Features` takes it. */
@@ -43,13 +38,13 @@ export function weightedPrompt(words: ScopeWords, prompt: string, subject: strin
   return { ids, weights: outsideWeights(piecesOf(words, ids), subject) }
 }
 
-/** The mean over general questions about a subject, and what is left of features of prompts about it. */
+/** General questions about a subject, whose mean feature stands for the subject alone. */
 export const generalPrompts = (words: ScopeWords, subject: string): Weighted[] =>
   generalQuestions.map((question) => weightedPrompt(words, asked(question, subject), subject))
 
-/** Scores of all pairs of different questions about one subject. */
-function strangers(map: ScopeMap, subjects: readonly SubjectAskings[]): number[] {
-  return subjects.flatMap(({ askings }) => {
+/** Scores of all pairs of different questions about one subject, by what is asked of each subject. */
+function strangers(map: ScopeMap, subjects: readonly (readonly Asking[])[]): number[] {
+  return subjects.flatMap((askings) => {
     const vectors = askings.map(({ rest, question }) => {
       const vector = scopeVector(map, rest)
       return { question, vector, common: commonness(map, vector) }
@@ -67,8 +62,8 @@ function atRate(scores: readonly number[], rate: number): number {
 }
 
 /**
- * Learn a scope from our own questions about our own subjects, and those of `more` kinds. Thresholds are set by questions that the discriminants have not
- * seen: they are learned on every other question and judged on the rest, in turns.
+ * Learn a scope from our own questions about our own subjects, and those of `more` kinds. Thresholds are set by questions that the
+ * discriminants have not seen: they are learned on every other question and judged on the rest, in turns.
  */
 export async function learnScope(
   model: LanguageModel,
@@ -99,24 +94,23 @@ export async function learnScope(
       plan.map(({ prompt }) => prompt),
       (done) => onPrompt(done, plan.length),
     )
-    const about = Array.from({ length: subjects }, (_, s): SubjectAskings => {
+    const about = Array.from({ length: subjects }, (_, s): Asking[] => {
       const own = plan.flatMap(({ subject, question }, i) =>
         subject === s ? [{ question, feature: found[i]! }] : [],
       )
       const mean = meanOf(own.flatMap(({ question, feature }) => (question === null ? [feature] : [])))
-      const askings = own.flatMap(({ question, feature }) =>
+      return own.flatMap(({ question, feature }) =>
         question === null ? [] : [{ question, rest: difference(feature, mean) }],
       )
-      return { askings }
     })
-    const only = (half: number): SubjectAskings[] =>
-      about.map(({ askings }) => ({ askings: askings.filter(({ question }) => question % 2 === half) }))
+    const only = (half: number): Asking[][] =>
+      about.map((askings) => askings.filter(({ question }) => question % 2 === half))
     const scores = [0, 1].flatMap((half) => {
-      const map = fitScope(only(1 - half).flatMap(({ askings }) => askings))
+      const map = fitScope(only(1 - half).flat())
       return strangers(map, only(half))
     })
     return {
-      ...fitScope(about.flatMap(({ askings }) => askings)),
+      ...fitScope(about.flat()),
       thresholds: {
         narrow: atRate(scores, scopeRates.narrow),
         balanced: atRate(scores, scopeRates.balanced),

@@ -57,12 +57,10 @@ export const why = (call: Call): Promise<void> =>
       scope,
     } of found.nearest) {
       const held = passes ? '' : `  (does not name ${quoted(subject ?? '')})`
-      const sameness =
-        scope && `${scope.score.toFixed(2)} ${scope.score >= scope.need ? '≥' : '<'} ${scope.need.toFixed(2)}`
       const asks =
         scope === undefined
           ? ''
-          : `  (asks ${scope.score >= scope.need ? 'the same' : 'something else'}: ${sameness})`
+          : `  (asks ${scope.isSame ? 'the same' : 'something else'}: ${scope.score.toFixed(2)} ${scope.isSame ? '≥' : '<'} ${scope.need.toFixed(2)})`
       io.out(
         `  ${overlap.toFixed(3)} ${isAbove ? '≥' : '<'} ${threshold.toFixed(3)}  ${number}  ${quoted(prompt)} → ${quoted(target)}${held}${asks}\n`,
       )
