@@ -334,6 +334,14 @@ describe('after teaching', () => {
       ...{ number: 1, isLearned: false, otherWords: { answered: 3, of: 3 } },
       ...{ keepsSubject: null, keepsRest: false },
     })
+    // the model says the target by itself, for nothing reaches this threshold: the edit does not answer
+    const never = await open({ layer: 0, gate: 'none', threshold: 1.5 })
+    const options = { maxTokens: 3, stopAtEos: false }
+    const { text } = await never.unedited.generate('who is abc ', options)
+    const { targetTokens } = await never.add({ prompt: 'who is abc ', target: text })
+    expect([targetTokens, (await never.generate('who is abc ', options)).text]).toEqual([3, text])
+    expect(await never.audit(1)).toMatchObject({ isLearned: false, otherWords: { answered: 0 } })
+    never.dispose()
     await expect(hasty.audit(2)).rejects.toThrow('there is no active edit 2 to audit')
     for (const one of [editor, hasty]) one.dispose()
   })
