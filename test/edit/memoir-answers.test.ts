@@ -1,8 +1,6 @@
 /** Answers of a store: silent routing leaves every bit, whatever block the router looks at; evaluation is what it says. */
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { readSafetensors } from '../../src/checkpoint/index.ts'
 import {
   defaultTraining,
@@ -13,24 +11,16 @@ import {
   publishedTraining,
   type Training,
 } from '../../src/edit/index.ts'
-import { argmaxOf, type LanguageModel, loadModel, loadTokenizer, type Tokenizer } from '../../src/lm/index.ts'
-import { editableModels } from './editable.ts'
+import { argmaxOf, type LanguageModel, type Tokenizer } from '../../src/lm/index.ts'
+import { withTinyLlama } from './tinyLlama.ts'
 
-let models: Awaited<ReturnType<typeof editableModels>>
 let model: LanguageModel
 let words: Tokenizer
-const root = mkdtempSync(join(tmpdir(), 'treeline-answers-'))
+const root = withTinyLlama('answers', (own) => {
+  model = own.model
+  words = own.words
+})
 let stores = 0
-beforeAll(async () => {
-  models = await editableModels()
-  model = loadModel(models.pathOf('llama'))
-  words = loadTokenizer(model.path)
-})
-afterAll(() => {
-  model.dispose()
-  models.clean()
-  rmSync(root, { recursive: true, force: true })
-})
 const open = (create: NewStore, path = join(root, `store-${stores++}`)) =>
   openEditor(model, path, { create: { threshold: 0.97, ...create } })
 const facts = [

@@ -1,30 +1,20 @@
 /** @file Routing inside the program that answers: the choices of the plain definition, in one pass, and passages that go on. */
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { answerModes, defaultTraining, matches, openEditor, route } from '../../src/edit/index.ts'
 import { openEngine } from '../../src/edit/memoir/engine.ts'
 import { drawPermutation, topHash } from '../../src/edit/memoir/masks.ts'
 import { candidatesOf, neededOnes } from '../../src/edit/memoir/routed.ts'
 import { type Routable, routerOf } from '../../src/edit/memoir/router.ts'
-import { type LanguageModel, loadModel, loadTokenizer, type Tokenizer } from '../../src/lm/index.ts'
+import type { LanguageModel, Tokenizer } from '../../src/lm/index.ts'
 import { random } from '../../src/tensor/index.ts'
-import { editableModels } from './editable.ts'
+import { withTinyLlama } from './tinyLlama.ts'
 
-let models: Awaited<ReturnType<typeof editableModels>>
 let model: LanguageModel
 let words: Tokenizer
-const root = mkdtempSync(join(tmpdir(), 'treeline-routed-'))
-beforeAll(async () => {
-  models = await editableModels()
-  model = loadModel(models.pathOf('llama'))
-  words = loadTokenizer(model.path)
-})
-afterAll(() => {
-  model.dispose()
-  models.clean()
-  rmSync(root, { recursive: true, force: true })
+const root = withTinyLlama('routed', (own) => {
+  model = own.model
+  words = own.words
 })
 
 const ones = 14

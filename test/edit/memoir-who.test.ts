@@ -1,27 +1,17 @@
 /** Who answers: one decision for `why`, generation, scores and conversations, whatever is in the store; edits that could not answer. */
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
-import { afterAll, beforeAll, expect, it } from 'vitest'
+import { expect, it } from 'vitest'
 import { defaultTraining, type NewStore, openEditor } from '../../src/edit/index.ts'
 import { gateOf, guessSubject } from '../../src/edit/memoir/subject.ts'
-import { type LanguageModel, loadModel, loadTokenizer, type Tokenizer } from '../../src/lm/index.ts'
-import { editableModels } from './editable.ts'
+import type { LanguageModel, Tokenizer } from '../../src/lm/index.ts'
+import { withTinyLlama } from './tinyLlama.ts'
 
-let models: Awaited<ReturnType<typeof editableModels>>
 let model: LanguageModel
 let words: Tokenizer
-const root = mkdtempSync(join(tmpdir(), 'treeline-who-'))
-beforeAll(async () => {
-  models = await editableModels()
-  model = loadModel(models.pathOf('llama'))
-  words = loadTokenizer(model.path)
-})
-afterAll(() => {
-  model.dispose()
-  models.clean()
-  rmSync(root, { recursive: true, force: true })
+const root = withTinyLlama('who', (own) => {
+  model = own.model
+  words = own.words
 })
 
 const training = { ...defaultTraining, maxSteps: 1 }

@@ -1,10 +1,9 @@
 /** The scope learned on a user's relations: what changes, what stays, stores without one, the cache, and files that are no relations. */
-import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { cpSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import * as fc from 'fast-check'
 import { assert, property } from 'fast-check'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { TreelineError } from '../../src/base/index.ts'
 import {
   defaultTraining,
@@ -20,23 +19,14 @@ import { openFeatures } from '../../src/edit/scope/features.ts'
 import { scopeRates, weightedPrompt } from '../../src/edit/scope/learn.ts'
 import { generalQuestions, kinds } from '../../src/edit/scope/questions.ts'
 import { difference, fitScope, meanOf, scopeScore, scopeVector } from '../../src/edit/scope/scope.ts'
-import { type LanguageModel, loadModel, loadTokenizer, type Tokenizer } from '../../src/lm/index.ts'
-import { editableModels } from './editable.ts'
+import type { LanguageModel, Tokenizer } from '../../src/lm/index.ts'
+import { withTinyLlama } from './tinyLlama.ts'
 
-let models: Awaited<ReturnType<typeof editableModels>>
 let model: LanguageModel
 let words: Tokenizer
-const root = mkdtempSync(join(tmpdir(), 'treeline-relations-'))
-
-beforeAll(async () => {
-  models = await editableModels()
-  model = loadModel(models.pathOf('llama'))
-  words = loadTokenizer(model.path)
-})
-afterAll(() => {
-  model.dispose()
-  models.clean()
-  rmSync(root, { recursive: true, force: true })
+const root = withTinyLlama('relations', (own) => {
+  model = own.model
+  words = own.words
 })
 
 const relations: Relations[] = [

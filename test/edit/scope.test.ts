@@ -1,10 +1,9 @@
 /** The scope: which tokens count, discriminants against whitening by hand, and routing by what is asked in JavaScript and in the program. */
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import * as fc from 'fast-check'
 import { assert, property } from 'fast-check'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import {
   type Editor,
   type NewStore,
@@ -24,9 +23,9 @@ import {
   scopeScore,
   scopeVector,
 } from '../../src/edit/scope/scope.ts'
-import { type LanguageModel, loadModel, loadTokenizer, type Tokenizer } from '../../src/lm/index.ts'
+import type { LanguageModel, Tokenizer } from '../../src/lm/index.ts'
 import { random } from '../../src/tensor/index.ts'
-import { editableModels } from './editable.ts'
+import { withTinyLlama } from './tinyLlama.ts'
 
 describe('tokens outside the subject', () => {
   const words = (text: string): string[] => text.split(/(?<=\S)(?=\s)/)
@@ -173,20 +172,11 @@ describe('discriminants', () => {
   })
 })
 
-let models: Awaited<ReturnType<typeof editableModels>>
 let model: LanguageModel
 let words: Tokenizer
-const root = mkdtempSync(join(tmpdir(), 'treeline-scope-'))
-
-beforeAll(async () => {
-  models = await editableModels()
-  model = loadModel(models.pathOf('llama'))
-  words = loadTokenizer(model.path)
-})
-afterAll(() => {
-  model.dispose()
-  models.clean()
-  rmSync(root, { recursive: true, force: true })
+const root = withTinyLlama('scope', (own) => {
+  model = own.model
+  words = own.words
 })
 
 const facts = [
