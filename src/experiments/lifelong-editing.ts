@@ -73,6 +73,10 @@ const config = z.strictObject({
   ),
   threshold: published(z.number().min(-1).max(2)).describe('τ of MEMOIR'),
   ones: published(z.int().min(1).max(1_000_000)).describe('k of MEMOIR: ones of a mask'),
+  asked: z
+    .union([z.literal('all'), z.int().min(1).max(100_000)])
+    .default('all')
+    .describe('how many facts of a group, evenly spread, are asked for after all of them are taught'),
   hardLocality: z
     .union([z.literal('all'), z.int().min(0).max(100_000)])
     .default('all')
@@ -175,7 +179,8 @@ function open(c: Config, prepared: Prepared): Resource {
   const every = (count: 'all' | number) => (count === 'all' ? 1 : count && Math.ceil(taught / count))
   const text = prepared.textFile === null ? undefined : readText(c.text, prepared.textFile).text
   const [hardEvery, wildEvery] = [every(c.hardLocality), every(c.wild)]
-  return { bench: openBench(c.model, { facts, hardEvery, wildEvery }), text }
+  const mostAsked = c.asked === 'all' ? Number.POSITIVE_INFINITY : c.asked
+  return { bench: openBench(c.model, { facts, mostAsked, hardEvery, wildEvery }), text }
 }
 
 /** Relative time of teaching a fact, where asking takes 1. */
@@ -188,7 +193,7 @@ export const lifelongEditing = defineStudy<Config, Cell, Row, Resource, Prepared
   question:
     'How many facts does a language model know that it was taught one after another (by MEMOIR, fine-tuning, ROME, MEMIT, AlphaEdit, GRACE or WISE), and what else changes?',
   source: 'MEMOIR: Wang et al. 2025, arXiv 2506.07899',
-  version: 3,
+  version: 4,
   config,
   requires: ['model', 'facts'],
   presets: {
@@ -216,8 +221,17 @@ export const lifelongEditing = defineStudy<Config, Cell, Row, Resource, Prepared
   cells({ edits, items, methods }, _, prepared) {
     const facts = prepared?.facts ?? Math.max(items, ...edits)
     const sizes = [...new Set(edits)].sort((a, b) => a - b)
-    return [...new Set(methods)].flatMap((method) =>
-      sizes.flatMap((T) => groupsOf(T, items, facts).map((_, group): Cell => ({ method, edits: T, group }))),
+    const named = [...new Set(methods)]
+    const teacherOf = (name: string): string => methodOf(name).editsOf ?? name
+    // what shares edits, or goes on from fewer, comes one after another: a thread then teaches them once
+    return [...new Set(named.map(teacherOf))].flatMap((teacher) =>
+      sizes.flatMap((T) =>
+        groupsOf(T, items, facts).flatMap((_, group) =>
+          named
+            .filter((name) => teacherOf(name) === teacher)
+            .map((method): Cell => ({ method, edits: T, group })),
+        ),
+      ),
     )
   },
   // methods draw from the seed of the run alone; groups of facts are cells

@@ -250,6 +250,19 @@ describe('runs', () => {
     ])
   })
 
+  test('of many facts some are asked for, evenly spread, and all of them are taught', async () => {
+    const set = ['edits=4', 'items=1', 'methods=none,ft-m', 'asked=2', 'hardLocality=0', 'wild=0', 'steps=2']
+    const config = composeConfig(editing, { set, values })
+    const { summary } = await executeRun(editing, config, { root: join(root, 'asked'), threads: 1 })
+    const rows = summary.result['rows'] as unknown as Rows
+    for (const method of ['none', 'ft-m']) {
+      const own = rows.filter((row) => row.method === method)
+      const asked = own.flatMap((row) => (row.part === 'answer' && row.kind === 'edit' ? [row.fact] : []))
+      expect(asked).toEqual([0, 2])
+      if (method === 'ft-m') expect(own.filter(({ part }) => part === 'steps')).toHaveLength(4)
+    }
+  })
+
   test('behind an oracle router each question for a fact reaches its own edit, any other none', {
     timeout: 60_000,
   }, async () => {
@@ -280,6 +293,34 @@ describe('runs', () => {
     const [line] = linesIn(summary).filter(({ method }) => method === 'memoir-oracle')
     expect(line!.summary.forced.locality!.mean).toBe(1)
     expect(line!.threshold).toBeNull()
+  })
+
+  test('methods that share edits, and more edits after fewer, are taught once: the rows are those of each alone', {
+    timeout: 90_000,
+  }, async () => {
+    const methods = 'methods=ft-m,memoir-oracle,memoir-default,memoir-wide'
+    const rowsAt = async (edits: string, name: string) => {
+      const details: string[] = []
+      const set = [`edits=${edits}`, 'items=1', methods, 'examples=1', 'ones=12', 'steps=5', 'damage=2']
+      const { summary } = await executeRun(editing, composeConfig(editing, { set, values }), {
+        ...{ root: join(root, name), threads: 1 },
+        onProgress: ({ detail }) => details.push(detail ?? ''),
+      })
+      const rows = (summary.result['rows'] as unknown as Rows).map((row) => ({
+        ...row,
+        ...(row.part === 'taught' && { secondsPerEdit: 0 }),
+      }))
+      return { rows, taught: details.filter((detail) => / of \d+ taught/.test(detail)).length }
+    }
+    const together = await rowsAt('1,2,4', 'together-in-turn')
+    // fine-tuning and MEMOIR, four facts each
+    expect(together.taught).toBe(2 * 4)
+    for (const edits of [2, 4]) {
+      const alone = await rowsAt(`${edits}`, `alone-${edits}`)
+      expect(alone.taught).toBe(2 * edits)
+      expect(alone.rows.length).toBeGreaterThan(4 * 10)
+      expect(together.rows.filter((row) => row.edits === edits)).toEqual(alone.rows)
+    }
   })
 
   test('a method that learns facts together is taught all of a group at once, and can be cut', async () => {

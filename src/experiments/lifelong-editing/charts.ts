@@ -1,7 +1,7 @@
 /** @file Figures: the field's scores over T, overlaps, and what routing finds. */
 import type { Interval, Scores } from '../../edit/index.ts'
 import { distinct, type Figure, lineChart } from '../../lab/index.ts'
-import { histogram, type Overlaps, routingCurve } from './routing.ts'
+import { askingCurve, bestWithin, histogram, type Overlaps, routingCurve } from './routing.ts'
 import { type Line, type Rows, rowsOf, sizesOf } from './rows.ts'
 
 /** The scores of the field and what they are. */
@@ -108,6 +108,41 @@ function routingFigure({ method, title, edits, overlaps }: Routed): Figure {
   })
 }
 
+/** Share of other questions that the stated rule lets through. */
+const mostOthers = 0.1
+
+/** What a scope finds and lets through: the whole trade-off, the threshold in use, and the best one by a stated rule. */
+function scopeFigure({ method, title, edits, overlaps }: Routed): Figure {
+  const curve = askingCurve(overlaps)
+  const dot = (point: { falsePositives: number; recall: number } | undefined) =>
+    point ? [{ x: point.falsePositives, y: point.recall }] : []
+  return lineChart({
+    name: `scope-${method}`,
+    title: `${title}: rephrasings found against other questions let through`,
+    caption: `Share of rephrasings that are taken to ask what their edit was taught, against the share of other questions about the same subject (“is best known for”, and one of twelve more) that are, at every threshold, after ${edits} edits. Best by the rule: the threshold that finds most while at most ${mostOthers} of the other questions pass; it is chosen here, on these facts, so it flatters.`,
+    xLabel: 'other questions let through',
+    yLabel: 'rephrasings found',
+    xDomain: [0, 1],
+    yDomain: [0, 1],
+    height: 340,
+    labels: 'beside',
+    series: [
+      {
+        name: 'every threshold',
+        hue: 0,
+        points: curve.map(({ falsePositives: x, recall: y }) => ({ x, y })),
+      },
+      {
+        name: 'the threshold in use',
+        hue: 1,
+        dots: true,
+        points: dot(curve.findLast(({ threshold }) => threshold >= 0)),
+      },
+      { name: 'best by the rule', hue: 2, dots: true, points: dot(bestWithin(curve, mostOthers)) },
+    ],
+  })
+}
+
 /** All figures, drawn when they are wanted. */
 export const editingCharts = (lines: readonly Line[], routed: readonly Routed[]): (() => Figure)[] => [
   ...metrics.map(
@@ -117,4 +152,7 @@ export const editingCharts = (lines: readonly Line[], routed: readonly Routed[])
   ),
   ...routed.slice(0, 1).flatMap((one) => [() => overlapFigure(one), () => routingFigure(one)]),
   ...routed.slice(1).map((one) => () => overlapFigure(one)),
+  ...routed
+    .filter(({ method, overlaps }) => method === 'memoir-default' && askingCurve(overlaps).length > 0)
+    .map((one) => () => scopeFigure(one)),
 ]

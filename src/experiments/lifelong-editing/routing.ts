@@ -14,6 +14,9 @@ export interface Overlaps {
   readonly unrelated?: number
   readonly sameRelation?: number
   readonly sameSubject?: number
+  /** By how much the rephrasing asks what its own edit was taught, and other questions about the subject what any edit was. */
+  readonly rephraseAsks?: number
+  readonly othersAsk?: readonly number[]
 }
 
 /** The overlaps of the fact that edit `number` taught. Looks at the `count` nearest edits. */
@@ -27,17 +30,25 @@ export async function overlapsOf(
   if (!look) return undefined
   const near = async (prompt: string | undefined) => (prompt === undefined ? [] : look(prompt, count))
   const rephrase = await near(reference.rephrase?.prompt)
-  const own = rephrase.find((match) => match.number === number)?.overlap
+  const own = rephrase.find((match) => match.number === number)
   const otherEdit = (await near(reference.edit?.prompt)).find((match) => match.number !== number)?.overlap
-  const nearest = async (kind: 'locality' | 'sameRelation' | 'sameSubject') =>
-    (await near(reference[kind]?.prompt))[0]?.overlap
+  const unrelated = await near(reference.locality?.prompt)
+  const sameRelation = await near(reference.sameRelation?.prompt)
+  const sameSubject = await near(reference.sameSubject?.prompt)
+  const neighbour = await near(reference.neighbour?.prompt)
+  const others = [sameSubject, neighbour].flatMap((list) => {
+    const asks = list.flatMap((one) => one.asks ?? [])
+    return asks.length > 0 ? Math.max(...asks) : []
+  })
   const found = {
-    rephrase: own,
+    rephrase: own?.overlap,
     rephraseIsOwn: rephrase[0] && rephrase[0].number === number,
     otherEdit,
-    unrelated: await nearest('locality'),
-    sameRelation: await nearest('sameRelation'),
-    sameSubject: await nearest('sameSubject'),
+    unrelated: unrelated[0]?.overlap,
+    sameRelation: sameRelation[0]?.overlap,
+    sameSubject: sameSubject[0]?.overlap,
+    rephraseAsks: own?.asks,
+    othersAsk: others.length > 0 ? others : undefined,
   }
   return Object.fromEntries(Object.entries(found).filter(([, value]) => value !== undefined)) as Overlaps
 }
@@ -51,16 +62,8 @@ interface RoutingPoint {
 }
 
 /** Recall against false positives at every threshold that matters, from the highest to the lowest. */
-export function routingCurve(
-  list: readonly Overlaps[],
-  against: 'unrelated' | 'sameRelation' | 'sameSubject',
-): RoutingPoint[] {
-  const hits = list.filter(({ rephrase, rephraseIsOwn }) => rephrase !== undefined || rephraseIsOwn === false)
-  const others = list.flatMap((one) => one[against] ?? [])
-  if (hits.length === 0 || others.length === 0) return []
-  const own = hits.map(({ rephrase, rephraseIsOwn }) =>
-    rephraseIsOwn ? rephrase! : Number.NEGATIVE_INFINITY,
-  )
+function tradeOff(own: readonly number[], others: readonly number[]): RoutingPoint[] {
+  if (own.length === 0 || others.length === 0) return []
   const thresholds = [...new Set([...own.filter(Number.isFinite), ...others])].sort((a, b) => b - a)
   const share = (values: readonly number[], threshold: number): number =>
     values.filter((value) => value >= threshold).length / values.length
@@ -70,6 +73,48 @@ export function routingCurve(
     falsePositives: share(others, threshold),
   }))
 }
+
+/** By overlap: rephrasings that reach their own edit, and prompts of a kind that no edit is about and one answers. */
+export function routingCurve(
+  list: readonly Overlaps[],
+  against: 'unrelated' | 'sameRelation' | 'sameSubject',
+): RoutingPoint[] {
+  const hits = list.filter(({ rephrase, rephraseIsOwn }) => rephrase !== undefined || rephraseIsOwn === false)
+  const own = hits.map(({ rephrase, rephraseIsOwn }) =>
+    rephraseIsOwn ? rephrase! : Number.NEGATIVE_INFINITY,
+  )
+  return tradeOff(
+    own,
+    list.flatMap((one) => one[against] ?? []),
+  )
+}
+
+/**
+ * By what is asked: rephrasings that are taken to ask what their edit was taught, and other questions about the subject that are
+ * taken for it. Thresholds are relative to the one in use, which is 0. Empty where nobody looked.
+ */
+export function askingCurve(list: readonly Overlaps[]): RoutingPoint[] {
+  const asked = list.filter(({ othersAsk }) => othersAsk)
+  return tradeOff(
+    // a rephrasing that does not name its subject is held back at every threshold
+    asked.flatMap(({ rephrase, rephraseAsks }) =>
+      rephrase === undefined && rephraseAsks === undefined ? [] : (rephraseAsks ?? Number.NEGATIVE_INFINITY),
+    ),
+    asked.flatMap(({ othersAsk }) => othersAsk!),
+  )
+}
+
+/** The threshold that finds most while at most a share of other questions passes: the highest of equal ones. */
+export const bestWithin = (
+  curve: readonly RoutingPoint[],
+  falsePositives: number,
+): RoutingPoint | undefined =>
+  curve
+    .filter((point) => point.falsePositives <= falsePositives)
+    .reduce<RoutingPoint | undefined>(
+      (best, point) => (best === undefined || point.recall > best.recall ? point : best),
+      undefined,
+    )
 
 /** Shares of values in bins of one width over [0, 1]; the last bin holds 1. */
 export function histogram(values: readonly number[], bins: number): number[] {

@@ -43,16 +43,37 @@ export interface Bench {
   readonly model: LanguageModel
   readonly tokenizer: Tokenizer
   readonly facts: readonly Fact[]
+  /** Most facts of a group that are asked for, evenly spread; beside those of hard locality and free answers. */
+  readonly mostAsked: number
   /** Every how manieth fact is asked for hard locality; 0 for none. */
   readonly hardEvery: number
   /** Every how manieth fact is also asked for freely; 0 for none. */
   readonly wildEvery: number
   readonly references: Map<number, Reference>
   untouched?: EditedModel
-  method?: { readonly name: string; readonly edited: EditedModel; isFresh: boolean }
+  method?: AtWork
 }
 
-export const openBench = (path: string, own: Pick<Bench, 'facts' | 'hardEvery' | 'wildEvery'>): Bench => ({
+/** A method at work, and what it was taught so far. */
+interface AtWork {
+  /** Of the method that teaches. */
+  readonly name: string
+  readonly edited: EditedModel
+  taught: readonly Learned[]
+  isFresh: boolean
+}
+
+interface Learned {
+  /** Its place in the list of facts. */
+  readonly fact: number
+  readonly steps: number
+  readonly seconds: number
+}
+
+export const openBench = (
+  path: string,
+  own: Pick<Bench, 'facts' | 'mostAsked' | 'hardEvery' | 'wildEvery'>,
+): Bench => ({
   ...{ model: loadModel(path), tokenizer: loadTokenizer(path) },
   ...{ ...own, references: new Map() },
 })
@@ -60,23 +81,42 @@ export const openBench = (path: string, own: Pick<Bench, 'facts' | 'hardEvery' |
 /** Whether fact `index` is one of every `every`; of none where that is 0. */
 const isOneOf = (index: number, every: number): boolean => every > 0 && index % every === 0
 
+/** Which facts of a group are asked for, with their places in it. */
+function askedOf({ mostAsked, hardEvery, wildEvery }: Bench, facts: readonly number[]) {
+  const every = Math.max(1, Math.ceil(facts.length / mostAsked))
+  return [...facts.entries()].filter(
+    ([place, index]) => isOneOf(place, every) || isOneOf(index, hardEvery) || isOneOf(index, wildEvery),
+  )
+}
+
 export function closeBench({ model, method, untouched }: Bench): void {
   method?.edited.dispose()
   untouched?.dispose()
   model.dispose()
 }
 
-/** The method, without edits. */
-async function methodFor(bench: Bench, name: string, options: MethodOptions): Promise<EditedModel> {
+/**
+ * The method that teaches some facts, with as many of them taught as it was taught before one after another; else without edits.
+ * Several methods may share edits, and the first facts of a longer list are taught already by a shorter one.
+ */
+async function methodFor(bench: Bench, { method, facts, options }: Lesson): Promise<AtWork> {
+  const name = methodOf(method).editsOf ?? method
   if (bench.method?.name !== name) {
     bench.method?.edited.dispose()
     delete bench.method
     const edited = await methodOf(name).open(bench.model, bench.tokenizer, options)
-    bench.method = { name, edited, isFresh: true }
+    bench.method = { name, edited, taught: [], isFresh: true }
   }
-  if (!bench.method.isFresh) await bench.method.edited.reset()
-  bench.method.isFresh = false
-  return bench.method.edited
+  const own = bench.method
+  const { taught, edited } = own
+  const isBeginning = taught.every(({ fact }, place) => fact === facts[place])
+  const isDone = isBeginning && taught.length === facts.length
+  if (!own.isFresh && !(edited.teachAll ? isDone : isBeginning && taught.length > 0)) {
+    await edited.reset()
+    own.taught = []
+    own.isFresh = true
+  }
+  return own
 }
 
 /** The model without edits. */
@@ -152,10 +192,11 @@ interface Lesson {
 /** What the unedited model says about some facts. */
 async function untaught(bench: Bench, { facts, signal, progress }: Lesson): Promise<Row[]> {
   const rows: Row[] = []
-  for (const [place, index] of facts.entries()) {
+  const asked = askedOf(bench, facts)
+  for (const [done, [, index]] of asked.entries()) {
     leave(signal)
     rows.push(...answersOf(index, resultBefore(await referenceFor(bench, index))))
-    progress((place + 1) / facts.length, `${place + 1} of ${facts.length} asked`)
+    progress((done + 1) / asked.length, `${done + 1} of ${asked.length} asked`)
   }
   return rows
 }
@@ -188,52 +229,60 @@ function lessonOf({ facts }: Bench, index: number): TaughtFact {
   }
 }
 
-/** Teach a method some facts: together where it learns them so, else one after another. */
+/** Teach a method what it lacks of some facts: together where it learns them so, else one after another. */
 async function teach(
   bench: Bench,
-  edited: EditedModel,
+  own: AtWork,
   { facts, signal, progress, teaching }: Lesson,
-): Promise<Row[]> {
-  const lessons = facts.map((index) => lessonOf(bench, index))
-  const steps = (place: number, own: number): Row => ({ part: 'steps', fact: facts[place]!, steps: own })
-  if (edited.teachAll) {
+): Promise<readonly Learned[]> {
+  const { edited } = own
+  const start = performance.now()
+  const missing = facts.slice(own.taught.length)
+  if (missing.length > 0) own.isFresh = false
+  if (edited.teachAll && missing.length > 0) {
+    const lessons = facts.map((index) => lessonOf(bench, index))
     const all = await edited.teachAll(lessons, (share) => {
       leave(signal)
       progress(teaching * share, `${facts.length} taught together, ${percent(share)}`)
     })
-    return all.map((own, place) => steps(place, own.steps))
+    const seconds = (performance.now() - start) / 1000 / facts.length
+    own.taught = all.map(({ steps }, place) => ({ fact: facts[place]!, steps, seconds }))
+    return own.taught
   }
-  const rows: Row[] = []
-  for (const [place, lesson] of lessons.entries()) {
+  let before = start
+  for (const fact of missing) {
     leave(signal)
-    rows.push(steps(place, (await edited.teach(lesson)).steps))
-    progress((teaching * (place + 1)) / facts.length, `${place + 1} of ${facts.length} taught`)
+    const { steps } = await edited.teach(lessonOf(bench, fact))
+    const now = performance.now()
+    own.taught = [...own.taught, { fact, steps, seconds: (now - before) / 1000 }]
+    before = now
+    const place = own.taught.length
+    progress((teaching * place) / facts.length, `${place} of ${facts.length} taught`)
   }
-  return rows
+  return own.taught
 }
 
 /** Teach a method some facts, then ask for all of them. */
 export async function measureGroup(bench: Bench, lesson: Lesson): Promise<Row[]> {
-  const { method, facts, options, examples, signal, progress, teaching } = lesson
+  const { method, facts, examples, signal, progress, teaching } = lesson
   if (method === 'none') return untaught(bench, lesson)
-  const edited = await methodFor(bench, method, options)
-  const start = performance.now()
-  const rows = await teach(bench, edited, lesson)
-  const secondsPerEdit = (performance.now() - start) / 1000 / facts.length
-  for (const [place, index] of facts.entries()) {
+  const own = await methodFor(bench, lesson)
+  const taught = await teach(bench, own, lesson)
+  const edited = methodOf(method).asked?.(own.edited) ?? own.edited
+  const rows: Row[] = taught.map(({ fact, steps }) => ({ part: 'steps', fact, steps }))
+  const secondsPerEdit = taught.reduce((sum, { seconds }) => sum + seconds, 0) / facts.length
+  const asked = askedOf(bench, facts)
+  for (const [done, [place, index]] of asked.entries()) {
     leave(signal)
     const reference = await referenceFor(bench, index)
     rows.push(...answersOf(index, await resultOf(edited, reference, { edit: place + 1 })))
     const overlaps = await overlapsOf(edited, reference, place + 1)
     if (overlaps) rows.push({ part: 'overlaps', fact: index, ...overlaps })
-    if (place < examples) {
+    if (done < examples) {
       const example = await exampleOf(edited, place + 1, bench.facts[index]!, reference)
       rows.push({ part: 'example', fact: index, ...example })
     }
-    progress(
-      teaching + ((1 - teaching) * (place + 1)) / facts.length,
-      `${place + 1} of ${facts.length} asked`,
-    )
+    progress(teaching + ((1 - teaching) * (done + 1)) / asked.length, `${done + 1} of ${asked.length} asked`)
   }
   rows.push(...(await damageBy(bench, edited, lesson)))
   const [layer, threshold] = [edited.layer ?? null, edited.threshold ?? null]

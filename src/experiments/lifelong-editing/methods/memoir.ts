@@ -13,8 +13,9 @@ import {
   openEditor,
   openStore,
   publishedTraining,
+  type ScopeLevel,
 } from '../../../edit/index.ts'
-import type { EditingMethod } from './method.ts'
+import type { EditedModel, EditingMethod } from './method.ts'
 
 const source = 'Wang et al. 2025, arXiv 2506.07899'
 
@@ -26,6 +27,13 @@ async function withoutPermutation(from: string, to: string): Promise<void> {
   const { config, background } = openStore(from)
   const permutation = Uint32Array.from({ length: config.hidden }, (_, i) => i)
   await createStore(to, config, { permutation, background })
+}
+
+/** Take some edits back; whether that left nothing of them. */
+async function areUndone(editor: Editor, numbers: readonly number[]): Promise<boolean> {
+  let isClean = true
+  for (const number of numbers) isClean = (await editor.undo(number)).memory === 'restored' && isClean
+  return isClean
 }
 
 const row = (
@@ -94,12 +102,9 @@ const row = (
       async reset() {
         const edits = editor.list().map(({ record }) => record.number)
         const own = edits.filter((number) => number > before).toReversed()
-        // taking back a few edits is cheaper than compiling anew
-        let isClean = own.length <= fewEdits
-        for (const number of isClean ? own : [])
-          isClean = (await editor.undo(number)).memory === 'restored' && isClean
         before = edits.length
-        if (isClean) return
+        // taking back a few edits is cheaper than compiling anew
+        if (own.length <= fewEdits && (await areUndone(editor, own))) return
         editor.dispose()
         editor = await begin()
         before = 0
@@ -108,10 +113,12 @@ const row = (
       answeredBy: (edit) => answersOf(() => editor.answeredBy(edit === null ? null : before + edit)),
       logits: async (prompt) => (await editor.logits(prompt)).logits,
       overlaps: async (prompt, count) =>
-        (await editor.why(prompt, count)).nearest.map(({ number, overlap }) => ({
+        (await editor.why(prompt, count)).nearest.map(({ number, overlap, scope }) => ({
           number: number - before,
           overlap,
+          ...(scope && { asks: scope.score - scope.need }),
         })),
+      rescope: (level) => editor.rescope(level),
       dispose: () => {
         editor.dispose()
         rmSync(folder, { recursive: true, force: true })
@@ -120,25 +127,34 @@ const row = (
   },
 })
 
-/** A method behind a router that is never wrong: a question for a fact is answered by the fact's own edit, any other by none. */
-const behindOracle = (
+/** The edits of a method, asked otherwise. */
+const askedOtherwise = (
   method: EditingMethod,
   naming: Pick<EditingMethod, 'name' | 'title' | 'about'>,
+  asked: (edited: EditedModel) => EditedModel,
 ): EditingMethod => ({
-  ...method,
-  ...naming,
-  async open(...given) {
-    const { answeredBy, overlaps, threshold, ...edited } = await method.open(...given)
-    return { ...edited, of: (edit, kind) => answeredBy!(asksForFact(kind) ? edit : null) }
-  },
+  ...{ ...method, ...naming, asked },
+  editsOf: method.name,
+  open: async (...given) => asked(await method.open(...given)),
 })
 
-const byDefault = row(
-  'memoir-default',
-  'MEMOIR, our defaults',
-  'what a new store of `treeline edit` does by itself',
-  {},
-)
+const widely =
+  (level: ScopeLevel) =>
+  (edited: EditedModel): EditedModel => {
+    edited.rescope!(level)
+    return edited
+  }
+
+/** Behind a router that is never wrong: a question for a fact is answered by the fact's own edit, any other by none. */
+const behindOracle = ({ answeredBy, overlaps, threshold, ...edited }: EditedModel): EditedModel => ({
+  ...edited,
+  of: (edit, kind) => answeredBy!(asksForFact(kind) ? edit : null),
+})
+
+const byDefault: EditingMethod = {
+  ...row('memoir-default', 'MEMOIR, our defaults', 'what a new store of `treeline edit` does by itself', {}),
+  asked: widely('balanced'),
+}
 
 /** The paper's routing and descent, whatever a new store does by default, but until it is learned, and nothing fades. */
 const paper: NewStore = {
@@ -167,23 +183,33 @@ export const memoirMethods: readonly EditingMethod[] = [
     { training: { ...defaultTraining, protection: 0 } },
   ),
   byDefault,
-  behindOracle(byDefault, {
-    name: 'memoir-oracle',
-    title: 'MEMOIR, our defaults, oracle router',
-    about:
-      'the same edits, but each question for a fact is answered by the fact’s own edit, any other by none: what memoir-default lacks beside it is the error of routing',
-  }),
-  row(
-    'memoir-narrow',
-    'MEMOIR, our defaults, narrow',
-    'the same, but of other questions about its subject an edit answers at most one in fifty',
-    { scope: 'narrow' },
+  askedOtherwise(
+    byDefault,
+    {
+      name: 'memoir-oracle',
+      title: 'MEMOIR, our defaults, oracle router',
+      about:
+        'the same edits, but each question for a fact is answered by the fact’s own edit, any other by none: what memoir-default lacks beside it is the error of routing',
+    },
+    behindOracle,
   ),
-  row(
-    'memoir-wide',
-    'MEMOIR, our defaults, wide',
-    'the same, but an edit answers every question about its subject that is near enough',
-    { scope: 'wide' },
+  askedOtherwise(
+    byDefault,
+    {
+      name: 'memoir-narrow',
+      title: 'MEMOIR, our defaults, narrow',
+      about: 'the same, but of other questions about its subject an edit answers at most one in fifty',
+    },
+    widely('narrow'),
+  ),
+  askedOtherwise(
+    byDefault,
+    {
+      name: 'memoir-wide',
+      title: 'MEMOIR, our defaults, wide',
+      about: 'the same, but an edit answers every question about its subject that is near enough',
+    },
+    widely('wide'),
   ),
   row(
     'memoir-gated',

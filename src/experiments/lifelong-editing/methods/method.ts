@@ -1,5 +1,5 @@
 /** @file What every editing method is in the harness: opened on a model, taught facts one after another, asked. */
-import type { Answers, Fact, Words } from '../../../edit/index.ts'
+import type { Answers, Fact, ScopeLevel, Words } from '../../../edit/index.ts'
 import type { LanguageModel } from '../../../lm/index.ts'
 
 /** What a method may learn from: the fact, and a text that has nothing to do with it (WISE). */
@@ -9,6 +9,14 @@ export interface Taught {
   readonly steps: number
   /** Mean cross-entropy of the target's tokens after the prompt as the method last measured it, in nats. */
   readonly loss: number
+}
+
+/** How near a prompt is to an edit. */
+interface Near {
+  readonly number: number
+  readonly overlap: number
+  /** By how much the prompt asks what the edit was taught, at least 0 where it does; absent where nobody looked. */
+  readonly asks?: number
 }
 
 /** A method at work on one model. */
@@ -27,12 +35,11 @@ export interface EditedModel extends Answers {
   logits(prompt: string): Promise<Float32Array>
   /** For methods that route by overlap of masks: the least overlap at which an edit answers, and edits by overlap, the nearest first. */
   readonly threshold?: number
-  readonly overlaps?: (
-    prompt: string,
-    count: number,
-  ) => Promise<readonly { readonly number: number; readonly overlap: number }[]>
+  readonly overlaps?: (prompt: string, count: number) => Promise<readonly Near[]>
   /** For methods that can be told who answers: the edit of this number (from 1, in the order of teaching), or none. */
   readonly answeredBy?: (edit: number | null) => Answers
+  /** For methods with a scope: how widely edits answer from now on. */
+  readonly rescope?: (level: ScopeLevel) => void
   dispose(): void
 }
 
@@ -65,6 +72,10 @@ export interface EditingMethod {
   /** Where rule and constants are from. */
   readonly source: string
   open(model: LanguageModel, tokenizer: Words, options?: MethodOptions): Promise<EditedModel>
+  /** The method that teaches these edits, where only the asking differs: the two may share them. Default itself. */
+  readonly editsOf?: string
+  /** Whom to ask once it is taught. Default the model as it was opened. */
+  readonly asked?: (edited: EditedModel) => EditedModel
 }
 
 /**
