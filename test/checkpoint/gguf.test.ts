@@ -116,6 +116,17 @@ describe('a file of the gguf package', () => {
     expect(fields.get('array.bool')).toEqual({ type: 'array', of: 'bool', value: Uint8Array.of(1, 0) })
   })
 
+  it('decodes a list of texts once, at the first look', () => {
+    const words = ['', 'é', '日本', 'x'.repeat(300)]
+    const file = parseGguf(encodeGguf([], { words, other: 1 }))
+    const field = file.fields.get('words')!
+    expect(Object.keys(file.metadata)).toEqual(['words', 'other'])
+    const getter = Object.getOwnPropertyDescriptor(field, 'value')!
+    expect(typeof getter.get).toBe('function')
+    expect(file.metadata['words']).toEqual(words)
+    expect(file.metadata['words']).toBe(field.value)
+  })
+
   it('is read as version 2 just the same, and refused as version 1 or big-endian', () => {
     const bytes = new Uint8Array(readFileSync(fixture))
     bytes[4] = 2

@@ -16,6 +16,8 @@ export type Cursor = {
   count(what: string, size: number): number
   /** UTF-8 text after its 64-bit length. Bytes that are no UTF-8 become U+FFFD. */
   text(what: string): string
+  /** So many texts, decoded when they are asked for: a vocabulary of a hundred thousand of them takes time and memory. */
+  texts(count: number, what: string): () => readonly string[]
   /** The next bytes, in memory of their own. */
   bytes(size: number, what: string): Uint8Array<ArrayBuffer>
 }
@@ -25,9 +27,7 @@ const WINDOW = 1 << 16
 /** A cursor at the first byte of `source`. All its functions throw `TL_BAD_FILE` when the file ends too soon. */
 export function cursorOf(source: ByteSource): Cursor {
   let window = Buffer.alloc(Math.min(WINDOW, source.byteLength))
-  let start = 0
-  let filled = 0
-  let at = 0
+  let [start, filled, at] = [0, 0, 0]
 
   const short = (what: string, size: number | bigint): never =>
     fail(
@@ -78,6 +78,18 @@ export function cursorOf(source: ByteSource): Cursor {
     at += size
     return target
   }
+  function texts(count: number, what: string): () => readonly string[] {
+    const [ends, begin] = [new Float64Array(count), at]
+    for (let i = 0; i < count; i++) {
+      const size = u64(`the length of ${what}`)
+      if (typeof size === 'bigint' || size > source.byteLength - at) return short(what, size)
+      at += size
+      ends[i] = at - begin
+    }
+    const stored = Buffer.alloc(at - begin)
+    source.readInto(begin, stored)
+    return () => Array.from(ends, (end, i) => stored.toString('utf8', i === 0 ? 8 : ends[i - 1]! + 8, end))
+  }
   return {
     at: () => at,
     left: () => source.byteLength - at,
@@ -88,6 +100,7 @@ export function cursorOf(source: ByteSource): Cursor {
     u64,
     count,
     text,
+    texts,
     bytes,
   }
 }

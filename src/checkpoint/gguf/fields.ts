@@ -53,8 +53,33 @@ const MAX_DEPTH = 8
 const MAX_NESTED = 1 << 16
 
 /** The value alone: nested arrays as arrays of arrays. */
-export const plainValue = (field: GgufField): unknown =>
+const plainValue = (field: GgufField): unknown =>
   field.type === 'array' && field.of === 'array' ? field.value.map(plainValue) : field.value
+
+/** A list of texts that are decoded at the first look. */
+function textsField(decode: () => readonly string[]): GgufField {
+  let later: (() => readonly string[]) | undefined = decode
+  let value: readonly string[] = []
+  return {
+    ...{ type: 'array', of: 'string' },
+    get value() {
+      if (later) value = later()
+      later = undefined
+      return value
+    },
+  }
+}
+
+/** Values alone, by key. */
+export function plainValues(fields: ReadonlyMap<string, GgufField>): Record<string, unknown> {
+  const values: Record<string, unknown> = {}
+  for (const [key, field] of fields) {
+    const get = (): unknown => plainValue(field)
+    const isLong = field.type === 'array' && field.of === 'string'
+    Object.defineProperty(values, key, { enumerable: true, ...(isLong ? { get } : { value: get() }) })
+  }
+  return values
+}
 
 /** Reads typed values; one reader for a whole header, because it counts what it meets. Throws `TL_BAD_FILE`. */
 export function fieldReader(cursor: Cursor, label: string) {
@@ -83,9 +108,7 @@ export function fieldReader(cursor: Cursor, label: string) {
     }
     if (code === STRING) {
       const length = cursor.count(`the length of ${what}`, 8)
-      const value: string[] = []
-      for (let i = 0; i < length; i++) value.push(cursor.text(what))
-      return { type: 'array', of: 'string', value }
+      return textsField(cursor.texts(length, what))
     }
     if (code !== ARRAY) return unknownType(code, `the elements of ${what}`)
     if (depth === MAX_DEPTH)

@@ -9,7 +9,7 @@ import { elementCount } from '../dtypes.ts'
 import { quoted } from '../header.ts'
 import { type ByteSource, fileSource, memorySource } from '../source.ts'
 import { type Cursor, cursorOf } from './cursor.ts'
-import { fieldReader, type GgufField, plainValue } from './fields.ts'
+import { fieldReader, type GgufField, plainValues } from './fields.ts'
 import { dequantize, type GgufType, ggufTypes, typeOfCode } from './types.ts'
 
 /** An open GGUF file. `metadata` holds plain values (arrays of numbers as typed arrays), `fields` the same with types. */
@@ -68,7 +68,7 @@ function openSource(source: ByteSource): GgufFile {
     alignment,
     dataStart,
     fields,
-    metadata: Object.fromEntries([...fields].map(([key, field]) => [key, plainValue(field)])),
+    metadata: plainValues(fields),
     tensors: new Map(places.map((place) => [place.name, lazyTensor(source, place, dataStart)])),
     close: source.close,
   }
@@ -185,9 +185,11 @@ function lazyTensor(
   { name, type, shape, offset, size }: Place,
   dataStart: number,
 ): CheckpointTensor {
+  const readInto = (begin: number, into: Uint8Array): void =>
+    source.readInto(dataStart + offset + begin, into)
   function read(begin: number, end: number): Uint8Array {
     const target = new Uint8Array(end - begin)
-    source.readInto(dataStart + offset + begin, target)
+    readInto(begin, target)
     return target
   }
   return {
@@ -196,6 +198,7 @@ function lazyTensor(
     shape,
     byteLength: size,
     bytes: () => read(0, size),
+    readInto,
     f32(start = 0, count) {
       return dequantize(type, start, rangeEnd({ name, shape }, start, count), read)
     },

@@ -7,6 +7,7 @@ import { basename, dirname, join } from 'node:path'
 import { fail } from '../../base/index.ts'
 import type { CheckpointTensor } from '../checkpoint.ts'
 import { quoted } from '../header.ts'
+import { plainValues } from './fields.ts'
 import { type GgufFile, openGgufPart } from './read.ts'
 
 /** More parts than any model has; each is held open. */
@@ -98,9 +99,7 @@ function openParts(named: GgufFile, count: number): GgufFile {
         `${path}: the ${count} parts hold ${tensors.size} tensors, split.tensors.count says ${announced}: the parts are of different files`,
       )
     const fields = new Map([...first.fields].filter(([key]) => !key.startsWith('split.')))
-    const metadata = Object.fromEntries(
-      Object.entries(first.metadata).filter(([key]) => !key.startsWith('split.')),
-    )
+    const metadata = plainValues(fields)
     return { ...first, path, format: `gguf (${count} parts)`, fields, metadata, tensors, close }
   } catch (error) {
     close()
