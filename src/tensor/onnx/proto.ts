@@ -7,67 +7,75 @@ import type { OnnxAttribute, OnnxNode } from './emitter.ts'
 
 export type { OnnxNode } from './emitter.ts'
 
-/** A message in pieces with its total length. */
+/** A message: pieces that are finished, then single bytes. Many small arrays instead would be most of the heap. */
 interface Message {
   readonly chunks: Uint8Array[]
+  tail: number[]
   length: number
 }
 
 const text = new TextEncoder()
+const message = (): Message => ({ chunks: [], tail: [], length: 0 })
 
-function varint(value: number | bigint): Uint8Array {
-  let rest = BigInt.asUintN(64, BigInt(value))
-  const out: number[] = []
-  do {
-    const low = Number(rest & 127n)
-    rest >>= 7n
-    out.push(rest ? low | 128 : low)
-  } while (rest)
-  return Uint8Array.from(out)
+/** Shorter bytes are copied, longer ones stay where they are. */
+const longFrom = 1024
+
+function append(m: Message, value: Uint8Array): void {
+  m.length += value.length
+  if (value.length < longFrom) {
+    for (let i = 0; i < value.length; i++) m.tail.push(value[i]!)
+    return
+  }
+  if (m.tail.length) m.chunks.push(Uint8Array.from(m.tail))
+  m.tail = []
+  m.chunks.push(value)
 }
 
 /** Small non-negative numbers, the common case, without bigint arithmetic. */
-function smallVarint(value: number): Uint8Array {
-  if (value < 0 || value >= 2 ** 31) return varint(value)
-  const out: number[] = []
+function varint(m: Message, value: number | bigint): void {
+  if (typeof value === 'bigint' || value < 0 || value >= 2 ** 31) {
+    let rest = BigInt.asUintN(64, BigInt(value))
+    do {
+      const low = Number(rest & 127n)
+      rest >>= 7n
+      m.tail.push(rest ? low | 128 : low)
+      m.length++
+    } while (rest)
+    return
+  }
   let rest = value
   do {
     const low = rest & 127
     rest >>>= 7
-    out.push(rest ? low | 128 : low)
+    m.tail.push(rest ? low | 128 : low)
+    m.length++
   } while (rest)
-  return Uint8Array.from(out)
 }
-
-function append(message: Message, bytes: Uint8Array): void {
-  message.chunks.push(bytes)
-  message.length += bytes.length
-}
-const message = (): Message => ({ chunks: [], length: 0 })
 
 const int = (m: Message, field: number, value: number | bigint): void => {
-  append(m, smallVarint(field << 3))
-  append(m, typeof value === 'number' && value >= 0 ? smallVarint(value) : varint(value))
+  varint(m, field << 3)
+  varint(m, value)
 }
 const float = (m: Message, field: number, value: number): void => {
-  append(m, smallVarint((field << 3) | 5))
+  varint(m, (field << 3) | 5)
   append(m, new Uint8Array(Float32Array.of(value).buffer))
 }
 const bytes = (m: Message, field: number, value: Uint8Array): void => {
-  append(m, smallVarint((field << 3) | 2))
-  append(m, smallVarint(value.length))
+  varint(m, (field << 3) | 2)
+  varint(m, value.length)
   append(m, value)
 }
 const string = (m: Message, field: number, value: string): void => bytes(m, field, text.encode(value))
 const nested = (m: Message, field: number, value: Message): void => {
-  append(m, smallVarint((field << 3) | 2))
-  append(m, smallVarint(value.length))
-  for (const chunk of value.chunks) m.chunks.push(chunk)
-  m.length += value.length
+  varint(m, (field << 3) | 2)
+  varint(m, value.length)
+  for (const chunk of value.chunks) append(m, chunk)
+  m.length += value.tail.length
+  for (const byte of value.tail) m.tail.push(byte)
 }
 const packed = (m: Message, field: number, values: readonly number[]): void => {
   const body = message()
-  for (const value of values) append(body, value >= 0 ? smallVarint(value) : varint(Math.trunc(value)))
+  for (const value of values) varint(body, Math.trunc(value))
   nested(m, field, body)
 }
 
@@ -232,7 +240,8 @@ export function encodeModel(
     string(property, 2, value)
     nested(m, 14, property)
   }
-  return m
+  if (m.tail.length) m.chunks.push(Uint8Array.from(m.tail))
+  return { chunks: m.chunks, length: m.length }
 }
 
 /** All chunks in one array, as sessions are made from. */
