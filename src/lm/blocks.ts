@@ -50,21 +50,71 @@ function halfTable(): Float32Array {
 const aligned = (bytes: Uint8Array, size: number): Uint8Array =>
   bytes.byteOffset % size ? bytes.slice() : bytes
 
+/** Arrays for the blocks of a part, of zeros. */
+interface Target {
+  readonly packed: Uint8Array
+  readonly scales: Float32Array
+}
+
+/** Those of a part of its own. */
+const targetOf = ({ inputs, outputs }: Part, bits: 4 | 8, room: number): Target => {
+  const count = outputs * (inputs / quantizedBlock + room)
+  return { packed: new Uint8Array((count * quantizedBlock * bits) / 8), scales: new Float32Array(count) }
+}
+
+/** Numbers that are read at once, so that no second copy of a large matrix is ever there. */
+const atOnce = 1 << 20
+
+/** Rows that are read together: a few megabytes, or all of them where they come in another order. */
+export function* pieces({
+  inputs,
+  outputs,
+  order,
+  transposed,
+}: Part): Generator<{ from: number; rows: number }> {
+  const most = order || transposed ? outputs : Math.max(1, Math.floor(atOnce / inputs))
+  for (let from = 0; from < outputs; from += most) yield { from, rows: Math.min(most, outputs - from) }
+}
+
+/** Stored bytes of some rows. */
+function bytesOf({ source, outputs }: Part, from: number, rows: number, perRow: number): Uint8Array {
+  if (rows === outputs || !source.readInto)
+    return source.bytes().subarray(from * perRow, (from + rows) * perRow)
+  const bytes = new Uint8Array(rows * perRow)
+  source.readInto(from * perRow, bytes)
+  return bytes
+}
+
+/** 16- and 32-bit numbers of an array; where they begin is a multiple of 4. */
+const words = (data: Uint8Array): Uint32Array =>
+  new Uint32Array(data.buffer, data.byteOffset, data.byteLength / 4)
+const shorts = (data: Uint8Array): Uint16Array =>
+  new Uint16Array(data.buffer, data.byteOffset, data.byteLength / 2)
+
+/** Where the blocks of some rows go. */
+const partOf = ({ packed, scales }: Target, first: number, end: number): Target => {
+  const bytes = packed.length / scales.length
+  return { packed: packed.subarray(first * bytes, end * bytes), scales: scales.subarray(first, end) }
+}
+
 /** A part's rows in their order, each with room for `room` blocks more. */
 export function storedBlocks(
   part: Part,
   { bytes, bits, hasOffset }: (typeof kept)[string],
   room = 0,
+  target: Target = targetOf(part, bits, room),
 ): Blocks {
   const perRow = part.inputs / quantizedBlock
-  const count = part.outputs * (perRow + room)
-  const packed = new Uint8Array((count * quantizedBlock * bits) / 8)
-  const scales = new Float32Array(count)
   const offsets = hasOffset ? new Float32Array(part.outputs * perRow) : undefined
-  const raw = part.source.bytes()
-  if (offsets) unpackWithOffsets(part, aligned(raw, 4), room, new Uint32Array(packed.buffer), scales, offsets)
-  else unpack(part, aligned(raw, 2), bytes / 2, bits, room, new Uint16Array(packed.buffer), scales)
-  return { bits, packed, scales, ...(offsets && { offsets }) }
+  for (const { from, rows } of pieces(part)) {
+    const raw = bytesOf(part, from, rows, perRow * bytes)
+    const { packed, scales } = partOf(target, from * (perRow + room), (from + rows) * (perRow + room))
+    const own = { ...part, outputs: rows }
+    if (offsets)
+      unpackWithOffsets(own, aligned(raw, 4), room, words(packed), scales, offsets.subarray(from * perRow))
+    else unpack(own, aligned(raw, 2), bytes / 2, bits, room, shorts(packed), scales)
+  }
+  return { bits, ...target, ...(offsets && { offsets }) }
 }
 
 /** Q4_1: blocks of five words, of which the first is scale and least weight. */
@@ -88,7 +138,11 @@ function unpackWithOffsets(
       // d · q + m = d · (q − 8) + (m + 8 d)
       offsets[o++] = numbers[ends >>> 16]! + 8 * scale
       // the file pairs weights j and j + 16, the kernel 2j and 2j + 1
-      const [first, second, third, fourth] = [raw[at + 1]!, raw[at + 2]!, raw[at + 3]!, raw[at + 4]!]
+      // as signed numbers: unsigned ones of 32 bits would be objects
+      const first = raw[at + 1]! | 0
+      const second = raw[at + 2]! | 0
+      const third = raw[at + 3]! | 0
+      const fourth = raw[at + 4]! | 0
       packed[4 * b] = lowHalves(first) | (lowHalves(second) << 16)
       packed[4 * b + 1] = lowHalves(third) | (lowHalves(fourth) << 16)
       packed[4 * b + 2] = lowHalves(first >>> 4) | (lowHalves(second >>> 4) << 16)
@@ -135,9 +189,13 @@ function unpack(
   }
 }
 
-/** A part's numbers [outputs, inputs], rows in their order. */
-function numbersOf({ source, inputs, outputs, transposed, order }: Part): Float32Array {
-  const values = source.f32()
+/** Numbers of some of a part's rows [rows, inputs], in their order. */
+function numbersOf(
+  { source, inputs, outputs, transposed, order }: Part,
+  from: number,
+  count: number,
+): Float32Array {
+  const values = count === outputs ? source.f32() : source.f32(from * inputs, count * inputs)
   if (!transposed && !order) return values
   const rows = new Float32Array(values.length)
   for (let r = 0; r < outputs; r++) {
@@ -148,14 +206,24 @@ function numbersOf({ source, inputs, outputs, transposed, order }: Part): Float3
   return rows
 }
 
+/** A part's numbers [outputs, inputs], rows in their order, in the array given. */
+export function numbersInto(out: Float32Array, part: Part): Float32Array {
+  for (const { from, rows } of pieces(part)) out.set(numbersOf(part, from, rows), from * part.inputs)
+  return out
+}
+
 /** Rounded here to 8 bits about 0: a block's largest weight is 127 steps. Rows have room for `room` blocks more. */
-export function roundedBlocks(part: Part, room = 0): Blocks {
-  const values = numbersOf(part)
+export function roundedBlocks(part: Part, room = 0, target: Target = targetOf(part, 8, room)): Blocks {
   const perRow = part.inputs / quantizedBlock
-  const count = part.outputs * (perRow + room)
-  const packed = new Uint8Array(count * quantizedBlock)
-  const scales = new Float32Array(count)
-  for (let r = 0, b = 0, from = 0; r < part.outputs; r++, b += room)
+  for (const { from, rows } of pieces(part)) {
+    const own = partOf(target, from * (perRow + room), (from + rows) * (perRow + room))
+    roundInto(numbersOf(part, from, rows), perRow, room, own)
+  }
+  return { bits: 8, ...target }
+}
+
+function roundInto(values: Float32Array, perRow: number, room: number, { packed, scales }: Target): void {
+  for (let b = 0, from = 0; from < values.length; b += room)
     for (let k = 0; k < perRow; k++, b++, from += quantizedBlock) {
       let most = 0
       for (let j = from; j < from + quantizedBlock; j++) most = Math.max(most, Math.abs(values[j]!))
@@ -165,7 +233,6 @@ export function roundedBlocks(part: Part, room = 0): Blocks {
       for (let j = 0; j < quantizedBlock; j++)
         packed[b * quantizedBlock + j] = 128 + Math.round(values[from + j]! * perStep)
     }
-  return { bits: 8, packed, scales }
 }
 
 /** Times that levels are chosen for a scale and an offset, and these for the levels; once more costs more than it gains. */
@@ -175,15 +242,25 @@ const fits = 2
  * Rounded here to 4 bits: the scale and offset of each block are those of least squares, from its least and greatest weight on.
  * Rows have room for `room` blocks more.
  */
-export function fittedBlocks(part: Part, room = 0): Blocks {
-  const values = numbersOf(part)
+export function fittedBlocks(part: Part, room = 0, target: Target = targetOf(part, 4, room)): Blocks {
   const perRow = part.inputs / quantizedBlock
-  const count = part.outputs * (perRow + room)
-  const packed = new Uint8Array((count * quantizedBlock) / 2)
-  const scales = new Float32Array(count)
   const offsets = new Float32Array(part.outputs * perRow)
+  for (const { from, rows } of pieces(part)) {
+    const own = partOf(target, from * (perRow + room), (from + rows) * (perRow + room))
+    fitInto(numbersOf(part, from, rows), perRow, room, own, offsets.subarray(from * perRow))
+  }
+  return { bits: 4, ...target, offsets }
+}
+
+function fitInto(
+  values: Float32Array,
+  perRow: number,
+  room: number,
+  { packed, scales }: Target,
+  offsets: Float32Array,
+): void {
   const levels = new Uint8Array(quantizedBlock)
-  for (let r = 0, b = 0, o = 0, from = 0; r < part.outputs; r++, b += room)
+  for (let b = 0, o = 0, from = 0; from < values.length; b += room)
     for (let k = 0; k < perRow; k++, b++, o++, from += quantizedBlock) {
       let [low, high, sum] = [values[from]!, values[from]!, 0]
       for (let j = from; j < from + quantizedBlock; j++) {
@@ -194,7 +271,7 @@ export function fittedBlocks(part: Part, room = 0): Blocks {
       }
       let [scale, start] = [(high - low) / 15, low]
       levels.fill(0)
-      for (let fit = 0; fit < fits && scale > 0; fit++) {
+      for (let done = 0; done < fits && scale > 0; done++) {
         const perStep = 1 / scale
         // of levels, their squares, their products with weights
         let [first, second, mixed] = [0, 0, 0]
@@ -217,17 +294,17 @@ export function fittedBlocks(part: Part, room = 0): Blocks {
       for (let j = 0; j < quantizedBlock; j += 2)
         packed[(b * quantizedBlock + j) / 2] = levels[j]! | (levels[j + 1]! << 4)
     }
-  return { bits: 4, packed, scales, offsets }
 }
 
 /** Four bits among eight: the same numbers about the other zero. */
-export function widened(blocks: Blocks): Blocks {
-  const packed = new Uint8Array(blocks.packed.length * 2)
-  for (const [i, byte] of blocks.packed.entries()) {
+export function widened(blocks: Blocks, { packed, scales }: Target): Blocks {
+  for (let i = 0; i < blocks.packed.length; i++) {
+    const byte = blocks.packed[i]!
     packed[2 * i] = (byte & 15) + 120
     packed[2 * i + 1] = (byte >> 4) + 120
   }
-  return { ...blocks, bits: 8, packed }
+  scales.set(blocks.scales)
+  return { ...blocks, bits: 8, packed, scales }
 }
 
 /**

@@ -4,7 +4,9 @@
  */
 import { fail } from '../base/index.ts'
 import {
+  type Arena,
   add,
+  heap,
   linear,
   matmul,
   type QuantizedMatrix,
@@ -19,7 +21,9 @@ import {
   fittedBlocks,
   isFloatType,
   kept,
+  numbersInto,
   type Part,
+  pieces,
   roomForSums,
   roundedBlocks,
   splitOffsets,
@@ -48,14 +52,17 @@ export function applyLinear({ weight, isTurned, bias }: Linear, x: Tensor): Tens
 /** Outputs of a part once its rows are in their order. */
 const width = ({ outputs, order }: Part): number => order?.length ?? outputs
 
+/** Where matrices are made. */
+export type Memory = Pick<Arena, 'bytes' | 'floats'>
+
 /** Matrices side by side, as f32 [K, ΣN]. */
-export function denseMatrix(parts: readonly Part[]): Tensor {
+export function denseMatrix(parts: readonly Part[], memory: Memory = heap): Tensor {
   const [first] = parts as [Part]
   const rows = first.slots?.length ?? first.inputs
   const columns = parts.reduce((n, part) => n + width(part), 0)
   if (parts.length === 1 && first.transposed && !first.slots)
     return tensor(first.source.f32(), { shape: [rows, columns] })
-  const out = new Float32Array(rows * columns)
+  const out = memory.floats(rows * columns)
   let column = 0
   for (const part of parts) {
     place(out, columns, column, part)
@@ -67,25 +74,30 @@ export function denseMatrix(parts: readonly Part[]): Tensor {
 /** Rows of the file become columns: in tiles, so that neither side leaves the cache. */
 function place(out: Float32Array, columns: number, column: number, part: Part): void {
   const { source, inputs, outputs, transposed, order, slots } = part
-  const values = source.f32()
   if (transposed) {
+    const values = source.f32()
     for (let k = 0; k < inputs; k++)
       out.set(values.subarray(k * outputs, (k + 1) * outputs), k * columns + column)
     return
   }
-  const [rows, count] = [width(part), slots?.length ?? inputs]
+  const count = slots?.length ?? inputs
   const tile = 32
-  for (let r0 = 0; r0 < rows; r0 += tile)
-    for (let k0 = 0; k0 < count; k0 += tile)
-      for (let r = r0, rEnd = Math.min(rows, r0 + tile); r < rEnd; r++) {
-        const row = order ? order[r]! : r
-        if (row < 0) continue
-        const from = row * inputs
-        for (let k = k0, kEnd = Math.min(count, k0 + tile); k < kEnd; k++) {
-          const at = slots ? slots[k]! : k
-          if (at >= 0) out[k * columns + column + r] = values[from + at]!
+  for (const { from, rows } of pieces(part)) {
+    const values = rows === outputs ? source.f32() : source.f32(from * inputs, rows * inputs)
+    // rows of the result; with an order these may be more than those of the file
+    const end = order ? order.length : from + rows
+    for (let r0 = from; r0 < end; r0 += tile)
+      for (let k0 = 0; k0 < count; k0 += tile)
+        for (let r = r0, rEnd = Math.min(end, r0 + tile); r < rEnd; r++) {
+          const row = order ? order[r]! : r - from
+          if (row < 0) continue
+          const start = row * inputs
+          for (let k = k0, kEnd = Math.min(count, k0 + tile); k < kEnd; k++) {
+            const at = slots ? slots[k]! : k
+            if (at >= 0) out[k * columns + column + r] = values[start + at]!
+          }
         }
-      }
+  }
 }
 
 /** Are these 4-bit blocks that can stay as they are stored? */
@@ -94,19 +106,6 @@ export const areSmallBlocks = (parts: readonly Part[]): boolean =>
     ({ source, inputs, slots, order }) =>
       kept[source.dtype]?.bits === 4 && inputs % quantizedBlock === 0 && !slots && !order?.includes(-1),
   )
-
-/** Arrays one after another; one alone is not copied. */
-function joined<A extends Uint8Array | Float32Array>(arrays: readonly A[]): A {
-  const [first] = arrays as [A]
-  if (arrays.length === 1) return first
-  const all = new (first.constructor as new (n: number) => A)(arrays.reduce((n, { length }) => n + length, 0))
-  let at = 0
-  for (const array of arrays) {
-    all.set(array, at)
-    at += array.length
-  }
-  return all
-}
 
 /**
  * What a product with blocks makes of its activations. `rounded`: 8 bits in each block. `fine`: f32 with weights of 4 bits, for
@@ -123,6 +122,7 @@ export function blockMatrix(
   parts: readonly Part[],
   bits: 4 | 8,
   activations: Activations = 'rounded',
+  memory: Memory = heap,
 ): QuantizedMatrix {
   const { inputs } = parts[0]!
   if (inputs % quantizedBlock !== 0)
@@ -139,17 +139,24 @@ export function blockMatrix(
   const [exact, again] = [activations === 'exact', activations === 'fine' ? 2 : 1]
   const hasOffsets = !exact && formats.some((format) => format?.hasOffset || (!format && !isWide))
   const [sums, room] = hasOffsets ? [sumsOf(perRow, again), roomForSums(perRow, again)] : [0, 0]
+  const outputs = parts.reduce((n, part) => n + part.outputs, 0)
+  const [bytes, stride] = [(quantizedBlock * wide) / 8, perRow + room]
+  const packed = memory.bytes(outputs * stride * bytes)
+  const scales = memory.floats(outputs * stride)
+  let first = 0
   const all = parts.map((part, p): Blocks => {
     const format = formats[p]
-    if (!format && isWide) return roundedBlocks(part, room)
-    const stored = format ? storedBlocks(part, format, room) : fittedBlocks(part, room)
+    const end = first + part.outputs * stride
+    const own = { packed: packed.subarray(first * bytes, end * bytes), scales: scales.subarray(first, end) }
+    first = end
+    if (!format && isWide) return roundedBlocks(part, room, own)
+    // four bits that become eight are made aside
+    const target = format && format.bits < wide ? undefined : own
+    const stored = format ? storedBlocks(part, format, room, target) : fittedBlocks(part, room, own)
     const blocks = exact || !stored.offsets ? stored : splitOffsets(stored, perRow, again)
-    return blocks.bits < wide ? widened(blocks) : blocks
+    return blocks.bits < wide ? widened(blocks, own) : blocks
   })
-  const outputs = parts.reduce((n, part) => n + part.outputs, 0)
-  const packed = joined(all.map((blocks) => blocks.packed))
-  const scales = joined(all.map((blocks) => blocks.scales))
-  const offsets = all.some((blocks) => blocks.offsets) ? new Float32Array(perRow * outputs) : undefined
+  const offsets = all.some((blocks) => blocks.offsets) ? memory.floats(perRow * outputs) : undefined
   let row = 0
   for (const [p, blocks] of all.entries()) {
     const [own, count] = [blocks.offsets, parts[p]!.outputs]
@@ -169,12 +176,14 @@ export function blockMatrix(
  * The head of a model that is run exactly. Blocks of 8 bits stay packed (Q8_0): a token reads a third of the bytes. Anything
  * else is dense, as the file stores it, [N, K].
  */
-export function exactHead(part: Part): Linear {
+export function exactHead(part: Part, memory: Memory = heap): Linear {
   const { source, inputs, outputs } = part
-  const dense = source.f32()
+  const dense = numbersInto(memory.floats(inputs * outputs), part)
   const format = kept[source.dtype]
   if (format?.bits !== 8 || inputs % quantizedBlock !== 0)
     return { weight: tensor(dense, { shape: [outputs, inputs] }), isTurned: true }
-  const { packed, scales } = storedBlocks(part, format)
+  const blocks = (inputs / quantizedBlock) * outputs
+  const own = { packed: memory.bytes(blocks * quantizedBlock), scales: memory.floats(blocks) }
+  const { packed, scales } = storedBlocks(part, format, 0, own)
   return { weight: quantizedMatrix({ bits: 8, inputs, outputs, packed, scales, exact: true, dense }) }
 }

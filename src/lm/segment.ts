@@ -9,6 +9,7 @@ import {
   type DynamicProgram,
   gather,
   mul,
+  openArena,
   reshape,
   type Sizes,
   type Spec,
@@ -116,7 +117,8 @@ function compileRange(
 ): Promise<DynamicProgram> {
   const { width, keyValueHeads, headWidth, headSlots } = config
   const count = to - from
-  const running = weights.forRunning()
+  const arena = openArena()
+  const running = weights.forRunning(arena)
   const blocks = Array.from({ length: count }, (_, i) => running.block(from + i))
   const headWeights = head ? running.head() : undefined
   const tables = rotaryTables(config, positions, weights.frequencyFactors)
@@ -188,8 +190,7 @@ function compileRange(
       { B: 10007, S: 10037, C: 10061, R: 10067, ...more(10091) },
       { B: 10009, S: 10039, C: 10069, R: 10079, ...more(10093) },
     ],
-    inPlace,
-    threads,
+    ...{ inPlace, threads, arena },
   })
 }
 

@@ -19,7 +19,7 @@ import {
 } from '../tensor/index.ts'
 import { normalize } from './block.ts'
 import type { ModelConfig } from './config.ts'
-import { applyLinear } from './matrix.ts'
+import { applyLinear, type Memory } from './matrix.ts'
 import type { LanguageModel } from './model.ts'
 import {
   type LastBlockWeights,
@@ -40,14 +40,21 @@ export interface Top {
   readonly head: HeadWeights
 }
 
-/** The blocks from `from` on, and the head, in dense weights: read from the file now. `from` may be the number of blocks. */
-export function topOf({ config, weights }: Pick<LanguageModel, 'config' | 'weights'>, from: number): Top {
+/**
+ * The blocks from `from` on, and the head, in dense weights: read from the file now, made in `memory`. `from` may be the number
+ * of blocks.
+ */
+export function topOf(
+  { config, weights }: Pick<LanguageModel, 'config' | 'weights'>,
+  from: number,
+  memory?: Memory,
+): Top {
   const { layers } = config
   return {
     config,
-    blocks: Array.from({ length: Math.max(0, layers - 1 - from) }, (_, i) => weights.block(from + i)),
-    ...(from < layers && { last: lastBlockWeights(config, weights.block(layers - 1)) }),
-    head: weights.head(),
+    blocks: Array.from({ length: Math.max(0, layers - 1 - from) }, (_, i) => weights.block(from + i, memory)),
+    ...(from < layers && { last: lastBlockWeights(config, weights.block(layers - 1, memory)) }),
+    head: weights.head(memory),
   }
 }
 

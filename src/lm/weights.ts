@@ -4,7 +4,7 @@ import type { Checkpoint, CheckpointTensor } from '../checkpoint/index.ts'
 import { type Tensor, tensor } from '../tensor/index.ts'
 import type { Part } from './blocks.ts'
 import type { ModelConfig } from './config.ts'
-import { areSmallBlocks, blockMatrix, denseMatrix, exactHead, type Linear } from './matrix.ts'
+import { areSmallBlocks, blockMatrix, denseMatrix, exactHead, type Linear, type Memory } from './matrix.ts'
 import type { Precision } from './precision.ts'
 import {
   attentionOf,
@@ -46,15 +46,16 @@ export interface ModelWeights {
   readonly precision: Precision
   /** Rows of the embedding of tokens at positions, one after the other: [T, width]. */
   embed(ids: ArrayLike<number>, positions: ArrayLike<number>): Float32Array
-  block(layer: number): BlockWeights
-  head(): HeadWeights
+  /** Matrices are made in `memory`, here as below. */
+  block(layer: number, memory?: Memory): BlockWeights
+  head(memory?: Memory): HeadWeights
   /** The embedding [vocabulary, width] in f32, and where positions are learned their rows [context, width]. */
   tables(): { readonly tokens: Tensor; readonly positions?: Tensor }
   /**
    * The same numbers as a program wants them that is only run: in f32, 4-bit blocks of the file stay packed (a token then
    * reads a sixth of the bytes), so do 8-bit blocks of the head, and a dense head is not transposed.
    */
-  forRunning(): { block(layer: number): BlockWeights; head(): HeadWeights }
+  forRunning(memory?: Memory): { block(layer: number): BlockWeights; head(): HeadWeights }
   /** Factors that divide the rotary frequencies (`rope_freqs` of GGUF). */
   readonly frequencyFactors?: Float32Array
   /** What a user should know of the file: where its parts contradict each other, and which one is believed. */
@@ -90,22 +91,26 @@ function part(
   }
 }
 
-const inBlocks = ({ precision }: Source, parts: readonly Part[], bits: 4 | 8): Linear['weight'] =>
-  blockMatrix(parts, bits, precision === 'q8' ? 'fine' : 'rounded')
+const inBlocks = (
+  { precision }: Source,
+  parts: readonly Part[],
+  bits: 4 | 8,
+  memory?: Memory,
+): Linear['weight'] => blockMatrix(parts, bits, precision === 'q8' ? 'fine' : 'rounded', memory)
 
 const holding =
-  (source: Source): Hold =>
+  (source: Source, memory?: Memory): Hold =>
   (parts) =>
     source.precision === 'f32'
-      ? denseMatrix(parts)
-      : inBlocks(source, parts, source.precision === 'q4' ? 4 : 8)
+      ? denseMatrix(parts, memory)
+      : inBlocks(source, parts, source.precision === 'q4' ? 4 : 8, memory)
 
 const holdingForRunning =
-  (source: Source): Hold =>
+  (source: Source, memory?: Memory): Hold =>
   (parts) =>
     source.precision === 'f32' && areSmallBlocks(parts)
-      ? blockMatrix(parts, 4, 'exact')
-      : holding(source)(parts)
+      ? blockMatrix(parts, 4, 'exact', memory)
+      : holding(source, memory)(parts)
 
 /** Biases of maps side by side; undefined where the model has none. */
 function biasOf(source: Source, list: readonly MapSource[], kind: Bias, layer: number): Tensor | undefined {
@@ -227,22 +232,24 @@ export function openWeights(
     }
   }
 
+  const wholeHead = (memory?: Memory): HeadWeights => ({
+    norm: normOf(source, names.finalNorm),
+    head: {
+      weight:
+        precision === 'f32' ? denseMatrix([head.part()], memory) : inBlocks(source, [head.part()], 8, memory),
+    },
+  })
   const weights: ModelWeights = {
     precision,
     embed: embedding(table, positions, width),
-    block: (layer) => blockOf(layer, holding(source)),
-    head: () => ({
-      norm: normOf(source, names.finalNorm),
-      head: {
-        weight: precision === 'f32' ? denseMatrix([head.part()]) : inBlocks(source, [head.part()], 8),
-      },
-    }),
-    forRunning: () => ({
-      block: (layer) => blockOf(layer, holdingForRunning(source)),
-      head: () => {
-        if (precision !== 'f32') return weights.head()
-        return { norm: normOf(source, names.finalNorm), head: exactHead(head.part()) }
-      },
+    block: (layer, memory) => blockOf(layer, holding(source, memory)),
+    head: wholeHead,
+    forRunning: (memory) => ({
+      block: (layer) => blockOf(layer, holdingForRunning(source, memory)),
+      head: () =>
+        precision === 'f32'
+          ? { norm: normOf(source, names.finalNorm), head: exactHead(head.part(), memory) }
+          : wholeHead(memory),
     }),
     tables: () => ({
       tokens: tensor(table.f32(), { shape: [vocabulary, width] }),

@@ -1,5 +1,6 @@
 /** @file Programs for every size of some axes: one session, weights held once, no compilation for each length. */
 import { fail } from '../base/index.ts'
+import type { Arena } from './arena.ts'
 import type { OpenExecutable } from './backend.ts'
 import type { CompileOptions } from './compile.ts'
 import { backendOf } from './defaultBackend.ts'
@@ -19,6 +20,8 @@ export interface DynamicOptions extends CompileOptions {
   readonly samples: readonly [Sizes, Sizes]
   /** Outputs (by place) that are written over inputs (by place): only caches of `cachedAttention`. */
   readonly inPlace?: ReadonlyMap<number, number>
+  /** Where constants of the function were made: released once the backend has them, also where it refuses the program. */
+  readonly arena?: Arena
 }
 
 export interface DynamicProgram {
@@ -71,8 +74,12 @@ export async function compileDynamic<A extends readonly Tree<Tensor>[], R extend
     }
     return { inputNames, outputNames, run, allocate, dispose: () => traced.clear() }
   }
-  const executable = await open([traceAt(samples[0]), traceAt(samples[1])], samples, inPlace, options)
-  return guarded(name, executable, { inputNames, outputNames, inPlace })
+  try {
+    const executable = await open([traceAt(samples[0]), traceAt(samples[1])], samples, inPlace, options)
+    return guarded(name, executable, { inputNames, outputNames, inPlace })
+  } finally {
+    options.arena?.release()
+  }
 }
 
 /** Of the program only names are kept: what it closes over, its weights, is the runtime's now. */

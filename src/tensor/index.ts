@@ -1,6 +1,7 @@
 /** @file The tensor engine: programs over tensors, their derivatives, their compilation. */
 import './methods.ts'
 
+export { type Arena, heap, openArena } from './arena.ts'
 export { type Backend, type BackendOptions, type Executable, referenceBackend } from './backend.ts'
 export {
   type Compiled,

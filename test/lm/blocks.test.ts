@@ -398,6 +398,67 @@ describe('an exact product with 8-bit blocks', () => {
   })
 })
 
+describe('a matrix of more than a million weights', () => {
+  const [inputs, outputs] = [block, 40_000]
+  /** A source that can only be read in parts; and the largest of them. */
+  function inParts(dtype: string, bytes: Uint8Array) {
+    const seen = { most: 0 }
+    const whole = (): never => {
+      throw new Error('read whole')
+    }
+    const source = {
+      ...{ name: 'w', dtype, shape: [outputs, inputs], byteLength: bytes.length, bytes: whole },
+      readInto(begin: number, into: Uint8Array) {
+        seen.most = Math.max(seen.most, into.length)
+        into.set(bytes.subarray(begin, begin + into.length))
+      },
+      f32(start = 0, count = outputs * inputs) {
+        seen.most = Math.max(seen.most, 4 * count)
+        return new Float32Array(bytes.buffer, bytes.byteOffset + 4 * start, count).slice()
+      },
+    } as CheckpointTensor
+    return { part: { source, inputs, outputs, transposed: false } as Part, seen }
+  }
+  /** Rows of a matrix as one of their own. */
+  const rowsOf = ({ packed, scales, bits }: Blocks, from: number, count: number) => ({
+    packed: packed.subarray(from * 4 * bits, (from + count) * 4 * bits),
+    scales: scales.subarray(from, from + count),
+  })
+
+  it('is read a few megabytes at a time, as it is stored', () => {
+    const bytes = Uint8Array.from({ length: outputs * 18 }, (_, i) =>
+      i % 18 === 1 ? 0x2c : (i * 89 + 5) % 256,
+    )
+    const { part, seen } = inParts('Q4_0', bytes)
+    const got = storedBlocks(part, kept['Q4_0']!)
+    expect(seen.most).toBeLessThan(bytes.length)
+    for (const row of [0, 32_767, 32_768, outputs - 1]) {
+      const own = bytes.slice(row * 18, (row + 1) * 18)
+      const source = { dtype: 'Q4_0', bytes: () => own } as unknown as CheckpointTensor
+      const want = storedBlocks({ source, inputs, outputs: 1, transposed: false }, kept['Q4_0']!)
+      expect(rowsOf(got, row, 1)).toEqual(rowsOf(want, 0, 1))
+    }
+  })
+
+  it.each([
+    ['8', roundedBlocks],
+    ['4', fittedBlocks],
+  ] as const)('is rounded to %s bits a few megabytes at a time', (_, made) => {
+    const values = Float32Array.from(
+      { length: outputs * inputs },
+      (_, i) => Math.sin(i * 1.9) * (1 + (i % 7)),
+    )
+    const { part, seen } = inParts('F32', new Uint8Array(values.buffer))
+    const got = made(part)
+    expect(seen.most).toBeLessThan(4 * values.length)
+    for (const row of [0, 32_767, 32_768, outputs - 1]) {
+      const want = made(floats(values.slice(row * block, (row + 1) * block), block))
+      expect(rowsOf(got, row, 1)).toEqual(rowsOf(want, 0, 1))
+      expect(got.offsets?.[row]).toBe(want.offsets?.[0])
+    }
+  })
+})
+
 describe.each([4, 8] as const)('a product with %i-bit blocks and activations in two terms', (bits) => {
   // three blocks and, in the second case, their sums twice: a row that ends within a block
   it.each([0, 2])('errs by a 254th of what one term may err by, sums %i times', async (sums) => {

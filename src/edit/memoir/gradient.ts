@@ -17,6 +17,7 @@ import {
   type DynamicProgram,
   linear,
   matmul,
+  openArena,
   type Sizes,
   type Spec,
   spec,
@@ -76,7 +77,8 @@ interface Inputs {
 function compileGradient(model: LanguageModel, layer: number): Promise<DynamicProgram> {
   const { config } = model
   const { width, headSlots } = config
-  const top = topOf(model, layer + 1)
+  const arena = openArena()
+  const top = topOf(model, layer + 1, arena)
 
   const program = (inputs: Inputs): Inputs => {
     const { rows, base, activations, directions, pick, labels, share, mask, cos, sin } = inputs as {
@@ -107,7 +109,7 @@ function compileGradient(model: LanguageModel, layer: number): Promise<DynamicPr
       { T: 10007, R: 10037, P: 10061 },
       { T: 10009, R: 10039, P: 10069 },
     ],
-    threads: model.threads,
+    ...{ threads: model.threads, arena },
   })
 }
 
