@@ -6,9 +6,10 @@ import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node
 import { join } from 'node:path'
 import { shardedWriter } from '../../dist/checkpoint/index.js'
 
-/** Sizes of SmolLM2-135M and Llama-3.2-3B, both with tied embeddings. */
+/** Sizes of SmolLM2-135M, Llama-3.2-1B and Llama-3.2-3B, all with tied embeddings. */
 export const shapes = {
   '135m': { layers: 30, hidden: 576, ffn: 1536, heads: 9, kvHeads: 3, headDim: 64, vocabulary: 49152 },
+  '1b': { layers: 16, hidden: 2048, ffn: 8192, heads: 32, kvHeads: 8, headDim: 64, vocabulary: 128256 },
   '3b': { layers: 28, hidden: 3072, ffn: 8192, heads: 24, kvHeads: 8, headDim: 128, vocabulary: 128256 },
 }
 
