@@ -56,7 +56,6 @@ export {
   type Thread,
   type Why,
 } from './memoir/answering.ts'
-export type { Audit } from './memoir/audit.ts'
 export { backgroundPrompts, heldOutPrompts } from './memoir/background.ts'
 export { contextBeginnings, contextLengths, contextSampling, contextsOf } from './memoir/contexts.ts'
 export type { Editor, Listed } from './memoir/editor.ts'
@@ -79,10 +78,12 @@ export { type ScopeLevel, scopeLevels } from './scope/learn.ts'
 export { outsideWeights, piecesOf } from './scope/outside.ts'
 export { parseRelations, type Relations, readRelations } from './scope/relations.ts'
 export {
+  type Audit,
   createStore,
   defaultTraining,
   type EditRecord,
   isStore,
+  type KeptAudit,
   openStore,
   publishedThreshold,
   publishedTraining,

@@ -117,6 +117,23 @@ describe('an audit', () => {
   })
 })
 
+describe('audit, asked for', () => {
+  it('asks every edit that stands, or one, and the store remembers', async () => {
+    await add('reviewed', '--no-audit', '--quiet', '--steps', '1')
+    const listed = async () => json(edit('reviewed', 'list', '--json'))
+    expect((await listed())[0].audit).toBeUndefined()
+    const { out } = await edit('reviewed', 'audit', '--quiet')
+    expect(out).toMatch(/^edit 1: not learned.*other wordings answered: "/)
+    expect(out).toMatch(/edits asked: 0 say their targets, \d of \d+ other wordings are answered; /)
+    expect((await listed())[0].audit).toMatchObject({ number: 1, isLearned: false, at: expect.any(String) })
+    expect((await edit('reviewed', 'list')).out).toMatch(/active, not learned/)
+    expect((await edit('reviewed', 'show', '1')).out).toMatch(/audited +\d{4}-.*: not learned/)
+    const [one] = await json(edit('reviewed', 'audit', '1', '--json', '--quiet'))
+    expect(one).toMatchObject({ number: 1, isLearned: false })
+    expect((await edit('reviewed', 'audit', '99')).err).toContain('there is no active edit 99')
+  })
+})
+
 describe('--answer', () => {
   it('as-taught is the default of generate; as-asked goes on after the words; neither goes without a store', async () => {
     await add('answers', '--steps', '400', '--quiet', '--scope', 'wide')

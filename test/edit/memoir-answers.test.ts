@@ -1,4 +1,5 @@
 /** Answers of a store: silent routing leaves every bit, whatever block the router looks at; evaluation is what it says. */
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { readSafetensors } from '../../src/checkpoint/index.ts'
@@ -334,5 +335,35 @@ describe('after teaching', () => {
     never.dispose()
     await expect(hasty.audit(2)).rejects.toThrow('there is no active edit 2 to audit')
     for (const one of [editor, hasty]) one.dispose()
+  })
+
+  it('audits are kept with the store, the last of each edit; one that is only looked at keeps none', async () => {
+    const training = { ...defaultTraining, maxSteps: 1, patience: 1 }
+    const path = join(root, 'kept')
+    const editor = await openEditor(model, path, { create: { layer: 0, training } })
+    for (const target of ['zq', 'xy']) await editor.add({ prompt: `who is ${target}1`, target })
+    expect(editor.list().map(({ audit }) => audit)).toEqual([undefined, undefined])
+    const found = await editor.audit(1)
+    expect(editor.list()[0]!.audit).toEqual({ ...found, at: expect.any(String) })
+    editor.dispose()
+    const look = await openEditor(model, path, { readOnly: true })
+    expect(look.list().map(({ audit }) => audit?.number)).toEqual([1, undefined])
+    await look.audit(2)
+    look.dispose()
+    const file = join(path, 'audits.jsonl')
+    const line = readFileSync(file, 'utf8')
+    expect(line.split('\n')).toHaveLength(2)
+    // a line that was cut is none, and is cut off before the next
+    writeFileSync(file, `${line}{"number":2,"isLea`)
+    const again = await openEditor(model, path)
+    expect(again.list().map(({ audit }) => audit?.number)).toEqual([1, undefined])
+    await again.audit(2)
+    await again.audit(1)
+    again.dispose()
+    expect(readFileSync(file, 'utf8').split('\n')).toHaveLength(4)
+    writeFileSync(file, '{"number":1}\n')
+    await expect(openEditor(model, path)).rejects.toThrow(
+      /audits\.jsonl:1: expected an audit of an edit, got \{"number":1\} \(remove the file/,
+    )
   })
 })

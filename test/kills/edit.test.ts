@@ -26,10 +26,10 @@ const edit = (store: string, ...words: string[]) =>
 const add = (store: string) =>
   edit(store, 'add', at('facts.json'), '--steps', '2', '--layer', '0', '--threshold', '0.97')
 
-/** Records name the time of an edit, nothing else in a store does. */
+/** Records and audits name the time, nothing else in a store does. */
 const storeFiles = {
-  grows: /^edits\.jsonl$/,
-  same: (name: string, text: string) => (name === 'edits.jsonl' ? text.replace(/"at":"[^"]*"/g, '') : text),
+  grows: /^(edits|audits)\.jsonl$/,
+  same: (name: string, text: string) => (name.endsWith('.jsonl') ? text.replace(/"at":"[^"]*"/g, '') : text),
 }
 
 beforeAll(async () => {
@@ -43,6 +43,21 @@ beforeAll(async () => {
 it('add', async () => {
   const out = at('added')
   expect(await endAtEveryChange({ out, run: add(out), ...storeFiles })).toBeGreaterThan(15)
+})
+
+it('audit', async () => {
+  const out = at('audited')
+  const prepare = (): void => {
+    cpSync(at('taught'), out, { recursive: true })
+    rmSync(join(out, 'audits.jsonl'))
+  }
+  // what was asked before the end is asked again: the last audit of an edit counts
+  const last = (text: string): string => [...new Set(text.split('\n'))].sort().join('\n')
+  const same = (name: string, text: string) =>
+    name === 'audits.jsonl' ? last(storeFiles.same(name, text)) : storeFiles.same(name, text)
+  expect(
+    await endAtEveryChange({ out, prepare, run: edit(out, 'audit'), ...storeFiles, same }),
+  ).toBeGreaterThan(1)
 })
 
 it('undo', async () => {

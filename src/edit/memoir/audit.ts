@@ -1,21 +1,8 @@
 /** @file What an edit does once it is taught: asked in its own words, in others, and beside what it is about. */
 import { asked } from '../scope/questions.ts'
-import type { EditRecord } from '../store/index.ts'
+import type { Audit, EditRecord } from '../store/index.ts'
 import type { Asked } from './answering.ts'
 import { heldOutPrompts } from './background.ts'
-
-/** What was found of one edit. */
-export interface Audit {
-  readonly number: number
-  /** Its own prompt is answered by it, greedily with the whole target. */
-  readonly isLearned: boolean
-  /** Of prompts that put its own into other words, how many it answers, of how many. */
-  readonly otherWords: { readonly answered: number; readonly of: number }
-  /** Another question about its subject is answered as before; null for an edit about nothing in particular. */
-  readonly keepsSubject: boolean | null
-  /** A prompt that has nothing to do with it is answered as before. */
-  readonly keepsRest: boolean
-}
 
 /** Ways to put any prompt. */
 const wrappings: readonly string[] = [

@@ -1,9 +1,18 @@
 /** @file A model with a store of edits: teach, list, explain, undo, replay, ask. */
 import { fail } from '../../base/index.ts'
 import type { ScopeLevel } from '../scope/learn.ts'
-import { type EditRecord, type Status, type StoreConfig, statuses } from '../store/index.ts'
+import {
+  type Audit,
+  type EditRecord,
+  type KeptAudit,
+  keepAudit,
+  readAudits,
+  type Status,
+  type StoreConfig,
+  statuses,
+} from '../store/index.ts'
 import { type Answering, answeringOf } from './answering.ts'
-import { type Audit, auditOf } from './audit.ts'
+import { auditOf } from './audit.ts'
 import type { EditorContext } from './editorContext.ts'
 import { calibrate } from './router.ts'
 import { type Teaching, teachingOf } from './teaching.ts'
@@ -11,6 +20,8 @@ import { type Teaching, teachingOf } from './teaching.ts'
 export interface Listed {
   readonly record: EditRecord
   readonly status: Status
+  /** What was found when it was last asked; absent where it never was. */
+  readonly audit?: KeptAudit
 }
 
 export interface Editor extends Answering, Teaching {
@@ -25,16 +36,20 @@ export interface Editor extends Answering, Teaching {
     prompts: readonly string[],
     rate: number,
   ): Promise<{ threshold: number; overlaps: readonly number[] }>
-  /** Ask an edit that stands in its own words, in others, and beside what it is about. Throws `TL_BAD_ARGUMENT`. */
+  /**
+   * Ask an edit that stands in its own words, in others, and beside what it is about; kept with the store, unless that was opened
+   * only to look. Throws `TL_BAD_ARGUMENT`.
+   */
   audit(number: number): Promise<Audit>
   /** Let edits answer more or fewer of the other questions about their subjects. Throws `TL_BAD_ARGUMENT` for a store made without. */
   rescope(level: ScopeLevel): void
   dispose(): void
 }
 
-/** The editor of an opened store; `unlock` is called when it is disposed of. */
-export function makeEditor(opened: EditorContext, unlock: () => void): Editor {
+/** The editor of an opened store; `unlock` is called when it is disposed of, and absent where the store is only looked at. */
+export function makeEditor(opened: EditorContext, unlock?: (() => void) | undefined): Editor {
   const { store } = opened
+  const audits = readAudits(store.path)
   const { dispose: forget, ...teaching } = teachingOf(opened)
   const answering = answeringOf(opened)
   return {
@@ -43,7 +58,11 @@ export function makeEditor(opened: EditorContext, unlock: () => void): Editor {
     get config() {
       return store.config
     },
-    list: () => statuses(store.records),
+    list: () =>
+      statuses(store.records).map((one): Listed => {
+        const audit = audits.get(one.record.number)
+        return audit ? { ...one, audit } : one
+      }),
     async calibrate(prompts, rate) {
       if (opened.active().length === 0)
         fail('TL_BAD_ARGUMENT', 'calibrate: the store has no active edit: add edits first')
@@ -64,7 +83,11 @@ export function makeEditor(opened: EditorContext, unlock: () => void): Editor {
       const found = statuses(store.records).find(({ record }) => record.number === number)
       const edit = opened.active().find((one) => one.number === number)
       if (!found || !edit) return fail('TL_BAD_ARGUMENT', `there is no active edit ${number} to audit`)
-      return auditOf({ ...answering, who: opened.who }, found.record, edit.subject)
+      const audit = await auditOf({ ...answering, who: opened.who }, found.record, edit.subject)
+      const kept = { ...audit, at: new Date().toISOString() }
+      if (unlock) keepAudit(store.path, kept)
+      audits.set(number, kept)
+      return audit
     },
     rescope(level) {
       const { scope } = store.config
@@ -78,7 +101,7 @@ export function makeEditor(opened: EditorContext, unlock: () => void): Editor {
     dispose: () => {
       forget()
       opened.dispose()
-      unlock()
+      unlock?.()
     },
   }
 }

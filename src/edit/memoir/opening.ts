@@ -147,7 +147,7 @@ export async function openEditor(
     if (isNew && !isStore(path) && readdirSync(path).length === 0) rmdirSync(path)
   }
   const forget = whenLeaving(clear)
-  const unlock = options.readOnly ? () => undefined : lockFolder(path)
+  const unlock = options.readOnly ? undefined : lockFolder(path)
   try {
     if (!exists) {
       requireEmpty(path)
@@ -156,7 +156,7 @@ export async function openEditor(
     const store = openOwnStore(model, path, words, own)
     return makeEditor(openEditorContext(model, words, store), unlock)
   } catch (error) {
-    unlock()
+    unlock?.()
     clear()
     throw error
   } finally {

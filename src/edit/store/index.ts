@@ -1,4 +1,5 @@
 /** @file The store of edits on disk. */
+export { type Audit, type KeptAudit, keepAudit, readAudits } from './audits.ts'
 export {
   checkConfig,
   defaultTraining,

@@ -6,6 +6,7 @@ import type {
   EditRecord,
   EditRequest,
   Fact,
+  Listed,
   NewStore,
   StoreConfig,
   Training,
@@ -15,7 +16,7 @@ import { makeDisplay } from '../../progress.ts'
 import { type Call, commandLine, factsOf, flagOf, newStoreOf } from './flags.ts'
 import { withEditor } from './open.ts'
 import { alreadyTaught } from './taught.ts'
-import { json, quoted, settingsText } from './texts.ts'
+import { flawsOf, json, quoted, settingsText } from './texts.ts'
 
 const requestOf = ({ prompt, target, subject }: Fact): EditRequest => ({
   prompt,
@@ -73,10 +74,8 @@ function* remarks({ number, prompt, supersedes, stopped, steps, losses, audit }:
     yield `edit ${number} is not learned: the model does not say its target (loss ${losses.worst.toFixed(2)} after ${steps} steps): ${quoted(prompt)}`
   else if (stopped === 'steps')
     yield `edit ${number} is not learned to the end (loss ${losses.worst.toFixed(2)} after ${steps} steps): ${quoted(prompt)}`
-  if (audit?.keepsSubject === false)
-    yield `edit ${number} also answers another question about its subject: ${quoted(prompt)}`
-  if (audit?.keepsRest === false)
-    yield `edit ${number} also answers a prompt that it is not about: ${quoted(prompt)}`
+  for (const flaw of audit ? flawsOf({ ...audit, isLearned: true }) : [])
+    yield `edit ${number} ${flaw}: ${quoted(prompt)}`
 }
 
 /** Nothing is taught before every fact of the file has been found fit to be. */
@@ -103,24 +102,35 @@ export async function add(call: Call): Promise<void> {
         requireSettings(editor, create, call)
         for (const fact of facts) await at(fact, () => editor.check(requestOf(fact)))
       }
-      const taught = flags.again ? new Set() : alreadyTaught(facts.map(requestOf), editor.list())
+      const audited = (number: number, fact: Fact): Promise<Audit> => at(fact, () => editor.audit(number))
+      const taught = flags.again
+        ? new Map<number, Listed>()
+        : alreadyTaught(facts.map(requestOf), editor.list())
       held = taught.size
       if (held > 0 && !flags.quiet)
         display.line(
           `${held} of ${facts.length} facts are in ${store} already; --again would teach them once more`,
         )
       for (const [i, fact] of facts.entries()) {
-        if (taught.has(i)) continue
+        const before = taught.get(i)
+        if (before) {
+          // a process that ended between an edit and its audit
+          if (flags.audit !== false && !before.audit && before.status.state === 'active') {
+            const { number, prompt } = before.record
+            for (const flaw of flawsOf(await audited(number, fact)))
+              display.line(`edit ${number} ${flaw}: ${quoted(prompt)}`)
+          }
+          continue
+        }
         const onStep = (step: number, most: number): void =>
           display.update({
             ...{ done: i + step / most, total: facts.length },
             detail: `${step === 0 ? '' : `step ${step} of at most ${most}, `}${quoted(fact.prompt)}`,
           })
         onStep(0, 1)
-        const before = ` (${added.length} edits before it are kept)`
-        const record = await at(fact, () => editor.add(requestOf(fact), onStep), before)
-        const audit =
-          flags.audit === false ? undefined : await at(fact, () => editor.audit(record.number), before)
+        const kept = ` (${added.length} edits before it are kept)`
+        const record = await at(fact, () => editor.add(requestOf(fact), onStep), kept)
+        const audit = flags.audit === false ? undefined : await audited(record.number, fact)
         added.push({ ...record, ...(audit && { audit }) })
         held++
       }

@@ -4,6 +4,7 @@ import { didYouMean, fail } from '../../../base/index.ts'
 import type { Io } from '../../io.ts'
 import { examples } from '../../options.ts'
 import { add } from './add.ts'
+import { audit } from './audit.ts'
 import { calibrate, replay, scope, undo } from './change.ts'
 import type { Call, Flags } from './flags.ts'
 import { list, show, why } from './look.ts'
@@ -58,6 +59,12 @@ same command goes on after an interruption.
     about: 'say which edit answers a prompt, and how near the next ones are',
     options: ['work'],
     examples: [['treeline edit model.gguf store why "Who wrote it?"', 'which edit answers']],
+  },
+  audit: {
+    ...{ wants: 'the number of an edit', isOptional: true, run: audit },
+    about: 'ask the edits whether they are still learned, and what they answer beside their prompts',
+    options: ['work'],
+    examples: [['treeline edit model.gguf store audit', 'every edit that stands; list shows what was found']],
   },
   undo: {
     ...{ wants: 'the number of an edit', run: undo },

@@ -2,7 +2,7 @@
 import { fail } from '../../../base/index.ts'
 import type { Call } from './flags.ts'
 import { editNumber, withEditor } from './open.ts'
-import { json, quoted, stateText } from './texts.ts'
+import { auditText, json, quoted, stateText } from './texts.ts'
 
 export const list = (call: Call): Promise<void> =>
   withEditor(call, { readOnly: true }, (editor) => {
@@ -11,7 +11,7 @@ export const list = (call: Call): Promise<void> =>
     if (call.flags.json)
       return json(
         io,
-        all.map(({ record, status }) => ({ ...record, status })),
+        all.map(({ record, ...rest }) => ({ ...record, ...rest })),
       )
     for (const one of all)
       io.out(
@@ -27,13 +27,15 @@ export async function show(call: Call): Promise<void> {
     const one =
       editor.list().find(({ record }) => record.number === number) ??
       fail('TL_BAD_ARGUMENT', `there is no edit ${number} (edits: ${editor.list().length})`)
-    if (flags.json) return json(io, { ...one.record, status: one.status })
-    const { prompt, target, subject, steps, losses, stopped, at } = one.record
+    const { record, ...rest } = one
+    if (flags.json) return json(io, { ...record, ...rest })
+    const { prompt, target, subject, steps, losses, stopped, at } = record
     io.out(`edit ${number}: ${stateText(one)}\nprompt   ${prompt}\ntarget   ${target}\n`)
     if (subject !== undefined) io.out(`subject  ${subject}\n`)
     io.out(
       `steps    ${steps}${stopped === 'steps' ? ' (all it was allowed)' : ''}, loss ${losses.first.toFixed(3)} → ${losses.last.toFixed(3)}\nadded    ${at}\n`,
     )
+    if (one.audit) io.out(`audited  ${one.audit.at}: ${auditText(one.audit)}\n`)
   })
 }
 

@@ -7,10 +7,10 @@ type Request = EditRequest
 const keyOf = ({ prompt, target, subject }: Request): string => JSON.stringify([prompt, target, subject])
 
 /**
- * The places of facts that need not be taught: an edit of the same prompt, target and subject answers, or another of these
+ * The places of facts that need not be taught, with the edits that hold them: an edit of the same prompt, target and subject answers, or another of these
  * facts has taken its place. Facts and edits are matched in order, so a fact that stands twice in a list is taught twice.
  */
-export function alreadyTaught(facts: readonly Request[], listed: readonly Listed[]): Set<number> {
+export function alreadyTaught(facts: readonly Request[], listed: readonly Listed[]): Map<number, Listed> {
   const standing = listed.filter(({ status }) => status.state !== 'undone')
   const matched = new Map<number, Listed>()
   let from = 0
@@ -24,5 +24,5 @@ export function alreadyTaught(facts: readonly Request[], listed: readonly Listed
   const own = new Set([...matched.values()].map(({ record }) => record.number))
   const holds = ({ status }: Listed): boolean =>
     status.state === 'active' || (status.state === 'superseded' && own.has(status.by))
-  return new Set([...matched].flatMap(([i, edit]) => (holds(edit) ? [i] : [])))
+  return new Map([...matched].filter(([, edit]) => holds(edit)))
 }

@@ -1,6 +1,6 @@
 /** @file How edits are shown. */
 import { percent, prettyJson } from '../../../base/index.ts'
-import type { Listed, StoreConfig } from '../../../edit/index.ts'
+import type { Audit, Listed, StoreConfig } from '../../../edit/index.ts'
 import type { Io } from '../../io.ts'
 
 /** A text in quotes, its end where it is long. */
@@ -9,11 +9,29 @@ export const quoted = (text: string): string =>
 
 export const json = (io: Io, value: unknown): void => io.out(prettyJson(value))
 
-export function stateText({ status }: Listed): string {
+/** What an audit found amiss, in a few words each. */
+export const flawsOf = ({ isLearned, keepsSubject, keepsRest }: Audit): string[] => [
+  ...(isLearned ? [] : ['not learned']),
+  ...(keepsSubject === false ? ['also answers another question about its subject'] : []),
+  ...(keepsRest ? [] : ['also answers a prompt that it is not about']),
+]
+
+/** All that an audit found. */
+export const auditText = (audit: Audit): string => {
+  const { answered, of } = audit.otherWords
+  const flaws = flawsOf(audit)
+  return [
+    ...(audit.isLearned ? ['learned'] : []),
+    ...flaws,
+    `${answered} of ${of} other wordings answered`,
+  ].join(', ')
+}
+
+export function stateText({ status, audit }: Listed): string {
   if (status.state === 'superseded') return `superseded by ${status.by}`
   if (status.state === 'undone')
     return status.memory === 'kept' ? 'undone (replay clears the memory)' : 'undone'
-  return 'active'
+  return ['active', ...(audit ? flawsOf(audit) : [])].join(', ')
 }
 
 /** Settings of a store in one line. */
