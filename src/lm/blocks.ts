@@ -50,51 +50,33 @@ function halfTable(): Float32Array {
 const aligned = (bytes: Uint8Array, size: number): Uint8Array =>
   bytes.byteOffset % size ? bytes.slice() : bytes
 
-/** Arrays for the blocks of a part, of zeros. */
-interface Target {
-  readonly packed: Uint8Array
-  readonly scales: Float32Array
+/** Some of a part's rows. */
+export interface Rows {
+  readonly from: number
+  readonly count: number
 }
 
-/** Those of a part of its own. */
-const targetOf = ({ inputs, outputs }: Part, bits: 4 | 8, room: number): Target => {
-  const count = outputs * (inputs / quantizedBlock + room)
-  return { packed: new Uint8Array((count * quantizedBlock * bits) / 8), scales: new Float32Array(count) }
-}
+/**
+ * Numbers that are read at once: no second copy of a large matrix is ever there, and what is made of them is small enough not to
+ * leave holes between the runtime's arrays.
+ */
+const atOnce = 1 << 17
 
-/** Numbers that are read at once, so that no second copy of a large matrix is ever there. */
-const atOnce = 1 << 20
-
-/** Rows that are read together: a few megabytes, or all of them where they come in another order. */
-export function* pieces({
-  inputs,
-  outputs,
-  order,
-  transposed,
-}: Part): Generator<{ from: number; rows: number }> {
+/** A part's rows in runs, or all of them where they come in another order. */
+export function* runsOf({ inputs, outputs, order, transposed }: Part): Generator<Rows> {
   const most = order || transposed ? outputs : Math.max(1, Math.floor(atOnce / inputs))
-  for (let from = 0; from < outputs; from += most) yield { from, rows: Math.min(most, outputs - from) }
+  for (let from = 0; from < outputs; from += most) yield { from, count: Math.min(most, outputs - from) }
 }
+
+const allRows = ({ outputs }: Part): Rows => ({ from: 0, count: outputs })
 
 /** Stored bytes of some rows. */
-function bytesOf({ source, outputs }: Part, from: number, rows: number, perRow: number): Uint8Array {
-  if (rows === outputs || !source.readInto)
-    return source.bytes().subarray(from * perRow, (from + rows) * perRow)
-  const bytes = new Uint8Array(rows * perRow)
+function bytesOf({ source, outputs }: Part, { from, count }: Rows, perRow: number): Uint8Array {
+  if (count === outputs || !source.readInto)
+    return source.bytes().subarray(from * perRow, (from + count) * perRow)
+  const bytes = new Uint8Array(count * perRow)
   source.readInto(from * perRow, bytes)
   return bytes
-}
-
-/** 16- and 32-bit numbers of an array; where they begin is a multiple of 4. */
-const words = (data: Uint8Array): Uint32Array =>
-  new Uint32Array(data.buffer, data.byteOffset, data.byteLength / 4)
-const shorts = (data: Uint8Array): Uint16Array =>
-  new Uint16Array(data.buffer, data.byteOffset, data.byteLength / 2)
-
-/** Where the blocks of some rows go. */
-const partOf = ({ packed, scales }: Target, first: number, end: number): Target => {
-  const bytes = packed.length / scales.length
-  return { packed: packed.subarray(first * bytes, end * bytes), scales: scales.subarray(first, end) }
 }
 
 /** A part's rows in their order, each with room for `room` blocks more. */
@@ -102,19 +84,18 @@ export function storedBlocks(
   part: Part,
   { bytes, bits, hasOffset }: (typeof kept)[string],
   room = 0,
-  target: Target = targetOf(part, bits, room),
+  rows = allRows(part),
 ): Blocks {
   const perRow = part.inputs / quantizedBlock
-  const offsets = hasOffset ? new Float32Array(part.outputs * perRow) : undefined
-  for (const { from, rows } of pieces(part)) {
-    const raw = bytesOf(part, from, rows, perRow * bytes)
-    const { packed, scales } = partOf(target, from * (perRow + room), (from + rows) * (perRow + room))
-    const own = { ...part, outputs: rows }
-    if (offsets)
-      unpackWithOffsets(own, aligned(raw, 4), room, words(packed), scales, offsets.subarray(from * perRow))
-    else unpack(own, aligned(raw, 2), bytes / 2, bits, room, shorts(packed), scales)
-  }
-  return { bits, ...target, ...(offsets && { offsets }) }
+  const count = rows.count * (perRow + room)
+  const packed = new Uint8Array((count * quantizedBlock * bits) / 8)
+  const scales = new Float32Array(count)
+  const offsets = hasOffset ? new Float32Array(rows.count * perRow) : undefined
+  const raw = bytesOf(part, rows, perRow * bytes)
+  const own = { ...part, outputs: rows.count }
+  if (offsets) unpackWithOffsets(own, aligned(raw, 4), room, new Uint32Array(packed.buffer), scales, offsets)
+  else unpack(own, aligned(raw, 2), bytes / 2, bits, room, new Uint16Array(packed.buffer), scales)
+  return { bits, packed, scales, ...(offsets && { offsets }) }
 }
 
 /** Q4_1: blocks of five words, of which the first is scale and least weight. */
@@ -190,40 +171,32 @@ function unpack(
 }
 
 /** Numbers of some of a part's rows [rows, inputs], in their order. */
-function numbersOf(
-  { source, inputs, outputs, transposed, order }: Part,
-  from: number,
-  count: number,
-): Float32Array {
-  const values = count === outputs ? source.f32() : source.f32(from * inputs, count * inputs)
+function numbersOf({ source, inputs, outputs, transposed, order }: Part, rows: Rows): Float32Array {
+  const values = rows.count === outputs ? source.f32() : source.f32(rows.from * inputs, rows.count * inputs)
   if (!transposed && !order) return values
-  const rows = new Float32Array(values.length)
+  const out = new Float32Array(values.length)
   for (let r = 0; r < outputs; r++) {
     const from = order ? order[r]! : r
-    if (transposed) for (let k = 0; k < inputs; k++) rows[r * inputs + k] = values[k * outputs + from]!
-    else rows.set(values.subarray(from * inputs, (from + 1) * inputs), r * inputs)
+    if (transposed) for (let k = 0; k < inputs; k++) out[r * inputs + k] = values[k * outputs + from]!
+    else out.set(values.subarray(from * inputs, (from + 1) * inputs), r * inputs)
   }
-  return rows
+  return out
 }
 
 /** A part's numbers [outputs, inputs], rows in their order, in the array given. */
 export function numbersInto(out: Float32Array, part: Part): Float32Array {
-  for (const { from, rows } of pieces(part)) out.set(numbersOf(part, from, rows), from * part.inputs)
+  for (const rows of runsOf(part)) out.set(numbersOf(part, rows), rows.from * part.inputs)
   return out
 }
 
 /** Rounded here to 8 bits about 0: a block's largest weight is 127 steps. Rows have room for `room` blocks more. */
-export function roundedBlocks(part: Part, room = 0, target: Target = targetOf(part, 8, room)): Blocks {
+export function roundedBlocks(part: Part, room = 0, rows = allRows(part)): Blocks {
+  const values = numbersOf(part, rows)
   const perRow = part.inputs / quantizedBlock
-  for (const { from, rows } of pieces(part)) {
-    const own = partOf(target, from * (perRow + room), (from + rows) * (perRow + room))
-    roundInto(numbersOf(part, from, rows), perRow, room, own)
-  }
-  return { bits: 8, ...target }
-}
-
-function roundInto(values: Float32Array, perRow: number, room: number, { packed, scales }: Target): void {
-  for (let b = 0, from = 0; from < values.length; b += room)
+  const count = rows.count * (perRow + room)
+  const packed = new Uint8Array(count * quantizedBlock)
+  const scales = new Float32Array(count)
+  for (let r = 0, b = 0, from = 0; r < rows.count; r++, b += room)
     for (let k = 0; k < perRow; k++, b++, from += quantizedBlock) {
       let most = 0
       for (let j = from; j < from + quantizedBlock; j++) most = Math.max(most, Math.abs(values[j]!))
@@ -233,6 +206,7 @@ function roundInto(values: Float32Array, perRow: number, room: number, { packed,
       for (let j = 0; j < quantizedBlock; j++)
         packed[b * quantizedBlock + j] = 128 + Math.round(values[from + j]! * perStep)
     }
+  return { bits: 8, packed, scales }
 }
 
 /** Times that levels are chosen for a scale and an offset, and these for the levels; once more costs more than it gains. */
@@ -242,25 +216,15 @@ const fits = 2
  * Rounded here to 4 bits: the scale and offset of each block are those of least squares, from its least and greatest weight on.
  * Rows have room for `room` blocks more.
  */
-export function fittedBlocks(part: Part, room = 0, target: Target = targetOf(part, 4, room)): Blocks {
+export function fittedBlocks(part: Part, room = 0, rows = allRows(part)): Blocks {
+  const values = numbersOf(part, rows)
   const perRow = part.inputs / quantizedBlock
-  const offsets = new Float32Array(part.outputs * perRow)
-  for (const { from, rows } of pieces(part)) {
-    const own = partOf(target, from * (perRow + room), (from + rows) * (perRow + room))
-    fitInto(numbersOf(part, from, rows), perRow, room, own, offsets.subarray(from * perRow))
-  }
-  return { bits: 4, ...target, offsets }
-}
-
-function fitInto(
-  values: Float32Array,
-  perRow: number,
-  room: number,
-  { packed, scales }: Target,
-  offsets: Float32Array,
-): void {
+  const count = rows.count * (perRow + room)
+  const packed = new Uint8Array((count * quantizedBlock) / 2)
+  const scales = new Float32Array(count)
+  const offsets = new Float32Array(rows.count * perRow)
   const levels = new Uint8Array(quantizedBlock)
-  for (let b = 0, o = 0, from = 0; from < values.length; b += room)
+  for (let r = 0, b = 0, o = 0, from = 0; r < rows.count; r++, b += room)
     for (let k = 0; k < perRow; k++, b++, o++, from += quantizedBlock) {
       let [low, high, sum] = [values[from]!, values[from]!, 0]
       for (let j = from; j < from + quantizedBlock; j++) {
@@ -271,7 +235,7 @@ function fitInto(
       }
       let [scale, start] = [(high - low) / 15, low]
       levels.fill(0)
-      for (let done = 0; done < fits && scale > 0; done++) {
+      for (let fit = 0; fit < fits && scale > 0; fit++) {
         const perStep = 1 / scale
         // of levels, their squares, their products with weights
         let [first, second, mixed] = [0, 0, 0]
@@ -294,17 +258,18 @@ function fitInto(
       for (let j = 0; j < quantizedBlock; j += 2)
         packed[(b * quantizedBlock + j) / 2] = levels[j]! | (levels[j + 1]! << 4)
     }
+  return { bits: 4, packed, scales, offsets }
 }
 
 /** Four bits among eight: the same numbers about the other zero. */
-export function widened(blocks: Blocks, { packed, scales }: Target): Blocks {
+export function widened(blocks: Blocks): Blocks {
+  const packed = new Uint8Array(blocks.packed.length * 2)
   for (let i = 0; i < blocks.packed.length; i++) {
     const byte = blocks.packed[i]!
     packed[2 * i] = (byte & 15) + 120
     packed[2 * i + 1] = (byte >> 4) + 120
   }
-  scales.set(blocks.scales)
-  return { ...blocks, bits: 8, packed, scales }
+  return { ...blocks, bits: 8, packed }
 }
 
 /**

@@ -23,9 +23,10 @@ import {
   kept,
   numbersInto,
   type Part,
-  pieces,
+  type Rows,
   roomForSums,
   roundedBlocks,
+  runsOf,
   splitOffsets,
   storedBlocks,
   sumsOf,
@@ -80,23 +81,26 @@ function place(out: Float32Array, columns: number, column: number, part: Part): 
       out.set(values.subarray(k * outputs, (k + 1) * outputs), k * columns + column)
     return
   }
-  const count = slots?.length ?? inputs
+  const depth = slots?.length ?? inputs
   const tile = 32
-  for (const { from, rows } of pieces(part)) {
-    const values = rows === outputs ? source.f32() : source.f32(from * inputs, rows * inputs)
-    // rows of the result; with an order these may be more than those of the file
-    const end = order ? order.length : from + rows
-    for (let r0 = from; r0 < end; r0 += tile)
-      for (let k0 = 0; k0 < count; k0 += tile)
-        for (let r = r0, rEnd = Math.min(end, r0 + tile); r < rEnd; r++) {
-          const row = order ? order[r]! : r - from
+  for (const rows of runsOf(part)) {
+    const values = rows.count === outputs ? source.f32() : source.f32(rows.from * inputs, rows.count * inputs)
+    // with an order there may be more rows in the result than in the file
+    const count = order?.length ?? rows.count
+    const turned = new Float32Array(depth * count)
+    for (let r0 = 0; r0 < count; r0 += tile)
+      for (let k0 = 0; k0 < depth; k0 += tile)
+        for (let r = r0, rEnd = Math.min(count, r0 + tile); r < rEnd; r++) {
+          const row = order ? order[r]! : r
           if (row < 0) continue
           const start = row * inputs
-          for (let k = k0, kEnd = Math.min(count, k0 + tile); k < kEnd; k++) {
+          for (let k = k0, kEnd = Math.min(depth, k0 + tile); k < kEnd; k++) {
             const at = slots ? slots[k]! : k
-            if (at >= 0) out[k * columns + column + r] = values[start + at]!
+            if (at >= 0) turned[k * count + r] = values[start + at]!
           }
         }
+    for (let k = 0; k < depth; k++)
+      out.set(turned.subarray(k * count, (k + 1) * count), k * columns + column + rows.from)
   }
 }
 
@@ -143,27 +147,29 @@ export function blockMatrix(
   const [bytes, stride] = [(quantizedBlock * wide) / 8, perRow + room]
   const packed = memory.bytes(outputs * stride * bytes)
   const scales = memory.floats(outputs * stride)
-  let first = 0
-  const all = parts.map((part, p): Blocks => {
-    const format = formats[p]
-    const end = first + part.outputs * stride
-    const own = { packed: packed.subarray(first * bytes, end * bytes), scales: scales.subarray(first, end) }
-    first = end
-    if (!format && isWide) return roundedBlocks(part, room, own)
-    // four bits that become eight are made aside
-    const target = format && format.bits < wide ? undefined : own
-    const stored = format ? storedBlocks(part, format, room, target) : fittedBlocks(part, room, own)
-    const blocks = exact || !stored.offsets ? stored : splitOffsets(stored, perRow, again)
-    return blocks.bits < wide ? widened(blocks, own) : blocks
-  })
-  const offsets = all.some((blocks) => blocks.offsets) ? memory.floats(perRow * outputs) : undefined
+  const offsets =
+    exact && formats.some((format) => format?.hasOffset) ? memory.floats(perRow * outputs) : undefined
   let row = 0
-  for (const [p, blocks] of all.entries()) {
-    const [own, count] = [blocks.offsets, parts[p]!.outputs]
-    if (offsets && own)
-      for (let b = 0; b < perRow; b++)
-        for (let r = 0, to = b * outputs + row; r < count; r++) offsets[to + r] = own[r * perRow + b]!
-    row += count
+  for (const [p, part] of parts.entries()) {
+    const format = formats[p]
+    // made aside, some rows at a time, and copied
+    for (const rows of runsOf(part)) {
+      const blocks = blocksOf(part, rows)
+      packed.set(blocks.packed, row * stride * bytes)
+      scales.set(blocks.scales, row * stride)
+      if (offsets && blocks.offsets)
+        for (let b = 0; b < perRow; b++)
+          for (let r = 0, to = b * outputs + row; r < rows.count; r++)
+            offsets[to + r] = blocks.offsets[r * perRow + b]!
+      row += rows.count
+    }
+
+    function blocksOf(own: Part, rows: Rows): Blocks {
+      if (!format && isWide) return roundedBlocks(own, room, rows)
+      const stored = format ? storedBlocks(own, format, room, rows) : fittedBlocks(own, room, rows)
+      const blocks = exact || !stored.offsets ? stored : splitOffsets(stored, perRow, again)
+      return blocks.bits < wide ? widened(blocks) : blocks
+    }
   }
   return quantizedMatrix({
     ...{ bits: wide, inputs, outputs, packed, scales, sums },
@@ -172,18 +178,26 @@ export function blockMatrix(
   })
 }
 
+/** A matrix as the file has it, f32 [N, K]. */
+export function turnedMatrix(part: Part, memory: Memory = heap): Linear {
+  const { inputs, outputs } = part
+  const numbers = numbersInto(memory.floats(inputs * outputs), part)
+  return { weight: tensor(numbers, { shape: [outputs, inputs] }), isTurned: true }
+}
+
+/** Most numbers of a head that is dense beside its blocks: 268 MB. */
+const mostBeside = 2 ** 26
+
 /**
- * The head of a model that is run exactly. Blocks of 8 bits stay packed (Q8_0): a token reads a third of the bytes. Anything
- * else is dense, as the file stores it, [N, K].
+ * The head of a model that is run exactly. Blocks of 8 bits stay packed (Q8_0): a token reads a third of the bytes. Up to `most`
+ * numbers are dense besides, for many rows. Anything else is dense, as the file stores it, [N, K].
  */
-export function exactHead(part: Part, memory: Memory = heap): Linear {
+export function exactHead(part: Part, memory: Memory = heap, most = mostBeside): Linear {
   const { source, inputs, outputs } = part
-  const dense = numbersInto(memory.floats(inputs * outputs), part)
   const format = kept[source.dtype]
-  if (format?.bits !== 8 || inputs % quantizedBlock !== 0)
-    return { weight: tensor(dense, { shape: [outputs, inputs] }), isTurned: true }
-  const blocks = (inputs / quantizedBlock) * outputs
-  const own = { packed: memory.bytes(blocks * quantizedBlock), scales: memory.floats(blocks) }
-  const { packed, scales } = storedBlocks(part, format, 0, own)
-  return { weight: quantizedMatrix({ bits: 8, inputs, outputs, packed, scales, exact: true, dense }) }
+  if (format?.bits !== 8 || inputs % quantizedBlock !== 0) return turnedMatrix(part, memory)
+  const dense = inputs * outputs <= most ? numbersInto(memory.floats(inputs * outputs), part) : undefined
+  const { packed, scales } = blockMatrix([part], 8, 'rounded', memory)
+  const matrix = { bits: 8 as const, inputs, outputs, packed, scales, exact: true }
+  return { weight: quantizedMatrix({ ...matrix, ...(dense && { dense }) }) }
 }

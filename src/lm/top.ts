@@ -41,20 +41,20 @@ export interface Top {
 }
 
 /**
- * The blocks from `from` on, and the head, in dense weights: read from the file now, made in `memory`. `from` may be the number
- * of blocks.
+ * The blocks from `from` on, and the head, in dense weights: read from the file now, made in `memory`, the head `turned` or not.
+ * `from` may be the number of blocks.
  */
 export function topOf(
   { config, weights }: Pick<LanguageModel, 'config' | 'weights'>,
   from: number,
-  memory?: Memory,
+  { memory, turned }: { readonly memory?: Memory; readonly turned?: boolean } = {},
 ): Top {
   const { layers } = config
   return {
     config,
     blocks: Array.from({ length: Math.max(0, layers - 1 - from) }, (_, i) => weights.block(from + i, memory)),
     ...(from < layers && { last: lastBlockWeights(config, weights.block(layers - 1, memory)) }),
-    head: weights.head(memory),
+    head: weights.head(memory, turned),
   }
 }
 
@@ -102,7 +102,8 @@ export function lossAtTop(
   const each = reshape(weights, [r, 1])
   const logP = logSoftmax(logits)
   const losses = reshape(neg(takeAlong(logP, at)), [r])
-  const back = (slope: Tensor): Tensor => matmul(slope, top.head.head.weight as Tensor, { transposeB: true })
+  const { weight, isTurned = false } = top.head.head
+  const back = (slope: Tensor): Tensor => matmul(slope, weight as Tensor, { transposeB: !isTurned })
   const slope = scatterAlong(softmax(logits), at, sub(mul(each, 0), 1))
   if (!stay) {
     // the factor is applied where rows are short

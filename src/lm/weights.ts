@@ -4,7 +4,15 @@ import type { Checkpoint, CheckpointTensor } from '../checkpoint/index.ts'
 import { type Tensor, tensor } from '../tensor/index.ts'
 import type { Part } from './blocks.ts'
 import type { ModelConfig } from './config.ts'
-import { areSmallBlocks, blockMatrix, denseMatrix, exactHead, type Linear, type Memory } from './matrix.ts'
+import {
+  areSmallBlocks,
+  blockMatrix,
+  denseMatrix,
+  exactHead,
+  type Linear,
+  type Memory,
+  turnedMatrix,
+} from './matrix.ts'
 import type { Precision } from './precision.ts'
 import {
   attentionOf,
@@ -48,7 +56,8 @@ export interface ModelWeights {
   embed(ids: ArrayLike<number>, positions: ArrayLike<number>): Float32Array
   /** Matrices are made in `memory`, here as below. */
   block(layer: number, memory?: Memory): BlockWeights
-  head(memory?: Memory): HeadWeights
+  /** `turned`: dense as the file has it, [vocabulary, width], which takes no time to turn round. */
+  head(memory?: Memory, turned?: boolean): HeadWeights
   /** The embedding [vocabulary, width] in f32, and where positions are learned their rows [context, width]. */
   tables(): { readonly tokens: Tensor; readonly positions?: Tensor }
   /**
@@ -232,12 +241,14 @@ export function openWeights(
     }
   }
 
-  const wholeHead = (memory?: Memory): HeadWeights => ({
+  const headMap = (memory?: Memory, turned = false): Linear => {
+    const parts = [head.part()]
+    if (precision !== 'f32') return { weight: inBlocks(source, parts, 8, memory) }
+    return turned ? turnedMatrix(parts[0]!, memory) : { weight: denseMatrix(parts, memory) }
+  }
+  const wholeHead: ModelWeights['head'] = (memory, turned) => ({
     norm: normOf(source, names.finalNorm),
-    head: {
-      weight:
-        precision === 'f32' ? denseMatrix([head.part()], memory) : inBlocks(source, [head.part()], 8, memory),
-    },
+    head: headMap(memory, turned),
   })
   const weights: ModelWeights = {
     precision,

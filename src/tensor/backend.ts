@@ -2,6 +2,7 @@
  * @file What runs programs. A backend turns a graph into an executable over typed arrays; ONNX Runtime (native or in a
  * browser) and the reference interpreter are the two kinds there are.
  */
+import type { Arena } from './arena.ts'
 import { allocate, type Dtype, fromFloat64, type TypedArray, toFloat64 } from './dtype.ts'
 import type { Graph } from './graph.ts'
 import type { Sizes } from './onnx/dynamic.ts'
@@ -11,6 +12,16 @@ import { evaluateNodes } from './reference.ts'
 export interface BackendOptions {
   /** Threads for one operation; 1 when not given. */
   readonly threads?: number
+}
+
+export interface OpenOptions extends BackendOptions {
+  /**
+   * Matrices of at least so many bytes that only products read are given to each call, where a backend can read them as they
+   * are, instead of being copied into it.
+   */
+  readonly given?: number
+  /** Where the program's constants were made: with `given`, released by `dispose`. */
+  readonly arena?: Arena
 }
 
 export interface Executable {
@@ -46,7 +57,7 @@ export interface Backend {
     graphs: readonly [Graph, Graph],
     samples: readonly [Sizes, Sizes],
     inPlace: ReadonlyMap<number, number>,
-    options: BackendOptions,
+    options: OpenOptions,
   ): Promise<OpenExecutable>
 }
 

@@ -20,8 +20,16 @@ export interface DynamicOptions extends CompileOptions {
   readonly samples: readonly [Sizes, Sizes]
   /** Outputs (by place) that are written over inputs (by place): only caches of `cachedAttention`. */
   readonly inPlace?: ReadonlyMap<number, number>
-  /** Where constants of the function were made: released once the backend has them, also where it refuses the program. */
+  /**
+   * Where constants of the function were made: released once the backend has them (with `given`, by `dispose`), also where it
+   * refuses the program.
+   */
   readonly arena?: Arena
+  /**
+   * Matrices of at least so many bytes are read where they are at each call, not copied and packed by the runtime: opening takes
+   * a fifth of the memory and no time, running a product with few rows about as long. The last bits are others.
+   */
+  readonly given?: number
 }
 
 export interface DynamicProgram {
@@ -74,11 +82,13 @@ export async function compileDynamic<A extends readonly Tree<Tensor>[], R extend
     }
     return { inputNames, outputNames, run, allocate, dispose: () => traced.clear() }
   }
+  let isKept = false
   try {
     const executable = await open([traceAt(samples[0]), traceAt(samples[1])], samples, inPlace, options)
+    isKept = options.given !== undefined
     return guarded(name, executable, { inputNames, outputNames, inPlace })
   } finally {
-    options.arena?.release()
+    if (!isKept) options.arena?.release()
   }
 }
 

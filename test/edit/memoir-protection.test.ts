@@ -48,7 +48,8 @@ const keys = fc
   )
 
 describe('protection', () => {
-  it('is the activations times the inverse of I + C/λ', () => {
+  // by the sum of all tokens; by the tokens themselves, where they are few
+  it.each([1024, 0])('is the activations times the inverse of I + C/λ, beyond %i places by tokens', (few) => {
     fc.assert(
       fc.property(
         keys,
@@ -60,7 +61,7 @@ describe('protection', () => {
           const n = own.places.length
           // three tokens: those of the prompt and of what stands around it
           const activations = Float32Array.from(values.slice(0, 3 * n))
-          const spared = sparing(activations, own, others, strength)
+          const spared = sparing(activations, own, others, strength, few)
           const matrix = definition(own, others, strength)
           for (let t = 0; t < 3; t++)
             for (let j = 0; j < n; j++) {

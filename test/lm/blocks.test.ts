@@ -14,10 +14,11 @@ import {
   storedBlocks,
   sumsOf,
 } from '../../src/lm/blocks.ts'
-import { blockMatrix } from '../../src/lm/matrix.ts'
+import { blockMatrix, denseMatrix } from '../../src/lm/matrix.ts'
 import {
   compileDynamic,
   mul,
+  type QuantizedMatrix,
   quantizedMatmul,
   quantizedMatrix,
   random,
@@ -204,7 +205,9 @@ describe('Q4_1 with its offsets as weights of sums', () => {
     const parts = { inputs: 64, outputs: 1, scales: new Float32Array(2), packed: new Uint8Array(64) }
     expect(() => quantizedMatrix({ ...parts, bits: 4 })).toThrow(/2 blocks of 4 bits, got 64 bytes/)
     expect(() => quantizedMatrix({ ...parts, bits: 8, sums: 2 })).toThrow(/then sums 2 times\) as 3 blocks/)
-    expect(() => quantizedMatrix({ ...parts, bits: 8, exact: true })).toThrow(/1 × 64 numbers as dense/)
+    const wide = { ...parts, bits: 8 as const, exact: true }
+    expect(() => quantizedMatrix({ ...wide, dense: new Float32Array(63) })).toThrow(/1 × 64 numbers/)
+    expect(() => quantizedMatrix({ ...wide, offsets: new Float32Array(2) })).toThrow(/expected no offsets/)
     const small = { ...parts, scales: new Float32Array(3), packed: new Uint8Array(48), bits: 4 as const }
     expect(() => quantizedMatrix({ ...small, sums: 1, exact: true, twoTerms: true })).toThrow(/got both/)
     expect(() => quantizedMatrix({ ...small, sums: 1, offsets: new Float32Array(2) })).toThrow(/got both/)
@@ -322,11 +325,16 @@ describe('an exact product with 8-bit blocks', () => {
   const weight = (n: number, k: number): number =>
     scales[n * (K / block) + Math.floor(k / block)]! * (packed[n * K + k]! - 128)
   const dense = Float32Array.from({ length: K * N }, (_, i) => weight(Math.floor(i / K), i % K))
-  const matrix = quantizedMatrix({ bits: 8, inputs: K, outputs: N, packed, scales, exact: true, dense })
+  const parts = { bits: 8 as const, inputs: K, outputs: N, packed, scales, exact: true }
+  const matrix = quantizedMatrix({ ...parts, dense })
 
-  it('is exact to f32 for few rows and many, whatever their size', async () => {
+  it.each([
+    ['its numbers', { dense }],
+    ['its blocks alone', {}],
+  ])('is exact to f32 for few rows and many, whatever their size, with %s', async (_, numbers) => {
+    const own = quantizedMatrix({ ...parts, ...numbers })
     const program = await compileDynamic(
-      (x: Tensor) => quantizedMatmul(x, matrix),
+      (x: Tensor) => quantizedMatmul(x, own),
       ({ R }) => [spec([R!, K])],
       { samples: [{ R: 101 }, { R: 103 }] },
     )
@@ -419,43 +427,50 @@ describe('a matrix of more than a million weights', () => {
     } as CheckpointTensor
     return { part: { source, inputs, outputs, transposed: false } as Part, seen }
   }
-  /** Rows of a matrix as one of their own. */
-  const rowsOf = ({ packed, scales, bits }: Blocks, from: number, count: number) => ({
-    packed: packed.subarray(from * 4 * bits, (from + count) * 4 * bits),
-    scales: scales.subarray(from, from + count),
+  const partOf = (source: Partial<CheckpointTensor>): Part => ({
+    source: source as CheckpointTensor,
+    ...{ inputs, outputs: 1, transposed: false },
   })
+  /** Rows at the ends of runs are those of matrices of one row. */
+  function expectRows(got: QuantizedMatrix, bits: 4 | 8, rowOf: (row: number) => Part): void {
+    const [bytes, blocks] = [got.packed.length / outputs, got.scales.length / outputs]
+    for (const row of [0, 4095, 4096, outputs - 1]) {
+      const want = blockMatrix([rowOf(row)], bits)
+      expect(got.packed.slice(row * bytes, (row + 1) * bytes)).toEqual(want.packed)
+      expect(got.scales.slice(row * blocks, (row + 1) * blocks)).toEqual(want.scales)
+    }
+  }
 
-  it('is read a few megabytes at a time, as it is stored', () => {
+  it('is read some rows at a time, as it is stored', () => {
     const bytes = Uint8Array.from({ length: outputs * 18 }, (_, i) =>
       i % 18 === 1 ? 0x2c : (i * 89 + 5) % 256,
     )
     const { part, seen } = inParts('Q4_0', bytes)
-    const got = storedBlocks(part, kept['Q4_0']!)
-    expect(seen.most).toBeLessThan(bytes.length)
-    for (const row of [0, 32_767, 32_768, outputs - 1]) {
-      const own = bytes.slice(row * 18, (row + 1) * 18)
-      const source = { dtype: 'Q4_0', bytes: () => own } as unknown as CheckpointTensor
-      const want = storedBlocks({ source, inputs, outputs: 1, transposed: false }, kept['Q4_0']!)
-      expect(rowsOf(got, row, 1)).toEqual(rowsOf(want, 0, 1))
-    }
+    const got = blockMatrix([part], 4)
+    expect(seen.most).toBeLessThan(bytes.length / 4)
+    expectRows(got, 4, (row) => partOf({ dtype: 'Q4_0', bytes: () => bytes.slice(row * 18, (row + 1) * 18) }))
   })
 
-  it.each([
-    ['8', roundedBlocks],
-    ['4', fittedBlocks],
-  ] as const)('is rounded to %s bits a few megabytes at a time', (_, made) => {
+  it.each([4, 8] as const)('is rounded to %i bits some rows at a time', (bits) => {
     const values = Float32Array.from(
       { length: outputs * inputs },
       (_, i) => Math.sin(i * 1.9) * (1 + (i % 7)),
     )
     const { part, seen } = inParts('F32', new Uint8Array(values.buffer))
-    const got = made(part)
-    expect(seen.most).toBeLessThan(4 * values.length)
-    for (const row of [0, 32_767, 32_768, outputs - 1]) {
-      const want = made(floats(values.slice(row * block, (row + 1) * block), block))
-      expect(rowsOf(got, row, 1)).toEqual(rowsOf(want, 0, 1))
-      expect(got.offsets?.[row]).toBe(want.offsets?.[0])
-    }
+    const got = blockMatrix([part], bits)
+    expect(seen.most).toBeLessThan(values.byteLength / 4)
+    expectRows(got, bits, (row) =>
+      partOf({ dtype: 'F32', f32: () => values.slice(row * block, (row + 1) * block) }),
+    )
+  })
+
+  it('is turned some rows at a time', () => {
+    const values = Float32Array.from({ length: outputs * inputs }, (_, i) => i)
+    const { part, seen } = inParts('F32', new Uint8Array(values.buffer))
+    const { data } = denseMatrix([part])
+    expect(seen.most).toBeLessThan(values.byteLength / 4)
+    for (const row of [0, 4095, 4096, outputs - 1])
+      for (const k of [0, inputs - 1]) expect(data[k * outputs + row]).toBe(row * inputs + k)
   })
 })
 

@@ -1,6 +1,7 @@
 /** @file Arrays that end together, and programs whose constants were made there. */
 import { describe, expect, it } from 'vitest'
 import {
+  add,
   compileDynamic,
   matmul,
   openArena,
@@ -52,6 +53,38 @@ describe('an arena', () => {
         expect(y[r * 32 + n]).toBeCloseTo(sum, 4)
       }
     program.dispose()
+  })
+
+  it('lasts as long as a program that is given its matrices at each call', async () => {
+    const arena = openArena()
+    const weight = arena.floats(64 * 32)
+    for (let i = 0; i < weight.length; i++) weight[i] = Math.sin(i)
+    const program = await compileDynamic(
+      (x: Tensor) => {
+        const w = tensor(weight, { shape: [64, 32] })
+        return add(matmul(matmul(x, w), w, { transposeB: true }), x)
+      },
+      ({ R }: Sizes) => [spec([R!, 64])],
+      { samples: [{ R: 10007 }, { R: 10009 }], arena, given: 1024 },
+    )
+    expect(weight.length).toBe(64 * 32)
+    const x = Float32Array.from({ length: 64 }, (_, i) => Math.cos(i))
+    const [first] = (await program.run({ R: 1 }, [x])) as [Float32Array]
+    // it reads the array itself, not a copy
+    weight.fill(0)
+    const [second] = (await program.run({ R: 1 }, [x])) as [Float32Array]
+    expect([...second]).toEqual([...x])
+    for (const k of [0, 63]) {
+      let sum = x[k]!
+      for (let n = 0; n < 32; n++) {
+        let own = 0
+        for (let j = 0; j < 64; j++) own += x[j]! * Math.fround(Math.sin(j * 32 + n))
+        sum += own * Math.fround(Math.sin(k * 32 + n))
+      }
+      expect(first[k]).toBeCloseTo(sum, 3)
+    }
+    program.dispose()
+    await expect.poll(() => weight.length).toBe(0)
   })
 
   it('ends also where a program is refused', async () => {

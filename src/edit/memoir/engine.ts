@@ -68,7 +68,7 @@ export interface Engine {
   shorten(passage: Passage, ids: readonly number[]): number
   /** The passage is not used any more: another may have its cache. */
   release(passage: Passage): void
-  /** Inputs of the router's block's down projection for a text, [tokens, hidden]: blocks above take no part. */
+  /** Inputs of the router's block's down projection for a text, [tokens, hidden], with the memory silent. */
   activations(ids: readonly number[]): Promise<Float32Array>
   /** The hidden states that enter the edited block for a text, [tokens, width]. */
   hiddenStates(ids: readonly number[]): Promise<Float32Array>
@@ -142,17 +142,13 @@ export function openEngine(model: LanguageModel, memory: Float32Array, settings:
   const { config, context } = model
   const { hidden } = config
   let whole: Promise<Segment> | undefined
-  let lower: Promise<Segment> | undefined
+  // one program for all that is asked: the weights of another would be as many again
   const wholeOf = (): Promise<Segment> => {
-    whole ??= model.segment({ hook: hookOf(config, settings), ...(traces && { feature: routerLayer }) })
-    return whole
-  }
-  const lowerOf = (): Promise<Segment> => {
-    lower ??= model.segment({
-      ...{ to: layer + 1, head: false, feature: routerLayer },
+    whole ??= model.segment({
+      ...{ hook: hookOf(config, settings), feature: routerLayer },
       ...(layer > 0 && { hiddenStates: layer }),
     })
-    return lower
+    return whole
   }
   const noTable = new Float32Array(hidden)
   const questions = scope && questionColumns(scope.map)
@@ -204,9 +200,12 @@ export function openEngine(model: LanguageModel, memory: Float32Array, settings:
   const inside = (passage: Passage): Inside =>
     passages.get(passage) ?? fail('TL_BAD_ARGUMENT', 'the passage is not there any more')
 
+  /** A text with the memory silent. */
   async function below(ids: readonly number[]) {
-    const segment = await lowerOf()
-    return segment.run({ ids, kvCache: segment.kvCache(1, ids.length) })
+    const segment = await wholeOf()
+    const candidates = { numbers: [], table: noTable, places: new Int32Array(ones) }
+    const kvCache = segment.kvCache(1, ids.length)
+    return run(ids, kvCache, [ids.length - 1], { candidates, need: ones + 1 })
   }
 
   return {
@@ -221,7 +220,7 @@ export function openEngine(model: LanguageModel, memory: Float32Array, settings:
       const own = Math.max(0, chosen)
       const passage: Inside = {
         ...{ ids: [...given], edit: chosen < 0 ? null : numbers[chosen]!, logits: logits!, kvCache },
-        ...(feature && { activations: feature }),
+        ...(traces && { activations: feature! }),
         // what follows is not routed again
         routing: {
           candidates: {
@@ -256,7 +255,7 @@ export function openEngine(model: LanguageModel, memory: Float32Array, settings:
     hiddenStates: async (ids) =>
       layer > 0 ? (await below(ids)).hiddenStates! : model.weights.embed(ids, [...ids.keys()]),
     dispose: () => {
-      for (const segment of [whole, lower]) void segment?.then((own) => own.dispose()).catch(() => undefined)
+      void whole?.then((own) => own.dispose()).catch(() => undefined)
     },
   }
 }

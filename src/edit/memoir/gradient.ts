@@ -6,6 +6,7 @@
 import {
   type LanguageModel,
   lossAtTop,
+  type ModelConfig,
   type PackedLayout,
   packedLayout,
   type Segment,
@@ -73,12 +74,25 @@ interface Inputs {
   readonly [name: string]: Tensor
 }
 
+/** Most bytes of weights that the runtime may copy and pack for forwards and backwards: five times as many at their height. */
+const mostPacked = 2 ** 29
+
+/** Bytes in f32 of the blocks after a block, and of the head. */
+function bytesAbove(
+  { layers, width, hidden, heads, headSlots, keyValueHeads, vocabulary }: ModelConfig,
+  layer: number,
+): number {
+  const block = width * (2 * heads + 2 * keyValueHeads) * headSlots + 3 * width * hidden
+  return 4 * ((layers - 1 - layer) * block + vocabulary * width)
+}
+
 /** The program: rows and what was computed once ↦ gradient and losses. */
-function compileGradient(model: LanguageModel, layer: number): Promise<DynamicProgram> {
+function compileGradient(model: LanguageModel, layer: number, most: number): Promise<DynamicProgram> {
   const { config } = model
   const { width, headSlots } = config
   const arena = openArena()
-  const top = topOf(model, layer + 1, arena)
+  const isLarge = bytesAbove(config, layer) > most
+  const top = topOf(model, layer + 1, { memory: arena, turned: isLarge })
 
   const program = (inputs: Inputs): Inputs => {
     const { rows, base, activations, directions, pick, labels, share, mask, cos, sin } = inputs as {
@@ -110,6 +124,7 @@ function compileGradient(model: LanguageModel, layer: number): Promise<DynamicPr
       { T: 10009, R: 10039, P: 10069 },
     ],
     ...{ threads: model.threads, arena },
+    ...(isLarge && { given: 2 ** 12 }),
   })
 }
 
@@ -128,8 +143,11 @@ function groupsOf(examples: readonly TrainingExample[]): TrainingExample[][] {
   return groups
 }
 
-/** Losses and gradients of edits of a block. Programs are compiled at the first call, and kept. */
-export function makeDifferentiator(model: LanguageModel, layer: number): Differentiator {
+/**
+ * Losses and gradients of edits of a block. Programs are compiled at the first call, and kept. Weights of more than `most` bytes
+ * are not packed by the runtime: the last bits are others then.
+ */
+export function makeDifferentiator(model: LanguageModel, layer: number, most = mostPacked): Differentiator {
   const { config, weights } = model
   const { width, hidden } = config
   let below: Promise<Segment> | undefined
@@ -139,7 +157,7 @@ export function makeDifferentiator(model: LanguageModel, layer: number): Differe
     return below
   }
   const openProgram = (): Promise<DynamicProgram> => {
-    gradients ??= compileGradient(model, layer)
+    gradients ??= compileGradient(model, layer, most)
     return gradients
   }
 

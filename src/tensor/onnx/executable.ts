@@ -7,7 +7,7 @@ import type { Sizes } from './dynamic.ts'
 import { inTurn, type SessionUse } from './openSession.ts'
 import { lineOf, type OrtModule, type OrtSession, type OrtTensor, ortType } from './ort.ts'
 import type { Abilities } from './probe.ts'
-import type { OnnxModel } from './proto.ts'
+import type { OnnxModel, OnnxTensor } from './proto.ts'
 import { isLastResult, lastResult } from './results.ts'
 
 /** A view of a typed array as the runtime's tensor; made once while shape and array stay the same. */
@@ -92,13 +92,18 @@ interface OpenParts {
   readonly outputs: readonly Place[]
   /** Places of the inputs that the model has. */
   readonly wanted: readonly number[]
+  /** Matrices that every call is given. */
+  readonly given: readonly OnnxTensor[]
   readonly abilities: Abilities
+  /** Called when the session is closed. */
+  readonly released?: () => void
 }
 
 /** A session with open axes as an executable. */
 export function openExecutable(parts: OpenParts): OpenExecutable {
-  const { name, ort, session, inputs: ins, outputs: outs, wanted, abilities } = parts
+  const { name, ort, session, inputs: ins, outputs: outs, wanted, abilities, released } = parts
   const wrap = wrapper(ort)
+  const given = Object.fromEntries(parts.given.map((own) => [own.name, wrap(own.data, 'f32', own.shape)]))
   /** An array of the right length as the runtime sees it. */
   const view = (place: Place, data: TypedArray, sizes: Sizes): OrtTensor => {
     const { dtype } = place
@@ -111,7 +116,7 @@ export function openExecutable(parts: OpenParts): OpenExecutable {
     return wrap(data, dtype, shape)
   }
   const run: OpenExecutable['run'] = async (sizes, inputs, outputs) => {
-    const feeds: Record<string, OrtTensor> = {}
+    const feeds: Record<string, OrtTensor> = { ...given }
     for (const i of wanted) feeds[`i${i}`] = view(ins[i]!, inputs[i]!, sizes)
     const isFilled = (target: TypedArray | undefined): boolean =>
       target !== undefined && abilities.fillsOutputs && (abilities.runsInPlace || !inputs.includes(target))
@@ -132,6 +137,6 @@ export function openExecutable(parts: OpenParts): OpenExecutable {
   return {
     run: (...args) => inTurn(ort, () => run(...args)).catch(stopped(name)),
     allocate: (dtype, size) => ort.memory?.allocate(dtype, size) ?? allocate(dtype, size),
-    dispose: () => void inTurn(ort, () => session.release()),
+    dispose: () => void inTurn(ort, () => session.release()).finally(released),
   }
 }

@@ -10,6 +10,7 @@ import { simplify } from '../simplify.ts'
 import type { Tensor } from '../tensor.ts'
 import { openModel, requireInPlace, type Sizes } from './dynamic.ts'
 import { emptyExecutable, fixedExecutable, openExecutable, type Place, wantedInputs } from './executable.ts'
+import { withGiven } from './given.ts'
 import { guarded } from './guard.ts'
 import type { Kernels } from './kernels.ts'
 import { lower } from './lower.ts'
@@ -80,7 +81,7 @@ export function makeOnnxBackend(
       const use = await openShared(ort, model, threads)
       return fixedExecutable(ort, use, graph, wantedInputs(model), abilities)
     },
-    async open([first, second], samples, inPlace, { threads = 1 }) {
+    async open([first, second], samples, inPlace, { threads = 1, given: from, arena }) {
       const ort = await loaded(threads)
       const graphs = [first, second].map((graph) => simplify(graph, 'cpu'))
       // the layout of images depends on their sizes, which are open here
@@ -89,7 +90,10 @@ export function makeOnnxBackend(
       const model = openModel(a!, b!, samples)
       for (const [o, i] of inPlace) requireInPlace(model, `o${o}`, `i${i}`)
       const abilities = await inTurn(ort, () => abilitiesOf(ort))
-      const whole = abilities.endsAtLastResult ? withLastResult(model) : model
+      // a runtime with memory of its own would copy them into it at each call
+      const { model: own, given } =
+        from !== undefined && !ort.memory ? withGiven(model, from) : { model, given: [] }
+      const whole = abilities.endsAtLastResult ? withLastResult(own) : own
       // nothing of the graphs is kept from here on: the weights are the runtime's
       return openExecutable({
         name: first.name,
@@ -98,7 +102,8 @@ export function makeOnnxBackend(
         inputs: placesOf(first.inputs, first.inputNames, second.inputs, samples),
         outputs: placesOf(first.outputs, first.outputNames, second.outputs, samples),
         wanted: wantedInputs(model),
-        abilities,
+        ...{ given, abilities },
+        ...(from !== undefined && arena && { released: arena.release }),
       })
     },
   }

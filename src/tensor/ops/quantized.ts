@@ -43,7 +43,7 @@ export interface QuantizedMatrix {
   readonly exact?: boolean
   /** Activations are sums of two terms that are rounded to 8 bits each: 15 bits and more. */
   readonly twoTerms?: boolean
-  /** The same weights as numbers [N, K]: an exact matrix of 8 bits multiplies many rows with them. */
+  /** The same weights as numbers [N, K]: an exact matrix of 8 bits multiplies many rows with them, which is faster. */
   readonly dense?: Float32Array
   /** Its name in the text of graphs. */
   toJSON(): string
@@ -65,10 +65,10 @@ export function quantizedMatrix(parts: Omit<QuantizedMatrix, 'toJSON'>): Quantiz
       'TL_SHAPE_MISMATCH',
       `quantizedMatrix: expected ${outputs} × ${inputs} weights (inputs a multiple of ${quantizedBlock}${sums ? `, then sums ${sums} times` : ''}) as ${blocks} blocks of ${bits} bits, got ${packed.length} bytes, ${scales.length} scales${offsets ? `, ${offsets.length} offsets` : ''}`,
     )
-  if (exact && bits === 8 && (dense?.length !== inputs * outputs || offsets))
+  if (exact && bits === 8 && ((dense && dense.length !== inputs * outputs) || offsets))
     fail(
       'TL_BAD_ARGUMENT',
-      `quantizedMatrix: an exact matrix of 8 bits needs its ${outputs} × ${inputs} numbers as dense, and has no offsets`,
+      `quantizedMatrix: expected no offsets in an exact matrix of 8 bits, and as dense its ${outputs} × ${inputs} numbers or nothing`,
     )
   if (exact && twoTerms)
     fail(
@@ -141,7 +141,7 @@ defineOp('quantizedMatmul', {
     const { bits, outputs: N, packed, scales, exact, twoTerms, dense } = matrix
     const [K, perRow, block] = [columnsOf(matrix), rowBlocks(matrix), quantizedBlock]
     const [input] = node.inputs
-    const split = exact && bits === 8 ? dense : undefined
+    const split = exact && bits === 8
     if (!e.bits.has(bits) || input!.dtype !== 'f32' || (split && input!.rank !== 2)) {
       const numbers = input!.dtype === 'f32' ? denseOf(matrix) : turned(matrix, new Float64Array(K * N))
       return [e.node('MatMul', [x!, e.constant(numbers, [K, N])])]
@@ -155,9 +155,7 @@ defineOp('quantizedMatmul', {
       const parts = { bits, columns: K, blocks: perRow, block, rank: input!.rank }
       return [productOfTerms(e, x!, { ...parts, product: (rows) => product(rows, all) })]
     }
-    return [
-      split ? exactProduct(e, x!, { inputs: K, outputs: N, block, dense: split, product }) : product(x!),
-    ]
+    return [split ? exactProduct(e, x!, { inputs: K, outputs: N, block, dense, product }) : product(x!)]
   },
 })
 

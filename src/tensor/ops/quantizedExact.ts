@@ -13,8 +13,8 @@ interface SplitParts {
   readonly inputs: number
   readonly outputs: number
   readonly block: number
-  /** [N, K] */
-  readonly dense: Float32Array
+  /** [N, K]; without them all rows are split. */
+  readonly dense: Float32Array | undefined
   /** The kernel: rows [R, K] ↦ [R, N]. */
   readonly product: (rows: string) => string
 }
@@ -22,6 +22,7 @@ interface SplitParts {
 /** x [R, K] ↦ x · Wᵀ [R, N] as three rows each, or with the dense weights where R is large. */
 export function exactProduct(e: Emitter, x: string, parts: SplitParts): string {
   const { inputs: K, outputs: N, dense } = parts
+  if (!dense) return inThreeRows(e, x, parts)
   const [rows] = e.nodes('Shape', [x], { start: 0, end: 1 })
   const isFew = e.node('LessOrEqual', [rows!, e.ints([fewRows])])
   const weights = e.constant(dense, [N, K])
