@@ -179,6 +179,11 @@ function headOf(source: Source, table: CheckpointTensor): { part: () => Part; no
   }
 }
 
+function headMap(source: Source, part: Part, memory?: Memory, turned = false): Linear {
+  if (source.precision !== 'f32') return { weight: inBlocks(source, [part], 8, memory) }
+  return turned ? turnedMatrix(part, memory) : { weight: denseMatrix([part], memory) }
+}
+
 /** Rows of the embedding, and where positions are learned theirs added. */
 const embedding =
   (table: CheckpointTensor, positions: Float32Array | undefined, width: number): ModelWeights['embed'] =>
@@ -241,14 +246,9 @@ export function openWeights(
     }
   }
 
-  const headMap = (memory?: Memory, turned = false): Linear => {
-    const parts = [head.part()]
-    if (precision !== 'f32') return { weight: inBlocks(source, parts, 8, memory) }
-    return turned ? turnedMatrix(parts[0]!, memory) : { weight: denseMatrix(parts, memory) }
-  }
   const wholeHead: ModelWeights['head'] = (memory, turned) => ({
     norm: normOf(source, names.finalNorm),
-    head: headMap(memory, turned),
+    head: headMap(source, head.part(), memory, turned),
   })
   const weights: ModelWeights = {
     precision,

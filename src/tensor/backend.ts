@@ -14,7 +14,7 @@ export interface BackendOptions {
   readonly threads?: number
 }
 
-export interface OpenOptions extends BackendOptions {
+interface OpenOptions extends BackendOptions {
   /**
    * Matrices of at least so many bytes that only products read are given to each call, where a backend can read them as they
    * are, instead of being copied into it.
