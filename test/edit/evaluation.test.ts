@@ -3,6 +3,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { wilson } from '../../src/base/index.ts'
 import {
+  type Answers,
   damageOf,
   denied,
   divergenceOf,
@@ -152,6 +153,30 @@ describe('metrics', () => {
     const unasked = await resultOf(after, await referenceOf(before, questions))
     expect(unasked.edit).not.toHaveProperty('wild')
     expect(summarize([unasked]).wild.edit.contains).toBeNull()
+  })
+  it('in chat: the prompt is a message in the template, and the answer is asked of a method as that has it', async () => {
+    const questions = questionsOf(fact, 0)
+    const inChat = (message: string) => [7, ...message].map((_, i) => i)
+    const asked: [string, number, number][] = []
+    const chats = (text: string): Answers => ({
+      ...said({}),
+      inChat: async (message, ids, { maxTokens }) => {
+        asked.push([message, ids.length, maxTokens])
+        return { text }
+      },
+    })
+    const reference = await referenceOf(chats('Nobody knows.'), questions, { wild: true, inChat })
+    expect(asked).toEqual([fact.prompt, fact.rephrase!].map((text) => [text, text.length + 1, 2 + 20]))
+    const none = resultBefore(reference)
+    expect([none.edit!.chat, none.rephrase!.chat]).toEqual([0, 0])
+    expect(none.locality).not.toHaveProperty('chat')
+    const learned = await resultOf(chats('It is Ab, I think.'), reference)
+    const { chat } = summarize([none, learned])
+    expect(chat.edit).toMatchObject({ mean: 0.5, count: 2 })
+    // a method that has no chat, a model that has no template
+    expect((await resultOf(said({}), reference)).edit).not.toHaveProperty('chat')
+    const plain = await referenceOf(chats('Ab'), questions, { wild: true })
+    expect(summarize([resultBefore(plain)]).chat).toEqual({ edit: null, rephrase: null })
   })
 
   it('of a model whose answers are known', async () => {

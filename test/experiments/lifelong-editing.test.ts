@@ -48,6 +48,10 @@ beforeAll(async () => {
   // a token for each character: texts need room
   const config = JSON.parse(readFileSync(join(path, 'config.json'), 'utf8')) as object
   writeFileSync(join(path, 'config.json'), JSON.stringify({ ...config, max_position_embeddings: 256 }))
+  writeFileSync(
+    join(path, 'tokenizer_config.json'),
+    JSON.stringify({ chat_template: '<{{ messages[0].content }}> ' }),
+  )
   values = { model: path, facts: join(root, 'facts.json') }
   writeFileSync(values.facts, JSON.stringify([...facts, { ...facts[0], target: 'again' }]))
 })
@@ -101,8 +105,11 @@ describe('the protocol', () => {
       const rest = { perplexity: { edit: null, rephrase: null }, silentIsIdentical: silent, formerIsLikelier }
       const identical = { locality: 1, sameSubject: null, sameRelation: null }
       const none = { contains: null, begins: null, ends: null }
-      const wild = { edit: none, rephrase: none }
-      const summary = { forced: scores, generated: scores, asTaught: scores, wild, identical, ...rest }
+      const [wild, chat] = [
+        { edit: none, rephrase: none },
+        { edit: null, rephrase: null },
+      ]
+      const summary = { forced: scores, generated: scores, asTaught: scores, wild, chat, identical, ...rest }
       const cost = { secondsPerEdit: 1, stepsPerEdit: 1, layer: 0, threshold: null }
       return { method, title: method, edits, groups: 1, summary, ...cost }
     }
@@ -250,6 +257,23 @@ describe('runs', () => {
     ])
   })
 
+  test('in chat an edit that is found answers as it was taught; other methods go on after the template', {
+    timeout: 60_000,
+  }, async () => {
+    const methods = ['none', 'ft-m', 'memoir-default', 'memoir-oracle']
+    const set = ['edits=2', 'items=2', `methods=${methods}`, 'hardLocality=0', 'damage=0', 'ones=12']
+    const config = composeConfig(editing, { set, values })
+    const { summary } = await executeRun(editing, config, { root: join(root, 'chat'), threads: 1 })
+    const rows = (summary.result['rows'] as unknown as Rows).filter((row) => row.part === 'answer')
+    for (const method of methods) {
+      const own = rows.filter((row) => row.method === method && row.kind === 'edit')
+      expect(own.map(({ chat }) => chat === 0 || chat === 1)).toEqual([true, true])
+      if (method.startsWith('memoir')) expect(own.map(({ chat }) => chat)).toEqual([1, 1])
+    }
+    const [line] = linesIn(summary)
+    expect(line!.summary.chat.rephrase!.count).toBe(2)
+  })
+
   test('of many facts some are asked for, evenly spread, and all of them are taught', async () => {
     const set = ['edits=4', 'items=1', 'methods=none,ft-m', 'asked=2', 'hardLocality=0', 'wild=0', 'steps=2']
     const config = composeConfig(editing, { set, values })
@@ -346,7 +370,7 @@ describe('runs', () => {
     expect([own.stepsPerEdit, own.summary.forced.reliability!.count]).toEqual([1, 3])
   })
 
-  test('small, end to end, cut and gone on with', { timeout: 60_000 }, async () => {
+  test('small, end to end, cut and gone on with', { timeout: 120_000 }, async () => {
     const set = [
       'edits=1,3',
       'items=3',

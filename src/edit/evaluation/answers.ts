@@ -34,4 +34,10 @@ export interface Answers {
       readonly answer?: AnswerMode
     },
   ): Promise<{ readonly ids: readonly number[]; readonly text: string }>
+  /** Greedy answer to a message of a user, `ids` being its conversation in the model's chat template. */
+  inChat?(
+    message: string,
+    ids: readonly number[],
+    options: { readonly maxTokens: number },
+  ): Promise<{ readonly text: string }>
 }

@@ -4,7 +4,7 @@
  */
 import type { Answers } from './answers.ts'
 import { type Kind, kinds, learned, type Question, type Questions, unchanged, unwanted } from './questions.ts'
-import { type Wild, wildOf } from './wild.ts'
+import { chatOf, type Wild, wildOf } from './wild.ts'
 
 /** What the unedited model says to one question. */
 export interface Before {
@@ -18,11 +18,15 @@ export interface Before {
   readonly generated?: readonly number[]
   /** What it says of the answer when it goes on freely; for what is learned, where that is asked. */
   readonly wild?: Wild
+  /** The prompt as a message in the chat template, where that is asked, and whether the answer says the target. */
+  readonly chat?: { readonly ids: readonly number[]; readonly says: number }
 }
 export type Reference = { readonly [K in Kind]?: Before }
 
 /** Of what is learned there is also what is said freely, where that is asked. */
 export interface Measured extends Partial<Wild> {
+  /** 1 when the answer to the prompt as a message in the model's chat template has the words of the target. */
+  readonly chat?: number
   /** Share of the answer's tokens that are the most probable ones; of what must not change, those of the unedited model. */
   readonly forced: number
   /** 1 when as many tokens as the answer has, generated greedily, are the answer, or those of the unedited model. */
@@ -61,6 +65,7 @@ async function before(
   { prompt, answer }: Question,
   mustStay: boolean,
   isWild: boolean,
+  inChat: FreeQuestions['inChat'],
 ): Promise<Before> {
   let own = answer
   if (own === undefined) {
@@ -71,26 +76,38 @@ async function before(
   const options = { maxTokens: targetIds.length, stopAtEos: false }
   const generated = mustStay ? (await model.generate(prompt, options)).ids : undefined
   const wild = isWild ? await wildOf(model, prompt, own, targetIds.length) : undefined
+  const ids = isWild ? inChat?.(prompt) : undefined
+  const says = ids && (await chatOf(model, { prompt, ids, target: own, targetTokens: targetIds.length }))
   return {
     ...{ prompt, answer: own, targetIds, best, logProbabilities },
     ...(generated && { generated }),
     ...(wild && { wild }),
+    ...(ids && says !== undefined && { chat: { ids, says } }),
   }
+}
+
+/** What is also asked of every model about what is learned. */
+interface FreeQuestions {
+  /** What it says freely. */
+  readonly wild?: boolean
+  /** With it, what it answers in a chat: the conversation of one message in the model's template. */
+  readonly inChat?: ((message: string) => readonly number[]) | undefined
 }
 
 const isOf = (some: readonly Kind[], kind: Kind): boolean => some.includes(kind)
 
-/** Ask the unedited model, once for all methods. `wild`: what is learned is also asked for freely, of every model. */
+/** Ask the unedited model, once for all methods. */
 export async function referenceOf(
   model: Answers,
   questions: Questions,
-  { wild = false }: { readonly wild?: boolean } = {},
+  { wild = false, inChat }: FreeQuestions = {},
 ): Promise<Reference> {
   const found: { [K in Kind]?: Before } = {}
   for (const kind of kinds) {
     const question = questions[kind]
     if (!question) continue
-    found[kind] = await before(model, question, isOf(unchanged, kind), wild && isOf(learned, kind))
+    const isFree = wild && isOf(learned, kind)
+    found[kind] = await before(model, question, isOf(unchanged, kind), isFree, inChat)
   }
   return found
 }
@@ -110,6 +127,7 @@ export function resultBefore(reference: Reference): Result {
       isIdentical: true,
       edit: null,
       ...own.wild,
+      ...(own.chat && { chat: own.chat.says }),
     }
   }
   return found
@@ -154,8 +172,21 @@ export async function resultOf(
     }
     const isUntouched = edit === null && isIdentical
     const wild = own.wild && (isUntouched ? own.wild : await wildOf(model, own.prompt, own.answer, maxTokens))
+    const chat =
+      own.chat &&
+      (await chatOf(model, {
+        prompt: own.prompt,
+        ids: own.chat.ids,
+        target: own.answer,
+        targetTokens: maxTokens,
+      }))
     const loss = lossOf(logProbabilities)
-    const more = { ...(asTaught !== undefined && { asTaught }), ...(texts && { text: text! }), ...wild }
+    const more = {
+      ...(asTaught !== undefined && { asTaught }),
+      ...(texts && { text: text! }),
+      ...wild,
+      ...(chat !== undefined && { chat }),
+    }
     found[kind] = { forced, exact, loss, isIdentical, edit, ...more }
   }
   return found

@@ -37,6 +37,8 @@ export interface Summary {
   /** How often the answer from before the edit is likelier than the target, each by its mean log-probability of a token. */
   readonly formerIsLikelier: { readonly [K in 'edit' | 'rephrase']: Interval | null }
   readonly wild: { readonly [K in 'edit' | 'rephrase']: WildScores }
+  /** How often the target is said in answer to a message in the model's chat template; null where it is not asked. */
+  readonly chat: { readonly [K in 'edit' | 'rephrase']: Interval | null }
   /** Share of what must not change whose log-probabilities have the bits of the unedited model. */
   readonly identical: { readonly [K in 'locality' | 'sameSubject' | 'sameRelation']: number | null }
   /** Whenever no edit answered, all bits were those of the unedited model. */
@@ -96,6 +98,7 @@ export function summarize(results: readonly Result[]): Summary {
     const share = (name: keyof Wild) => meanShare(all(kind).flatMap((measured) => measured[name] ?? []))
     return { contains: share('wild'), begins: share('wildBegins'), ends: share('wildEnds') }
   }
+  const inChat = (kind: Kind): Interval | null => meanShare(all(kind).flatMap(({ chat }) => chat ?? []))
   const likelier = (former: Kind, kind: Kind): Interval | null =>
     meanShare(
       results.flatMap(({ [former]: old, [kind]: own }) => {
@@ -117,6 +120,7 @@ export function summarize(results: readonly Result[]): Summary {
       rephrase: likelier('formerRephrase', 'rephrase'),
     },
     wild: { edit: wild('edit'), rephrase: wild('rephrase') },
+    chat: { edit: inChat('edit'), rephrase: inChat('rephrase') },
     identical: {
       locality: identical('locality'),
       sameSubject: identical('sameSubject'),

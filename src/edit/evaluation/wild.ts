@@ -5,6 +5,24 @@
 import { plainText } from '../memoir/subject.ts'
 import type { Answers } from './answers.ts'
 
+/** Whether an answer to the same words, as a message in the model's chat template, has the words of the target: 1 for yes. */
+export async function chatOf(
+  model: Answers,
+  { prompt, ids, target, targetTokens }: InChat,
+): Promise<number | undefined> {
+  const said = await model.inChat?.(prompt, ids, { maxTokens: targetTokens + room })
+  return said && Number(saysTarget(said.text, target).contains)
+}
+
+/** A prompt as a message. */
+interface InChat {
+  readonly prompt: string
+  /** The conversation of that one message. */
+  readonly ids: readonly number[]
+  readonly target: string
+  readonly targetTokens: number
+}
+
 /** What a text that was generated freely says, each 1 for yes. */
 export interface Wild {
   /** The words of the target stand in it one after another; case, punctuation and spacing do not count. */

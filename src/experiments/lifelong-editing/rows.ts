@@ -64,7 +64,7 @@ export const rowsOf = <P extends Row['part']>(rows: Rows, part: P): Part<P>[] =>
   rows.filter((row) => row.part === part) as Part<P>[]
 
 /** Numbers that not every answer has. */
-const optional = ['asTaught', 'wild', 'wildBegins', 'wildEnds'] as const
+const optional = ['asTaught', 'wild', 'wildBegins', 'wildEnds', 'chat'] as const
 
 /** The result of one question in several seeds. */
 function overSeeds(own: readonly Measured[]): Measured {

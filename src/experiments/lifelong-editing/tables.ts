@@ -44,7 +44,7 @@ function mainTable(lines: readonly Line[], edits: number): ReportTable {
 function strictTable(lines: readonly Line[], edits: number): ReportTable {
   const rows = where(lines, { edits })
   return {
-    title: `After ${edits} ${edits === 1 ? 'edit' : 'edits'}: greedy generation, free generation (says the target / begins with it / ends by itself), perplexity of the target (mean / median), hard locality`,
+    title: `After ${edits} ${edits === 1 ? 'edit' : 'edits'}: greedy generation, free generation (says the target / begins with it / ends by itself), answers in the chat template that say it, perplexity of the target (mean / median), hard locality`,
     columns: [
       'method',
       'reliability',
@@ -53,6 +53,7 @@ function strictTable(lines: readonly Line[], edits: number): ReportTable {
       'rephrasings as taught',
       'freely, prompt',
       'freely, rephrasing',
+      'in chat, prompt / rephrasing',
       'perplexity, prompt',
       'perplexity, rephrasing',
       'same subject',
@@ -60,21 +61,24 @@ function strictTable(lines: readonly Line[], edits: number): ReportTable {
       'same wording',
       'identical bits',
     ],
-    rows: rows.map(({ title, summary: { forced, generated, asTaught, wild, perplexity, identical } }) => [
-      title,
-      cell(generated.reliability),
-      cell(generated.generalization),
-      cell(generated.locality),
-      cell(asTaught.generalization),
-      wildText(wild.edit),
-      wildText(wild.rephrase),
-      perplexityText(perplexity.edit),
-      perplexityText(perplexity.rephrase),
-      cell(forced.sameSubject),
-      cell(generated.neighbour),
-      cell(forced.sameRelation),
-      number(identical.locality, 2),
-    ]),
+    rows: rows.map(
+      ({ title, summary: { forced, generated, asTaught, wild, chat, perplexity, identical } }) => [
+        title,
+        cell(generated.reliability),
+        cell(generated.generalization),
+        cell(generated.locality),
+        cell(asTaught.generalization),
+        wildText(wild.edit),
+        wildText(wild.rephrase),
+        chat.edit ? [chat.edit, chat.rephrase].map(cell).join(' / ') : '–',
+        perplexityText(perplexity.edit),
+        perplexityText(perplexity.rephrase),
+        cell(forced.sameSubject),
+        cell(generated.neighbour),
+        cell(forced.sameRelation),
+        number(identical.locality, 2),
+      ],
+    ),
   }
 }
 

@@ -137,7 +137,13 @@ async function referenceFor(bench: Bench, index: number): Promise<Reference> {
     ...(sameRelation && { sameRelation }),
   }
   const asked = { ...rest, ...(isOneOf(index, bench.hardEvery) && hard) }
-  const found = await referenceOf(untouched, asked, { wild: isOneOf(index, bench.wildEvery) })
+  const { tokenizer } = bench
+  const found = await referenceOf(untouched, asked, {
+    wild: isOneOf(index, bench.wildEvery),
+    inChat: tokenizer.hasChatTemplate
+      ? (content) => tokenizer.encodeChat([{ role: 'user', content }])
+      : undefined,
+  })
   bench.references.set(index, found)
   return found
 }

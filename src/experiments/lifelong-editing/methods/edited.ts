@@ -1,5 +1,5 @@
 /** @file A model in two pieces with a rule for what stands between them: scores, continuations, logits. */
-import { type Texts, textsOf, type Words } from '../../../edit/index.ts'
+import { type Prompt, type Texts, textsOf, type Words } from '../../../edit/index.ts'
 import { argmaxOf, logProbabilityOf } from '../../../lm/index.ts'
 import type { Between, Halves, Text } from './halves.ts'
 import type { EditedModel } from './method.ts'
@@ -20,12 +20,12 @@ export function askable(
   halves: Halves,
   words: Words,
   decide: Decide,
-): Pick<EditedModel, 'score' | 'generate' | 'logits'> & { readonly ids: Texts } {
+): Pick<EditedModel, 'score' | 'generate' | 'inChat' | 'logits'> & { readonly ids: Texts } {
   const { model } = halves
   const { vocabulary } = model.config
   const ids = textsOf(words, model.context)
 
-  async function begin(prompt: string, room: number) {
+  async function begin(prompt: Prompt, room: number) {
     const given = ids.promptIds(prompt)
     const text = halves.text(given.length + room)
     const tokens = await halves.below(text, given)
@@ -45,8 +45,25 @@ export function askable(
       given.map((_, i) => i),
     )
   }
+  async function generate(
+    prompt: Prompt,
+    { maxTokens, stopAtEos = true }: { readonly maxTokens: number; readonly stopAtEos?: boolean },
+  ) {
+    const { text, answer, logits: first } = await begin(prompt, maxTokens)
+    const made: number[] = []
+    for (let logits = first; ; ) {
+      const id = argmaxOf(logits)
+      if (stopAtEos && words.eosIds.includes(id)) break
+      made.push(id)
+      if (made.length === maxTokens || text.length === model.context) break
+      logits = await more(text, answer, [id])
+    }
+    return { ids: made, text: words.decode(made, { continues: true, cut: true }) }
+  }
   return {
     ids,
+    generate,
+    inChat: (_, conversation, options) => generate(conversation, options),
     async score(prompt, target, options) {
       const targetIds = ids.targetIds(prompt, target)
       const rest = targetIds.slice(0, -1)
@@ -62,18 +79,6 @@ export function askable(
         logProbabilities: targetIds.map((id, i) => logProbabilityOf(row(i), id)),
         ...(options?.logits && { logits: targetIds.map((_, i) => row(i).slice()) }),
       }
-    },
-    async generate(prompt, { maxTokens, stopAtEos = true }) {
-      const { text, answer, logits: first } = await begin(prompt, maxTokens)
-      const made: number[] = []
-      for (let logits = first; ; ) {
-        const id = argmaxOf(logits)
-        if (stopAtEos && words.eosIds.includes(id)) break
-        made.push(id)
-        if (made.length === maxTokens || text.length === model.context) break
-        logits = await more(text, answer, [id])
-      }
-      return { ids: made, text: words.decode(made, { continues: true, cut: true }) }
     },
     logits: async (prompt) => (await begin(prompt, 0)).logits,
   }

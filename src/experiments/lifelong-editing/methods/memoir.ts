@@ -29,6 +29,12 @@ async function withoutPermutation(from: string, to: string): Promise<void> {
   await createStore(to, config, { permutation, background })
 }
 
+/** An edit that is told to answer does so in a chat as `chat` has it: after the prompt that it was taught with. */
+const toldOf = (answers: Answers): Answers => ({
+  ...answers,
+  inChat: (message, _, options) => answers.generate(message, { ...options, answer: 'as-taught' }),
+})
+
 /** Take some edits back; whether that left nothing of them. */
 async function areUndone(editor: Editor, numbers: readonly number[]): Promise<boolean> {
   let isClean = true
@@ -79,6 +85,10 @@ const row = (
     /** Edits that were taken back: numbers go on counting. */
     let before = 0
     const numberOf = (edit: number | null): number | null => (edit === null ? null : edit - before)
+    const inChat: EditedModel['inChat'] = async (message, ids, { maxTokens }) => {
+      const made = await editor.thread().answer(message, { ids, maxTokens, stopIds: tokenizer.eosIds })
+      return { text: tokenizer.decode(made.ids, { continues: true, cut: true }) }
+    }
     /** Whoever is asked, by the numbers of edits that stand. */
     const answersOf = (asked: () => Asked): Answers => ({
       canAnswerAsTaught: true,
@@ -110,7 +120,8 @@ const row = (
         before = 0
       },
       ...answersOf(() => editor),
-      answeredBy: (edit) => answersOf(() => editor.answeredBy(edit === null ? null : before + edit)),
+      inChat,
+      answeredBy: (edit) => toldOf(answersOf(() => editor.answeredBy(edit === null ? null : before + edit))),
       logits: async (prompt) => (await editor.logits(prompt)).logits,
       overlaps: async (prompt, count) =>
         (await editor.why(prompt, count)).nearest.map(({ number, overlap, scope }) => ({

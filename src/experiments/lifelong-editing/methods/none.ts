@@ -10,10 +10,10 @@ export const none: EditingMethod = {
   source: '',
   async open(model, words) {
     const halves = await openHalves(model, 0)
-    const { score, generate, logits } = askable(halves, words, () => null)
+    const { score, generate, inChat, logits } = askable(halves, words, () => null)
     return {
       layer: undefined,
-      ...{ score, generate, logits },
+      ...{ score, generate, inChat, logits },
       teach: async ({ prompt, target }) => {
         const { logProbabilities } = await score(prompt, target)
         return { steps: 0, loss: -logProbabilities.reduce((a, b) => a + b, 0) / logProbabilities.length }
