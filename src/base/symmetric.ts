@@ -163,6 +163,8 @@ function rotate(
 
 /** Sweeps of the QL iteration for one eigenvalue; a few are usual. */
 const most = 60
+/** After so many, what is lost in the rounding of the largest entries counts as 0: eigenvalues that are 0 do not settle otherwise. */
+const usual = 30
 
 /**
  * Eigenvalues, ascending, and eigenvectors, row by row, of a symmetric matrix [n, n] of which the lower triangle is read:
@@ -177,11 +179,13 @@ export function eigenOf(
   const room = Math.min(many, 64 * n)
   const [at, cosines, sines] = [new Int32Array(room), new Float64Array(room), new Float64Array(room)]
   let waiting = 0
+  let largest = 0
+  for (const x of [d, e]) for (const value of x) largest = Math.max(largest, Math.abs(value))
   for (let l = 0; l < n; l++)
     for (let sweep = 0; ; sweep++) {
       let m = l
       for (; m + 1 < n; m++) {
-        const size = Math.abs(d[m]!) + Math.abs(d[m + 1]!)
+        const size = sweep < usual ? Math.abs(d[m]!) + Math.abs(d[m + 1]!) : largest
         if (Math.abs(e[m]!) <= Number.EPSILON * size) break
       }
       if (m === l) break

@@ -54,6 +54,39 @@ describe('symmetric matrices', () => {
     expect(eigenOf(Float64Array.of(1, 0, 0, Number.NaN, 1, 0, 0, 0, 1), 3)).toBeUndefined()
   })
 
+  it('most eigenvalues 0: the inner products of many vectors in few dimensions', () => {
+    const [n, rank] = [66, 10]
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 2 ** 31 }), fc.constantFrom(1e-4, 1, 1e4), (seed, size) => {
+        let state = seed
+        const drawn = (): number => {
+          state = (Math.imul(state, 1664525) + 1013904223) >>> 0
+          return state / 2 ** 32
+        }
+        // two in three are 0
+        const x = Float64Array.from({ length: n * rank }, () => (drawn() < 0.3 ? size * (drawn() - 0.5) : 0))
+        const a = new Float64Array(n * n)
+        for (let i = 0; i < n; i++)
+          for (let j = 0; j < n; j++)
+            for (let k = 0; k < rank; k++) a[i * n + j]! += x[i * rank + k]! * x[j * rank + k]!
+        const { values, vectors } = eigenOf(a, n)!
+        const bound = 1e-11 * Math.max(values[n - 1]!, 1e-30)
+        expect(Math.max(...values.subarray(0, n - rank).map(Math.abs))).toBeLessThanOrEqual(bound)
+        for (let k = 0; k < n; k++) {
+          const v = vectors.subarray(k * n, (k + 1) * n)
+          expect(
+            furthest(
+              timesVector(a, v),
+              v.map((y) => y * values[k]!),
+            ),
+          ).toBeLessThanOrEqual(bound)
+          expect(furthest(timesVector(vectors, v), new Float64Array(n).fill(1, k, k + 1))).toBeLessThan(1e-11)
+        }
+      }),
+      { numRuns: 60 },
+    )
+  })
+
   it('Cholesky solves B Bᵀ + 1, and says where a matrix is not positive', () => {
     fc.assert(
       fc.property(symmetric, ({ n, a }) => {
