@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { type NewStore, openEditor } from '../../src/edit/index.ts'
+import { generalQuestions, kinds } from '../../src/edit/scope/questions.ts'
 import { type LanguageModel, loadModel } from '../../src/lm/index.ts'
 import { type Tiny, tinyModels } from '../lm/fixtures.ts'
 
@@ -21,7 +22,7 @@ afterAll(() => {
   rmSync(root, { recursive: true, force: true })
 })
 
-const tokenizer = (name = 'characters') => ({
+const tokenizer = (name = 'characters of calibration') => ({
   encode: (text: string) => [...text].map((c) => c.charCodeAt(0) % 96),
   decode: (ids: Iterable<number>) => [...ids].map((id) => String.fromCharCode(id)).join(''),
   eosIds: [],
@@ -42,20 +43,28 @@ async function make(name: string, create: NewStore, cache?: string, words = toke
   return { taken, files: files.map((file) => [file, readFileSync(join(path, file)).toString('base64')]) }
 }
 
+/** Prompts that a scope is learned from. */
+const asked = kinds.reduce(
+  (sum, { subjects, questions }) =>
+    sum + subjects.length * (generalQuestions.length + questions.flat().length),
+  0,
+)
+
 it('the next store of a model has the same bytes without a prompt; another model, router or prompt has not', async () => {
   const cache = join(root, 'cache')
   const create = { layer: 0, background: ['abc', 'who?', 'x y z'], heldOut: ['one', 'two', 'three', 'four'] }
   const plain = await make('plain', create)
   const first = await make('first', create, cache)
   const second = await make('second', create, cache)
-  expect([plain.taken, first.taken, second.taken]).toEqual([7, 7, 0])
+  // the process remembers what questions ask
+  expect([plain.taken, first.taken, second.taken]).toEqual([asked, 7, 0])
   expect(second.files).toEqual(plain.files)
   expect(first.files).toEqual(plain.files)
   // another false-positive rate asks nothing new of the model
   expect((await make('rate', { ...create, falsePositives: 0.2 }, cache)).taken).toBe(0)
   expect((await make('prompts', { ...create, heldOut: ['one', 'two'] }, cache)).taken).toBe(5)
   expect((await make('router', { ...create, router: 'last' }, cache)).taken).toBe(7)
-  expect((await make('words', create, cache, tokenizer('others'))).taken).toBe(7)
+  expect((await make('words', create, cache, tokenizer('others'))).taken).toBe(asked)
 })
 
 it('a damaged memory, and one that cannot be written, cost nothing but the time', async () => {

@@ -18,7 +18,15 @@ import {
 import { openFeatures } from '../../src/edit/scope/features.ts'
 import { scopeRates, weightedPrompt } from '../../src/edit/scope/learn.ts'
 import { generalQuestions, kinds } from '../../src/edit/scope/questions.ts'
-import { difference, fitScope, meanOf, scopeScore, scopeVector } from '../../src/edit/scope/scope.ts'
+import {
+  commonness,
+  type Discriminants,
+  defaultLooks,
+  difference,
+  fitDiscriminants,
+  meanOf,
+  scopeVector,
+} from '../../src/edit/scope/scope.ts'
 import type { LanguageModel, Tokenizer } from '../../src/lm/index.ts'
 import { withTinyLlama } from './tinyLlama.ts'
 
@@ -82,10 +90,10 @@ describe('a scope learned on relations of a user', () => {
     const settings = await learnRelations(model, path, relations, { tokenizer: words })
     const after = openStore(path)
     expect(after.config.scope).toEqual(settings)
-    expect(settings).toMatchObject({ level: 'balanced', layer: before.config.scope!.layer })
+    expect(settings).toMatchObject({ level: 'balanced', looks: before.config.scope!.looks })
     expect(settings.questions).toBe(before.config.scope!.questions + 3)
     expect(settings.prompts).toBe(before.config.scope!.prompts + 2 * (generalQuestions.length + 7))
-    expect(after.scope!.map).not.toEqual(before.scope!.map)
+    expect(after.scope!.looks[0]!.map).not.toEqual(before.scope!.looks[0]!.map)
     // what edits ask is known by the new map; what is taken off does not depend on it
     expect(after.asksAt(0)!.vector).not.toEqual(before.asksAt(0)!.vector)
     expect(after.asksAt(0)!.mean).toEqual(before.asksAt(0)!.mean)
@@ -98,8 +106,10 @@ describe('a scope learned on relations of a user', () => {
 
   it('is the one of all questions together, with thresholds by those that it has not seen', async () => {
     const path = await taught()
-    const { thresholds, layer } = await learnRelations(model, path, relations, { tokenizer: words })
-    const features = openFeatures(model, layer)
+    const { thresholds } = await learnRelations(model, path, relations, { tokenizer: words })
+    const looks = defaultLooks(model.config, 1)
+    const { width } = model.config
+    const features = openFeatures(model, looks)
     const all: { subject: string; question: number; rest: Float64Array }[] = []
     let first = 0
     for (const kind of [...kinds, { ...relations[0]!, questions: relations[0]!.relations }]) {
@@ -114,24 +124,40 @@ describe('a scope learned on relations of a user', () => {
       first += kind.questions.length
     }
     features.dispose()
-    const [own, expected] = [openStore(path).scope!, fitScope(all)]
-    expect(own.dimensions).toBe(expected.dimensions)
-    // later discriminants are nearly as good as each other; the sign is of no account
-    for (const d of [0, 1, 2]) {
-      const column = (map: Float32Array) => map.filter((_, at) => at % own.dimensions === d)
-      const [x, y] = [column(own.map), column(expected.map)]
-      const inner = x.reduce((sum, value, i) => sum + value * y[i]!, 0)
-      expect(Math.abs(inner) / Math.hypot(...x) / Math.hypot(...y)).toBeGreaterThan(0.999)
+    /** Of some questions, the discriminants of each look by themselves. */
+    const fittedOn = (askings: typeof all): Discriminants[] =>
+      looks.map((_, l) =>
+        fitDiscriminants(
+          askings.map(({ rest, question }) => ({ question, rest: rest.slice(l * width, (l + 1) * width) })),
+        ),
+      )
+    const own = openStore(path).scope!
+    for (const [l, expected] of fittedOn(all).entries()) {
+      expect(own.looks[l]).toMatchObject(looks[l]!)
+      expect(own.dimensions).toBe(expected.dimensions)
+      // later discriminants are nearly as good as each other; the sign is of no account
+      for (const d of [0, 1, 2]) {
+        const column = (map: Float32Array) => map.filter((_, at) => at % own.dimensions === d)
+        const [x, y] = [column(own.looks[l]!.map), column(expected.map)]
+        const inner = x.reduce((sum, value, i) => sum + value * y[i]!, 0)
+        expect(Math.abs(inner) / Math.hypot(...x) / Math.hypot(...y)).toBeGreaterThan(0.999)
+      }
     }
     const scores = [0, 1].flatMap((half) => {
-      const fitted = fitScope(all.filter(({ question }) => question % 2 !== half))
+      const fitted = fittedOn(all.filter(({ question }) => question % 2 !== half))
       const judged = all.filter(({ question }) => question % 2 === half)
-      const vectors = judged.map(({ rest }) => scopeVector(fitted, rest))
+      const vectors = judged.map(({ rest }) =>
+        fitted.map((one, l) => scopeVector(one, rest.subarray(l * width, (l + 1) * width))),
+      )
+      const common = vectors.map((own) => own.map((vector, l) => commonness(fitted[l]!, vector)))
+      const scoreOf = (i: number, j: number): number =>
+        looks.reduce((sum, { weight }, l) => {
+          const cosine = vectors[i]![l]!.reduce((s, x, d) => s + x * vectors[j]![l]![d]!, 0)
+          return sum + weight * (cosine - common[i]![l]! - common[j]![l]!)
+        }, 0)
       return judged.flatMap((a, i) =>
         judged.flatMap((b, j) =>
-          j < i && a.subject === b.subject && a.question !== b.question
-            ? [scopeScore(fitted, vectors[i]!, vectors[j]!)]
-            : [],
+          j < i && a.subject === b.subject && a.question !== b.question ? [scoreOf(i, j)] : [],
         ),
       )
     })

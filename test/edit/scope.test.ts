@@ -8,19 +8,22 @@ import {
   type Editor,
   type NewStore,
   openEditor,
+  openStore,
   outsideWeights,
   piecesOf,
   scopeLevels,
 } from '../../src/edit/index.ts'
+import { asksOf } from '../../src/edit/memoir/asking.ts'
 import { openFeatures } from '../../src/edit/scope/features.ts'
-import { scopeRates } from '../../src/edit/scope/learn.ts'
+import { learnScope, scopeRates, weightedPrompt } from '../../src/edit/scope/learn.ts'
 import { kinds } from '../../src/edit/scope/questions.ts'
 import {
   type Asking,
   cohortOf,
   commonness,
-  fitScope,
-  scopeScore,
+  type Discriminants,
+  defaultLooks,
+  fitDiscriminants,
   scopeVector,
 } from '../../src/edit/scope/scope.ts'
 import type { LanguageModel, Tokenizer } from '../../src/lm/index.ts'
@@ -100,11 +103,15 @@ function solve(matrix: number[][], b: readonly number[]): number[] {
   return x
 }
 
+/** Score of two prompts by one look. */
+const scoreOf = (own: Discriminants, a: Float64Array, b: Float64Array): number =>
+  a.reduce((sum, x, d) => sum + x * b[d]!, 0) - commonness(own, a) - commonness(own, b)
+
 describe('discriminants', () => {
   it('compare questions as the inverse covariance within them does', () => {
     const [questions, width] = [6, 8]
     const all = madeUp(questions, 40, width, 3)
-    const scope = fitScope(all)
+    const scope = fitDiscriminants(all)
     expect(scope.dimensions).toBe(questions - 1)
     const means = Array.from({ length: questions }, (_, q) => {
       const own = all.filter(({ question }) => question === q)
@@ -141,21 +148,21 @@ describe('discriminants', () => {
 
   it('tell questions apart that nobody has shown them', () => {
     const all = madeUp(40, 12, 24, 5)
-    const scope = fitScope(all.filter(({ question }) => question < 30))
+    const scope = fitDiscriminants(all.filter(({ question }) => question < 30))
     const others = all.filter(({ question }) => question >= 30)
     const vectors = others.map(({ rest, question }) => ({ question, vector: scopeVector(scope, rest) }))
     const same: number[] = []
     const different: number[] = []
     for (const [i, a] of vectors.entries())
       for (const b of vectors.slice(0, i))
-        (a.question === b.question ? same : different).push(scopeScore(scope, a.vector, b.vector))
+        (a.question === b.question ? same : different).push(scoreOf(scope, a.vector, b.vector))
     different.sort((a, b) => b - a)
     const threshold = different[Math.floor(different.length / 10)]!
     expect(same.filter((score) => score > threshold).length / same.length).toBeGreaterThan(0.9)
   })
 
   it('commonness is half of the mean over the nearest known questions', () => {
-    const scope = fitScope(madeUp(9, 6, 5, 7))
+    const scope = fitDiscriminants(madeUp(9, 6, 5, 7))
     const vector = scopeVector(scope, Float64Array.of(1, -2, 0.5, 3, 0))
     const { dimensions, questions } = scope
     const cosines = Array.from({ length: 9 }, (_, q) =>
@@ -166,9 +173,11 @@ describe('discriminants', () => {
   })
 
   it('too few questions, or none that differ, are refused', () => {
-    expect(() => fitScope(madeUp(2, 5, 4, 1))).toThrow('scope: expected at least three questions, got 2')
+    expect(() => fitDiscriminants(madeUp(2, 5, 4, 1))).toThrow(
+      'scope: expected at least three questions, got 2',
+    )
     const still = madeUp(4, 3, 4, 1).map(({ question }) => ({ question, rest: new Float64Array(4) }))
-    expect(() => fitScope(still)).toThrow('this model cannot tell them apart')
+    expect(() => fitDiscriminants(still)).toThrow('this model cannot tell them apart')
   })
 })
 
@@ -204,9 +213,33 @@ async function taught(create: NewStore): Promise<Editor> {
   return editor
 }
 
+it.each([
+  [30, 25, 576, [6, 25, 25]],
+  [30, 3, 576, [3, 3]],
+  [2, 1, 8, [1, 1]],
+  [2, 0, 8, [0, 0]],
+  // two gigabytes would be held twice: one look, and early
+  [22, 18, 2048, [6]],
+])(
+  'of %i blocks with the router at %i, of width %i, it looks at %j, by weights that sum to 1',
+  (layers, router, width, blocks) => {
+    const looks = defaultLooks({ layers, width, hidden: 3 * width }, router)
+    expect(looks.map(({ layer }) => layer)).toEqual(blocks)
+    expect(looks.reduce((sum, { weight }) => sum + weight, 0)).toBeCloseTo(1, 15)
+    // the last token counts half of any other look
+    for (const { weight, tokens } of looks)
+      expect(weight / looks[0]!.weight).toBeCloseTo(tokens === 'last' ? 0.5 : 1, 15)
+  },
+)
+
 describe('a store with a scope', () => {
-  it('features are means of hidden states of norm √width, alone and in a batch', async () => {
-    const features = openFeatures(model, 1)
+  it('features are means of hidden states of norm √width, look after look, alone and in a batch', async () => {
+    const looks = [
+      { layer: 1, tokens: 'outside', weight: 0.25 },
+      { layer: 0, tokens: 'last', weight: 0.5 },
+      { layer: 1, tokens: 'last', weight: 0.25 },
+    ] as const
+    const features = openFeatures(model, looks)
     const prompts = ['abc', 'a longer prompt of abc', 'x'].map((text) => words.encode(text))
     const given = prompts.map((ids) => ({ ids, weights: outsideWeights(piecesOf(words, ids), 'abc') }))
     const together = await features.of(given)
@@ -214,13 +247,17 @@ describe('a store with a scope', () => {
     const { width } = model.config
     for (const [i, { ids, weights }] of given.entries()) {
       const { x } = await segment.run({ ids, kvCache: segment.kvCache(1, ids.length) })
-      const expected = new Float64Array(width)
-      for (const [t, weight] of weights.entries()) {
-        const row = x!.subarray(t * width, (t + 1) * width)
+      const expected = new Float64Array(3 * width)
+      const add = (from: number, states: Float32Array, t: number, weight: number): void => {
+        const row = states.subarray(t * width, (t + 1) * width)
         const norm = Math.hypot(...row)
-        for (let j = 0; j < width; j++) expected[j]! += (weight * row[j]! * Math.sqrt(width)) / norm
+        for (let j = 0; j < width; j++) expected[from + j]! += (weight * row[j]! * Math.sqrt(width)) / norm
       }
-      for (let j = 0; j < width; j++) expect(together[i]![j]).toBeCloseTo(expected[j]!, 4)
+      for (const [t, weight] of weights.entries()) add(0, x!, t, weight)
+      const end = ids.length - 1
+      add(width, model.weights.embed(ids, [...ids.keys()]), end, 1)
+      add(2 * width, x!, end, 1)
+      for (let j = 0; j < 3 * width; j++) expect(together[i]![j]).toBeCloseTo(expected[j]!, 4)
     }
     segment.dispose()
     features.dispose()
@@ -291,6 +328,48 @@ describe('a store with a scope', () => {
     again.dispose()
   })
 
+  it('of an earlier version, with one look, has the scores and the decisions that it had', async () => {
+    const made = await taught({})
+    const path = join(root, `${stores - 1}`)
+    made.dispose()
+    const layer = 1
+    const before = await learnScope(model, words, [{ layer, tokens: 'outside', weight: 1 }])
+    const [own] = before.looks
+    const features = openFeatures(model, before.looks)
+    const askOf = ({ prompt, subject }: (typeof facts)[number]) =>
+      asksOf(before, words, features, { prompt, subject })
+    const asks = await Promise.all(facts.map(askOf))
+    const store = openStore(path)
+    const { level, dimensions, questions, prompts, falsePositives } = store.config.scope!
+    const { thresholds } = before
+    store.replaceScope(
+      before,
+      { level, layer, dimensions, questions, thresholds, prompts, falsePositives },
+      asks,
+    )
+    const editor = await openEditor(model, path, { tokenizer: words })
+    expect(editor.config.scope!.looks).toBeUndefined()
+    let looked = 0
+    for (const text of ask.map((one) => one.replaceAll('{}', 'abc'))) {
+      const { answer, nearest } = await editor.why(text)
+      expect((await editor.generate(text, { maxTokens: 1 })).edit).toBe(answer)
+      const found = nearest.find(({ number }) => number === 1)!.scope
+      if (!found) continue
+      looked++
+      const [feature] = await features.of([weightedPrompt(words, text, 'abc')])
+      const vector = scopeVector(
+        own!,
+        feature!.map((x, j) => x - asks[0]!.mean[j]!),
+      )
+      expect(found.score).toBeCloseTo(scoreOf(own!, vector, Float64Array.from(asks[0]!.vector)), 12)
+      const limit = 1 - 2 * commonness(own!, asks[0]!.vector) - 1e-3
+      expect(found.need).toBeCloseTo(Math.min(thresholds.balanced, limit), 12)
+    }
+    expect(looked).toBeGreaterThan(3)
+    features.dispose()
+    editor.dispose()
+  })
+
   it('two levels differ in nothing but the threshold, and one can be changed for another', async () => {
     const editor = await taught({ scope: 'narrow' })
     const text = 'why is abc so'
@@ -341,6 +420,9 @@ describe('a store with a scope', () => {
       ['"balanced"', '"broad"'],
       ['"dimensions": ', '"dimensions": 0.5, "was": '],
       ['"questions": ', '"questions": 3, "were": '],
+      ['"looks": ', '"looks": [], "seen": '],
+      ['"tokens": "last"', '"tokens": "first"'],
+      ['"layer": 1,\n        "tokens"', '"layer": 2,\n        "tokens"'],
     ] as const) {
       expect(text).toContain(from)
       writeFileSync(config, text.replace(from, to))

@@ -74,7 +74,8 @@ function scopeOf(path: string): string {
   const { config, scope, asksAt, records } = openStore(path)
   const numbers = (x: Float32Array = new Float32Array()): number[] => [...x]
   const asks = records.map((_, i) => [numbers(asksAt(i)?.mean), numbers(asksAt(i)?.vector)])
-  return JSON.stringify([config.scope, numbers(scope?.map), numbers(scope?.questions), asks])
+  const looks = scope?.looks.map(({ map, questions }) => [numbers(map), numbers(questions)])
+  return JSON.stringify([config.scope, looks, asks])
 }
 
 it('calibrate by relations: a store has the one scope whole or the other', async () => {

@@ -4,7 +4,7 @@ import { openFeatures } from '../scope/features.ts'
 import { generalPrompts, weightedPrompt } from '../scope/learn.ts'
 import { outsideWeights, piecesOf } from '../scope/outside.ts'
 import { needOf, scopeTable } from '../scope/routed.ts'
-import { commonness, difference, meanOf, nearness, type ScopeMap, scopeVector } from '../scope/scope.ts'
+import { difference, meanOf, nearness, placed, type ScopeMap, scopeVectors } from '../scope/scope.ts'
 import type { Asks, ScopeSettings, Store, StoreConfig } from '../store/index.ts'
 import type { ScopeRouting } from './engine.ts'
 import type { Words } from './requests.ts'
@@ -13,7 +13,6 @@ import type { Routable, ScopeMatch } from './router.ts'
 
 export interface Asking {
   readonly map: ScopeMap
-  readonly layer: number
   /** What an edit asks, found when it is taught; undefined for one about nothing in particular. */
   asksOf(prompt: string, subject: string | undefined): Promise<Asks | undefined>
   /** For a program: edits that may answer a prompt. */
@@ -25,7 +24,7 @@ export interface Asking {
   dispose(): void
 }
 
-/** What a prompt about a subject asks by a map; undefined for one about nothing in particular. `features` are those of its layer. */
+/** What a prompt about a subject asks by a map; undefined for one about nothing in particular. `features` are those of its looks. */
 export async function asksOf(
   map: ScopeMap,
   words: Words,
@@ -38,7 +37,7 @@ export async function asksOf(
     ...generalPrompts(words, subject),
   ])
   const mean = Float32Array.from(meanOf(general))
-  return { mean, vector: Float32Array.from(scopeVector(map, difference(own!, mean))) }
+  return { mean, vector: Float32Array.from(scopeVectors(map, difference(own!, mean))) }
 }
 
 /** Overlap of two masks that have nothing in common, and a little more: where the scope decides, nearness need not. */
@@ -55,8 +54,7 @@ export function askingOf(model: LanguageModel, words: Words, store: Store): Aski
   const { scope: map } = store
   if (!map) return undefined
   const settings = (): ScopeSettings => store.config.scope!
-  const { layer } = settings()
-  const features = openFeatures(model, layer)
+  const features = openFeatures(model, map.looks)
   const threshold = (): number | undefined => {
     const { level, thresholds } = settings()
     return level === 'wide' ? undefined : thresholds[level]
@@ -68,7 +66,7 @@ export function askingOf(model: LanguageModel, words: Words, store: Store): Aski
     | (Pick<ScopeRouting, 'table' | 'least'> & { edits: readonly Routable[]; config: StoreConfig })
     | undefined
   return {
-    ...{ map, layer, leastOnes },
+    ...{ map, leastOnes },
     asksOf: (prompt, subject) => asksOf(map, words, features, { prompt, subject }),
     routing(edits, ids) {
       const { config } = store
@@ -92,11 +90,10 @@ export function askingOf(model: LanguageModel, words: Words, store: Store): Aski
       )
       return edits.map((edit) => {
         if (!edit.asks) return undefined
-        const vector = scopeVector(map, difference(found[scoped.indexOf(edit)]!, edit.asks.mean))
-        const common = commonness(map, edit.asks.vector)
-        const asked = { vector, common: commonness(map, vector) }
-        const score = nearness(asked, { vector: edit.asks.vector, common })
-        const need = needOf(own, common) - common
+        const rest = difference(found[scoped.indexOf(edit)]!, edit.asks.mean)
+        const taught = placed(map, Float64Array.from(edit.asks.vector))
+        const score = nearness(map, placed(map, scopeVectors(map, rest)), taught)
+        const need = needOf(own, taught.common) - taught.common
         return { score, need, isSame: score >= need }
       })
     },

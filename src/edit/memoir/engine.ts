@@ -10,7 +10,8 @@ import {
   withRoomFor,
 } from '../../lm/index.ts'
 import { abs, cast, spec, sum, type Tensor, where } from '../../tensor/index.ts'
-import { asksSame, questionColumns, type ScopeInput, type ScopeTable, scopeSpecs } from '../scope/routed.ts'
+import { lastWeights } from '../scope/features.ts'
+import { askingAlong, type ScopeInput, type ScopeTable, scopeArrays, scopeSpecs } from '../scope/routed.ts'
 import type { ScopeMap } from '../scope/scope.ts'
 import { type Candidates, type Choice, centred, choose, meanFeature, remembered } from './routed.ts'
 
@@ -24,8 +25,8 @@ interface EngineSettings {
   readonly background: Float64Array
   /** Hand activations back with each passage, for routers that need more than a weighted mean of them. */
   readonly traces?: boolean
-  /** Ask also what a prompt asks: by hidden states that enter this block, at most `layer`. */
-  readonly scope?: { readonly layer: number; readonly map: ScopeMap }
+  /** Ask also what a prompt asks: by hidden states that enter blocks up to the router's. */
+  readonly scope?: { readonly map: ScopeMap }
 }
 
 /** Who is asked what they were taught. */
@@ -96,20 +97,20 @@ function hookOf(
         'weights' | 'background' | 'table' | 'places' | 'need' | 'memory' | 'least' | ScopeInput,
         Tensor
       >
-      let same: Tensor | undefined
+      const asking = scope && askingAlong(scope.map.looks)
       let found: { readonly feature: Tensor; readonly choice: Choice } | undefined
       const look = (a: Tensor): Choice => {
         const feature = centred(meanFeature(a, inputs.weights), inputs.background)
         const { table, places, least } = inputs
-        const edits = same ? { table, places, least, allowed: cast(same, 'f32') } : { table, places }
+        const edits = asking
+          ? { table, places, least, allowed: cast(asking.same(inputs.scopeNeeds), 'f32') }
+          : { table, places }
         found = { feature, choice: choose(feature, ones, edits, inputs.need) }
         return found.choice
       }
       return {
-        ...(scope && {
-          entering: (block, hiddenStates) => {
-            if (block === scope.layer) same = asksSame(hiddenStates(), inputs)
-          },
+        ...(asking && {
+          entering: (block, hiddenStates) => asking.enter(block, hiddenStates, () => inputs),
         }),
         down: (block) => {
           if (block === layer)
@@ -151,18 +152,19 @@ export function openEngine(model: LanguageModel, memory: Float32Array, settings:
     return whole
   }
   const noTable = new Float32Array(hidden)
-  const questions = scope && questionColumns(scope.map)
+  const arrays = scope && scopeArrays(scope.map)
   /** Inputs of the scope for some candidates, in the order of the hook's. */
   function scopeInputs(edits: number, tokens: number, own: ScopeRouting | undefined): Float32Array[] {
     if (!scope) return []
-    const { map } = scope.map
+    const { map, questions } = arrays!
+    const ending = Float32Array.from(lastWeights(tokens))
     if (own) {
       const { means, vectors, needs } = own.table
-      return [own.least, own.outside, means, vectors, needs, map, questions!]
+      return [own.least, own.outside, ending, means, vectors, needs, map, questions]
     }
     const of = (size: number): Float32Array => new Float32Array(edits * size)
-    const { width, dimensions } = scope.map
-    return [of(1).fill(-1), of(tokens), of(width), of(dimensions), of(1).fill(-1e9), map, questions!]
+    const nothing = of(scope.map.looks.length * scope.map.dimensions)
+    return [of(1).fill(-1), of(tokens), ending, nothing, nothing, of(1).fill(-1e9), map, questions]
   }
   const passages = new WeakMap<Passage, Inside>()
   /** Of the last text that ended: its arrays are there already, and what is in them is not looked at. */

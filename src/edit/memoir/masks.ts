@@ -11,10 +11,6 @@ export const defaultOnes = (hidden: number): number => Math.max(1, Math.round((h
 /** The edited block, in the ratio of the paper: 27 of 0 … 31 (25 of 0 … 29). */
 export const defaultLayer = (layers: number): number => Math.round(((layers - 1) * 27) / 31)
 
-/** The block at 8/30 of the depth, at most the router's: there a model knows what is asked, and not yet the answer. */
-export const defaultScopeLayer = (layers: number, routerLayer: number): number =>
-  Math.min(routerLayer, Math.max(1, Math.round((8 / 30) * layers)))
-
 /** π: where bit i of TopHash goes; one for a store. */
 export const drawPermutation = (key: Key, hidden: number): Uint32Array =>
   random.samplePermutation(key, hidden)

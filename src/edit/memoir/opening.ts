@@ -9,6 +9,7 @@ import { type LanguageModel, loadTokenizer } from '../../lm/index.ts'
 import { random } from '../../tensor/index.ts'
 import { rememberedScope } from '../scope/cache.ts'
 import { type LearnedScope, learnScope, type ScopeLevel, scopeRates } from '../scope/learn.ts'
+import { defaultLooks } from '../scope/scope.ts'
 import {
   createStore,
   defaultTraining,
@@ -26,15 +27,7 @@ import { type Editor, makeEditor } from './editor.ts'
 import { featuresOf, openEditorContext } from './editorContext.ts'
 import { rememberedFeatures } from './featureCache.ts'
 import { modelFingerprint } from './fingerprint.ts'
-import {
-  defaultLayer,
-  defaultOnes,
-  defaultScopeLayer,
-  drawPermutation,
-  type Mask,
-  sharedOnes,
-  topHash,
-} from './masks.ts'
+import { defaultLayer, defaultOnes, drawPermutation, type Mask, sharedOnes, topHash } from './masks.ts'
 import type { Words } from './requests.ts'
 import { calibrate, routerOf } from './router.ts'
 
@@ -263,13 +256,13 @@ async function makeStore(
         }
       : base
   if (gate === 'none' || level === 'wide') return createStore(path, config, { permutation, background })
-  const scopeLayer = defaultScopeLayer(layers, routerLayer)
-  const scope = await rememberedScope(cache, { ...fingerprints, layer: scopeLayer, width }, () =>
-    learnScope(model, words, scopeLayer, onPrompt),
+  const looks = defaultLooks(model.config, routerLayer)
+  const scope = await rememberedScope(cache, { ...fingerprints, looks, width }, () =>
+    learnScope(model, words, looks, onPrompt),
   )
   await createStore(
     path,
-    { ...config, scope: scopeSettings(scope, scopeLayer, level) },
+    { ...config, scope: scopeSettings(scope, level) },
     { permutation, background, scope },
   )
 }
@@ -277,13 +270,13 @@ async function makeStore(
 /** What a store says of its scope. */
 export function scopeSettings(
   scope: LearnedScope,
-  layer: number,
   level: ScopeLevel = 'balanced',
 ): Omit<ScopeSettings, 'hash'> {
-  const { dimensions, thresholds, prompts, questions } = scope
+  const { dimensions, thresholds, prompts } = scope
+  const looks = scope.looks.map(({ layer, tokens, weight }) => ({ layer, tokens, weight }))
   return {
-    ...{ level, layer, dimensions, thresholds, prompts },
-    questions: questions.length / dimensions,
+    ...{ level, looks, dimensions, thresholds, prompts },
+    questions: scope.looks[0]!.questions.length / dimensions,
     falsePositives: scopeRates,
   }
 }

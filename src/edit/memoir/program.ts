@@ -26,7 +26,7 @@ import {
   tensor,
   where,
 } from '../../tensor/index.ts'
-import { asksSame, questionColumns, scopeTable } from '../scope/routed.ts'
+import { askingAlong, scopeArrays, scopeTable } from '../scope/routed.ts'
 import { type EditRecord, type Store, statuses } from '../store/index.ts'
 import { leastOnesOf } from './asking.ts'
 import { parseMask } from './masks.ts'
@@ -49,7 +49,7 @@ interface ProgramInputs {
   readonly outside?: Tensor
 }
 
-/** What a store's scope adds to a program: its block, the least shared ones of each edit, and what prompts are compared with. */
+/** What a store's scope adds to a program: where it looks, the least shared ones of each edit, and what prompts are compared with. */
 function scopeOf({ scope: map, config, records, asksAt }: Store, edits: readonly { record: EditRecord }[]) {
   const { scope, threshold, ones, hidden } = config
   if (!map || !scope || scope.level === 'wide') return undefined
@@ -59,18 +59,20 @@ function scopeOf({ scope: map, config, records, asksAt }: Store, edits: readonly
     .sort((a, b) => b.number - a.number)
     .map(({ asks }) => (asks ? { asks } : {}))
   const { means, vectors, needs } = scopeTable(map, own, scope.thresholds[scope.level])
-  const { width, dimensions } = map
+  const { width, dimensions, looks } = map
+  const arrays = scopeArrays(map)
   const count = own.length
   return {
-    layer: scope.layer,
+    looks,
+    needs,
     least: Float32Array.from(own, ({ asks }) => leastOnesOf(asks !== undefined, { threshold, ones, hidden })),
     inputs: () => ({
-      scopeMeans: tensor(means, { shape: [count, width] }),
-      scopeVectors: tensor(vectors, { shape: [count, dimensions] }),
+      scopeMeans: tensor(means, { shape: [looks.length, count, dimensions] }),
+      scopeVectors: tensor(vectors, { shape: [looks.length, count, dimensions] }),
       scopeNeeds: tensor(needs),
-      scopeMap: tensor(map.map, { shape: [width, dimensions] }),
-      scopeQuestions: tensor(questionColumns(map), {
-        shape: [dimensions, map.questions.length / dimensions],
+      scopeMap: tensor(arrays.map, { shape: [looks.length, width, dimensions] }),
+      scopeQuestions: tensor(arrays.questions, {
+        shape: [looks.length, dimensions, arrays.questions.length / looks.length / dimensions],
       }),
     }),
   }
@@ -151,19 +153,22 @@ function* exportingProgram(
     const attention = anyLengthAttention(config, positions, rotary)
     let stream: Stream = { x: reshape(x, [1, tokens, width]) }
     let choice: Choice | undefined
+    const asking = scope && askingAlong(scope.looks)
+    const askingInputs = () => ({
+      ...scope!.inputs(),
+      outside: reshape(outside!, [1, edits.length, tokens]),
+      ending: reshape(cast(weightsOf['last']!(positions, cast(prompt, 'f32')), 'f32'), [1, 1, tokens]),
+    })
     const look = (a: Tensor): Choice => {
       const mean = meanFeature(a, own)
       const feature = routerOf(router).isCentred ? centred(mean, tensor(store.background)) : mean
-      if (!same) return choose(feature, ones, { table, places, ...(allowed && { allowed }) }, need)
-      const asked = mul(allowed!, cast(same, 'f32'))
-      return choose(feature, ones, { table, places, allowed: asked, least: tensor(scope!.least) }, need)
+      if (!scope) return choose(feature, ones, { table, places, ...(allowed && { allowed }) }, need)
+      const asked = mul(allowed!, cast(asking!.same(tensor(scope.needs)), 'f32'))
+      return choose(feature, ones, { table, places, allowed: asked, least: tensor(scope.least) }, need)
     }
-    let same: Tensor | undefined
     for (const [i, blockWeights] of blocks.entries()) {
-      if (scope && i === scope.layer) {
-        const own = reshape(outside!, [1, edits.length, tokens])
-        same = asksSame(collapse(stream), { ...scope.inputs(), outside: own })
-      }
+      const entering = stream
+      asking?.enter(i, () => collapse(entering), askingInputs)
       const edited = (a: Tensor, plain: (a: Tensor) => Tensor): Tensor => {
         choice ??= look(a)
         return remembered(a, plain, choice, memory)

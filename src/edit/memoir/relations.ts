@@ -6,9 +6,9 @@ import { rememberedScope } from '../scope/cache.ts'
 import { openFeatures } from '../scope/features.ts'
 import { learnScope, type ScopeLevel } from '../scope/learn.ts'
 import { kindsOf, type Relations } from '../scope/relations.ts'
+import { defaultLooks } from '../scope/scope.ts'
 import { type Asks, isStore, type ScopeSettings } from '../store/index.ts'
 import { asksOf } from './asking.ts'
-import { defaultScopeLayer } from './masks.ts'
 import { failWithoutStore, openOwnStore, requireF32, scopeSettings } from './opening.ts'
 import type { Words } from './requests.ts'
 import { guessSubject } from './subject.ts'
@@ -49,15 +49,16 @@ export async function learnRelations(
         'TL_BAD_ARGUMENT',
         `${path} was made with --gate none, and a scope compares questions about one subject, so it needs the gate: teach its facts to a new store with the gate`,
       )
-    const layer = before?.layer ?? defaultScopeLayer(model.config.layers, routerLayer)
+    // those of an earlier version's store, too: everything that depends on them is found anew
+    const looks = defaultLooks(model.config, routerLayer)
     const scope = await rememberedScope(
       cache,
-      { ...store.config, layer },
-      () => learnScope(model, words, layer, onPrompt, more),
+      { ...store.config, looks },
+      () => learnScope(model, words, looks, onPrompt, more),
       more,
     )
     const asks: (Asks | undefined)[] = []
-    const features = openFeatures(model, layer)
+    const features = openFeatures(model, looks)
     try {
       for (const record of store.records) {
         onEdit(asks.length, store.records.length)
@@ -69,7 +70,7 @@ export async function learnRelations(
     } finally {
       features.dispose()
     }
-    store.replaceScope(scope, scopeSettings(scope, layer, level ?? before?.level), asks)
+    store.replaceScope(scope, scopeSettings(scope, level ?? before?.level), asks)
     return store.config.scope!
   } finally {
     unlock()

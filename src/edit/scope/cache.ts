@@ -4,23 +4,25 @@ import { join } from 'node:path'
 import { readSafetensors, writeSafetensors } from '../../checkpoint/index.ts'
 import type { LearnedScope } from './learn.ts'
 import { generalQuestions, type Kind, kinds } from './questions.ts'
+import { joined, type Look, parted } from './scope.ts'
 
 /** Raised when a scope is learned otherwise than before. */
-const version = 1
+const version = 2
 
 const known = new Map<string, LearnedScope>()
 
-function read(path: string, width: number): LearnedScope | undefined {
+function read(path: string, width: number, looks: readonly Look[]): LearnedScope | undefined {
   try {
     const { tensors, metadata } = readSafetensors(path)
     const { thresholds, prompts, dimensions } = JSON.parse(metadata['scope']!) as LearnedScope
     const map = tensors.get('map')?.data
     const questions = tensors.get('questions')?.data
     if (!(map instanceof Float32Array) || !(questions instanceof Float32Array)) return undefined
-    if (map.length !== width * dimensions || !map.every(Number.isFinite)) return undefined
-    if (questions.length % dimensions !== 0 || !questions.every(Number.isFinite)) return undefined
+    if (map.length !== looks.length * width * dimensions || !map.every(Number.isFinite)) return undefined
+    if (questions.length % (looks.length * dimensions) !== 0 || !questions.every(Number.isFinite))
+      return undefined
     if (!Object.values(thresholds).every(Number.isFinite)) return undefined
-    return { width, dimensions, map, questions, thresholds, prompts }
+    return { ...parted({ width, dimensions, looks, map, questions }), thresholds, prompts }
   } catch {
     // absent or damaged: learned again
     return undefined
@@ -36,9 +38,14 @@ export async function rememberedScope(
   {
     model,
     tokenizer,
-    layer,
+    looks,
     width,
-  }: { readonly model: string; readonly tokenizer: string; readonly layer: number; readonly width: number },
+  }: {
+    readonly model: string
+    readonly tokenizer: string
+    readonly looks: readonly Look[]
+    readonly width: number
+  },
   learn: () => Promise<LearnedScope>,
   more: readonly Kind[] = [],
 ): Promise<LearnedScope> {
@@ -46,24 +53,30 @@ export async function rememberedScope(
     version,
     model,
     tokenizer,
-    layer,
+    looks,
     width,
     generalQuestions,
     [...kinds, ...more],
   ])
   const hash = createHash('sha256').update(text).digest('hex').slice(0, 32)
   const path = folder === undefined ? undefined : join(folder, `scope-${hash}.safetensors`)
-  const before = known.get(hash) ?? (path === undefined ? undefined : read(path, width))
+  const before = known.get(hash) ?? (path === undefined ? undefined : read(path, width, looks))
   const scope = before ?? (await learn())
   known.set(hash, scope)
   if (path === undefined || before) return scope
-  const { map, questions, thresholds, prompts, dimensions } = scope
+  const { thresholds, prompts, dimensions } = scope
+  const { map, questions } = joined(scope)
+  const shape = (data: Float32Array): number[] => [
+    looks.length,
+    data.length / looks.length / dimensions,
+    dimensions,
+  ]
   try {
     writeSafetensors(
       path,
       {
-        map: { dtype: 'F32', shape: [width, dimensions], data: map },
-        questions: { dtype: 'F32', shape: [questions.length / dimensions, dimensions], data: questions },
+        map: { dtype: 'F32', shape: shape(map), data: map },
+        questions: { dtype: 'F32', shape: shape(questions), data: questions },
       },
       { scope: JSON.stringify({ thresholds, prompts, dimensions }) },
     )

@@ -5,21 +5,22 @@ import { outsideWeights, piecesOf } from './outside.ts'
 import { asked, generalQuestions, type Kind, kinds } from './questions.ts'
 import {
   type Asking,
-  commonness,
   difference,
   fitScope,
+  type Look,
   meanOf,
   nearness,
+  placed,
   type ScopeMap,
-  scopeVector,
+  scopeVectors,
 } from './scope.ts'
 
-/** How widely an edit answers: of other questions about its subject it may answer one in fifty, one in eight, or all. */
+/** How widely an edit answers: of other questions about its subject it may answer one in fifty, one in ten, or all. */
 export const scopeLevels = ['narrow', 'balanced', 'wide'] as const
 export type ScopeLevel = (typeof scopeLevels)[number]
 
 /** Shares of held-out questions about the same subject, asking something else, that may be answered. */
-export const scopeRates = { narrow: 0.02, balanced: 0.125 } as const satisfies Partial<
+export const scopeRates = { narrow: 0.02, balanced: 0.1 } as const satisfies Partial<
   Record<ScopeLevel, number>
 >
 
@@ -45,12 +46,12 @@ export const generalPrompts = (words: ScopeWords, subject: string): Weighted[] =
 /** Scores of all pairs of different questions about one subject, by what is asked of each subject. */
 function strangers(map: ScopeMap, subjects: readonly (readonly Asking[])[]): number[] {
   return subjects.flatMap((askings) => {
-    const vectors = askings.map(({ rest, question }) => {
-      const vector = scopeVector(map, rest)
-      return { question, vector, common: commonness(map, vector) }
-    })
-    return vectors.flatMap((a, i) =>
-      vectors.slice(0, i).flatMap((b) => (a.question === b.question ? [] : [nearness(a, b)])),
+    const all = askings.map(({ rest, question }) => ({
+      question,
+      ...placed(map, scopeVectors(map, rest)),
+    }))
+    return all.flatMap((a, i) =>
+      all.slice(0, i).flatMap((b) => (a.question === b.question ? [] : [nearness(map, a, b)])),
     )
   })
 }
@@ -68,7 +69,7 @@ function atRate(scores: readonly number[], rate: number): number {
 export async function learnScope(
   model: LanguageModel,
   words: ScopeWords,
-  layer: number,
+  looks: readonly Look[],
   onPrompt: (done: number, total: number) => void = () => undefined,
   more: readonly Kind[] = [],
 ): Promise<LearnedScope> {
@@ -88,7 +89,7 @@ export async function learnScope(
     }
     before += kind.questions.length
   }
-  const features = openFeatures(model, layer)
+  const features = openFeatures(model, looks)
   try {
     const found = await features.of(
       plan.map(({ prompt }) => prompt),
@@ -106,11 +107,11 @@ export async function learnScope(
     const only = (half: number): Asking[][] =>
       about.map((askings) => askings.filter(({ question }) => question % 2 === half))
     const scores = [0, 1].flatMap((half) => {
-      const map = fitScope(only(1 - half).flat())
+      const map = fitScope(looks, only(1 - half).flat())
       return strangers(map, only(half))
     })
     return {
-      ...fitScope(about.flat()),
+      ...fitScope(looks, about.flat()),
       thresholds: {
         narrow: atRate(scores, scopeRates.narrow),
         balanced: atRate(scores, scopeRates.balanced),

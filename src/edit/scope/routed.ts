@@ -6,8 +6,10 @@ import {
   matmul,
   mean,
   mul,
+  reshape,
   rmsNorm,
   type Spec,
+  slice,
   spec,
   sqrt,
   sub,
@@ -17,13 +19,13 @@ import {
   topK,
 } from '../../tensor/index.ts'
 import type { Asks } from '../store/index.ts'
-import { cohortOf, commonness, type ScopeMap } from './scope.ts'
+import { cohortOf, type Look, mapped, placed, type ScopeMap } from './scope.ts'
 
 /** What the edits that may answer ask, as arrays for a program. */
 export interface ScopeTable {
-  /** [E, width] */
+  /** Mean features of general questions about the subjects, mapped, [looks, E, dimensions]. */
   readonly means: Float32Array
-  /** [E, dimensions] */
+  /** [looks, E, dimensions] */
   readonly vectors: Float32Array
   /** Least scores, before the commonness of the prompt is taken off, [E]. */
   readonly needs: Float32Array
@@ -44,59 +46,108 @@ export function scopeTable(
   edits: readonly { readonly asks?: Asks }[],
   threshold: number | undefined,
 ): ScopeTable {
-  const { width, dimensions } = scope
+  const { width, dimensions, looks } = scope
   const count = Math.max(1, edits.length)
-  const means = new Float32Array(count * width)
-  const vectors = new Float32Array(count * dimensions)
+  const means = new Float32Array(looks.length * count * dimensions)
+  const vectors = new Float32Array(looks.length * count * dimensions)
   const needs = new Float32Array(count).fill(none)
   for (const [e, { asks }] of edits.entries()) {
     if (!asks) continue
-    means.set(asks.mean, e * width)
-    vectors.set(asks.vector, e * dimensions)
-    if (threshold !== undefined) needs[e] = needOf(threshold, commonness(scope, asks.vector))
+    for (const [l, look] of looks.entries()) {
+      const at = (l * count + e) * dimensions
+      means.set(mapped(look, asks.mean.subarray(l * width, (l + 1) * width)), at)
+      vectors.set(asks.vector.subarray(l * dimensions, (l + 1) * dimensions), at)
+    }
+    if (threshold !== undefined)
+      needs[e] = needOf(threshold, placed(scope, Float64Array.from(asks.vector)).common)
   }
   return { means, vectors, needs }
 }
 
-/** Inputs of a program: how much each token counts for each edit, and the table; the map as it is. */
+/** Inputs of a program: how much each token counts for each edit, and alone; the table; discriminants as they are. */
 export const scopeSpecs = (
-  { width, dimensions, questions }: ScopeMap,
+  { width, dimensions, looks }: ScopeMap,
   { edits, batch, tokens }: { readonly edits: number; readonly batch: number; readonly tokens: number },
 ): Readonly<Record<ScopeInput, Spec>> => ({
   outside: spec([batch, edits, tokens]),
-  scopeMeans: spec([edits, width]),
-  scopeVectors: spec([edits, dimensions]),
+  ending: spec([batch, 1, tokens]),
+  scopeMeans: spec([looks.length, edits, dimensions]),
+  scopeVectors: spec([looks.length, edits, dimensions]),
   scopeNeeds: spec([edits]),
-  scopeMap: spec([width, dimensions]),
-  scopeQuestions: spec([dimensions, questions.length / dimensions]),
+  scopeMap: spec([looks.length, width, dimensions]),
+  scopeQuestions: spec([looks.length, dimensions, questionsOf(looks)]),
 })
 export type ScopeInput =
   | 'outside'
+  | 'ending'
   | 'scopeMeans'
   | 'scopeVectors'
   | 'scopeNeeds'
   | 'scopeMap'
   | 'scopeQuestions'
 
-/** The known questions, column by column, as a program takes them. */
-export function questionColumns({ dimensions, questions }: ScopeMap): Float32Array {
-  const count = questions.length / dimensions
-  const out = new Float32Array(questions.length)
-  for (let q = 0; q < count; q++)
-    for (let d = 0; d < dimensions; d++) out[d * count + q] = questions[q * dimensions + d]!
-  return out
+const questionsOf = ([look]: ScopeMap['looks']): number => look!.questions.length / look!.dimensions
+
+/** The discriminants of all looks as a program takes them, [looks, width, dimensions]; known questions column by column. */
+export function scopeArrays({ width, dimensions, looks }: ScopeMap): {
+  readonly map: Float32Array
+  readonly questions: Float32Array
+} {
+  const count = questionsOf(looks)
+  const map = new Float32Array(looks.length * width * dimensions)
+  const questions = new Float32Array(looks.length * count * dimensions)
+  for (const [l, look] of looks.entries()) {
+    map.set(look.map, l * width * dimensions)
+    for (let q = 0; q < count; q++)
+      for (let d = 0; d < dimensions; d++)
+        questions[(l * dimensions + d) * count + q] = look.questions[q * dimensions + d]!
+  }
+  return { map, questions }
 }
 
-/** Whether each edit is asked what it was taught, bool [E], of hidden states [B, S, width] of one sequence that enter the scope's block. */
-export function asksSame(states: Tensor, inputs: Readonly<Record<ScopeInput, Tensor>>): Tensor {
+/** A matrix of one look. */
+const matrixOf = (x: Tensor, look: number): Tensor => {
+  const [, rows, columns] = x.shape as [number, number, number]
+  return reshape(slice(x, [look, 0, 0], [look + 1, rows, columns]), [rows, columns])
+}
+
+/** Scores [E] by one look less the commonness of the edits' own prompts, of hidden states [1, S, width]. */
+function lookScores(
+  states: Tensor,
+  tokens: Look['tokens'],
+  look: number,
+  inputs: Readonly<Record<ScopeInput, Tensor>>,
+): Tensor {
   const ones = tensor(new Float32Array(states.shape.at(-1)!).fill(1))
-  const sized = rmsNorm(states, ones, { epsilon: 1e-30 })
   // one sequence
-  const rest = sub(sum(matmul(inputs.outside, sized), 0), inputs.scopeMeans)
-  const mapped = matmul(rest, inputs.scopeMap)
-  const vectors = div(mapped, sqrt(add(sum(mul(mapped, mapped), -1, { keepDims: true }), 1e-30)))
-  const cosines = sum(mul(vectors, inputs.scopeVectors), -1)
-  const questions = inputs.scopeQuestions.shape[1] as number
-  const { values } = topK(matmul(vectors, inputs.scopeQuestions), cohortOf(questions))
-  return greaterEqual(sub(cosines, mul(mean(values, -1), 0.5)), inputs.scopeNeeds)
+  const sized = sum(rmsNorm(states, ones, { epsilon: 1e-30 }), 0)
+  // mapped first: the map is narrow, and edits are many
+  const narrow = matmul(sized, matrixOf(inputs.scopeMap, look))
+  const weights = sum(tokens === 'last' ? inputs.ending : inputs.outside, 0)
+  const rest = sub(matmul(weights, narrow), matrixOf(inputs.scopeMeans, look))
+  const vectors = div(rest, sqrt(add(sum(mul(rest, rest), -1, { keepDims: true }), 1e-30)))
+  const cosines = sum(mul(vectors, matrixOf(inputs.scopeVectors, look)), -1)
+  const known = matrixOf(inputs.scopeQuestions, look)
+  const { values } = topK(matmul(vectors, known), cohortOf(known.shape[1]!))
+  return sub(cosines, mul(mean(values, -1), 0.5))
+}
+
+/** Whether each edit is asked what it was taught, found while a program passes the blocks that are looked at. */
+export function askingAlong(looks: readonly Look[]): {
+  /** Look at the hidden states [1, S, width] that enter a block. */
+  enter(layer: number, states: () => Tensor, inputs: () => Readonly<Record<ScopeInput, Tensor>>): void
+  /** bool [E], once every block is passed. */
+  same(needs: Tensor): Tensor
+} {
+  let total: Tensor | undefined
+  return {
+    enter(layer, states, inputs) {
+      for (const [l, look] of looks.entries())
+        if (look.layer === layer) {
+          const scores = mul(lookScores(states(), look.tokens, l, inputs()), look.weight)
+          total = total ? add(total, scores) : scores
+        }
+    },
+    same: (needs) => greaterEqual(total!, needs),
+  }
 }

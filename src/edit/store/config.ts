@@ -1,5 +1,6 @@
 /** @file `config.json` of a store. */
 import { fail } from '../../base/index.ts'
+import type { Look } from '../scope/scope.ts'
 
 /** When an edit has been learned: the published rule within `maxSteps`, or every target token's cross-entropy below `loss`. */
 export type StopRule = { readonly rule: 'published' } | { readonly rule: 'loss'; readonly loss: number }
@@ -49,9 +50,11 @@ export interface StoreConfig {
 
 export interface ScopeSettings {
   readonly level: 'narrow' | 'balanced' | 'wide'
-  /** The block whose entering hidden states are looked at, at most the router's. */
-  readonly layer: number
-  /** Entries of the vectors that are compared. */
+  /** Where a prompt is looked at, in blocks up to the router's. */
+  readonly looks?: readonly Look[]
+  /** In place of `looks` in stores of earlier versions: outside the subject at this block. */
+  readonly layer?: number
+  /** Entries of the vectors that are compared, in each look. */
   readonly dimensions: number
   /** Known questions. */
   readonly questions: number
@@ -63,6 +66,10 @@ export interface ScopeSettings {
   /** Of one that was learned after the store was made: the file `scope-HASH.safetensors` holds it, not `base.safetensors`. */
   readonly hash?: string
 }
+
+/** Where the scope of a store looks. */
+export const looksOf = ({ looks, layer }: ScopeSettings): readonly Look[] =>
+  looks ?? [{ layer: layer!, tokens: 'outside', weight: 1 }]
 
 export const storeFormat = 'treeline-edits/1'
 
@@ -99,12 +106,20 @@ export const defaultTraining: Training = {
 
 /** Throws `TL_BAD_FILE` for a scope that cannot be one of the store. */
 function checkScope({ scope, routerLayer }: StoreConfig, path: string): void {
-  const { level, layer: own, dimensions, questions, thresholds, hash = '0'.repeat(16) } = scope ?? {}
+  const { level, looks, layer, dimensions, questions, thresholds, hash = '0'.repeat(16) } = scope ?? {}
+  const isBlock = (own: unknown): boolean =>
+    Number.isInteger(own) && (own as number) >= 0 && (own as number) <= routerLayer
+  const isLook = (look: Partial<Look> | null): boolean =>
+    isBlock(look?.layer) &&
+    (look!.tokens === 'outside' || look!.tokens === 'last') &&
+    Number.isFinite(look!.weight)
   const isCount = (value: unknown): boolean =>
     Number.isInteger(value) && (value as number) >= 1 && (value as number) <= 2 ** 24
   if (
     !['narrow', 'balanced', 'wide'].includes(level as string) ||
-    !(Number.isInteger(own) && own! >= 0 && own! <= routerLayer) ||
+    !(looks === undefined
+      ? isBlock(layer)
+      : Array.isArray(looks) && looks.length >= 1 && looks.length <= 16 && looks.every(isLook)) ||
     !isCount(dimensions) ||
     !isCount(questions) ||
     !Number.isFinite(thresholds?.narrow) ||

@@ -3,6 +3,7 @@ export { type Audit, type KeptAudit, keepAudit, readAudits } from './audits.ts'
 export {
   checkConfig,
   defaultTraining,
+  looksOf,
   publishedThreshold,
   publishedTraining,
   type ScopeSettings,

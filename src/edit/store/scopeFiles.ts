@@ -11,14 +11,14 @@ import { existsSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { fail } from '../../base/index.ts'
 import { readSafetensors, writeSafetensors } from '../../checkpoint/index.ts'
-import type { ScopeMap } from '../scope/scope.ts'
-import type { ScopeSettings } from './config.ts'
+import { joined, parted, type ScopeMap } from '../scope/scope.ts'
+import { looksOf, type ScopeSettings } from './config.ts'
 
 /** What a prompt is compared with to see whether it asks what an edit's own prompt asks. */
 export interface Asks {
-  /** Mean feature of general questions about the edit's subject, [width]. */
+  /** Mean feature of general questions about the edit's subject, [looks · width]. */
   readonly mean: Float32Array
-  /** What the edit's own prompt asks, as a unit vector [dimensions]. */
+  /** What the edit's own prompt asks, a unit vector for each look, [looks · dimensions]. */
   readonly vector: Float32Array
 }
 
@@ -34,11 +34,15 @@ const scopeFile = (path: string, hash: string): string => join(path, `scope-${ha
 const asksFile = (path: string, hash: string | undefined, place: number): string =>
   join(path, `asks-${hash === undefined ? '' : `${hash}-`}${place}.safetensors`)
 
-/** The tensors of a map, as both files name them. */
-export const mapTensors = ({ width, dimensions, map, questions }: ScopeMap): Record<string, F32> => ({
-  scopeMap: f32(map, width, dimensions),
-  scopeQuestions: f32(questions, questions.length / dimensions, dimensions),
-})
+/** The tensors of a scope, as both files name them: discriminants and known questions, look after look. */
+export function mapTensors(scope: ScopeMap): Record<string, F32> {
+  const { width, dimensions, looks } = scope
+  const { map, questions } = joined(scope)
+  return {
+    scopeMap: f32(map, looks.length * width, dimensions),
+    scopeQuestions: f32(questions, questions.length / dimensions, dimensions),
+  }
+}
 
 /** The numbers of one tensor of a file. Throws `TL_BAD_FILE` naming both. */
 function numbers(
@@ -67,15 +71,18 @@ export function readScope(
     width,
     records,
   }: { readonly path: string; readonly base: string; readonly width: number; readonly records: number },
-  { hash, dimensions, questions }: ScopeSettings,
+  settings: ScopeSettings,
 ): ScopeOnDisk {
+  const { hash, dimensions, questions } = settings
+  const looks = looksOf(settings)
   const file = hash === undefined ? base : scopeFile(path, hash)
   const { tensors } = readSafetensors(file)
-  const scope = {
-    ...{ width, dimensions },
-    map: numbers(file, tensors, 'scopeMap', width * dimensions),
-    questions: numbers(file, tensors, 'scopeQuestions', questions * dimensions),
-  }
+  const count = looks.length
+  const scope = parted({
+    ...{ width, dimensions, looks },
+    map: numbers(file, tensors, 'scopeMap', count * width * dimensions),
+    questions: numbers(file, tensors, 'scopeQuestions', count * questions * dimensions),
+  })
   const asks = new Map<number, Asks>()
   for (let place = 1; place <= records; place++) {
     const own = asksFile(path, hash, place)
@@ -84,8 +91,8 @@ export function readScope(
       : [file, `-${place}`, tensors]
     if (!all.has(`mean${end}`)) continue
     asks.set(place, {
-      mean: numbers(from, all, `mean${end}`, width),
-      vector: numbers(from, all, `vector${end}`, dimensions),
+      mean: numbers(from, all, `mean${end}`, count * width),
+      vector: numbers(from, all, `vector${end}`, count * dimensions),
     })
   }
   return { scope, asks }
