@@ -2,18 +2,14 @@
  * @file Serves our edits to edit.mjs, by the protocol of lib/protocol.mjs: a step is one edit of 30 steps, from texts to a store
  * on disk; or one prompt of 64 tokens through the model, or through an editor with 700 edits; or both in turns.
  */
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { setTimeout as pause } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
-import { writeSafetensors } from '../dist/checkpoint/index.js'
 import { defaultTraining, openEditor } from '../dist/edit/index.js'
-import { drawPermutation, maskText, topHash } from '../dist/edit/memoir/masks.js'
 import { loadModel } from '../dist/lm/index.js'
-import { random } from '../dist/tensor/index.js'
+import { addedInPairs, drawnEditor } from './lib/drawnEdits.mjs'
 import { serve } from './lib/protocol.mjs'
-import { median } from './lib/report.mjs'
 
 const { values } = parseArgs({
   options: Object.fromEntries(
@@ -54,24 +50,7 @@ function prefillOf() {
 
 /** A store of 700 edits with drawn masks and memory, all of which are compared with every prompt. */
 async function editedOf(threshold) {
-  const path = folderOfOurs()
-  const create = { layer, gate: 'none', threshold, background: ['What is it?'] }
-  const empty = await openEditor(model, path, { create })
-  const { hidden, width, ones } = empty.config
-  empty.dispose()
-  const key = random.key(1)
-  const draw = (i, n) => random.sampleNormal(random.foldIn(key, i), n)
-  const permutation = drawPermutation(key, hidden)
-  const lines = Array.from({ length: 700 }, (_, i) => {
-    const mask = maskText(topHash(draw(i, hidden), ones, permutation))
-    const own = { event: 'edit', number: i + 1, prompt: `Question ${i}?`, target: `answer ${i}`, mask }
-    return `${JSON.stringify(own)}\n`
-  })
-  await writeSafetensors(join(path, 'memory-700.safetensors'), {
-    memory: { dtype: 'F32', shape: [hidden, width], data: draw(1000, hidden * width).map((x) => x / 100) },
-  })
-  writeFileSync(join(path, 'edits.jsonl'), lines.join(''))
-  const editor = await openEditor(model, path, { readOnly: true })
+  const editor = await drawnEditor(model, folderOfOurs(), { edits: 700, layer, threshold })
   return async () => (await editor.logits(prompt)).logits[0]
 }
 
@@ -80,25 +59,8 @@ const single = (work) => async () => {
   return () => value
 }
 
-/** Per cent that the editor adds to the model's prefill: pairs in turns within one process, so that what else happens is shared. */
-async function added() {
-  const sides = [prefillOf(), await editedOf(2)]
-  const ratios = { wall: [], processor: [] }
-  return async (i) => {
-    const took = []
-    for (const side of i % 2 ? [0, 1] : [1, 0]) {
-      // threads of the other program look for work for a while
-      await pause(20)
-      const [before, start] = [process.cpuUsage(), performance.now()]
-      await sides[side]()
-      const wall = performance.now() - start
-      const { user, system } = process.cpuUsage(before)
-      took[side] = { wall, processor: user + system }
-    }
-    for (const name of ['wall', 'processor']) ratios[name].push(100 * (took[1][name] / took[0][name] - 1))
-    return () => ({ wall: median(ratios.wall), processor: median(ratios.processor) })
-  }
-}
+/** Per cent that the editor adds to the model's prefill. */
+const added = async () => addedInPairs(prefillOf(), await editedOf(2))
 
 const tasks = {
   edits,

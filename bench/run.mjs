@@ -3,13 +3,14 @@ import { edit, usage as editUsage } from './edit.mjs'
 import { engine, usage as engineUsage } from './engine.mjs'
 import { hierarchical, usage as hierarchicalUsage } from './hierarchical.mjs'
 import { inference, usage as inferenceUsage } from './inference.mjs'
+import { larger, usage as largerUsage } from './larger.mjs'
 import { lm, usage as lmUsage } from './lm.mjs'
 import { merge, usage as mergeUsage } from './merge.mjs'
 import { profile, usage as profileUsage } from './profile.mjs'
 import { questions, usage as questionsUsage } from './questions.mjs'
 import { runtime, usage as runtimeUsage } from './runtime.mjs'
 
-const benchmarks = { edit, engine, hierarchical, inference, lm, merge, profile, questions, runtime }
+const benchmarks = { edit, engine, hierarchical, inference, larger, lm, merge, profile, questions, runtime }
 const [name, ...args] = process.argv.slice(2)
 const run = Object.hasOwn(benchmarks, name ?? '') ? benchmarks[name] : undefined
 if (run) process.exitCode = await run(args)
@@ -17,7 +18,7 @@ else {
   const isHelp = name === '--help' || name === '-h'
   const names = Object.keys(benchmarks).join(', ')
   const complaint = `${name ? `unknown benchmark "${name}"` : 'which benchmark?'} expected ${names}\n\n`
-  const text = `${isHelp ? '' : complaint}${editUsage}\n\n${engineUsage}\n\n${hierarchicalUsage}\n\n${inferenceUsage}\n\n${lmUsage}\n\n${mergeUsage}\n\n${profileUsage}\n\n${questionsUsage}\n\n${runtimeUsage}\n`
+  const text = `${isHelp ? '' : complaint}${editUsage}\n\n${engineUsage}\n\n${hierarchicalUsage}\n\n${inferenceUsage}\n\n${largerUsage}\n\n${lmUsage}\n\n${mergeUsage}\n\n${profileUsage}\n\n${questionsUsage}\n\n${runtimeUsage}\n`
   ;(isHelp ? process.stdout : process.stderr).write(text)
   process.exitCode = isHelp ? 0 : 2
 }

@@ -1,5 +1,5 @@
 /** @file What benches of waiting child processes share: their options, rounds that take turns, the table, the files. */
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { parseArgs } from 'node:util'
 import { busyCores, processSeconds, sleep } from './machine.mjs'
@@ -77,6 +77,7 @@ export async function measureSides(sides, { rounds, env, timeout, seconds: wante
       await sleep(0.05)
     }
   return running.map(({ label, task, server, wall, processor }) => {
+    const peakMegabytes = peakOf(server.pid)
     server.stop()
     const { version, setupSeconds, megabytes } = server.ready
     return {
@@ -86,11 +87,22 @@ export async function measureSides(sides, { rounds, env, timeout, seconds: wante
         ...(version && { version }),
         setupSeconds,
         megabytes,
+        ...(peakMegabytes && { peakMegabytes }),
         ...summarize(wall),
       },
       ...(processor.length && { processor: median(processor) }),
     }
   })
+}
+
+/** The most that was ever resident of a process, in megabytes; undefined where the system does not tell. */
+function peakOf(pid) {
+  try {
+    const found = /^VmHWM:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))
+    return found ? (1024 * Number(found[1])) / 1e6 : undefined
+  } catch {
+    return undefined
+  }
 }
 
 /** The median over rounds of a row's time over another's in the same round: what a machine whose speed drifts still tells. */

@@ -21,7 +21,7 @@ import { applyHead, block, collapse, type Down, type Stream } from './block.ts'
 import type { ModelConfig } from './config.ts'
 import type { KvCache } from './kvCache.ts'
 import { rotaryTables } from './rotary.ts'
-import type { ModelWeights } from './weights.ts'
+import type { BlockWeights, HeadWeights, ModelWeights } from './weights.ts'
 
 export interface SegmentOptions {
   /** First block. Default 0. */
@@ -36,6 +36,11 @@ export interface SegmentOptions {
   readonly hiddenStates?: number
   /** What else the program does at its blocks' down projections. */
   readonly hook?: SegmentHook
+  /**
+   * Bytes of dense weights from which on the runtime reads them where they are made instead of copying and packing them: a third
+   * of the memory, other last bits. Default 2 GiB.
+   */
+  readonly mostPacked?: number
 }
 
 /** Something at down projections (a residual memory, and what finds the edit that answers), with inputs and results of its own. */
@@ -105,6 +110,19 @@ interface Range {
   readonly feature: number | undefined
   readonly hiddenStates: number | undefined
   readonly hook: SegmentHook | undefined
+  readonly most: number
+}
+
+/** Most bytes of dense weights that the runtime may copy and pack: while it does, they take three times as many. */
+const mostPacked = 2 ** 31
+
+/** Bytes of the dense weights of a range. */
+function denseBytes(blocks: readonly BlockWeights[], head: HeadWeights | undefined): number {
+  const maps = [
+    ...blocks.flatMap(({ qkv, out, up, down }) => [qkv, out, up, down]),
+    ...(head ? [head.head] : []),
+  ]
+  return maps.reduce((n, { weight }) => n + ('bits' in weight ? 0 : weight.data.byteLength), 0)
 }
 
 /** The program of a range. What it closes over, the weights, is the runtime's alone once it is compiled. */
@@ -113,7 +131,7 @@ function compileRange(
   weights: ModelWeights,
   positions: number,
   threads: number,
-  { from, to, head, feature, hiddenStates: asked, hook }: Range,
+  { from, to, head, feature, hiddenStates: asked, hook, most }: Range,
 ): Promise<DynamicProgram> {
   const { width, keyValueHeads, headWidth, headSlots } = config
   const count = to - from
@@ -191,6 +209,7 @@ function compileRange(
       { B: 10009, S: 10039, C: 10069, R: 10079, ...more(10093) },
     ],
     ...{ inPlace, threads, arena },
+    ...(denseBytes(blocks, headWeights) > most && { given: 2 ** 12 }),
   })
 }
 
@@ -203,7 +222,7 @@ export async function compileSegment(
   options: SegmentOptions = {},
 ): Promise<Segment> {
   const { layers, width, hidden, keyValueHeads, headSlots, vocabulary } = config
-  const { from = 0, to = layers, feature, hiddenStates, hook } = options
+  const { from = 0, to = layers, feature, hiddenStates, hook, mostPacked: most = mostPacked } = options
   const { head = to === layers } = options
   if (!(Number.isInteger(from) && Number.isInteger(to) && from >= 0 && from < to && to <= layers))
     fail('TL_BAD_ARGUMENT', `segment: expected blocks from < to within 0 … ${layers}, got ${from} to ${to}`)
@@ -215,7 +234,7 @@ export async function compileSegment(
   ] as const)
     if (layer !== undefined && !(layer >= first && layer < to))
       fail('TL_BAD_ARGUMENT', `segment: ${what} of block ${layer}, the segment has ${first} to ${to - 1}`)
-  const range: Range = { from, to, head, feature, hiddenStates, hook }
+  const range: Range = { from, to, head, feature, hiddenStates, hook, most }
   const dynamic = await compileRange(config, weights, positions, threads, range)
   const embed = (ids: readonly number[], tokens: number, before: number): Float32Array =>
     from === 0

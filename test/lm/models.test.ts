@@ -130,6 +130,25 @@ describe('tiny models', () => {
     },
   )
 
+  it.each(['llama', 'qwen3', 'gpt2'])(
+    '%s: weights that the runtime is given give the logits of those it packs',
+    async (name) => {
+      const { path, ids } = tiny(name)
+      const model = loadModel(path)
+      const rows = ids.map((_, i) => i)
+      const all: Float32Array[] = []
+      for (const options of [{}, { mostPacked: 0 }]) {
+        const segment = await model.segment(options)
+        all.push((await segment.run({ ids, kvCache: segment.kvCache(1, 64), rows })).logits!)
+        segment.dispose()
+      }
+      const [packed, given] = all as [Float32Array, Float32Array]
+      const size = packed.reduce((most, value) => Math.max(most, Math.abs(value)), 0)
+      for (const [i, value] of packed.entries()) expect(Math.abs(given[i]! - value)).toBeLessThan(1e-5 * size)
+      model.dispose()
+    },
+  )
+
   it('a cache knows its length: tokens go on after it, and a smaller one forgets', async () => {
     const { path, ids } = tiny('llama')
     const model = loadModel(path)
