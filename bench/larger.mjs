@@ -131,6 +131,35 @@ function speedTable(models, task) {
   return table(head, lines)
 }
 
+/** The results so far. */
+function textOf(models, machine, settings) {
+  const busy = machine.busyCores
+  const fast = models.filter(({ rows }) => rows.length > 0)
+  const edits = models.map(({ name, weights, edit, added }) => [
+    names[name],
+    (weights / 1e6).toFixed(0),
+    edit.seconds.toFixed(1),
+    edit.processorSeconds?.toFixed(1) ?? '',
+    edit.peakMegabytes?.toFixed(0) ?? '',
+    added ? `${added.wall.toFixed(1)} % (processor ${added.processor.toFixed(1)} %)` : '',
+  ])
+  return `# Larger models, ${settings.threads} thread${settings.threads === 1 ? '' : 's'}
+
+${machine.cpu}, ${machine.date}, commit ${machine.commit}, ONNX Runtime ${machine.onnxruntime}; ${busy.toFixed(2)} cores busy before${busy > 0.25 ? ', and others at work throughout: compare processor times, and sides with each other' : ''}. Medians of ${settings.rounds} rounds that take turns; ratios of the wall's time are medians over rounds. The models of 1 B and 3 B have random weights.
+
+${tasks
+  .filter(({ name }) => name !== 'decode far')
+  .map(({ name, title }) => `## ${title}\n\n${speedTable(fast, name)}`)
+  .join('\n\n')}
+
+## One edit, and a prompt among ${settings.edits} edits
+
+\`treeline edit MODEL STORE add FACTS.json\` with one fact, a store without a scope: the whole process, medians of ${Math.min(3, settings.rounds)}. A prompt of 64 tokens through an editor with ${settings.edits} edits of which none answers, beside the model alone: medians of pairs in one process.
+
+${table(['', 'million weights', 'an edit, s', 'processor s', 'peak MB', `${settings.edits} edits add`], edits)}
+`
+}
+
 /** Returns the exit code. */
 export async function larger(args) {
   const { values, code } = optionsOf(
@@ -178,31 +207,8 @@ export async function larger(args) {
     if (!kind) say(`  ${values.edits} edits`)
     const added = kind ? undefined : await addedBy(model, settings)
     models.push({ name, weights: weightBytes(shapes[shape]) / 2, rows, edit, ...(added && { added }) })
+    // after each: a model of 3 B takes long, and may not fit
+    writeResults(values.out, 'larger', { machine, models }, textOf(models, machine, settings))
   }
-  const fast = models.filter(({ rows }) => rows.length > 0)
-  const edits = models.map(({ name, weights, edit, added }) => [
-    names[name],
-    (weights / 1e6).toFixed(0),
-    edit.seconds.toFixed(1),
-    edit.processorSeconds?.toFixed(1) ?? '',
-    edit.peakMegabytes?.toFixed(0) ?? '',
-    added ? `${added.wall.toFixed(1)} % (processor ${added.processor.toFixed(1)} %)` : '',
-  ])
-  const text = `# Larger models, ${settings.threads} thread${settings.threads === 1 ? '' : 's'}
-
-${machine.cpu}, ${machine.date}, commit ${machine.commit}, ONNX Runtime ${machine.onnxruntime}; ${busy.toFixed(2)} cores busy before${busy > 0.25 ? ', and others at work throughout: compare processor times, and sides with each other' : ''}. Medians of ${settings.rounds} rounds that take turns; ratios of the wall's time are medians over rounds. The models of 1 B and 3 B have random weights.
-
-${tasks
-  .filter(({ name }) => name !== 'decode far')
-  .map(({ name, title }) => `## ${title}\n\n${speedTable(fast, name)}`)
-  .join('\n\n')}
-
-## One edit, and a prompt among ${values.edits} edits
-
-\`treeline edit MODEL STORE add FACTS.json\` with one fact, a store without a scope: the whole process, medians of ${Math.min(3, settings.rounds)}. A prompt of 64 tokens through an editor with ${values.edits} edits of which none answers, beside the model alone: medians of pairs in one process.
-
-${table(['', 'million weights', 'an edit, s', 'processor s', 'peak MB', `${values.edits} edits add`], edits)}
-`
-  writeResults(values.out, 'larger', { machine, models }, text)
   return 0
 }
