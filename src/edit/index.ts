@@ -29,6 +29,7 @@ export {
   unchanged,
   withSubject,
 } from './evaluation/questions.ts'
+export { relationQuestionsOf } from './evaluation/relationQuestions.ts'
 export { type Interval, meanShare, median } from './evaluation/shares.ts'
 export { type Scores, type Summary, summarize, type WildScores } from './evaluation/summary.ts'
 export { saysTarget, type Wild } from './evaluation/wild.ts'

@@ -1,7 +1,7 @@
 /** @file Lifelong editing: facts taught to a language model one after another, by MEMOIR and by the field's other methods. */
 import { z } from 'zod'
 import { fail } from '../base/index.ts'
-import { modelFingerprint } from '../edit/index.ts'
+import { modelFingerprint, parseRelations, relationQuestionsOf } from '../edit/index.ts'
 import { defineStudy, type Preparing, seedField } from '../lab/index.ts'
 import { loadModel } from '../lm/index.ts'
 import { editingCharts, routedOf } from './lifelong-editing/charts.ts'
@@ -64,6 +64,12 @@ const config = z.strictObject({
     .describe(
       'a text file whose keys MEMIT and AlphaEdit are to leave alone; default: text that the model writes',
     ),
+  relations: z
+    .string()
+    .default('')
+    .describe(
+      'a file of relations as `treeline edit … calibrate` reads it: each fact is also asked in another wording of its relation, and another relation of its subject; default: what other facts ask, where it shares no word with the fact',
+    ),
   layer: published(z.int().min(0).max(1000)).describe(
     'the edited block, of MEMIT and AlphaEdit the last, for all methods',
   ),
@@ -108,10 +114,11 @@ type Config = z.infer<typeof config>
 
 /** What a run's numbers depend on besides its config. */
 interface Prepared {
-  /** Of the model's weights, and SHA-256 of the files of facts and of text. */
+  /** Of the model's weights, and SHA-256 of the files of facts, of text and of relations. */
   readonly model: string
   readonly factsFile: string
   readonly textFile: string | null
+  readonly relationsFile: string | null
   /** Facts in the file. */
   readonly facts: number
   /** Texts put in front of prompts. */
@@ -136,6 +143,10 @@ function optionsOf(c: Config): Omit<MethodOptions, 'seed' | 'contexts' | 'folder
     Object.entries({ layer, steps, weight, threshold, ones }).filter(([, value]) => value !== 'published'),
   )
 }
+
+/** The relations of the config's file, which must be the one that is expected. Throws `TL_BAD_FILE`. */
+const relationsIn = ({ relations }: Config, hash: string) =>
+  parseRelations(readText(relations, hash).text, relations)
 
 /** Refuse what the model does not have, before it is asked anything. */
 function checkModel({ model: path, layer, ones }: Config): void {
@@ -162,9 +173,11 @@ async function prepare(c: Config, { threads, log }: Preparing): Promise<Prepared
       `config.edits: ${most} edits, but ${c.facts} has ${facts} facts${c.onePerSubject ? ' with one for each subject; see onePerSubject' : ''}`,
     )
   const textFile = c.text === '' ? null : readText(c.text).hash
+  const relationsFile = c.relations === '' ? null : readText(c.relations).hash
+  if (relationsFile !== null) relationsIn(c, relationsFile)
   const contexts = c.contexts > 0 ? await drawContexts(c.model, c.contexts, c.seed, threads) : []
   if (contexts.length) log(`contexts: ${contexts.map((text) => JSON.stringify(text)).join(' ')}`)
-  return { model: modelFingerprint(c.model), factsFile: file.hash, textFile, facts, contexts }
+  return { model: modelFingerprint(c.model), factsFile: file.hash, textFile, relationsFile, facts, contexts }
 }
 
 /** What a thread holds, and the text that some methods read. */
@@ -180,7 +193,10 @@ function open(c: Config, prepared: Prepared): Resource {
   const text = prepared.textFile === null ? undefined : readText(c.text, prepared.textFile).text
   const [hardEvery, wildEvery] = [every(c.hardLocality), every(c.wild)]
   const mostAsked = c.asked === 'all' ? Number.POSITIVE_INFINITY : c.asked
-  return { bench: openBench(c.model, { facts, mostAsked, hardEvery, wildEvery }), text }
+  const relations = prepared.relationsFile === null ? undefined : relationsIn(c, prepared.relationsFile)
+  const relationQuestions = relationQuestionsOf(facts, relations)
+  const bench = openBench(c.model, { facts, mostAsked, hardEvery, wildEvery, relationQuestions })
+  return { bench, text }
 }
 
 /** Relative time of teaching a fact, where asking takes 1. */

@@ -97,7 +97,7 @@ describe('the protocol', () => {
         locality: at(l),
         average: at((r + g + l) / 3),
         sameSubject: null,
-        neighbour: null,
+        ...{ neighbour: null, otherRelation: null, wording: null },
         sameRelation: null,
         ...{ negation: null, former: null, formerRephrase: null },
       }

@@ -1,9 +1,9 @@
 /** @file What an edited model is asked about one fact: the fact, the same in other words, and what must not have changed. */
 import type { Fact } from '../facts/index.ts'
 
-/** The fact and its rephrasing are to be answered anew; the rest as before the edit. */
-export const learned = ['edit', 'rephrase'] as const
-export const unchanged = ['locality', 'sameSubject', 'neighbour', 'sameRelation'] as const
+/** The fact, its rephrasing and another wording of its relation are to be answered anew; the rest as before the edit. */
+export const learned = ['edit', 'rephrase', 'wording'] as const
+export const unchanged = ['locality', 'sameSubject', 'neighbour', 'otherRelation', 'sameRelation'] as const
 /** What an edit is not to say: the target where the fact is denied, the answer from before it where the fact is asked. */
 export const unwanted = ['negation', 'former', 'formerRephrase'] as const
 export const kinds = [...learned, ...unchanged, ...unwanted] as const

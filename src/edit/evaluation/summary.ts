@@ -8,11 +8,15 @@ export interface Scores {
   readonly reliability: Interval | null
   readonly generalization: Interval | null
   readonly locality: Interval | null
+  /** The target after another wording of the fact's relation. */
+  readonly wording: Interval | null
   /** Mean of the three, over facts that have all. */
   readonly average: Interval | null
   /** Hard locality. */
   readonly sameSubject: Interval | null
   readonly neighbour: Interval | null
+  /** What another relation asks about the subject. */
+  readonly otherRelation: Interval | null
   readonly sameRelation: Interval | null
   /** The target where the fact is denied. */
   readonly negation: Interval | null
@@ -57,8 +61,10 @@ export const kindOf = {
   reliability: 'edit',
   generalization: 'rephrase',
   locality: 'locality',
+  wording: 'wording',
   sameSubject: 'sameSubject',
   neighbour: 'neighbour',
+  otherRelation: 'otherRelation',
   sameRelation: 'sameRelation',
   negation: 'negation',
   former: 'former',
@@ -81,9 +87,11 @@ export function summarize(results: readonly Result[]): Summary {
       reliability: of('reliability'),
       generalization: of('generalization'),
       locality: of('locality'),
+      wording: of('wording'),
       average: meanShare(averages),
       sameSubject: of('sameSubject'),
       neighbour: of('neighbour'),
+      otherRelation: of('otherRelation'),
       sameRelation: of('sameRelation'),
       negation: of('negation'),
       former: of('former'),

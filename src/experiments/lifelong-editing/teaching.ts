@@ -10,12 +10,14 @@ import {
   type Kind,
   onePerSubject,
   parseFacts,
+  type Questions,
   questionsOf,
   type Reference,
   type Result,
   referenceOf,
   resultBefore,
   resultOf,
+  unchanged,
 } from '../../edit/index.ts'
 import { type LanguageModel, loadModel, loadTokenizer, type Tokenizer } from '../../lm/index.ts'
 import type { DamageText } from './damage.ts'
@@ -49,6 +51,8 @@ export interface Bench {
   readonly hardEvery: number
   /** Every how manieth fact is also asked for freely; 0 for none. */
   readonly wildEvery: number
+  /** Other wordings and other relations, by the places of facts. */
+  readonly relationQuestions: (index: number) => Partial<Questions>
   readonly references: Map<number, Reference>
   untouched?: EditedModel
   method?: AtWork
@@ -72,7 +76,7 @@ interface Learned {
 
 export const openBench = (
   path: string,
-  own: Pick<Bench, 'facts' | 'mostAsked' | 'hardEvery' | 'wildEvery'>,
+  own: Pick<Bench, 'facts' | 'mostAsked' | 'hardEvery' | 'wildEvery' | 'relationQuestions'>,
 ): Bench => ({
   ...{ model: loadModel(path), tokenizer: loadTokenizer(path) },
   ...{ ...own, references: new Map() },
@@ -125,18 +129,19 @@ async function untouchedOf(bench: Bench): Promise<EditedModel> {
   return bench.untouched
 }
 
+/** What is asked of some facts only: all that must not change but the file's own unrelated prompt. */
+const hardLocality: ReadonlySet<string> = new Set(unchanged.filter((kind) => kind !== 'locality'))
+
 /** What the unedited model says about a fact, asked once. */
 async function referenceFor(bench: Bench, index: number): Promise<Reference> {
   const known = bench.references.get(index)
   if (known) return known
   const untouched = await untouchedOf(bench)
-  const { sameSubject, neighbour, sameRelation, ...rest } = questionsOf(bench.facts[index]!, index)
-  const hard = {
-    ...(sameSubject && { sameSubject }),
-    ...(neighbour && { neighbour }),
-    ...(sameRelation && { sameRelation }),
-  }
-  const asked = { ...rest, ...(isOneOf(index, bench.hardEvery) && hard) }
+  const all = { ...questionsOf(bench.facts[index]!, index), ...bench.relationQuestions(index) }
+  const isHard = isOneOf(index, bench.hardEvery)
+  const asked = Object.fromEntries(
+    Object.entries(all).filter(([kind]) => isHard || !hardLocality.has(kind)),
+  ) as Questions & typeof all
   const { tokenizer } = bench
   const found = await referenceOf(untouched, asked, {
     wild: isOneOf(index, bench.wildEvery),

@@ -14,6 +14,7 @@ import {
   openStore,
   publishedTraining,
   type ScopeLevel,
+  type Words,
 } from '../../../edit/index.ts'
 import type { EditedModel, EditingMethod } from './method.ts'
 
@@ -34,6 +35,16 @@ const toldOf = (answers: Answers): Answers => ({
   ...answers,
   inChat: (message, _, options) => answers.generate(message, { ...options, answer: 'as-taught' }),
 })
+
+/** What a store says to a message, as `chat` has it. */
+async function chat(
+  editor: Editor,
+  words: Words,
+  ...[message, ids, { maxTokens }]: Parameters<NonNullable<EditedModel['inChat']>>
+): Promise<{ readonly text: string }> {
+  const made = await editor.thread().answer(message, { ids, maxTokens, stopIds: words.eosIds })
+  return { text: words.decode(made.ids, { continues: true, cut: true }) }
+}
 
 /** Take some edits back; whether that left nothing of them. */
 async function areUndone(editor: Editor, numbers: readonly number[]): Promise<boolean> {
@@ -85,10 +96,6 @@ const row = (
     /** Edits that were taken back: numbers go on counting. */
     let before = 0
     const numberOf = (edit: number | null): number | null => (edit === null ? null : edit - before)
-    const inChat: EditedModel['inChat'] = async (message, ids, { maxTokens }) => {
-      const made = await editor.thread().answer(message, { ids, maxTokens, stopIds: tokenizer.eosIds })
-      return { text: tokenizer.decode(made.ids, { continues: true, cut: true }) }
-    }
     /** Whoever is asked, by the numbers of edits that stand. */
     const answersOf = (asked: () => Asked): Answers => ({
       canAnswerAsTaught: true,
@@ -120,7 +127,7 @@ const row = (
         before = 0
       },
       ...answersOf(() => editor),
-      inChat,
+      inChat: (...message) => chat(editor, tokenizer, ...message),
       answeredBy: (edit) => toldOf(answersOf(() => editor.answeredBy(edit === null ? null : before + edit))),
       logits: async (prompt) => (await editor.logits(prompt)).logits,
       overlaps: async (prompt, count) =>
