@@ -94,6 +94,8 @@ export interface Thread {
 export interface Answering extends Asked {
   readonly canAnswerAsTaught: true
   why(prompt: string, count?: number): Promise<Why>
+  /** The edits nearest to a prompt, without asking which of them answers. */
+  nearest(prompt: string, count?: number): Promise<Why['nearest']>
   /** The same questions with the memory silent. */
   readonly unedited: Asked
   /**
@@ -191,28 +193,33 @@ export function answeringOf(opened: EditorContext): Answering {
     },
   })
 
+  async function nearest(prompt: string, count = 5): Promise<Why['nearest']> {
+    const { list } = await opened.look(prompt)
+    const { threshold, ones } = store.config
+    const all = statuses(store.records)
+    return list.slice(0, count).map((own) => {
+      const { record } = all.find((one) => one.record.number === own.number)!
+      const edit = opened.active().find(({ number }) => number === own.number)!
+      const { subject } = edit
+      const least = opened.asking ? opened.asking.leastOnes(edit) / ones : threshold
+      return {
+        ...own,
+        threshold: least,
+        isAbove: own.overlap >= least,
+        prompt: record.prompt,
+        target: record.target,
+        ...(subject !== undefined && { subject }),
+      }
+    })
+  }
+
   return {
-    async why(prompt, count = 5) {
-      const { list } = await opened.look(prompt)
-      const answer = await opened.who(prompt)
-      const { threshold } = store.config
-      const all = statuses(store.records)
-      const nearest = list.slice(0, count).map((own) => {
-        const { record } = all.find((one) => one.record.number === own.number)!
-        const edit = opened.active().find(({ number }) => number === own.number)!
-        const { subject } = edit
-        const least = opened.asking ? opened.asking.leastOnes(edit) / store.config.ones : threshold
-        return {
-          ...own,
-          threshold: least,
-          isAbove: own.overlap >= least,
-          prompt: record.prompt,
-          target: record.target,
-          ...(subject !== undefined && { subject }),
-        }
-      })
-      return { answer, threshold, nearest }
-    },
+    nearest,
+    why: async (prompt, count) => ({
+      answer: await opened.who(prompt),
+      threshold: store.config.threshold,
+      nearest: await nearest(prompt, count),
+    }),
     canAnswerAsTaught: true,
     ...asked({}),
     unedited: asked({ edit: null }),

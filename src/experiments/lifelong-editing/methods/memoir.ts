@@ -131,7 +131,7 @@ const row = (
       answeredBy: (edit) => toldOf(answersOf(() => editor.answeredBy(edit === null ? null : before + edit))),
       logits: async (prompt) => (await editor.logits(prompt)).logits,
       overlaps: async (prompt, count) =>
-        (await editor.why(prompt, count)).nearest.map(({ number, overlap, scope }) => ({
+        (await editor.nearest(prompt, count)).map(({ number, overlap, scope }) => ({
           number: number - before,
           overlap,
           ...(scope && { asks: scope.score - scope.need }),
