@@ -43,7 +43,11 @@ describe('facts that a store holds already', () => {
     ['twice in the list, once in the store', [a, b, a], listed(['a', '1'], ['b', '2']), [0, 1]],
     ['back and forth, cut in the middle', [a, c, a], listed(['a', '1'], ['a', '3', 1]), [0, 1]],
   ])('%s', (_, facts, store, expected) => {
-    expect([...alreadyTaught(facts, store)]).toEqual(expected)
+    const taught = alreadyTaught(facts, store)
+    expect([...taught.keys()]).toEqual(expected)
+    // each by an edit of the same texts
+    for (const [place, { record }] of taught)
+      expect([record.prompt, record.target]).toEqual([facts[place]!.prompt, facts[place]!.target])
   })
 })
 
