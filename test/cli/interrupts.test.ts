@@ -238,8 +238,11 @@ const summaryOf = (out: string): unknown => {
   return found.map(([name, text]) => [name, (JSON.parse(text) as { result: unknown }).result])
 }
 const storeFiles = (out: string): unknown => {
-  const list = readFileSync(join(out, 'edits.jsonl'), 'utf8').replace(/"at":"[^"]*"/g, '')
-  return [list, [...filesOf(out, /^(edits\.jsonl|lock)$/)]]
+  // records and audits name the time
+  const lists = ['edits.jsonl', 'audits.jsonl'].map((name) =>
+    readFileSync(join(out, name), 'utf8').replace(/"at":"[^"]*"/g, ''),
+  )
+  return [lists, [...filesOf(out, /^((edits|audits)\.jsonl|lock)$/)]]
 }
 
 const rows: Readonly<Record<string, Row>> = {
