@@ -132,6 +132,22 @@ describe('audit, asked for', () => {
     expect(one).toMatchObject({ number: 1, isLearned: false })
     expect((await edit('reviewed', 'audit', '99')).err).toContain('there is no active edit 99')
   })
+
+  it('teaches again what an edit does not say, by one that takes its place', async () => {
+    await add('forgetful', '--no-audit', '--quiet', '--steps', '1')
+    const before = await json(edit('forgetful', 'list', '--json'))
+    const found = await json(edit('forgetful', 'audit', '--reteach', '--json', '--quiet'))
+    expect(found[0]).toMatchObject({
+      number: 1,
+      isLearned: false,
+      taughtAgain: { number: before.length + 1 },
+    })
+    const after = await json(edit('forgetful', 'list', '--json'))
+    expect(after).toHaveLength(before.length + found.length)
+    expect(after[0].status).toEqual({ state: 'superseded', by: before.length + 1 })
+    expect(after[before.length]).toMatchObject({ prompt: before[0].prompt, target: before[0].target })
+    expect(after[before.length].audit).toMatchObject({ number: before.length + 1 })
+  })
 })
 
 describe('--answer', () => {

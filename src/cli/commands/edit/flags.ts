@@ -16,6 +16,7 @@ export interface Flags {
   relations?: string
   onePerSubject?: boolean
   again?: boolean
+  reteach?: boolean
   limit?: number
   seed?: number
   layer?: number

@@ -63,8 +63,11 @@ same command goes on after an interruption.
   audit: {
     ...{ wants: 'the number of an edit', isOptional: true, run: audit },
     about: 'ask the edits whether they are still learned, and what they answer beside their prompts',
-    options: ['work'],
-    examples: [['treeline edit model.gguf store audit', 'every edit that stands; list shows what was found']],
+    options: ['reteach', 'work'],
+    examples: [
+      ['treeline edit model.gguf store audit', 'every edit that stands; list shows what was found'],
+      ['treeline edit model.gguf store audit --reteach', 'and teach again what is said no longer'],
+    ],
   },
   undo: {
     ...{ wants: 'the number of an edit', run: undo },

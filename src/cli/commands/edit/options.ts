@@ -18,6 +18,10 @@ const groups = {
   ],
   /** Facts that the store holds already. */
   again: () => [new Option('--again', 'also teach facts that the store holds already')],
+  /** What is done about edits that are not learned, or not any more. */
+  reteach: () => [
+    new Option('--reteach', 'teach again what an edit does not say: a new edit takes its place'),
+  ],
   /** What is asked after an edit. */
   audit: () => [
     new Option(
