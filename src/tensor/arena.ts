@@ -12,8 +12,11 @@ export interface Arena {
   release(): void
 }
 
-/** Bytes that are asked of the system at once; what is larger has a piece of its own. Untouched pages take no memory. */
-const piece = 1 << 26
+/**
+ * Bytes that are asked of the system at once, first and at most; what is larger has a piece of its own. Untouched pages take no
+ * memory until the piece shrinks: then its engine writes zeros over all of it, so a small program gets small pieces.
+ */
+const [smallest, largest] = [1 << 20, 1 << 26]
 /** Every array begins at a multiple of it. */
 const alignment = 64
 
@@ -35,6 +38,7 @@ export function openArena(): Arena {
       at = begin + size
       return [last, begin]
     }
+    const piece = Math.min(largest, smallest * 2 ** pieces.length)
     const own = make(Math.max(size, piece))
     // what has a piece of its own leaves the last one open
     if (last && size >= piece) pieces.splice(-1, 0, own)
