@@ -133,9 +133,10 @@ function compileRange(
   threads: number,
   { from, to, head, feature, hiddenStates: asked, hook, most }: Range,
 ): Promise<DynamicProgram> {
-  const { width, keyValueHeads, headWidth, headSlots } = config
+  const { width, hidden, vocabulary, keyValueHeads, headWidth, headSlots } = config
   const count = to - from
-  const arena = openArena()
+  // in f32, a block as four matrices of the feed-forward's size
+  const arena = openArena(4 * width * (4 * count * hidden + (head ? vocabulary : 0)))
   const running = weights.forRunning(arena)
   const blocks = Array.from({ length: count }, (_, i) => running.block(from + i))
   const headWeights = head ? running.head() : undefined

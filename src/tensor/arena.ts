@@ -13,7 +13,7 @@ export interface Arena {
 }
 
 /**
- * Bytes that are asked of the system at once, first and at most; what is larger has a piece of its own. Untouched pages take no
+ * Bytes that are asked of the system at once, at least and at most; what is larger has a piece of its own. Untouched pages take no
  * memory until the piece shrinks: then its engine writes zeros over all of it, so a small program gets small pieces.
  */
 const [smallest, largest] = [1 << 20, 1 << 26]
@@ -27,7 +27,9 @@ const make = (size: number): Shrinking =>
     maxByteLength: size,
   })
 
-export function openArena(): Arena {
+/** `expected`: about how many bytes will be taken in all, where that is known. */
+export function openArena(expected = largest): Arena {
+  const piece = Math.max(smallest, Math.min(largest, expected))
   const pieces: Shrinking[] = []
   let at = 0
   /** Where so many bytes are free: a buffer and an offset. */
@@ -38,7 +40,6 @@ export function openArena(): Arena {
       at = begin + size
       return [last, begin]
     }
-    const piece = Math.min(largest, smallest * 2 ** pieces.length)
     const own = make(Math.max(size, piece))
     // what has a piece of its own leaves the last one open
     if (last && size >= piece) pieces.splice(-1, 0, own)

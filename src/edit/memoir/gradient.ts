@@ -90,8 +90,9 @@ function bytesAbove(
 function compileGradient(model: LanguageModel, layer: number, most: number): Promise<DynamicProgram> {
   const { config } = model
   const { width, headSlots } = config
-  const arena = openArena()
-  const isLarge = bytesAbove(config, layer) > most
+  const bytes = bytesAbove(config, layer)
+  const arena = openArena(bytes)
+  const isLarge = bytes > most
   const top = topOf(model, layer + 1, { memory: arena, turned: isLarge })
 
   const program = (inputs: Inputs): Inputs => {
