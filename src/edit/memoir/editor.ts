@@ -5,8 +5,7 @@ import {
   type Audit,
   type EditRecord,
   type KeptAudit,
-  keepAudit,
-  readAudits,
+  openAudits,
   type Status,
   type StoreConfig,
   statuses,
@@ -49,7 +48,7 @@ export interface Editor extends Answering, Teaching {
 /** The editor of an opened store; `unlock` is called when it is disposed of, and absent where the store is only looked at. */
 export function makeEditor(opened: EditorContext, unlock?: (() => void) | undefined): Editor {
   const { store } = opened
-  const audits = readAudits(store.path)
+  const audits = openAudits(store.path, { readOnly: unlock === undefined })
   const { dispose: forget, ...teaching } = teachingOf(opened)
   const answering = answeringOf(opened)
   return {
@@ -60,7 +59,7 @@ export function makeEditor(opened: EditorContext, unlock?: (() => void) | undefi
     },
     list: () =>
       statuses(store.records).map((one): Listed => {
-        const audit = audits.get(one.record.number)
+        const audit = audits.of(one.record.number)
         return audit ? { ...one, audit } : one
       }),
     async calibrate(prompts, rate) {
@@ -84,9 +83,7 @@ export function makeEditor(opened: EditorContext, unlock?: (() => void) | undefi
       const edit = opened.active().find((one) => one.number === number)
       if (!found || !edit) return fail('TL_BAD_ARGUMENT', `there is no active edit ${number} to audit`)
       const audit = await auditOf({ ...answering, who: opened.who }, found.record, edit.subject)
-      const kept = { ...audit, at: new Date().toISOString() }
-      if (unlock) keepAudit(store.path, kept)
-      audits.set(number, kept)
+      audits.keep({ ...audit, at: new Date().toISOString() })
       return audit
     },
     rescope(level) {

@@ -45,13 +45,28 @@ const auditLines: JournalKind<KeptAudit> = {
 
 const fileOf = (store: string): string => join(store, 'audits.jsonl')
 
-/** The last audit of each edit of the store at `path`. Throws `TL_BAD_FILE`. */
-export const readAudits = (path: string): Map<number, KeptAudit> =>
-  new Map(readJournal(fileOf(path), auditLines).map((audit) => [audit.number, audit]))
+/** The audits of a store. */
+export interface Audits {
+  /** The last of an edit. */
+  of(number: number): KeptAudit | undefined
+  /** Keep one, with the store unless that is only looked at. Throws `TL_IO`. */
+  keep(audit: KeptAudit): void
+}
 
-/** Keep an audit. Throws `TL_IO`. */
-export function keepAudit(path: string, audit: KeptAudit): void {
-  // what a killed process left of a line is cut off
-  openJournal(fileOf(path), auditLines)
-  appendJournal(fileOf(path), [audit], true)
+/** The audits of the store at `path`, read when they are first needed: whoever only asks a store needs none. Throws `TL_BAD_FILE`. */
+export function openAudits(path: string, { readOnly }: { readonly readOnly: boolean }): Audits {
+  let last: Map<number, KeptAudit> | undefined
+  const all = (): Map<number, KeptAudit> => {
+    // for writing, what a killed process left of a line is cut off
+    const read = readOnly ? readJournal : openJournal
+    last ??= new Map(read(fileOf(path), auditLines).map((audit) => [audit.number, audit]))
+    return last
+  }
+  return {
+    of: (number) => all().get(number),
+    keep(audit) {
+      all().set(audit.number, audit)
+      if (!readOnly) appendJournal(fileOf(path), [audit], true)
+    },
+  }
 }

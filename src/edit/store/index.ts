@@ -1,5 +1,5 @@
 /** @file The store of edits on disk. */
-export { type Audit, type KeptAudit, keepAudit, readAudits } from './audits.ts'
+export { type Audit, type KeptAudit, openAudits } from './audits.ts'
 export {
   checkConfig,
   defaultTraining,
