@@ -53,7 +53,17 @@ if (path === undefined) {
   console.error('usage: node bench/counterfactRelations.mjs counterfact.json > relations.json')
   process.exit(2)
 }
-const facts = JSON.parse(readFileSync(path, 'utf8'))
+const facts = (() => {
+  try {
+    const list = JSON.parse(readFileSync(path, 'utf8'))
+    const isFact = ({ prompt, subject }) => typeof prompt === 'string' && typeof subject === 'string'
+    if (Array.isArray(list) && list.every(isFact)) return list
+    throw new Error('expected a list of facts, each with a prompt and a subject')
+  } catch (error) {
+    console.error(`${path}: ${error.message}`)
+    return process.exit(1)
+  }
+})()
 /** @type {Map<string, Map<string, number>>} */
 const found = new Map(order.map((name) => [name, new Map()]))
 for (const { prompt, subject } of facts) {
