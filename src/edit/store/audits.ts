@@ -46,7 +46,7 @@ const auditLines: JournalKind<KeptAudit> = {
 const fileOf = (store: string): string => join(store, 'audits.jsonl')
 
 /** The audits of a store. */
-export interface Audits {
+interface Audits {
   /** The last of an edit. */
   of(number: number): KeptAudit | undefined
   /** Keep one, with the store unless that is only looked at. Throws `TL_IO`. */
