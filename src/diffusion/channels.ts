@@ -11,12 +11,23 @@ export type ChannelName = 'epsilon' | 'uniform' | 'masking' | 'gaussian'
 /** Corrupted leaves: tokens [B, d] (−1 where masked), or vectors [B, d, v]. */
 export type Noisy = Int32Array | Float64Array
 
+/** Where numbers come from: those of `random`, or others that a test chooses. */
+export interface Draws {
+  /** In [0, 1). */
+  uniform(key: random.Key, n: number): Float32Array
+  /** Standard normal. */
+  normal(key: random.Key, n: number): Float32Array
+}
+
+const ordinary: Draws = { uniform: random.sampleUniform, normal: random.sampleNormal }
+
 /** One reverse step, from noise level `from` to the lower level `to`. */
 export interface ReverseStep {
   readonly v: number
   readonly from: number
   readonly to: number
   readonly key: random.Key
+  readonly draws?: Draws
 }
 
 /** A noise process. `X` is what corrupted leaves are. */
@@ -27,8 +38,8 @@ export interface Channel<X extends Noisy = Noisy> {
   readonly level: string
   /** False when the evidence follows from the clean leaves alone: one upward pass then serves all samples of a datum. */
   readonly random: boolean
-  /** Corrupt clean leaves [B, d]. */
-  corrupt(leaves: Int32Array, v: number, noise: number, key: random.Key): X
+  /** Corrupt clean leaves [B, d], at one noise level or one of every leaf. */
+  corrupt(leaves: Int32Array, v: number, noise: number | ArrayLike<number>, key: random.Key): X
   /** p(corrupted | clean symbol) of every leaf, up to a factor of each row: [B, d, v], the largest of a row about 1. */
   likelihood(noisy: X, v: number, noise: number): Float64Array
   /**
@@ -36,8 +47,12 @@ export interface Channel<X extends Noisy = Noisy> {
    * x_{t−1} ~ q(x_{t−1} | x_t, x_0). Exact for one token at a time, and in the limit of small steps. Absent where the
    * process has no chain behind it.
    */
-  reverse?(noisy: X, clean: Float64Array, step: ReverseStep): X
+  reverse?(noisy: X, clean: ArrayLike<number>, step: ReverseStep): X
 }
+
+/** The noise level of a leaf. */
+const levelAt = (noise: number | ArrayLike<number>, leaf: number): number =>
+  typeof noise === 'number' ? noise : noise[leaf]!
 
 /** ᾱ·1[γ = x] + (1 − ᾱ)/v, scaled by v: (Sclocchi et al. 2025, Eq. 6), (Austin et al. 2021, uniform transitions). */
 function flatOrSame(tokens: Int32Array, v: number, noise: number): Float64Array {
@@ -80,22 +95,32 @@ const uniform: Channel<Int32Array> = {
     const [whether, which] = random.split(key)
     const units = random.sampleUniform(whether, leaves.length)
     const symbols = random.sampleIntegers(which, leaves.length, v)
-    return leaves.map((leaf, i) => (units[i]! < noise ? symbols[i]! : leaf))
+    return leaves.map((leaf, i) => (units[i]! < levelAt(noise, i) ? symbols[i]! : leaf))
   },
   likelihood: flatOrSame,
-  // q(x_{t−1} | x_t, x_0) ∝ [α e_{x_t} + (1 − α)/v] ∘ [ᾱ_{t−1} e_{x_0} + (1 − ᾱ_{t−1})/v]  (Austin et al. 2021, Eq. 3)
-  reverse(tokens, clean, { v, from, to, key }) {
-    const [forClean, forToken] = random.split(key)
-    const first = random.sampleUniform(forClean, tokens.length)
-    const second = random.sampleUniform(forToken, tokens.length)
+  // Σ_{x_0} p(x_0) q(x_{t−1} | x_t, x_0), q ∝ A ∘ [ᾱ_{t−1} e_{x_0} + (1 − ᾱ_{t−1})/v], A = α e_{x_t} + (1 − α)/v  (Austin et al.
+  // 2021, Eqs. 3, 4): with w = p(x_0) over the norm of its q it is A ∘ [ᾱ_{t−1} w + (1 − ᾱ_{t−1})/v Σ w]
+  reverse(tokens, clean, { v, from, to, key, draws = ordinary }) {
+    const units = draws.uniform(key, tokens.length)
     const alpha = (1 - from) / (1 - to)
+    const [flat, flatBefore] = [(1 - alpha) / v, to / v]
+    const [normOfOther, normOfSame] = [flat, flat + alpha].map((own) => (1 - to) * own + flatBefore)
     const weights = new Float64Array(v)
-    return tokens.map((token, i) => {
-      const origin = drawFrom(clean, i * v, v, first[i]!)
+    const out = new Int32Array(tokens.length)
+    for (let i = 0, at = 0; i < out.length; i++, at += v) {
+      const token = tokens[i]!
+      let total = 0
+      for (let a = 0; a < v; a++) {
+        // a norm is 0 only for an x_0 that cannot be
+        const weight = clean[at + a]! / ((a === token ? normOfSame : normOfOther)! || Infinity)
+        weights[a] = weight
+        total += weight
+      }
       for (let a = 0; a < v; a++)
-        weights[a] = ((a === token ? alpha : 0) + (1 - alpha) / v) * ((a === origin ? 1 - to : 0) + to / v)
-      return drawFrom(weights, 0, v, second[i]!)
-    })
+        weights[a] = (a === token ? flat + alpha : flat) * ((1 - to) * weights[a]! + flatBefore * total)
+      out[i] = drawFrom(weights, 0, v, units[i]!)
+    }
+    return out
   },
 }
 
@@ -106,7 +131,7 @@ const masking: Channel<Int32Array> = {
   random: true,
   corrupt(leaves, _v, noise, key) {
     const units = random.sampleUniform(key, leaves.length)
-    return leaves.map((leaf, i) => (units[i]! < noise ? -1 : leaf))
+    return leaves.map((leaf, i) => (units[i]! < levelAt(noise, i) ? -1 : leaf))
   },
   likelihood(tokens, v) {
     const out = new Float64Array(tokens.length * v)
@@ -116,10 +141,10 @@ const masking: Channel<Int32Array> = {
     return out
   },
   // a masked token is shown with probability (ᾱ_{t−1} − ᾱ_t)/(1 − ᾱ_t), and then is x_0 (Austin et al. 2021, absorbing state)
-  reverse(tokens, clean, { v, from, to, key }) {
+  reverse(tokens, clean, { v, from, to, key, draws = ordinary }) {
     const [whether, which] = random.split(key)
-    const shown = random.sampleUniform(whether, tokens.length)
-    const units = random.sampleUniform(which, tokens.length)
+    const shown = draws.uniform(whether, tokens.length)
+    const units = draws.uniform(which, tokens.length)
     return tokens.map((token, i) =>
       token < 0 && shown[i]! * from < from - to ? drawFrom(clean, i * v, v, units[i]!) : token,
     )
@@ -132,8 +157,12 @@ const gaussian: Channel<Float64Array> = {
   level: '1 − ᾱ, ᾱ the share of the signal’s power',
   random: true,
   corrupt(leaves, v, noise, key) {
-    const out = Float64Array.from(random.sampleNormal(key, leaves.length * v), (z) => Math.sqrt(noise) * z)
-    for (let i = 0; i < leaves.length; i++) out[i * v + leaves[i]!]! += Math.sqrt(1 - noise)
+    const out = Float64Array.from(random.sampleNormal(key, leaves.length * v))
+    for (let i = 0; i < leaves.length; i++) {
+      const deviation = Math.sqrt(levelAt(noise, i))
+      for (let a = i * v; a < (i + 1) * v; a++) out[a] = deviation * out[a]!
+      out[i * v + leaves[i]!]! += Math.sqrt(1 - levelAt(noise, i))
+    }
     return out
   },
   // exp(x_γ/Δ), Δ = (1 − ᾱ)/√ᾱ  (Sclocchi et al. 2025, SI Eq. 12)
@@ -151,11 +180,11 @@ const gaussian: Channel<Float64Array> = {
     return out
   },
   // q(x_{t−1} | x_t, x_0), a Gaussian (Ho et al. 2020, Eqs. 6, 7)
-  reverse(vectors, clean, { v, from, to, key }) {
+  reverse(vectors, clean, { v, from, to, key, draws = ordinary }) {
     const [forClean, forNoise] = random.split(key)
     const tokens = vectors.length / v
-    const units = random.sampleUniform(forClean, tokens)
-    const normals = random.sampleNormal(forNoise, vectors.length)
+    const units = draws.uniform(forClean, tokens)
+    const normals = draws.normal(forNoise, vectors.length)
     const alpha = (1 - from) / (1 - to)
     const ofNoisy = (Math.sqrt(alpha) * to) / from
     const ofClean = (Math.sqrt(1 - to) * (1 - alpha)) / from

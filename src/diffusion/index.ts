@@ -30,6 +30,7 @@ export {
   relativeCorrelations,
   susceptibility,
 } from './correlations.ts'
+export { type Denoised, type Denoiser, exactDenoiser } from './denoiser.ts'
 export {
   addNoise,
   type DdimOptions,
@@ -47,6 +48,7 @@ export {
   modePosterior,
   sampleField,
 } from './gaussianField.ts'
+export * from './learned/index.ts'
 export {
   type Mixture,
   type MixtureShape,
@@ -56,7 +58,7 @@ export {
   sampleMixture,
 } from './mixture.ts'
 export { coordinateOverlap, type MixtureSurvival, mixtureSurvival } from './mixtureSurvival.ts'
-export { type Reversed, reverseChain, unmaskOneByOne } from './reverse.ts'
+export { type Reversed, reverseChain, roundTrips, sampleStrings, unmaskOneByOne } from './reverse.ts'
 export { epsilonCovariances, roundTripCovariances } from './roundTripCovariances.ts'
 export { makeSchedule, noiseLevels, type Schedule, type ScheduleName, schedules } from './schedules.ts'
 export { type Survival, survivalCurve, survivalOf } from './survival.ts'

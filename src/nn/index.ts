@@ -76,6 +76,12 @@ export {
   transformer,
 } from './networks/transformer.ts'
 export {
+  type TreeUnet,
+  type TreeUnetOptions,
+  type TreeUnetParameters,
+  treeUnet,
+} from './networks/treeUnet.ts'
+export {
   type ResidualBlockParameters,
   residualBlock,
   type UnetOptions,
@@ -129,6 +135,7 @@ export type {
   LossContext,
   LossResult,
   MetricsLine,
+  Snapshots,
   TrainOptions,
   TrainProgress,
   TrainResult,

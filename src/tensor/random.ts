@@ -122,25 +122,32 @@ export function sampleBits(k: Key, n: number, from = 0): Uint32Array {
   return out
 }
 
+/** A word as a number in [0, 1), a multiple of 2^−23. */
+export const unitOfWord = (word: number): number => (word >>> 9) * 2 ** -23
+
 /** Uniform numbers in [0, 1) with 23 random bits, as `uniform`. */
 export function sampleUniform(k: Key, n: number): Float32Array {
   const words = sampleBits(k, n)
-  return Float32Array.from(words, (w) => (w >>> 9) * 2 ** -23)
+  const out = new Float32Array(n)
+  for (let i = 0; i < n; i++) out[i] = unitOfWord(words[i]!)
+  return out
 }
 
 const giles = (c: readonly number[], t: number): number => c.reduce((p, a) => p * t + a, 0)
 
+/** A word as a standard normal number, the larger the larger; all are within ±5.5. */
+export function normalOfWord(word: number): number {
+  const x = Math.min(Math.fround(Math.fround(unitOfWord(word) * (1 + belowOne)) - belowOne), belowOne)
+  const w = -Math.log((1 - x) * (1 + x))
+  return Math.SQRT2 * x * (w < 5 ? giles(gilesCentral, w - 2.5) : giles(gilesTail, Math.sqrt(w) - 3))
+}
+
 /** Standard normal numbers, as `normal` up to rounding. */
 export function sampleNormal(k: Key, n: number): Float32Array {
   const words = sampleBits(k, n)
-  return Float32Array.from(words, (word) => {
-    const x = Math.min(
-      Math.fround(Math.fround((word >>> 9) * 2 ** -23 * (1 + belowOne)) - belowOne),
-      belowOne,
-    )
-    const w = -Math.log((1 - x) * (1 + x))
-    return Math.SQRT2 * x * (w < 5 ? giles(gilesCentral, w - 2.5) : giles(gilesTail, Math.sqrt(w) - 3))
-  })
+  const out = new Float32Array(n)
+  for (let i = 0; i < n; i++) out[i] = normalOfWord(words[i]!)
+  return out
 }
 
 /**

@@ -73,7 +73,10 @@ export interface Transformer
   readonly activations: (p: TransformerParameters, tokens: Tensor, inputs?: TransformerInputs) => Tensor[]
 }
 
-/** Tokens [B, T] (integers, T ≤ context) ↦ logits [B, T, outputs]. (Vaswani et al. 2017; pre-norm as in GPT-2) */
+/**
+ * Tokens [B, T] (integers, T ≤ context), or weights of the vocabulary [B, T, V] whose mean embedding is taken, ↦ logits
+ * [B, T, outputs]. (Vaswani et al. 2017; pre-norm as in GPT-2)
+ */
 export function transformer(options: TransformerOptions): Transformer {
   const { vocabulary, context, features, heads, layers: depth } = options
   const { causal = true, positions = 'learned', tiedHead = false, bias = true, dropout: rate = 0 } = options
@@ -130,15 +133,16 @@ export function transformer(options: TransformerOptions): Transformer {
 
   function activations(p: TransformerParameters, tokens: Tensor, inputs: TransformerInputs = {}): Tensor[] {
     const length = tokens.shape[1]
-    if (tokens.rank !== 2 || length! > context)
+    const areWeights = tokens.rank === 3 && tokens.shape[2] === vocabulary
+    if (!(tokens.rank === 2 || areWeights) || length! > context)
       fail(
         'TL_SHAPE_MISMATCH',
-        `transformer: expected tokens [B, T] with T <= ${context}, got ${showSpec(tokens)}`,
+        `transformer: expected tokens [B, T] or weights [B, T, ${vocabulary}] with T <= ${context}, got ${showSpec(tokens)}`,
       )
     // keys exist only where dropout uses them: each costs random words in the graph
     const { mask, key } = inputs
     const used = rate > 0 ? key : undefined
-    let h = gather(p.embedding, tokens, 0)
+    let h = areWeights ? matmul(tokens, p.embedding) : gather(p.embedding, tokens, 0)
     if (p.positions) h = add(h, sliceAxis(p.positions, 0, 0, length!))
     h = dropout(h, rate, subKey(used, depth))
     const stream = [h]

@@ -66,6 +66,13 @@ export interface BestOptions {
   readonly minDelta?: number
 }
 
+export interface Snapshots<P extends Parameters> {
+  /** Steps done, rising; those after the end of the run are left out. */
+  readonly at: readonly number[]
+  /** The parameters are a copy. Training ends when it returns false. */
+  readonly use: (parameters: P, step: number) => boolean | Promise<boolean>
+}
+
 export interface TrainOptions<P extends Parameters, B extends Batch> {
   readonly parameters: P
   /** Loss of a batch; a mean over its examples. */
@@ -103,6 +110,8 @@ export interface TrainOptions<P extends Parameters, B extends Batch> {
   /** Steps between metrics lines. Default a hundredth of the run. */
   readonly logEvery?: number
   readonly onMetrics?: (line: MetricsLine) => void
+  /** Look at the parameters, or their average, after some of the steps. */
+  readonly snapshots?: Snapshots<P>
   readonly onProgress?: (progress: TrainProgress) => void
   /** Called before the first step of a run that goes on from a checkpoint. */
   readonly onResume?: (step: number) => void

@@ -16,6 +16,8 @@ export interface Plan<P extends Parameters, B extends Batch> {
   readonly logEvery: number
   readonly checkpointEvery: number
   readonly evaluateEvery: readonly number[]
+  /** Steps after which the parameters are looked at. */
+  readonly snapshots: ReadonlySet<number>
   /** The evaluation that `best` watches. */
   readonly watched: number | undefined
 }
@@ -67,6 +69,13 @@ export function planOf<P extends Parameters, B extends Batch>(
       fail('TL_BAD_ARGUMENT', `${name}: expected a whole number of steps >= 1, got ${n}`)
     else if (n % slots !== 0)
       fail('TL_BAD_ARGUMENT', `${name}: ${n} is not a multiple of stepsPerCall ${slots}`)
+  const snapshots = options.snapshots?.at ?? []
+  for (const [i, n] of snapshots.entries())
+    if (!(Number.isSafeInteger(n) && n > (snapshots[i - 1] ?? 0) && n % slots === 0))
+      fail(
+        'TL_BAD_ARGUMENT',
+        `snapshots.at[${i}]: expected a whole number of steps above ${snapshots[i - 1] ?? 0}, a multiple of stepsPerCall ${slots}, got ${n}`,
+      )
   const watched = watchedEvaluation(options, evaluations)
-  return { total, slots, perEpoch, evaluations, ...intervals, watched }
+  return { total, slots, perEpoch, evaluations, ...intervals, snapshots: new Set(snapshots), watched }
 }

@@ -146,6 +146,11 @@ async function afterCall<P extends Parameters, B extends Batch>(run: Run<P, B>):
     if (plan.watched !== undefined && isDue(plan.watched)) watch(run, line)
     if (!counters.reason && options.stopWhen?.(line)) counters.reason = 'stopWhen'
   }
+  if (plan.snapshots.has(done)) {
+    const { trainable, average } = currentState(run)
+    const goesOn = await options.snapshots!.use(run.join(copyParameters(average ?? trainable)), done)
+    if (!goesOn) counters.reason ??= 'stopWhen'
+  }
   if (isLast) counters.reason ??= 'steps'
   if (counters.reason || done % plan.checkpointEvery === 0) save(run)
 }

@@ -1,0 +1,13 @@
+/** @file Networks that learn to undo noise. */
+export {
+  type DenoisingNetwork,
+  type NetworkDenoiser,
+  networkDenoiser,
+  stringLosses,
+  transformerFor,
+  treeUnetFor,
+} from './network.ts'
+export { type NoisyStrings, type Objective, objectives } from './objectives.ts'
+export { makeProcess, type Process, type ProcessOptions } from './process.ts'
+export { type CleanStrings, fixedStrings } from './strings.ts'
+export { type DenoiserTraining, lookSteps, stepsPerCall, trainDenoiser } from './trainDenoiser.ts'

@@ -1,0 +1,157 @@
+/** @file A trained network as a denoiser, and the losses of its strings. Time enters only through what each token's x_t says of x_0. */
+import {
+  type Layer,
+  overTable,
+  type Parameters,
+  type TransformerParameters,
+  type TreeUnetOptions,
+  type TreeUnetParameters,
+  transformer,
+  treeUnet,
+} from '../../nn/index.ts'
+import { add, compile, mul, softmax, sub, type Tensor, tensor } from '../../tensor/index.ts'
+import { checkNoise, type Noisy } from '../channels.ts'
+import { countOf, type Denoiser } from '../denoiser.ts'
+import { type NoisyStrings, ownEvidence } from './objectives.ts'
+import { inputDeviation, type Process } from './process.ts'
+
+/** A network of the size of its strings: inputs [B, d, v] of mean 0 and variance 1 ↦ logits of x̂_0 [B, d, v]. */
+export interface DenoisingNetwork<P extends Parameters = Parameters> extends Layer<P> {
+  readonly d: number
+  readonly v: number
+  /** Hidden layers, for probes; each [B, ·, width]. */
+  readonly activations: (parameters: P, x: Tensor) => Tensor[]
+}
+
+/** Sizes of the grammar that a network is made for. */
+interface GrammarSizes {
+  readonly v: number
+  readonly s: number
+  readonly L: number
+}
+
+/** The tree U-Net of a grammar. */
+export function treeUnetFor(
+  { v, s, L }: GrammarSizes,
+  options: Pick<TreeUnetOptions, 'width' | 'activation' | 'parametrization'>,
+): DenoisingNetwork<TreeUnetParameters> {
+  const network = treeUnet({ symbols: v, branching: s, depth: L, ...options })
+  return { d: s ** L, v, ...network }
+}
+
+/**
+ * A transformer that looks both ways, for strings of d tokens; its inputs are weights of the vocabulary in place of tokens. Positions
+ * are learned by default: windows of a tree begin at fixed places, which distances alone do not tell.
+ */
+export function transformerFor(
+  { d, v }: { readonly d: number; readonly v: number },
+  {
+    width,
+    heads,
+    layers,
+    positions = 'learned',
+  }: {
+    readonly width: number
+    readonly heads: number
+    readonly layers: number
+    readonly positions?: 'learned' | 'rotary'
+  },
+): DenoisingNetwork<TransformerParameters> {
+  const network = transformer({
+    ...{ vocabulary: v, context: d, features: width, heads, layers, positions, causal: false },
+    ...(positions === 'rotary' && { rotary: { base: 100 } }),
+  })
+  return { d, v, ...network }
+}
+
+/** What a network is given of x_t. */
+export const inputOf = (share: Tensor, v: number, deviation: number): Tensor =>
+  mul(sub(share, 1 / v), 1 / deviation)
+
+/** Logits of x̂_0 of strings, as a program. */
+export function logitsOf<P extends Parameters>(
+  network: DenoisingNetwork<P>,
+  process: Process,
+): (parameters: P, strings: Pick<NoisyStrings, 'noisy' | 'noise'>) => Tensor {
+  const { v } = network
+  const deviation = inputDeviation(process, v)
+  return (parameters, strings) =>
+    network.apply(parameters, inputOf(ownEvidence(process.channel.name, strings, v).share, v, deviation))
+}
+
+/** Options of a network at work. */
+interface Working {
+  /** Strings in one call of the runtime. Default 256. */
+  readonly batchSize?: number
+  readonly threads?: number
+}
+
+/** A network's program, for any of its parameters. */
+export interface NetworkDenoiser<P extends Parameters = Parameters> {
+  with(parameters: P): Denoiser
+  dispose(): void
+}
+
+/** p(x_0 | x_t) by a network. */
+export function networkDenoiser<P extends Parameters>(
+  network: DenoisingNetwork<P>,
+  process: Process,
+  { batchSize = 256, threads = 1 }: Working = {},
+): NetworkDenoiser<P> {
+  const { d, v } = network
+  const { channel } = process
+  const logits = logitsOf(network, process)
+  const isVector = channel.name === 'gaussian'
+  const program = compile(
+    (parameters: P, strings: Pick<NoisyStrings, 'noisy' | 'noise'>) =>
+      softmax(add(logits(parameters, strings), ownEvidence(channel.name, strings, v).log)),
+    { name: 'denoiser', threads },
+  )
+  const each = isVector ? d * v : d
+  const room = isVector ? new Float32Array(batchSize * each) : new Int32Array(batchSize * each)
+  const strings = {
+    noisy: tensor(room, { shape: isVector ? [batchSize, d, v] : [batchSize, d] }),
+    noise: tensor(new Float32Array(batchSize), { shape: [batchSize] }),
+  }
+  return {
+    with(parameters) {
+      const denoiser: Denoiser = {
+        ...{ channel, d, v },
+        async denoise(noisy: Noisy, noise: number) {
+          checkNoise(noise)
+          const count = countOf(denoiser, noisy)
+          const clean = new Float32Array(count * d * v)
+          ;(strings.noise.data as Float32Array).fill(noise)
+          for (let from = 0; from < count; from += batchSize) {
+            const some = Math.min(batchSize, count - from)
+            room.set(noisy.subarray(from * each, (from + some) * each))
+            const { data } = (await program(parameters, strings)) as Tensor
+            clean.set((data as Float32Array).subarray(0, some * d * v), from * d * v)
+          }
+          return { clean }
+        },
+      }
+      return denoiser
+    },
+    dispose: () => program.dispose(),
+  }
+}
+
+/** Losses of strings by a network, the mean over the tokens of each; for any of its parameters. */
+export function stringLosses<P extends Parameters>(
+  network: DenoisingNetwork<P>,
+  process: Process,
+  { batchSize = 256, threads = 1 }: Working = {},
+): { of(parameters: P, strings: NoisyStrings): Promise<Float32Array>; dispose(): void } {
+  const logits = logitsOf(network, process)
+  const table = overTable<P, NoisyStrings>(
+    (parameters, strings) => ({
+      loss: process.objective.loss(logits(parameters, strings), strings).mean(1),
+    }),
+    { batchSize, threads },
+  )
+  return {
+    of: async (parameters, strings) => (await table.all(parameters, strings))['loss']!.data as Float32Array,
+    dispose: () => table.dispose(),
+  }
+}

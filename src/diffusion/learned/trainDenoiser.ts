@@ -1,0 +1,77 @@
+/** @file Training of a denoising network on a set of strings, and looks at it on the way. */
+import { fail } from '../../base/index.ts'
+import { adam, type Parameters, train } from '../../nn/index.ts'
+import { random } from '../../tensor/index.ts'
+import { type DenoisingNetwork, logitsOf } from './network.ts'
+import type { NoisyStrings } from './objectives.ts'
+import type { Process } from './process.ts'
+import { type CleanStrings, emptyStrings, renoise } from './strings.ts'
+
+export interface DenoiserTraining<P extends Parameters> {
+  /** What is trained on: each epoch in another order, each string made noisy anew. */
+  readonly strings: CleanStrings
+  readonly parameters: P
+  readonly steps: number
+  readonly batchSize: number
+  /** Of Adam, constant. */
+  readonly learningRate: number
+  /** Keep an exponential moving average, which is what is looked at. */
+  readonly averageDecay?: number
+  readonly key: random.Key
+  /** Looks at the parameters after these steps, multiples of `stepsPerCall`; training ends when one returns false. */
+  readonly looks?: readonly number[]
+  readonly onLook?: (parameters: P, step: number) => boolean | Promise<boolean>
+  readonly checkpoint?: { readonly path: string; readonly every?: number }
+  /** Whatever else the run is a function of, such as the hash of its grammar: a checkpoint with another is refused. */
+  readonly config?: unknown
+  readonly threads?: number
+  readonly signal?: AbortSignal
+  readonly onProgress?: (share: number) => void
+}
+
+/** Steps in one call of the runtime. */
+export const stepsPerCall = 8
+
+/** Steps 2^{k/perDoubling} from `from` to `to`, as multiples of `stepsPerCall`, rising. */
+export function lookSteps(from: number, to: number, perDoubling = 2): number[] {
+  if (!(from >= 1 && to >= from))
+    fail('TL_BAD_ARGUMENT', `looks: expected 1 ≤ from ≤ to, got ${from} and ${to}`)
+  const steps: number[] = []
+  for (let k = 0; ; k++) {
+    const step = Math.round((from * 2 ** (k / perDoubling)) / stepsPerCall) * stepsPerCall
+    if (step > to) return steps
+    if (step > (steps.at(-1) ?? 0)) steps.push(step)
+  }
+}
+
+/** Train. Throws what `train` throws. */
+export async function trainDenoiser<P extends Parameters>(
+  network: DenoisingNetwork<P>,
+  process: Process,
+  options: DenoiserTraining<P>,
+): Promise<{ parameters: P; average?: P; step: number }> {
+  const { strings, steps, batchSize, learningRate, averageDecay, looks = [], onLook, onProgress } = options
+  const { checkpoint, threads, signal } = options
+  const logits = logitsOf(network, process)
+  const refill = renoise(process, network.v)
+  return train<P, NoisyStrings>({
+    parameters: options.parameters,
+    loss: (parameters, batch) => process.objective.loss(logits(parameters, batch), batch).mean(),
+    data: emptyStrings(strings, process),
+    augment: refill,
+    optimizer: adam(),
+    learningRate,
+    steps: Math.ceil(steps / stepsPerCall) * stepsPerCall,
+    batchSize: Math.min(batchSize, strings.leaves.length / strings.d),
+    seed: random.sampleBits(options.key, 1)[0]!,
+    stepsPerCall,
+    logEvery: 8 * stepsPerCall,
+    ...(averageDecay !== undefined && { averageDecay }),
+    ...(onLook && { snapshots: { at: looks, use: onLook } }),
+    ...(checkpoint && { checkpoint, resume: true }),
+    ...(options.config !== undefined && { config: options.config }),
+    ...(onProgress && { onProgress: ({ step, total }) => onProgress(step / total) }),
+    ...(threads !== undefined && { threads }),
+    ...(signal && { signal }),
+  })
+}
