@@ -12,7 +12,7 @@ export type ChannelName = 'epsilon' | 'uniform' | 'masking' | 'gaussian'
 export type Noisy = Int32Array | Float64Array
 
 /** Where numbers come from: those of `random`, or others that a test chooses. */
-export interface Draws {
+interface Draws {
   /** In [0, 1). */
   uniform(key: random.Key, n: number): Float32Array
   /** Standard normal. */

@@ -7,7 +7,7 @@ export {
   transformerFor,
   treeUnetFor,
 } from './network.ts'
+export { makeNoiseProcess, type NoiseProcess, type NoiseProcessOptions } from './noiseProcess.ts'
 export { type NoisyStrings, type Objective, objectives } from './objectives.ts'
-export { makeProcess, type Process, type ProcessOptions } from './process.ts'
 export { type CleanStrings, fixedStrings } from './strings.ts'
 export { type DenoiserTraining, lookSteps, stepsPerCall, trainDenoiser } from './trainDenoiser.ts'

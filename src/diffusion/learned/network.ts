@@ -12,8 +12,8 @@ import {
 import { add, compile, mul, softmax, sub, type Tensor, tensor } from '../../tensor/index.ts'
 import { checkNoise, type Noisy } from '../channels.ts'
 import { countOf, type Denoiser } from '../denoiser.ts'
+import { inputDeviation, type NoiseProcess } from './noiseProcess.ts'
 import { type NoisyStrings, ownEvidence } from './objectives.ts'
-import { inputDeviation, type Process } from './process.ts'
 
 /** A network of the size of its strings: inputs [B, d, v] of mean 0 and variance 1 ↦ logits of x̂_0 [B, d, v]. */
 export interface DenoisingNetwork<P extends Parameters = Parameters> extends Layer<P> {
@@ -65,18 +65,18 @@ export function transformerFor(
 }
 
 /** What a network is given of x_t. */
-export const inputOf = (share: Tensor, v: number, deviation: number): Tensor =>
+const inputOf = (share: Tensor, v: number, deviation: number): Tensor =>
   mul(sub(share, 1 / v), 1 / deviation)
 
 /** Logits of x̂_0 of strings, as a program. */
 export function logitsOf<P extends Parameters>(
   network: DenoisingNetwork<P>,
-  process: Process,
+  noising: NoiseProcess,
 ): (parameters: P, strings: Pick<NoisyStrings, 'noisy' | 'noise'>) => Tensor {
   const { v } = network
-  const deviation = inputDeviation(process, v)
+  const deviation = inputDeviation(noising, v)
   return (parameters, strings) =>
-    network.apply(parameters, inputOf(ownEvidence(process.channel.name, strings, v).share, v, deviation))
+    network.apply(parameters, inputOf(ownEvidence(noising.channel.name, strings, v).share, v, deviation))
 }
 
 /** Options of a network at work. */
@@ -95,12 +95,12 @@ export interface NetworkDenoiser<P extends Parameters = Parameters> {
 /** p(x_0 | x_t) by a network. */
 export function networkDenoiser<P extends Parameters>(
   network: DenoisingNetwork<P>,
-  process: Process,
+  noising: NoiseProcess,
   { batchSize = 256, threads = 1 }: Working = {},
 ): NetworkDenoiser<P> {
   const { d, v } = network
-  const { channel } = process
-  const logits = logitsOf(network, process)
+  const { channel } = noising
+  const logits = logitsOf(network, noising)
   const isVector = channel.name === 'gaussian'
   const program = compile(
     (parameters: P, strings: Pick<NoisyStrings, 'noisy' | 'noise'>) =>
@@ -140,13 +140,13 @@ export function networkDenoiser<P extends Parameters>(
 /** Losses of strings by a network, the mean over the tokens of each; for any of its parameters. */
 export function stringLosses<P extends Parameters>(
   network: DenoisingNetwork<P>,
-  process: Process,
+  noising: NoiseProcess,
   { batchSize = 256, threads = 1 }: Working = {},
 ): { of(parameters: P, strings: NoisyStrings): Promise<Float32Array>; dispose(): void } {
-  const logits = logitsOf(network, process)
+  const logits = logitsOf(network, noising)
   const table = overTable<P, NoisyStrings>(
     (parameters, strings) => ({
-      loss: process.objective.loss(logits(parameters, strings), strings).mean(1),
+      loss: noising.objective.loss(logits(parameters, strings), strings).mean(1),
     }),
     { batchSize, threads },
   )

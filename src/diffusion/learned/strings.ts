@@ -1,7 +1,7 @@
-/** @file Strings at random steps of a process, as programs take them: tables for evaluation, and batches that are made noisy anew. */
+/** @file Strings at random steps of a noise process, as programs take them: tables for evaluation, and batches that are made noisy anew. */
 import { random, type Tensor, tensor } from '../../tensor/index.ts'
+import type { NoiseProcess } from './noiseProcess.ts'
 import type { NoisyStrings } from './objectives.ts'
-import type { Process } from './process.ts'
 
 /** Strings [count, d] of v symbols. */
 export interface CleanStrings {
@@ -11,15 +11,15 @@ export interface CleanStrings {
 }
 
 /** Steps t = 1 … T of `count` strings, one uniform in each count-th part: the mean over them has little noise. [count] */
-function stepsOf(process: Process, count: number, key: random.Key): Int32Array {
-  const { steps } = process.schedule
+function stepsOf(noising: NoiseProcess, count: number, key: random.Key): Int32Array {
+  const { steps } = noising.schedule
   const within = random.sampleUniform(key, count)
   return Int32Array.from(within, (u, i) => 1 + Math.min(steps - 1, Math.floor(((i + u) / count) * steps)))
 }
 
 /** Make strings noisy in place: `clean` ↦ the rest, each string at the step of `times`. */
-export function fillNoisy(
-  { channel, schedule, objective }: Process,
+function fillNoisy(
+  { channel, schedule, objective }: NoiseProcess,
   strings: NoisyStrings,
   v: number,
   times: Int32Array,
@@ -47,7 +47,7 @@ export function fillNoisy(
 }
 
 /** A table of `count` strings with room for what is made of them; everything but `clean` is 0. */
-export function emptyStrings({ leaves, d, v }: CleanStrings, { channel }: Process): NoisyStrings {
+export function emptyStrings({ leaves, d, v }: CleanStrings, { channel }: NoiseProcess): NoisyStrings {
   const count = leaves.length / d
   const perString = (): Tensor => tensor(new Float32Array(count), { shape: [count] })
   return {
@@ -61,11 +61,11 @@ export function emptyStrings({ leaves, d, v }: CleanStrings, { channel }: Proces
 }
 
 /** A batch of training made noisy anew, by the key of its step. */
-export function renoise(process: Process, v: number) {
+export function renoise(noising: NoiseProcess, v: number) {
   return (batch: NoisyStrings, key: random.Key): undefined => {
     const [forSteps, forNoise] = random.split(key)
-    const times = stepsOf(process, batch.noise.size, forSteps)
-    fillNoisy(process, batch, v, times, forNoise)
+    const times = stepsOf(noising, batch.noise.size, forSteps)
+    fillNoisy(noising, batch, v, times, forNoise)
   }
 }
 
@@ -74,18 +74,18 @@ export function renoise(process: Process, v: number) {
  * t of each, [count · draws].
  */
 export function fixedStrings(
-  process: Process,
+  noising: NoiseProcess,
   { leaves, d, v }: CleanStrings,
   draws: number,
   key: random.Key,
 ): { strings: NoisyStrings; times: Int32Array } {
   const repeated = new Int32Array(leaves.length * draws)
   for (let k = 0; k < draws; k++) repeated.set(leaves, k * leaves.length)
-  const strings = emptyStrings({ leaves: repeated, d, v }, process)
+  const strings = emptyStrings({ leaves: repeated, d, v }, noising)
   const [forSteps, forOrder, forNoise] = random.split(key, 3)
-  const sorted = stepsOf(process, repeated.length / d, forSteps)
+  const sorted = stepsOf(noising, repeated.length / d, forSteps)
   const order = random.samplePermutation(forOrder, sorted.length)
   const times = Int32Array.from(order, (at) => sorted[at]!)
-  fillNoisy(process, strings, v, times, forNoise)
+  fillNoisy(noising, strings, v, times, forNoise)
   return { strings, times }
 }

@@ -3,8 +3,8 @@ import { fail } from '../../base/index.ts'
 import { adam, type Parameters, train } from '../../nn/index.ts'
 import { random } from '../../tensor/index.ts'
 import { type DenoisingNetwork, logitsOf } from './network.ts'
+import type { NoiseProcess } from './noiseProcess.ts'
 import type { NoisyStrings } from './objectives.ts'
-import type { Process } from './process.ts'
 import { type CleanStrings, emptyStrings, renoise } from './strings.ts'
 
 export interface DenoiserTraining<P extends Parameters> {
@@ -47,17 +47,17 @@ export function lookSteps(from: number, to: number, perDoubling = 2): number[] {
 /** Train. Throws what `train` throws. */
 export async function trainDenoiser<P extends Parameters>(
   network: DenoisingNetwork<P>,
-  process: Process,
+  noising: NoiseProcess,
   options: DenoiserTraining<P>,
 ): Promise<{ parameters: P; average?: P; step: number }> {
   const { strings, steps, batchSize, learningRate, averageDecay, looks = [], onLook, onProgress } = options
   const { checkpoint, threads, signal } = options
-  const logits = logitsOf(network, process)
-  const refill = renoise(process, network.v)
+  const logits = logitsOf(network, noising)
+  const refill = renoise(noising, network.v)
   return train<P, NoisyStrings>({
     parameters: options.parameters,
-    loss: (parameters, batch) => process.objective.loss(logits(parameters, batch), batch).mean(),
-    data: emptyStrings(strings, process),
+    loss: (parameters, batch) => noising.objective.loss(logits(parameters, batch), batch).mean(),
+    data: emptyStrings(strings, noising),
     augment: refill,
     optimizer: adam(),
     learningRate,

@@ -1,9 +1,9 @@
 /** @file Losses of denoising networks against enumeration in float64: every term written out, and the bound on −log p(x). */
 import { assert, asyncProperty, double, integer, record } from 'fast-check'
 import { describe, expect, it, test } from 'vitest'
-import { channels, exactDenoiser, makeProcess, type Process } from '../../../src/diffusion/index.ts'
+import { channels, exactDenoiser, makeNoiseProcess, type NoiseProcess } from '../../../src/diffusion/index.ts'
+import { inputDeviation } from '../../../src/diffusion/learned/noiseProcess.ts'
 import { ownEvidence } from '../../../src/diffusion/learned/objectives.ts'
-import { inputDeviation } from '../../../src/diffusion/learned/process.ts'
 import { makeGrammar } from '../../../src/grammar/index.ts'
 import { random, tensor } from '../../../src/tensor/index.ts'
 import { checkGradients, computed, normal } from '../../nn/differences.ts'
@@ -22,7 +22,7 @@ const softmaxOf = (row: ArrayLike<number>): number[] => {
 
 /** A batch in float64: each string at a step t of its own. */
 function batchOf(
-  { schedule, objective }: Process,
+  { schedule, objective }: NoiseProcess,
   clean: Int32Array,
   noisy: Int32Array | Float64Array,
   t: readonly number[],
@@ -42,8 +42,8 @@ function batchOf(
 }
 
 describe('the KL of one step back', () => {
-  const process = makeProcess({ channel: 'uniform', steps: 20 })
-  const { schedule } = process
+  const noising = makeNoiseProcess({ channel: 'uniform', steps: 20 })
+  const { schedule } = noising
 
   /** q(x_{t−1} | x_t, x̂_0) with x̂_0 [v] put into the formula of the posterior. */
   function posterior(token: number, guess: readonly number[], t: number): number[] {
@@ -68,7 +68,7 @@ describe('the KL of one step back', () => {
           // at t = 1 q(x_0 | x_1, x_0) is x_0 itself
           const logits = normal(seed + 2, 1, 3, v)
           const found = await computed(() =>
-            process.objective.loss(logits, batchOf(process, clean, noisy, [t])),
+            noising.objective.loss(logits, batchOf(noising, clean, noisy, [t])),
           )
           for (let i = 0; i < 3; i++) {
             const own = Array.from({ length: v }, (_, a) => Number(a === clean[i]))
@@ -86,15 +86,15 @@ describe('the KL of one step back', () => {
   it('has the gradients of central differences', async () => {
     const clean = Int32Array.of(0, 1, 2, 3, 3, 1)
     const noisy = Int32Array.of(0, 3, 2, 1, 3, 3)
-    const batch = batchOf(process, clean, noisy, [1, 9])
-    await checkGradients((p: { logits: never }) => process.objective.loss(p.logits, batch), {
+    const batch = batchOf(noising, clean, noisy, [1, 9])
+    await checkGradients((p: { logits: never }) => noising.objective.loss(p.logits, batch), {
       logits: normal(4, 2, 3, v),
     })
   })
 })
 
 test('cross-entropies of the other channels are those of their definitions', async () => {
-  const masking = makeProcess({ channel: 'masking', steps: 10 })
+  const masking = makeNoiseProcess({ channel: 'masking', steps: 10 })
   const logits = normal(5, 1, 2, v)
   const rows = [0, 1].map((i) => (logits.data as Float64Array).subarray(i * v, (i + 1) * v))
   const masked = await computed(() =>
@@ -106,7 +106,7 @@ test('cross-entropies of the other channels are those of their definitions', asy
 
   const vectors = Float64Array.from({ length: 2 * v }, (_, i) => Math.sin(i))
   for (const objective of ['crossEntropy', 'noise', 'score']) {
-    const gaussian = makeProcess({ channel: 'gaussian', steps: 50, objective })
+    const gaussian = makeNoiseProcess({ channel: 'gaussian', steps: 50, objective })
     const t = 20
     const alphaBar = gaussian.schedule.alphaBar(t)
     const found = await computed(() =>
@@ -130,7 +130,7 @@ test('cross-entropies of the other channels are those of their definitions', asy
 })
 
 /** Logits of x̂_0 whose product with the token's own evidence is the exact posterior. */
-async function exactLogits({ channel, schedule }: Process, noisy: Int32Array, t: number) {
+async function exactLogits({ channel, schedule }: NoiseProcess, noisy: Int32Array, t: number) {
   const noise = 1 - schedule.alphaBar(t)
   const { clean } = await exactDenoiser(grammar, channel).denoise(noisy, noise)
   const own = channel.likelihood(noisy, v, noise)
@@ -162,16 +162,16 @@ describe.each(['uniform', 'masking'])('the bound on −log p(x) of %s', (name) =
   it('of exact inference is at least ln 32, and near it with many steps', async () => {
     const bounds: number[] = []
     for (const steps of [4, 16]) {
-      const process = makeProcess({ channel: name, schedule: 'linear', steps })
-      const { objective, schedule } = process
+      const noising = makeNoiseProcess({ channel: name, schedule: 'linear', steps })
+      const { objective, schedule } = noising
       let mean = 0
       for (let t = 1; t <= steps; t++)
         for (const clean of [strings[3]!, strings[20]!])
           for (const [noisy, p] of everyNoisy(name, clean, 1 - schedule.alphaBar(t))) {
             if (p < 1e-6) continue
-            const logits = await exactLogits(process, noisy, t)
+            const logits = await exactLogits(noising, noisy, t)
             const loss = await computed(() =>
-              objective.loss(logits, batchOf(process, clean, noisy, [t])).mean(),
+              objective.loss(logits, batchOf(noising, clean, noisy, [t])).mean(),
             )
             mean += (p * loss.item()) / (2 * steps)
           }
@@ -184,7 +184,7 @@ describe.each(['uniform', 'masking'])('the bound on −log p(x) of %s', (name) =
 })
 
 test('what is left at the end is told by the prior', () => {
-  const { objective, schedule } = makeProcess({ steps: 20, schedule: 'linearBeta' })
+  const { objective, schedule } = makeNoiseProcess({ steps: 20, schedule: 'linearBeta' })
   const [left, each] = [schedule.alphaBar(20), (1 - schedule.alphaBar(20)) / v]
   const q = Array.from({ length: v }, (_, a) => each + (a === 0 ? left : 0))
   expect(objective.bound!.prior(schedule, v)).toBeCloseTo(
@@ -192,8 +192,8 @@ test('what is left at the end is told by the prior', () => {
     12,
   )
   expect(
-    makeProcess({ schedule: 'linear', steps: 5 }).objective.bound!.prior(
-      makeProcess({ schedule: 'linear', steps: 5 }).schedule,
+    makeNoiseProcess({ schedule: 'linear', steps: 5 }).objective.bound!.prior(
+      makeNoiseProcess({ schedule: 'linear', steps: 5 }).schedule,
       v,
     ),
   ).toBe(0)
@@ -231,9 +231,9 @@ test.each(['uniform', 'masking', 'gaussian'] as const)(
 )
 
 test('inputs are divided by their root mean square over the schedule', () => {
-  const flips = makeProcess({ steps: 50 })
-  const [uniform, hidden] = [flips, makeProcess({ channel: 'masking', steps: 50 })]
-  const meanOf = ({ schedule }: Process, f: (alphaBar: number) => number): number =>
+  const flips = makeNoiseProcess({ steps: 50 })
+  const [uniform, hidden] = [flips, makeNoiseProcess({ channel: 'masking', steps: 50 })]
+  const meanOf = ({ schedule }: NoiseProcess, f: (alphaBar: number) => number): number =>
     Array.from({ length: 50 }, (_, i) => f(schedule.alphaBar(i + 1))).reduce((a, b) => a + b, 0) / 50
   const scale = Math.sqrt(v - 1) / v
   expect(inputDeviation(uniform, v)).toBeCloseTo(scale * Math.sqrt(meanOf(uniform, (x) => x * x)), 10)
@@ -252,5 +252,5 @@ test.each([
   [{ channel: 'unifrom' }, 'uniform'],
   [{ steps: 0 }, 'expected a whole number'],
 ])('what does not fit is refused: %j', (options, message) => {
-  expect(() => makeProcess(options)).toThrow(message)
+  expect(() => makeNoiseProcess(options)).toThrow(message)
 })

@@ -4,7 +4,7 @@ import { drawFrom } from '../../../src/diffusion/channels.ts'
 import {
   channels,
   exactDenoiser,
-  makeProcess,
+  makeNoiseProcess,
   noiseLevels,
   roundTrips,
   sampleStrings,
@@ -19,7 +19,7 @@ const { d, v } = grammar
 const strings = allStrings(grammar)
 
 describe.each(['uniform', 'masking', 'gaussian'] as const)('%s', (name) => {
-  const { channel, schedule } = makeProcess({ channel: name, steps: 200, schedule: 'linear' })
+  const { channel, schedule } = makeNoiseProcess({ channel: name, steps: 200, schedule: 'linear' })
   const denoiser = exactDenoiser(grammar, channel)
 
   it('from nothing but noise gives all 32 strings alike', async () => {
@@ -118,7 +118,7 @@ describe('words of zeros and of ones', () => {
 })
 
 test('a token that is shown is not drawn again', async () => {
-  const { channel, schedule } = makeProcess({ channel: 'masking', steps: 40 })
+  const { channel, schedule } = makeNoiseProcess({ channel: 'masking', steps: 40 })
   const denoiser = exactDenoiser(grammar, channel)
   const seen: Int32Array[] = []
   const watched = {

@@ -6,10 +6,10 @@ import {
   exactDenoiser,
   fixedStrings,
   lookSteps,
-  makeProcess,
+  makeNoiseProcess,
+  type NoiseProcess,
   networkDenoiser,
   noiseLevels,
-  type Process,
   sampleStrings,
   stringLosses,
   trainDenoiser,
@@ -30,18 +30,18 @@ const mean = (x: ArrayLike<number>): number => Array.from(x).reduce((a, b) => a 
 
 /** The loss that exact inference has of the same strings. */
 async function exactLoss(
-  process: Process,
+  noising: NoiseProcess,
   { strings: noisy, times }: ReturnType<typeof fixedStrings>,
 ): Promise<number> {
-  const denoiser = exactDenoiser(grammar, process.channel)
+  const denoiser = exactDenoiser(grammar, noising.channel)
   const each = noisy.noisy.size / times.length
   const logits = new Float64Array(times.length * d * v)
   for (const [b, t] of times.entries()) {
-    const noise = 1 - process.schedule.alphaBar(t)
+    const noise = 1 - noising.schedule.alphaBar(t)
     const own = noisy.noisy.data.slice(b * each, (b + 1) * each)
     const x = own instanceof Int32Array ? own : Float64Array.from(own as Float32Array)
     const { clean } = await denoiser.denoise(x, noise)
-    const evidence = process.channel.likelihood(x, v, noise)
+    const evidence = noising.channel.likelihood(x, v, noise)
     for (let i = 0; i < clean.length; i++)
       logits[b * d * v + i] = Math.log(Math.max(1e-300, clean[i]!)) - Math.log(Math.max(1e-300, evidence[i]!))
   }
@@ -52,7 +52,7 @@ async function exactLoss(
     ]),
   ) as typeof noisy
   const loss = await computed(() =>
-    process.objective.loss(tensor(logits, { shape: [times.length, d, v] }), given).mean(),
+    noising.objective.loss(tensor(logits, { shape: [times.length, d, v] }), given).mean(),
   )
   return loss.item()
 }
@@ -69,9 +69,9 @@ describe.each([
   ['gaussian', 'unet'],
 ] as const)('%s, %s', (channel, which) => {
   it('learns the grammar, and no more than there is to know', async () => {
-    const process = makeProcess({ channel, steps: 40 })
+    const noising = makeNoiseProcess({ channel, steps: 40 })
     const network = networks[which] as (typeof networks)['unet']
-    const { parameters } = await trainDenoiser(network, process, {
+    const { parameters } = await trainDenoiser(network, noising, {
       strings,
       parameters: network.init(random.key(2)),
       ...{
@@ -82,21 +82,21 @@ describe.each([
         threads: 1,
       },
     })
-    const held = fixedStrings(process, strings, 24, random.key(4))
-    const losses = stringLosses(network, process)
+    const held = fixedStrings(noising, strings, 24, random.key(4))
+    const losses = stringLosses(network, noising)
     const [before, found] = [
       mean(await losses.of(network.init(random.key(2)), held.strings)),
       mean(await losses.of(parameters, held.strings)),
     ]
     losses.dispose()
-    const least = await exactLoss(process, held)
+    const least = await exactLoss(noising, held)
     // the strings of `held` are all there are, each as often: exact inference has the least loss but for their noise
     expect(found).toBeGreaterThan(0.97 * least)
     expect(found - least).toBeLessThan(0.15 * (before - least))
 
-    const denoisers = networkDenoiser(network, process, { batchSize: 100 })
+    const denoisers = networkDenoiser(network, noising, { batchSize: 100 })
     const made = async (p: typeof parameters): Promise<number> => {
-      const options = { count: 250, levels: noiseLevels(process.schedule, 1), key: random.key(5) }
+      const options = { count: 250, levels: noiseLevels(noising.schedule, 1), key: random.key(5) }
       return validity(parse(grammar, await sampleStrings(denoisers.with(p), options), 250))[L]!
     }
     const [untrained, trained] = [await made(network.init(random.key(2))), await made(parameters)]
@@ -108,10 +108,10 @@ describe.each([
 })
 
 test('the same key gives the same bits, with looks or without; a look that says so ends it', async () => {
-  const process = makeProcess({ steps: 10 })
+  const noising = makeNoiseProcess({ steps: 10 })
   const network = networks.unet
   const run = (more: Partial<DenoiserTraining<TreeUnetParameters>> = {}) =>
-    trainDenoiser(network, process, {
+    trainDenoiser(network, noising, {
       strings,
       parameters: network.init(random.key(2)),
       ...{ steps: 32, batchSize: 8, learningRate: 0.01, key: random.key(3), threads: 1 },
@@ -140,8 +140,8 @@ test('looks are at half powers of two, as steps of whole calls', () => {
 })
 
 test('noise is fixed where losses are compared, and spread evenly over the steps', () => {
-  const process = makeProcess({ channel: 'masking', steps: 8 })
-  const [a, b] = [1, 1].map((seed) => fixedStrings(process, strings, 3, random.key(seed)))
+  const noising = makeNoiseProcess({ channel: 'masking', steps: 8 })
+  const [a, b] = [1, 1].map((seed) => fixedStrings(noising, strings, 3, random.key(seed)))
   expect(a!.strings.noisy.data).toEqual(b!.strings.noisy.data)
   expect(a!.times).toHaveLength(96)
   for (let t = 1; t <= 8; t++) expect(a!.times.filter((x) => x === t)).toHaveLength(12)

@@ -6,14 +6,14 @@ import { makeSchedule, type Schedule } from '../schedules.ts'
 import { type Objective, objectives } from './objectives.ts'
 
 /** A noise process to learn. */
-export interface Process {
+export interface NoiseProcess {
   readonly channel: Channel
   readonly schedule: Schedule
   readonly objective: Objective
 }
 
-/** Names of a process, with the published ones as default: uniform flips, β from 0.001 to 0.1. */
-export interface ProcessOptions {
+/** Names of a noise process, with the published ones as default: uniform flips, β from 0.001 to 0.1. */
+export interface NoiseProcessOptions {
   readonly channel?: string
   readonly schedule?: string
   /** T. Default 200. */
@@ -28,10 +28,10 @@ const nothing = 1e-9
 const defaultSchedule: Readonly<Record<string, string>> = { masking: 'linear' }
 
 /**
- * A process by names. Throws TL_BAD_CONFIG where channel, schedule and objective do not fit: a channel without a way back, a
+ * A noise process by names. Throws TL_BAD_CONFIG where channel, schedule and objective do not fit: a channel without a way back, a
  * schedule that leaves a signal, a loss of another channel.
  */
-export function makeProcess(options: ProcessOptions = {}): Process {
+export function makeNoiseProcess(options: NoiseProcessOptions = {}): NoiseProcess {
   const { channel: name = 'uniform', steps = 200 } = options
   const channel = findChannel(name)
   const own = Object.entries(objectives).filter(([, one]) => one.channel === name)
@@ -63,7 +63,7 @@ export function makeProcess(options: ProcessOptions = {}): Process {
 const draws = 64
 
 /** Root mean square of p(x_t | x_0) of a token less 1/v, over symbols and steps t = 1 … T: what inputs are divided by. */
-export function inputDeviation({ channel, schedule }: Process, v: number): number {
+export function inputDeviation({ channel, schedule }: NoiseProcess, v: number): number {
   const levels = Float64Array.from(
     { length: schedule.steps * draws },
     (_, i) => 1 - schedule.alphaBar(1 + Math.floor(i / draws)),
