@@ -15,6 +15,7 @@ import {
   makeGrammar,
   stringsFromText,
 } from '../../dist/grammar/index.js'
+import { curveRowsOf, gatherCurves } from '../../dist/lab/index.js'
 import { readSweepFile } from '../../dist/lab/sweep/sweepFile.js'
 import { readConfig } from '../../dist/lm/config.js'
 import { loadTokenizer } from '../../dist/lm/index.js'
@@ -366,6 +367,15 @@ export const targets = [
     'json',
     () => [json([{ a: 1 }, { b: [2, 'x'] }]), Buffer.from('{"a":1}\n{"a":2}\n')],
     (source) => void parseRecords(source, 'records.json'),
+  ),
+  textTarget(
+    'curves',
+    'bytes',
+    () => [
+      Buffer.from('P,step,validationLoss,copies,seed\n32,10,2.5,0,0\n32,20,2.25,0.1,0\n64,10,2.75,,1\n'),
+      Buffer.from('"a ""b"", c",P,step,validationLoss\r\nx,32,10,2.5\r\n,32,20,2.25\r\n'),
+    ],
+    (source) => void gatherCurves(curveRowsOf(source, 'curves.csv')),
   ),
   {
     name: 'idx',

@@ -17,6 +17,7 @@ const commands: Readonly<Record<string, () => Promise<Make>>> = {
   sweep: async () => (await import('./commands/sweep.ts')).sweepCommand,
   collect: async () => (await import('./commands/collect.ts')).collectCommand,
   report: async () => (await import('./commands/report.ts')).reportCommand,
+  stop: async () => (await import('./commands/stop.ts')).stopCommand,
   grammar: async () => (await import('./commands/grammar/index.ts')).grammarCommand,
   data: async () => (await import('./commands/data.ts')).dataCommand,
   inspect: async () => (await import('./commands/inspect.ts')).inspectCommand,

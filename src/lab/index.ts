@@ -78,6 +78,7 @@ export {
   slopeOf,
   spreadOf,
 } from './statistics.ts'
+export * from './stopping/index.ts'
 export * from './study/index.ts'
 export { type CostEstimate, estimateCosts, wallSeconds, weights } from './sweep/cost.ts'
 export type {

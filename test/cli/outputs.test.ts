@@ -23,6 +23,7 @@ import { fileURLToPath } from 'node:url'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { writeSafetensors } from '../../src/checkpoint/index.ts'
 import { editableModels } from '../edit/editable.ts'
+import { synthetic } from '../lab/stopping/synthetic.ts'
 import { treeline } from './caught.ts'
 
 const main = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url))
@@ -121,6 +122,12 @@ const files: readonly Row[] = [
     ending: '.svg',
     words: (out) => ['grammar', 'show', at('g.grammar.json'), '--svg', out],
     inputs: () => [at('g.grammar.json')],
+  },
+  {
+    name: 'stop --svg',
+    ending: '.svg',
+    words: (out) => ['stop', at('curves.csv'), '--svg', out],
+    inputs: () => [at('curves.csv')],
   },
   ...['.csv', '.parquet'].map((ending) => ({
     name: `collect ${ending}`,
@@ -248,6 +255,11 @@ beforeAll(async () => {
     at('net.mjs'),
     `import toy from ${JSON.stringify(toy)}\nconst onnx = new TextEncoder().encode('a network')\nexport default { ...toy, network: async () => ({ onnx, about: 'x to y' }) }\n`,
   )
+  const curves = [32, 64].flatMap((P) => {
+    const { steps } = synthetic({ P, tau: 10 * P })
+    return steps.map(({ step, validationLoss }) => `${P},${step},${validationLoss}\n`)
+  })
+  writeFileSync(at('curves.csv'), `P,step,validationLoss\n${curves.join('')}`)
   const gguf = fileURLToPath(new URL('../fixtures/gguf.gguf', import.meta.url))
   writeFileSync(at('m.gguf'), readFileSync(gguf))
   const prepare: string[][] = [

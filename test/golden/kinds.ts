@@ -7,9 +7,12 @@ import {
   heatMap,
   layerMap,
   lineChart,
+  planStop,
   smallMultiples,
+  stopFigure,
   treeFigure,
 } from '../../src/lab/index.ts'
+import { synthetic } from '../lab/stopping/synthetic.ts'
 
 const text = (name: string) => ({
   name: `kind-${name}`,
@@ -31,6 +34,7 @@ const lines = lineChart({
     { name: 'stops early', points: powers.slice(0, 2).map((x) => ({ x, y: 0.1 })) },
     { name: 'settings', scatter: true, points: powers.map((x) => ({ x, y: 0.05, low: 0.03, high: 0.07 })) },
     { name: '', faint: true, points: powers.map((x) => ({ x, y: 0.3 })) },
+    { name: 'at least', bounds: true, points: powers.slice(0, 2).map((x) => ({ x, y: 0.02 })) },
   ],
   references: [
     { axis: 'x', value: 30, label: 'P* = 30' },
@@ -159,6 +163,18 @@ const multiples = smallMultiples({
   })),
 })
 
+const stopping = {
+  ...stopFigure(
+    planStop(
+      [32, 64, 128, 512].map((P) =>
+        synthetic({ P, tau: 20 * P ** 1.2, last: P === 512 ? 10_000 : undefined }),
+      ),
+      { by: 'validation', share: 0.02, at: [256, 1024] },
+    ),
+  ),
+  name: 'kind-stop',
+}
+
 /** One figure of each kind. */
 export const kinds: readonly Figure[] = [
   lines,
@@ -170,4 +186,5 @@ export const kinds: readonly Figure[] = [
   layers,
   tree,
   multiples,
+  stopping,
 ]

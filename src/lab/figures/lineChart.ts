@@ -36,6 +36,8 @@ export interface LineSeries {
   dots?: boolean
   /** Points with error bars and no line between them: settings that have no order. */
   scatter?: boolean
+  /** Open marks with an arrow upwards and no line between them: lower bounds. */
+  bounds?: boolean
   /** Error bars in place of a band: values between the points were not measured. */
   bars?: boolean
   /** Drawn thin and pale, without a label: the raw values behind a smooth line. */
@@ -210,7 +212,16 @@ const errorBars = (points: readonly LinePoint[], hue: string): Plot.Markish =>
 const dotMarks = (points: readonly LinePoint[], hue: string, r: number): Plot.Markish =>
   Plot.dot(points, { x: 'x', y: 'y', r, fill: hue, stroke: color('paper'), strokeWidth: 1 })
 
+/** An open mark, and an arrow from it: the value lies above. */
+const boundMarks = (points: readonly LinePoint[], hue: string): Plot.Markish[] => [
+  Plot.vector(points.filter(isDrawn), {
+    ...{ x: 'x', y: 'y', anchor: 'start', length: 22, rotate: 0, stroke: hue, strokeWidth: 1.5 },
+  }),
+  Plot.dot(points, { x: 'x', y: 'y', r: 3.5, fill: color('paper'), stroke: hue, strokeWidth: 1.5 }),
+]
+
 function lineMarks({ series, hue, points }: Line): Plot.Markish[] {
+  if (series.bounds) return boundMarks(points, hue)
   if (series.scatter) return [errorBars(points, hue), dotMarks(points, hue, 3.5)]
   const isSingle = points.filter(isDrawn).length === 1
   const marks: Plot.Markish[] = []

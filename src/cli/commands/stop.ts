@@ -1,0 +1,153 @@
+/** @file `treeline stop`: from logged curves, when to stop a training on more data. */
+import { Command, Option } from 'commander'
+import { fail, fixed, formatNumber, inSteps } from '../../base/index.ts'
+import { checkFile, formatOf, statusOf, writeOutput } from '../../base/outputs.ts'
+import { readText } from '../../base/read.ts'
+import type { CurveRow, StopPlan } from '../../lab/index.ts'
+import type { Io } from '../io.ts'
+import { checkForce, examples, forceOption, jsonOption, quietOption } from '../options.ts'
+
+interface Flags {
+  at?: number[]
+  by: 'validation' | 'copies'
+  share?: number
+  svg?: string
+  force?: boolean
+  json?: boolean
+  quiet?: boolean
+}
+
+type Lab = typeof import('../../lab/index.ts')
+
+const defaultShare = 0.02
+
+/** A number in an open interval, as the words of an option. */
+const numberWord = (name: string, expected: string, fits: (value: number) => boolean) => (word: string) => {
+  const value = Number(word)
+  if (word.trim() === '' || !Number.isFinite(value) || !fits(value))
+    fail('TL_USAGE', `${name}: expected ${expected}, got ${word}`)
+  return value
+}
+const examplesOf = numberWord('--at', 'a number of training examples above 0', (value) => value > 0)
+const shareOf = numberWord('--share', 'a share above 0 and below 1', (value) => value > 0 && value < 1)
+
+/** The rows of files and run folders, in the order in which they are named. */
+async function readRows(
+  lab: Lab,
+  paths: readonly string[],
+  say: (text: string) => void,
+): Promise<CurveRow[]> {
+  const rows: CurveRow[] = []
+  for (const path of new Set(paths))
+    if (statusOf(path)?.isDirectory()) {
+      const runs = await inSteps(
+        lab.loadingRuns([path], (folder) => say(`${folder}: not finished, left out`)),
+      )
+      rows.push(...lab.curveRowsOfRuns(runs))
+    } else rows.push(...lab.curveRowsOf(readText(path), path))
+  return rows
+}
+
+/** What the curves say, as a table. */
+function show(lab: Lab, plan: StopPlan, io: Io): void {
+  const { by, share, points, law, predictions, leaveOneOut, beside } = plan
+  const steps = lab.shownSteps
+  const mark = (which: Flags['by']): string =>
+    which === 'copies' ? `${lab.markOf(which)} (${formatNumber(100 * share)} %)` : lab.markOf(which)
+  const rows = points.map(({ P, tau, low, high, bound, found, bounds }) => {
+    const check = leaveOneOut.find((one) => one.P === P)
+    return [
+      formatNumber(P),
+      String(found + bounds),
+      bound ? `> ${steps(low)}` : steps(tau),
+      bound ? `not by step ${steps(tau)}` : `${steps(low)} to ${steps(high!)}`,
+      check
+        ? `${steps(check.predicted)} (${steps(check.predictedLow)} to ${steps(check.predictedHigh)})`
+        : '–',
+    ]
+  })
+  const table = [['P', 'trainings', 'tau', '95 %', 'predicted by the other P'], ...rows]
+  const widths = table[0]!.map((_, column) => Math.max(...table.map((row) => row[column]!.length)))
+  io.out(`tau: step of the ${mark(by)}\n`)
+  for (const row of points.length > 0 ? [[], ...table] : [])
+    io.out(`${row.map((cell, column) => cell.padStart(widths[column]!)).join('  ')}\n`)
+  if (law)
+    io.out(
+      `\ntau = ${formatNumber(Number(law.a.toPrecision(3)))}·P^b, b = ${lab.shownExponent(law)}, ${lab.besideOne(law)}\n`,
+    )
+  if (beside?.law) io.out(`by ${mark(beside.by)}: b = ${lab.shownExponent(beside.law)}\n`)
+  for (const one of predictions)
+    io.out(
+      `P=${formatNumber(one.P)}: stop at step ${steps(one.tau)} (95 % ${steps(one.low)} to ${steps(one.high)}, a factor ${fixed(lab.widthOf(one), 1)} each way)\n`,
+    )
+}
+
+async function stop(paths: string[], flags: Flags, io: Io): Promise<void> {
+  const rule = { inputs: paths, force: flags.force === true }
+  checkForce(flags.force, flags.svg, '--svg')
+  if (flags.svg !== undefined) {
+    formatOf(flags.svg, ['.svg'])
+    checkFile(flags.svg, rule)
+  }
+  const say = (text: string): void => {
+    if (!flags.quiet) io.err(`${text}\n`)
+  }
+  const lab = await import('../../lab/index.ts')
+  const { curves, notes } = lab.gatherCurves(await readRows(lab, paths, say))
+  const plan = lab.planStop(curves, {
+    ...{ by: flags.by, share: flags.share ?? defaultShare },
+    at: [...new Set(flags.at)],
+  })
+  if (flags.json) io.out(lab.prettyJson(lab.toJson(lab.stopJson(plan))))
+  else show(lab, plan, io)
+  for (const note of [...notes, ...plan.notes]) say(`note: ${note}`)
+  // last: a picture that cannot be written takes no numbers away
+  if (flags.svg !== undefined)
+    writeOutput(
+      flags.svg,
+      `${lab.posterSvg(lab.stopFigure(plan), `treeline stop ${paths.join(' ')}`)}\n`,
+      rule,
+    )
+  if (plan.advice !== undefined) fail('TL_BAD_FILE', plan.advice)
+}
+
+/** The command. */
+export const stopCommand = (io: Io): Command =>
+  new Command('stop')
+    .description('when to stop training: the onset of memorization in logged curves, its law, predictions')
+    .argument(
+      '<curves...>',
+      'CSV files with the columns P, step, validationLoss, and where there are any copies and seed; run folders with such rows',
+    )
+    .addOption(
+      new Option('--at <P>', 'predict for so many training examples; may be repeated').argParser(
+        (word: string, before: number[] = []) => [...before, examplesOf(word)],
+      ),
+    )
+    .addOption(
+      new Option(
+        '--by <mark>',
+        'what marks memorization: the minimum of the validation loss, or the onset of copies',
+      )
+        .choices(['validation', 'copies'])
+        .default('validation'),
+    )
+    .addOption(
+      new Option(
+        '--share <x>',
+        `share of copies above chance that counts as their onset (default: ${defaultShare})`,
+      ).argParser(shareOf),
+    )
+    .option('--svg <file>', 'a picture: memorization times, the law, slope 1, predictions')
+    .addOption(forceOption())
+    .addOption(jsonOption())
+    .addOption(quietOption())
+    .addHelpText(
+      'after',
+      examples(
+        ['treeline stop curves.csv --at 1024', 'when to stop on 1024 examples, with an interval'],
+        ['treeline stop a.csv b.csv --by copies --share 0.05', 'by the step at which 5 % are copies'],
+        ['treeline stop runs/memorization --at 512 --svg stop.svg', 'of finished runs, and a picture'],
+      ),
+    )
+    .action((paths: string[], flags: Flags) => stop(paths, flags, io))
