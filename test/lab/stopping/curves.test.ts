@@ -84,8 +84,11 @@ describe('a table', () => {
     ['P;step;validationLoss\n1;2;3\n', 'a.csv: no column P, step, validationLoss; '],
     ['1,2,3\n1,2,3\n', 'a.csv: no column P, step, validationLoss; '],
     ['P,P,step,validationLoss\n1,1,2,3\n', 'a.csv: two columns are named P'],
-    ['P,step,validationLoss\n32,10,2\n32,20,nan\n', 'a.csv, line 3: validationLoss: expected a number'],
-    ['P,step,validationLoss\n32,10,-inf\n', 'a.csv, line 2: validationLoss: expected a number'],
+    [
+      'P,step,validationLoss\n32,10,2\n32,20,nan\n',
+      'a.csv, line 3: validationLoss: expected a finite number',
+    ],
+    ['P,step,validationLoss\n32,10,-inf\n', 'a.csv, line 2: validationLoss: expected a finite number'],
     ['P,step,validationLoss\n32,ten,2\n', 'a.csv, line 2: step: expected a number, 0 or more, got "ten"'],
     ['P,step,validationLoss\n32,-1,2\n', 'a.csv, line 2: step: expected a number, 0 or more, got "-1"'],
     ['P,step,validationLoss\n-32,1,2\n', 'a.csv, line 2: P: expected a number above 0'],
@@ -254,7 +257,7 @@ describe('run folders', () => {
       'runs/x: this run of memorization has no rows with P, step and validationLoss',
     )
     expect(() => curveRowsOfRuns([run({ metrics: [{ step: 2, validationLoss: 'NaN' }] })])).toThrow(
-      'runs/x: validationLoss: expected a number',
+      'runs/x: validationLoss: expected a finite number',
     )
   })
 })
