@@ -164,7 +164,7 @@ describe('run folders', () => {
     const none = await treeline('stop', folder)
     expect([none.code, none.out]).toEqual([1, ''])
     expect(none.err).toMatch(
-      /^treeline: \S+: this run of normal-means has no rows with P, step and validationLoss; [^\n]+\n$/,
+      /^treeline: \S+ \(normal-means\): no rows with P, step and validationLoss; [^\n]+\n$/,
     )
     mkdirSync(at('empty'))
     const empty = await treeline('stop', at('empty'))

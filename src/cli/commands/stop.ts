@@ -31,21 +31,22 @@ const numberWord = (name: string, expected: string, fits: (value: number) => boo
 const examplesOf = numberWord('--at', 'a number of training examples above 0', (value) => value > 0)
 const shareOf = numberWord('--share', 'a share above 0 and below 1', (value) => value > 0 && value < 1)
 
-/** The rows of files and run folders, in the order in which they are named. */
+/** The rows of run folders and of files, and what is to be said about them. */
 async function readRows(
   lab: Lab,
   paths: readonly string[],
-  say: (text: string) => void,
-): Promise<CurveRow[]> {
-  const rows: CurveRow[] = []
-  for (const path of new Set(paths))
-    if (statusOf(path)?.isDirectory()) {
-      const runs = await inSteps(
-        lab.loadingRuns([path], (folder) => say(`${folder}: not finished, left out`)),
-      )
-      rows.push(...lab.curveRowsOfRuns(runs))
-    } else rows.push(...lab.curveRowsOf(readText(path), path))
-  return rows
+): Promise<{ rows: CurveRow[]; notes: readonly string[] }> {
+  const isFolder = (path: string): boolean => statusOf(path)?.isDirectory() === true
+  const once = [...new Set(paths)]
+  const files = once.filter((path) => !isFolder(path))
+  const folders = once.filter(isFolder)
+  const rows = files.flatMap((path) => lab.curveRowsOf(readText(path), path))
+  if (folders.length === 0) return { rows, notes: [] }
+  const unfinished: string[] = []
+  const runs = await inSteps(lab.loadingRuns(folders, (folder) => unfinished.push(folder)))
+  const found = lab.curveRowsOfRuns(runs)
+  const notes = unfinished.map((folder) => `${folder}: not finished, left out`)
+  return { rows: [...rows, ...found.rows], notes: [...notes, ...found.notes] }
 }
 
 /** What the curves say, as a table. */
@@ -93,14 +94,15 @@ async function stop(paths: string[], flags: Flags, io: Io): Promise<void> {
     if (!flags.quiet) io.err(`${text}\n`)
   }
   const lab = await import('../../lab/index.ts')
-  const { curves, notes } = lab.gatherCurves(await readRows(lab, paths, say))
+  const { rows, notes } = await readRows(lab, paths)
+  const { curves, notes: repeated } = lab.gatherCurves(rows)
   const plan = lab.planStop(curves, {
     ...{ by: flags.by, share: flags.share ?? defaultShare },
     at: [...new Set(flags.at)],
   })
   if (flags.json) io.out(lab.prettyJson(lab.toJson(lab.stopJson(plan))))
   else show(lab, plan, io)
-  for (const note of [...notes, ...plan.notes]) say(`note: ${note}`)
+  for (const note of [...notes, ...repeated, ...plan.notes]) say(`note: ${note}`)
   // last: a picture that cannot be written takes no numbers away
   if (flags.svg !== undefined)
     writeOutput(

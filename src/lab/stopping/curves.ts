@@ -1,7 +1,5 @@
-/** @file Training curves that people log: from tables with the columns P, step, validationLoss, and from run folders. */
+/** @file Training curves that people log, from tables with the columns P, step, validationLoss. */
 import { didYouMean, fail, formatNumber } from '../../base/index.ts'
-import type { FinishedRun } from '../runFolder.ts'
-import { studyRows } from '../study/rows.ts'
 import { parseCsv } from './csv.ts'
 
 /** What was logged at one step of a training. */
@@ -40,7 +38,7 @@ const allowed: Record<Column, readonly [expected: string, fits: (value: number) 
 }
 
 /** A cell as a number; null where it is empty and may be. Throws TL_BAD_FILE with place, value and expectation. */
-function numberIn(word: string, column: Column, place: string): number | null {
+export function numberIn(word: string, column: Column, place: string): number | null {
   const [expected, fits] = allowed[column]
   if (word === '' && (column === 'validationLoss' || column === 'copies')) return null
   const value = Number(word)
@@ -92,42 +90,6 @@ export function curveRowsOf(text: string, label: string, ownSeed = label): Curve
       copies: numberIn(cell('copies'), 'copies', place),
       seed: cell('seed') || ownSeed,
     }
-  })
-}
-
-const isRecord = (value: unknown): value is Record<string, unknown> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)
-
-/** Rows of finished runs: those that a study measured, else the lines of metrics; P may be a field of the config. */
-export function curveRowsOfRuns(runs: readonly FinishedRun[]): CurveRow[] {
-  return runs.flatMap((run) => {
-    const config = run.config as unknown as Record<string, unknown>
-    const measured = ((studyRows(run) ?? []) as readonly unknown[]).filter(isRecord)
-    const found = [measured, run.metrics as readonly Record<string, unknown>[]]
-      .map((rows) =>
-        rows.filter((row) => 'validationLoss' in row && 'step' in row && ('P' in row || 'P' in config)),
-      )
-      .find((rows) => rows.length > 0)
-    if (!found)
-      return fail(
-        'TL_BAD_FILE',
-        `${run.folder}: this run of ${run.experiment} has no rows with P, step and validationLoss; give a run that logs them, or a CSV file with these columns`,
-      )
-    return found.map((row): CurveRow => {
-      const word = (name: string): string => {
-        const value = name in row ? row[name] : config[name]
-        return value === null || value === undefined ? '' : String(value)
-      }
-      const draw = [row['seed'] ?? config['seed'], row['replica']].filter((part) => part !== undefined)
-      return {
-        P: numberIn(word('P'), 'P', run.folder)!,
-        step: numberIn(word('step'), 'step', run.folder)!,
-        validationLoss: numberIn(word('validationLoss'), 'validationLoss', run.folder),
-        copies: numberIn(word('copies'), 'copies', run.folder),
-        // runs that differ in other fields are other trainings
-        seed: `${run.hash} ${draw.join('.')}`,
-      }
-    })
   })
 }
 

@@ -234,12 +234,15 @@ describe('run folders', () => {
       ...part,
     }) as unknown as FinishedRun
 
-  test('rows of a study, with the seed and the draw of each', () => {
+  test('rows of a study, each draw a training', () => {
     const rows = [0, 1].map((replica) => ({ P: 32, step: 10, validationLoss: 2 - replica, replica, seed: 5 }))
-    expect(curveRowsOfRuns([run({ result: { rows } })])).toEqual([
-      { P: 32, step: 10, validationLoss: 2, copies: null, seed: 'ab 5.0' },
-      { P: 32, step: 10, validationLoss: 1, copies: null, seed: 'ab 5.1' },
-    ])
+    expect(curveRowsOfRuns([run({ result: { rows } })])).toEqual({
+      rows: [
+        { P: 32, step: 10, validationLoss: 2, copies: null, seed: 'ab 0' },
+        { P: 32, step: 10, validationLoss: 1, copies: null, seed: 'ab 1' },
+      ],
+      notes: [],
+    })
   })
 
   test('lines of metrics, with P from the config', () => {
@@ -247,15 +250,59 @@ describe('run folders', () => {
       { step: 1, trainingLoss: 4 },
       { step: 2, validationLoss: 3, copies: 0.1 },
     ]
-    expect(curveRowsOfRuns([run({ metrics })])).toEqual([
-      { P: 64, step: 2, validationLoss: 3, copies: 0.1, seed: 'ab 3' },
+    expect(curveRowsOfRuns([run({ metrics })]).rows).toEqual([
+      { P: 64, step: 2, validationLoss: 3, copies: 0.1, seed: 'ab 0' },
     ])
   })
 
-  test('a run that logs no such curve is refused by its name', () => {
-    expect(() => curveRowsOfRuns([run({ result: { rows: [{ m: 3 }] } })])).toThrow(
-      'runs/x: this run of memorization has no rows with P, step and validationLoss',
+  test('trainings of other settings are left out and named; what was measured, or goes with P or the draw, is no setting', () => {
+    const training = (P: number, width: number, replica: number) =>
+      [10, 20, 40].map((step) => ({
+        ...{ P, width, replica, seed: 0, step, validationLoss: 100 * P + step + replica },
+        ...{ of: 'curve', validity: [0.5], gradient: step * P, epochs: P / 32, grammar: `g${replica}` },
+      }))
+    const rows = [
+      ...[32, 64, 128].flatMap((P) => [0, 1].flatMap((replica) => training(P, 64, replica))),
+      ...[16, 256].flatMap((width) => training(64, width, 0)),
+      { of: 'kernel', P: 32, replica: 0, seed: 0, random: 3 },
+    ]
+    const { rows: found, notes } = curveRowsOfRuns([run({ result: { rows } })])
+    const { curves } = gatherCurves(found)
+    expect(curves.map(({ P, steps }) => [P, steps.map(({ step }) => step)])).toEqual(
+      [32, 32, 64, 64, 128, 128].map((P) => [P, [10, 20, 40]]),
     )
+    expect(notes).toEqual([
+      'width=16: 1 training (P=64) left out: the law is of width=64',
+      'width=256: 1 training (P=64) left out: the law is of width=64',
+    ])
+  })
+
+  test('runs of a sweep over P are one law; a swept rate is a setting', () => {
+    const sweep = (rates: readonly number[]) =>
+      rates.flatMap((rate) =>
+        [32, 64].map((P) =>
+          run({
+            ...{ hash: `${P}-${rate}`, config: { seed: 0, P, rate, steps: 10 * P } },
+            metrics: [10, 20].map((step) => ({ step, validationLoss: step })),
+          }),
+        ),
+      )
+    expect(curveRowsOfRuns(sweep([0.1]))).toMatchObject({ rows: { length: 4 }, notes: [] })
+    const { rows, notes } = curveRowsOfRuns(sweep([0.1, 0.2]))
+    expect(rows).toHaveLength(4)
+    expect(notes).toEqual(['rate=0.2: 2 trainings (P=32, 64) left out: the law is of rate=0.1'])
+  })
+
+  test('a run that logs no such curve is refused by its name, or left out beside others', () => {
+    const none = run({ result: { rows: [{ m: 3 }] } })
+    expect(() => curveRowsOfRuns([none])).toThrow(
+      'runs/x (memorization): no rows with P, step and validationLoss',
+    )
+    const metrics = [{ step: 2, validationLoss: 3 }]
+    expect(curveRowsOfRuns([none, run({ metrics })])).toMatchObject({
+      rows: { length: 1 },
+      notes: ['runs/x: left out: no rows with P, step and validationLoss'],
+    })
     expect(() => curveRowsOfRuns([run({ metrics: [{ step: 2, validationLoss: 'NaN' }] })])).toThrow(
       'runs/x: validationLoss: expected a finite number',
     )
