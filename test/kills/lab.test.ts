@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { writeOwnFiles } from '../../src/base/outputFolder.ts'
 import { type Executor, executeRun, planSweep, runSweep } from '../../src/lab/index.ts'
+import { synthetic } from '../lab/stopping/synthetic.ts'
 import { normalMeans } from '../lab/study/toyStudy.ts'
 import { command } from './command.ts'
 import { endAtEveryChange } from './everyChange.ts'
@@ -71,6 +72,15 @@ it('a sweep', async () => {
 it('collect', async () => {
   const out = at('table.csv')
   await endAtEveryChange({ out, run: command('collect', at('given'), '--out', out) })
+})
+
+it('stop --svg', async () => {
+  const out = at('stop.svg')
+  const rows = [32, 64].flatMap((P) =>
+    synthetic({ P, tau: 10 * P }).steps.map((one) => `${P},${one.step},${one.validationLoss}\n`),
+  )
+  writeFileSync(at('curves.csv'), `P,step,validationLoss\n${rows.join('')}`)
+  await endAtEveryChange({ out, run: command('stop', at('curves.csv'), '--svg', out) })
 })
 
 it('files that are written anew whenever they are asked for, as a report is', async () => {

@@ -1,15 +1,17 @@
 /** @file `treeline stop`: from logged curves, when to stop a training on more data. */
 import { Command, Option } from 'commander'
-import { fail, fixed, formatNumber, inSteps } from '../../base/index.ts'
+import { didYouMean, fail, fixed, formatNumber, inSteps } from '../../base/index.ts'
 import { checkFile, formatOf, statusOf, writeOutput } from '../../base/outputs.ts'
 import { readText } from '../../base/read.ts'
 import type { CurveRow, StopPlan } from '../../lab/index.ts'
 import type { Io } from '../io.ts'
 import { checkForce, examples, forceOption, jsonOption, quietOption } from '../options.ts'
 
+type Criterion = 'validation' | 'copies'
+
 interface Flags {
   at?: number[]
-  by: 'validation' | 'copies'
+  by: Criterion
   share?: number
   svg?: string
   force?: boolean
@@ -31,6 +33,11 @@ const numberWord = (name: string, expected: string, fits: (value: number) => boo
 const examplesOf = numberWord('--at', 'a number of training examples above 0', (value) => value > 0)
 const shareOf = numberWord('--share', 'a share above 0 and below 1', (value) => value > 0 && value < 1)
 
+const criteria = ['validation', 'copies'] as const
+const criterionOf = (word: string): Criterion =>
+  criteria.find((name) => name === word) ??
+  fail('TL_USAGE', `--by ${word}: there is no such mark: ${didYouMean(word, criteria)}`)
+
 /** The rows of run folders and of files, and what is to be said about them. */
 async function readRows(
   lab: Lab,
@@ -49,38 +56,54 @@ async function readRows(
   return { rows: [...rows, ...found.rows], notes: [...notes, ...found.notes] }
 }
 
-/** What the curves say, as a table. */
-function show(lab: Lab, plan: StopPlan, io: Io): void {
-  const { by, share, points, law, predictions, leaveOneOut, beside } = plan
+/** `900 (600 to 1,400)` */
+const within = (lab: Lab, tau: number, low: number, high: number): string =>
+  `${lab.shownSteps(tau)} (${lab.shownSteps(low)} to ${lab.shownSteps(high)})`
+
+/** A row for each P: what was found, what the other P predict, and the other mark where there is one. */
+function tableOf(lab: Lab, plan: StopPlan, besideName: string): string[][] {
+  const { points, leaveOneOut, beside } = plan
   const steps = lab.shownSteps
-  const mark = (which: Flags['by']): string =>
-    which === 'copies' ? `${lab.markOf(which)} (${formatNumber(100 * share)} %)` : lab.markOf(which)
+  const head = ['P', 'trainings', 'tau', '95 %', 'predicted by the other P']
   const rows = points.map(({ P, tau, low, high, bound, found, bounds }) => {
     const check = leaveOneOut.find((one) => one.P === P)
+    const other = beside?.points.find((one) => one.P === P)
+    const otherTau = other?.bound ? `> ${steps(other.low)}` : other && steps(other.tau)
     return [
       formatNumber(P),
       String(found + bounds),
       bound ? `> ${steps(low)}` : steps(tau),
       bound ? `not by step ${steps(tau)}` : `${steps(low)} to ${steps(high!)}`,
-      check
-        ? `${steps(check.predicted)} (${steps(check.predictedLow)} to ${steps(check.predictedHigh)})`
-        : '–',
+      check ? within(lab, check.predicted, check.predictedLow, check.predictedHigh) : '–',
+      ...(beside ? [otherTau ?? '–'] : []),
     ]
   })
-  const table = [['P', 'trainings', 'tau', '95 %', 'predicted by the other P'], ...rows]
-  const widths = table[0]!.map((_, column) => Math.max(...table.map((row) => row[column]!.length)))
-  io.out(`tau: step of the ${mark(by)}\n`)
-  for (const row of points.length > 0 ? [[], ...table] : [])
-    io.out(`${row.map((cell, column) => cell.padStart(widths[column]!)).join('  ')}\n`)
+  return rows.length > 0 ? [[...head, ...(beside ? [besideName] : [])], ...rows] : []
+}
+
+/** What the curves say, for people. */
+function show(lab: Lab, plan: StopPlan, io: Io): void {
+  const { by, share, law, predictions, beside } = plan
+  const mark = (which: Criterion): string =>
+    which === 'copies' ? `${lab.markOf(which)} (${formatNumber(100 * share)} %)` : lab.markOf(which)
+  const besideName = beside ? `by ${mark(beside.by)}` : ''
+  const table = tableOf(lab, plan, besideName)
+  const widths = table[0]?.map((_, column) => Math.max(...table.map((row) => row[column]!.length))) ?? []
+  io.out(`tau: step of the ${mark(by)}\n\n`)
+  for (const row of table) io.out(`${row.map((cell, column) => cell.padStart(widths[column]!)).join('  ')}\n`)
   if (law)
     io.out(
       `\ntau = ${formatNumber(Number(law.a.toPrecision(3)))}·P^b, b = ${lab.shownExponent(law)}, ${lab.besideOne(law)}\n`,
     )
-  if (beside?.law) io.out(`by ${mark(beside.by)}: b = ${lab.shownExponent(beside.law)}\n`)
-  for (const one of predictions)
+  if (beside?.law)
+    io.out(`${besideName}: b = ${lab.shownExponent(beside.law)}, ${lab.besideOne(beside.law)}\n`)
+  for (const one of predictions) {
+    const other = beside?.law?.predict(one.P)
+    const otherWords = other ? `; ${besideName}: ${within(lab, other.tau, other.low, other.high)}` : ''
     io.out(
-      `P=${formatNumber(one.P)}: stop at step ${steps(one.tau)} (95 % ${steps(one.low)} to ${steps(one.high)}, a factor ${fixed(lab.widthOf(one), 1)} each way)\n`,
+      `P=${formatNumber(one.P)}: stop at step ${lab.shownSteps(one.tau)} (95 % ${lab.shownSteps(one.low)} to ${lab.shownSteps(one.high)}, a factor ${fixed(lab.widthOf(one), 1)} each way)${otherWords}\n`,
     )
+  }
 }
 
 async function stop(paths: string[], flags: Flags, io: Io): Promise<void> {
@@ -129,10 +152,10 @@ export const stopCommand = (io: Io): Command =>
     .addOption(
       new Option(
         '--by <mark>',
-        'what marks memorization: the minimum of the validation loss, or the onset of copies',
+        'what marks memorization: validation, the minimum of the validation loss, or copies, their onset',
       )
-        .choices(['validation', 'copies'])
-        .default('validation'),
+        .default('validation')
+        .argParser(criterionOf),
     )
     .addOption(
       new Option(

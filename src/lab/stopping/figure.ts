@@ -3,6 +3,7 @@ import { fixed, formatNumber } from '../../base/index.ts'
 import type { Figure } from '../figures/figure.ts'
 import { type LinePoint, type LineSeries, lineChart } from '../figures/lineChart.ts'
 import type { Steps95, StopPoint } from './law.ts'
+import type { Criterion } from './memorization.ts'
 import { markOf } from './notes.ts'
 import type { StopPlan } from './plan.ts'
 
@@ -16,7 +17,7 @@ const measured = ({ P, tau, low, high }: StopPoint | Steps95): LinePoint => ({
 })
 
 /** The series of a plan; the law first, so that points lie on top. */
-function seriesOf({ points, law, predictions }: StopPlan): LineSeries[] {
+function seriesOf({ points, law, predictions, beside }: StopPlan): LineSeries[] {
   const found = points.filter(({ bound }) => bound === null)
   const bounds = points.filter(({ bound }) => bound !== null)
   const series: LineSeries[] = []
@@ -33,25 +34,42 @@ function seriesOf({ points, law, predictions }: StopPlan): LineSeries[] {
       points: line.map(({ P }) => ({ x: P, y: (tau * P) / middle })),
     })
   }
+  const other = beside?.points.filter(({ bound }) => bound === null) ?? []
+  series.push({ name: '', hue: 2, scatter: true, points: other.map(measured) })
   series.push({ name: '', hue: 0, scatter: true, points: found.map(measured) })
   series.push({ name: '', hue: 0, bounds: true, points: bounds.map(({ P, low }) => ({ x: P, y: low })) })
   series.push({ name: '', hue: 1, scatter: true, points: predictions.map(measured) })
   return series
 }
 
+/** What to see in the picture of a plan. */
+function captionOf(
+  { law, points, predictions, beside }: StopPlan,
+  markName: (by: Criterion) => string,
+  by: Criterion,
+): string {
+  const sentences = [
+    `Step of the ${markName(by)} over the number of training examples P, with 95 % intervals.`,
+  ]
+  if (points.some(({ bound }) => bound !== null))
+    sentences.push('Open marks with an arrow: not yet by the last step, a lower bound.')
+  if (law) sentences.push(`Line: tau = a·P^b and its 95 % interval, b = ${fixed(law.b, 2)}; dashed: slope 1.`)
+  if (predictions.length > 0)
+    sentences.push('Orange: predictions for one more training, with their 95 % intervals.')
+  if (beside?.points.some(({ bound }) => bound === null)) sentences.push(`Green: the ${markName(beside.by)}.`)
+  return sentences.join(' ')
+}
+
 /** Draw a plan. */
 export function stopFigure(plan: StopPlan): Figure {
-  const { by, share, law, points, predictions } = plan
-  const mark = by === 'copies' ? `${markOf(by)} (${formatNumber(100 * share)} % above chance)` : markOf(by)
-  const has = (isThere: boolean, words: string): string => (isThere ? ` ${words}` : '')
+  const { by, share } = plan
+  const markName = (which: Criterion): string =>
+    which === 'copies' ? `${markOf(which)} (${formatNumber(100 * share)} % above chance)` : markOf(which)
   return lineChart({
     name: 'stop',
     title: 'When training begins to memorize',
-    caption: `Step of the ${mark} over the number of training examples P, with 95 % intervals.${has(
-      points.some(({ bound }) => bound !== null),
-      'Open marks with an arrow: not yet by the last step, a lower bound.',
-    )}${has(law !== undefined, `Line: tau = a·P^b and its 95 % interval, b = ${law ? fixed(law.b, 2) : ''}; dashed: slope 1.`)}${has(predictions.length > 0, 'Second colour: predictions for one training, with their 95 % intervals.')}`,
-    ...{ xLabel: 'training examples P', yLabel: `step of the ${mark}`, xScale: 'log', yScale: 'log' },
+    caption: captionOf(plan, markName, by),
+    ...{ xLabel: 'training examples P', yLabel: 'training step', xScale: 'log', yScale: 'log' },
     series: seriesOf(plan),
   })
 }

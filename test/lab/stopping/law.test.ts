@@ -241,6 +241,7 @@ describe('measured curves', () => {
   }
   const measured = existsSync(folder) ? test : test.skip
 
+  // a held-out P eight times the largest is not in these files: two P are needed for a law, and they reach from 32 to 256
   measured.each([
     ['grammar', 'validation', 0.02],
     ['grammar', 'copies', 0.02],
@@ -248,20 +249,19 @@ describe('measured curves', () => {
     ['images', 'validation', 0.02],
     ['images', 'copies', 0.02],
     ['images', 'copies', 0.05],
-  ] as const)('%s by %s (%s): the largest P, from the smaller ones', (name, by, share) => {
+  ] as const)('%s by %s (%s): P = 256 from P up to 128, and from P up to 64', (name, by, share) => {
     const curves = curvesOf(name)
     const all = planStop(curves, { by, share, at: [] })
-    const largest = all.points.at(-1)!
-    expect([largest.P, largest.bound]).toEqual([256, null])
-    const { predictions } = planStop(
-      curves.filter(({ P }) => P < largest.P),
-      { by, share, at: [largest.P] },
-    )
-    const [one] = predictions
-    expect(one!.low).toBeLessThan(largest.tau)
-    expect(one!.high).toBeGreaterThan(largest.tau)
-    expect(widthOf(one!)).toBeLessThan(6)
     expect(all.leaveOneOut.map(({ P }) => P)).toEqual([32, 64, 128, 256])
+    const { tau, bound } = all.points.at(-1)!
+    expect(bound).toBeNull()
+    for (const most of [128, 64]) {
+      const few = curves.filter(({ P }) => P <= most)
+      const [one] = planStop(few, { by, share, at: [256] }).predictions
+      expect(one!.low).toBeLessThan(tau)
+      expect(one!.high).toBeGreaterThan(tau)
+      expect(widthOf(one!)).toBeLessThan(5)
+    }
   })
 
   measured('the grammar’s minimum grows more slowly than P, its copies do not, and the plan says so', () => {
