@@ -65,6 +65,8 @@ export interface MarkFindings {
  * grammars: 5 to 20 %). It counts as much as these pairs.
  */
 export const assumedScatter = { runToRun: 0.15, freedom: 8 } as const
+/** From so many degrees of freedom on seeds may show more scatter than is assumed. */
+const fewestPairs = 3
 /** Half the width of a 95 % interval of a normal distribution, in standard deviations. */
 const normal95 = studentQuantile(Number.POSITIVE_INFINITY)
 
@@ -97,8 +99,10 @@ function scatterOf(all: readonly Located[]): Scatter {
     freedom += rows.length - 1
   }
   const prior = assumedScatter.freedom * assumedScatter.runToRun ** 2
+  const together = Math.max(0, prior + squares) / (assumedScatter.freedom + freedom)
   return {
-    variance: Math.max(0, prior + squares) / (assumedScatter.freedom + freedom),
+    // enough seeds that show more scatter than is assumed are believed
+    variance: freedom >= fewestPairs ? Math.max(together, squares / freedom) : together,
     freedom: assumedScatter.freedom + freedom,
     location,
   }
