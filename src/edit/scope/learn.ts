@@ -15,12 +15,12 @@ import {
   scopeVectors,
 } from './scope.ts'
 
-/** How widely an edit answers: of other questions about its subject it may answer one in fifty, one in ten, or all. */
+/** How widely an edit answers: of other questions about its subject it may answer one in fifty, three in twenty, or all. */
 export const scopeLevels = ['narrow', 'balanced', 'wide'] as const
 export type ScopeLevel = (typeof scopeLevels)[number]
 
 /** Shares of held-out questions about the same subject, asking something else, that may be answered. */
-export const scopeRates = { narrow: 0.02, balanced: 0.1 } as const satisfies Partial<
+export const scopeRates = { narrow: 0.02, balanced: 0.15 } as const satisfies Partial<
   Record<ScopeLevel, number>
 >
 

@@ -59,7 +59,7 @@ const groups = {
     ).choices(['none', 'subject']),
     new Option(
       '--scope <level>',
-      'a new store: how widely an edit answers other questions about its subject: narrow, one in fifty; balanced (default), one in ten; wide, all that are near enough',
+      'a new store: how widely an edit answers other questions about its subject: narrow, one in fifty; balanced (default), three in twenty; wide, all that are near enough',
     ).choices(['narrow', 'balanced', 'wide']),
     new Option('--threshold <number>', 'a new store: least overlap (default: set by held-out prompts)'),
     integerOption('--steps <n>', 'a new store: steps of an edit at most', 1, 1e6),
