@@ -160,8 +160,13 @@ export function notesOn(
   ]
 }
 
-/** Why there is no law, and what to train instead. */
-export function adviceFor(found: MarkFindings): string {
+/** Why there is no law, and what to train instead; the other mark where that has a law. */
+export function adviceFor(found: MarkFindings, beside?: MarkFindings): string {
+  const other = beside?.law ? `; by the ${markOf(beside.by)} there is a law (--by ${beside.by})` : ''
+  return `${missingIn(found)}${other}`
+}
+
+function missingIn(found: MarkFindings): string {
   const { by, located, points } = found
   const known = foundPoints(found)
   const what =

@@ -47,7 +47,7 @@ export function planStop(curves: readonly TrainingCurve[], { by, share, at }: St
     ...{ share, beside, leaveOneOut: checks },
     predictions: own.law ? at.map((P) => own.law!.predict(P)) : [],
     notes: notesOn(own, beside, checks, at),
-    advice: own.law ? undefined : adviceFor(own),
+    advice: own.law ? undefined : adviceFor(own, beside),
   }
 }
 

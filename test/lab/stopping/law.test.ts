@@ -203,6 +203,17 @@ describe('what is refused, and what is said', () => {
     expect(plan([rising]).advice).toContain('log earlier steps')
   })
 
+  test('where the other mark has a law, it is named', () => {
+    const curves = [32, 64].map((P) => synthetic({ P, tau: 10 * P }))
+    const without = curves.map(({ P, seed, steps }) => ({
+      ...{ P, seed },
+      steps: steps.map((one) => ({ ...one, copies: null })),
+    }))
+    const { law, advice } = planStop(without, { by: 'copies', share: 0.02, at: [] })
+    expect(law).toBeUndefined()
+    expect(advice).toMatch(/no share of copies is logged; by the minimum .* \(--by validation\)$/)
+  })
+
   test('two P have a law, and the plan says that nothing checks it', () => {
     const two = plan(
       [32, 64].map((P) => synthetic({ P, tau: 10 * P })),
