@@ -218,6 +218,22 @@ describe('a runtime that lacks one ability', () => {
     near(await decoded(backend), await decoded(onnxBackend), 1e-6)
   })
 
+  test('hands results back: they are the same, and nothing is handed back where it need not be', async () => {
+    const returned: string[][] = []
+    const listening = changed((_, run) => async (feeds, fetches) => {
+      const results = await run(feeds, fetches)
+      if ('i0' in feeds) returned.push(Object.keys(results))
+      return results
+    })
+    const handing = changed((_, run) => (feeds, { ...fetches }: Record<string, unknown>) => {
+      delete fetches['end']
+      return run(feeds, fetches)
+    })
+    const expected = await losses(handing, 100, 3)
+    expect(await losses(listening, 100, 3)).toEqual(expected)
+    expect(returned.length === 0).toBe((await abilitiesOf(await chosen())).endsAtLastResult)
+  })
+
   test('writes results before it has read its inputs', async () => {
     const backend = changed((_, run) => (feeds, fetches) => {
       const written = new Set(Object.values(fetches).map((y) => y?.data))

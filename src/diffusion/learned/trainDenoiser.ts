@@ -1,6 +1,6 @@
 /** @file Training of a denoising network on a set of strings, and looks at it on the way. */
 import { fail } from '../../base/index.ts'
-import { adam, type Parameters, train } from '../../nn/index.ts'
+import { adam, countParameters, type Parameters, train } from '../../nn/index.ts'
 import { random } from '../../tensor/index.ts'
 import { type DenoisingNetwork, logitsOf } from './network.ts'
 import type { NoiseProcess } from './noiseProcess.ts'
@@ -29,8 +29,14 @@ export interface DenoiserTraining<P extends Parameters> {
   readonly onProgress?: (share: number) => void
 }
 
-/** Steps in one call of the runtime. */
+/** Looks and the end of training are at multiples of this. Small networks do as many steps in one call of the runtime. */
 export const stepsPerCall = 8
+
+/**
+ * From so many parameters on a call is one step: calls cost little beside it, and Adam's update is then one pass over memory (see
+ * `compileStep`). The numbers are the same to the bit.
+ */
+const largeFrom = 500_000
 
 /** Steps 2^{k/perDoubling} from `from` to `to`, as multiples of `stepsPerCall`, rising. */
 export function lookSteps(from: number, to: number, perDoubling = 2): number[] {
@@ -64,7 +70,7 @@ export async function trainDenoiser<P extends Parameters>(
     steps: Math.ceil(steps / stepsPerCall) * stepsPerCall,
     batchSize: Math.min(batchSize, strings.leaves.length / strings.d),
     seed: random.sampleBits(options.key, 1)[0]!,
-    stepsPerCall,
+    stepsPerCall: countParameters(options.parameters) < largeFrom ? stepsPerCall : 1,
     logEvery: 8 * stepsPerCall,
     ...(averageDecay !== undefined && { averageDecay }),
     ...(onLook && { snapshots: { at: looks, use: onLook } }),

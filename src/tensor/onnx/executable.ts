@@ -51,13 +51,23 @@ export const emptyExecutable = (graph: Graph): Executable => ({
   dispose() {},
 })
 
-/** A session of fixed shapes as an executable. */
+/** Run a session whose results all go to arrays that are given: they are not handed back (see `results.ts`). */
+const runToLastResult = (
+  session: OrtSession,
+  feeds: Record<string, OrtTensor>,
+  fetches: Record<string, OrtTensor | null>,
+): Promise<unknown> =>
+  session.run(feeds, { ...fetches, [lastResult]: null }).catch((error: unknown) => {
+    if (!isLastResult(error)) throw error
+  })
+
+/** A session of fixed shapes as an executable; with `endsAtLastResult` its model has that result. */
 export function fixedExecutable(
   ort: OrtModule,
   { session, release }: SessionUse,
   graph: Graph,
   wanted: readonly number[],
-  { fillsOutputs }: Abilities,
+  { fillsOutputs, endsAtLastResult }: Abilities,
 ): Executable {
   const wrap = wrapper(ort)
   const run: Executable['run'] = async (inputs, outputs) => {
@@ -66,6 +76,10 @@ export function fixedExecutable(
     const fetches: Record<string, OrtTensor | null> = {}
     for (const [i, t] of graph.outputs.entries())
       if (t.size) fetches[`o${i}`] = outputs?.[i] && fillsOutputs ? wrap(outputs[i]!, t.dtype, t.shape) : null
+    if (endsAtLastResult && outputs && graph.outputs.every((t, i) => t.size === 0 || outputs[i])) {
+      await runToLastResult(session, feeds, fetches)
+      return graph.outputs.map((t, i) => outputs[i] ?? allocate(t.dtype, 0))
+    }
     const results = await session.run(feeds, fetches)
     return graph.outputs.map((t, i) =>
       t.size ? placed(results[`o${i}`]!, outputs?.[i], fillsOutputs) : (outputs?.[i] ?? allocate(t.dtype, 0)),
@@ -126,9 +140,7 @@ export function openExecutable(parts: OpenParts): OpenExecutable {
       fetches[`o${i}`] = isFilled(target) ? view(place, target!, sizes) : null
     }
     if (abilities.endsAtLastResult && outs.every((_, i) => isFilled(outputs?.[i]))) {
-      await session.run(feeds, { ...fetches, [lastResult]: null }).catch((error: unknown) => {
-        if (!isLastResult(error)) throw error
-      })
+      await runToLastResult(session, feeds, fetches)
       return outputs as TypedArray[]
     }
     const results = await session.run(feeds, fetches)

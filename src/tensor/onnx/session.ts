@@ -78,7 +78,8 @@ export function makeOnnxBackend(
       const model = lower(simple, 'cpu', await kernelsFor(ort, simple))
       if (model.outputs.length === 0) return emptyExecutable(graph)
       const abilities = await inTurn(ort, () => abilitiesOf(ort))
-      const use = await openShared(ort, model, threads)
+      const whole = abilities.endsAtLastResult ? withLastResult(model) : model
+      const use = await openShared(ort, whole, threads)
       return fixedExecutable(ort, use, graph, wantedInputs(model), abilities)
     },
     async open([first, second], samples, inPlace, { threads = 1, given: from, arena }) {
