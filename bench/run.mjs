@@ -1,4 +1,5 @@
 /** @file `npm run bench -- NAME [options]`: one of the benchmarks below. */
+import { diffusion, usage as diffusionUsage } from './diffusion.mjs'
 import { edit, usage as editUsage } from './edit.mjs'
 import { engine, usage as engineUsage } from './engine.mjs'
 import { hierarchical, usage as hierarchicalUsage } from './hierarchical.mjs'
@@ -10,7 +11,19 @@ import { profile, usage as profileUsage } from './profile.mjs'
 import { questions, usage as questionsUsage } from './questions.mjs'
 import { runtime, usage as runtimeUsage } from './runtime.mjs'
 
-const benchmarks = { edit, engine, hierarchical, inference, larger, lm, merge, profile, questions, runtime }
+const benchmarks = {
+  diffusion,
+  edit,
+  engine,
+  hierarchical,
+  inference,
+  larger,
+  lm,
+  merge,
+  profile,
+  questions,
+  runtime,
+}
 const [name, ...args] = process.argv.slice(2)
 const run = Object.hasOwn(benchmarks, name ?? '') ? benchmarks[name] : undefined
 if (run) process.exitCode = await run(args)
@@ -18,7 +31,7 @@ else {
   const isHelp = name === '--help' || name === '-h'
   const names = Object.keys(benchmarks).join(', ')
   const complaint = `${name ? `unknown benchmark "${name}"` : 'which benchmark?'} expected ${names}\n\n`
-  const text = `${isHelp ? '' : complaint}${editUsage}\n\n${engineUsage}\n\n${hierarchicalUsage}\n\n${inferenceUsage}\n\n${largerUsage}\n\n${lmUsage}\n\n${mergeUsage}\n\n${profileUsage}\n\n${questionsUsage}\n\n${runtimeUsage}\n`
+  const text = `${isHelp ? '' : complaint}${diffusionUsage}\n\n${editUsage}\n\n${engineUsage}\n\n${hierarchicalUsage}\n\n${inferenceUsage}\n\n${largerUsage}\n\n${lmUsage}\n\n${mergeUsage}\n\n${profileUsage}\n\n${questionsUsage}\n\n${runtimeUsage}\n`
   ;(isHelp ? process.stdout : process.stderr).write(text)
   process.exitCode = isHelp ? 0 : 2
 }

@@ -225,9 +225,9 @@ describe('a runtime that lacks one ability', () => {
       if ('i0' in feeds) returned.push(Object.keys(results))
       return results
     })
-    const handing = changed((_, run) => (feeds, { ...fetches }: Record<string, unknown>) => {
-      delete fetches['end']
-      return run(feeds, fetches)
+    const handing = changed((_, run) => (feeds, fetches) => {
+      const { end: _end, ...others } = fetches as Record<string, object | null>
+      return run(feeds, others)
     })
     const expected = await losses(handing, 100, 3)
     expect(await losses(listening, 100, 3)).toEqual(expected)
