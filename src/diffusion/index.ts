@@ -9,6 +9,7 @@ export {
   type Noisy,
   type ReverseStep,
 } from './channels.ts'
+export { coherence, coherenceLength } from './coherence.ts'
 export {
   type ControlCovariances,
   type ControlName,
@@ -59,7 +60,7 @@ export {
 } from './mixture.ts'
 export { coordinateOverlap, type MixtureSurvival, mixtureSurvival } from './mixtureSurvival.ts'
 export { type Reversed, reverseChain, roundTrips, sampleStrings, unmaskOneByOne } from './reverse.ts'
-export { epsilonCovariances, roundTripCovariances } from './roundTripCovariances.ts'
+export { chainCovariances, epsilonCovariances, roundTripCovariances } from './roundTripCovariances.ts'
 export { makeSchedule, noiseLevels, type Schedule, type ScheduleName, schedules } from './schedules.ts'
 export { type Survival, survivalCurve, survivalOf } from './survival.ts'
 export { survivalFromMarginals, survivalFromSamples, type TurnOptions, uTurn } from './uTurn.ts'

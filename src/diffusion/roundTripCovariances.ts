@@ -3,7 +3,9 @@ import { type Grammar, inferUp } from '../grammar/index.ts'
 import { random } from '../tensor/index.ts'
 import { type Channel, channels, leafEvidence } from './channels.ts'
 import { changesOf, covarianceByDistance, covarianceSums } from './correlations.ts'
+import type { Denoiser } from './denoiser.ts'
 import { exactCovarianceSums } from './exactCovariance.ts'
+import { roundTrips } from './reverse.ts'
 import { uTurn } from './uTurn.ts'
 
 const addTo = (into: Float64Array, values: ArrayLike<number>): void => {
@@ -38,4 +40,31 @@ export function roundTripCovariances(
     if (Number.isInteger(Math.log2(d))) addTo(distances, covarianceByDistance(changes))
   }
   return { heights, distances }
+}
+
+/** The same by height from round trips of any denoiser, step by step; `levels` begin with the noise at which they turn. */
+export async function chainCovariances(
+  denoiser: Denoiser,
+  leaves: Int32Array,
+  {
+    s,
+    levels,
+    trajectories,
+    key,
+  }: {
+    readonly s: number
+    readonly levels: readonly number[]
+    readonly trajectories: number
+    readonly key: random.Key
+  },
+): Promise<Float64Array> {
+  const { d } = denoiser
+  const trips = await roundTrips(denoiser, leaves, { levels, samples: trajectories, key })
+  const heights = new Float64Array(Math.round(Math.log(d) / Math.log(s)) + 1)
+  for (let b = 0; b < leaves.length / d; b++) {
+    const own = trips.subarray(b * trajectories * d, (b + 1) * trajectories * d)
+    const values = changesOf(leaves.subarray(b * d, (b + 1) * d), own, d)
+    addTo(heights, covarianceSums({ values, n: trajectories, d, s }))
+  }
+  return heights
 }

@@ -1,10 +1,12 @@
 /** @file The table of experiments. A new one is a file here and a row in this table. */
 import { type AnyExperiment, experimentNamed } from '../lab/index.ts'
 import { clustering } from './clustering.ts'
+import { composition } from './composition.ts'
 import { correlatedChunks } from './correlated-chunks.ts'
 import { ddpmMerging } from './ddpm-merging.ts'
 import { digits } from './digits.ts'
 import { lifelongEditing } from './lifelong-editing.ts'
+import { memorization } from './memorization.ts'
 import { phaseTransition } from './phase-transition.ts'
 import { plateaus } from './plateaus.ts'
 import { sampleComplexity } from './sample-complexity.ts'
@@ -20,6 +22,8 @@ export const experiments: readonly AnyExperiment[] = [
   plateaus,
   clustering,
   sampleComplexity,
+  composition,
+  memorization,
   digits,
   ddpmMerging,
   lifelongEditing,

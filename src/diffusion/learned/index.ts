@@ -1,6 +1,8 @@
 /** @file Networks that learn to undo noise. */
+export { type LearningCurveOptions, type Look, learningCurve } from './learningCurve.ts'
 export {
   type DenoisingNetwork,
+  hiddenLayers,
   type NetworkDenoiser,
   networkDenoiser,
   stringLosses,

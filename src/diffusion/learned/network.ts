@@ -9,7 +9,7 @@ import {
   transformer,
   treeUnet,
 } from '../../nn/index.ts'
-import { add, compile, mul, softmax, sub, type Tensor, tensor } from '../../tensor/index.ts'
+import { add, compile, mul, oneHot, softmax, sub, type Tensor, tensor } from '../../tensor/index.ts'
 import { checkNoise, type Noisy } from '../channels.ts'
 import { countOf, type Denoiser } from '../denoiser.ts'
 import { inputDeviation, type NoiseProcess } from './noiseProcess.ts'
@@ -65,8 +65,7 @@ export function transformerFor(
 }
 
 /** What a network is given of x_t. */
-const inputOf = (share: Tensor, v: number, deviation: number): Tensor =>
-  mul(sub(share, 1 / v), 1 / deviation)
+const inputOf = (share: Tensor, v: number, deviation: number): Tensor => mul(sub(share, 1 / v), 1 / deviation)
 
 /** Logits of x̂_0 of strings, as a program. */
 export function logitsOf<P extends Parameters>(
@@ -153,5 +152,27 @@ export function stringLosses<P extends Parameters>(
   return {
     of: async (parameters, strings) => (await table.all(parameters, strings))['loss']!.data as Float32Array,
     dispose: () => table.dispose(),
+  }
+}
+
+/** Hidden layers of a network for `count` strings without noise, in its order: the tree U-Net's go up from the leaves and down again. */
+export function hiddenLayers<P extends Parameters>(
+  network: DenoisingNetwork<P>,
+  noising: NoiseProcess,
+  count: number,
+): { of(parameters: P, leaves: Int32Array): Promise<Float32Array[]>; dispose(): void } {
+  const { d, v } = network
+  const deviation = inputDeviation(noising, v)
+  const program = compile(
+    (parameters: P, clean: Tensor) =>
+      network.activations(parameters, inputOf(oneHot(clean, v), v, deviation)),
+    { name: 'hidden layers', threads: 1 },
+  )
+  return {
+    async of(parameters, leaves) {
+      const layers = (await program(parameters, tensor(leaves.slice(), { shape: [count, d] }))) as Tensor[]
+      return layers.map(({ data }) => (data as Float32Array).slice())
+    },
+    dispose: () => program.dispose(),
   }
 }

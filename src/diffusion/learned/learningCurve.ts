@@ -1,0 +1,125 @@
+/**
+ * @file What a denoising network knows of a grammar as it is trained: its losses, how much of what it generates is legal at each
+ * height, and how much of it is copied. (Favero et al. 2025, arXiv 2502.12089 and 2505.16959)
+ */
+import { type Grammar, parse, type Trees, treeCount, validity } from '../../grammar/index.ts'
+import { type Parameters, subKey } from '../../nn/index.ts'
+import type { random } from '../../tensor/index.ts'
+import { sampleStrings } from '../reverse.ts'
+import { noiseLevels } from '../schedules.ts'
+import { type DenoisingNetwork, networkDenoiser, stringLosses } from './network.ts'
+import type { NoiseProcess } from './noiseProcess.ts'
+import { type CleanStrings, fixedStrings } from './strings.ts'
+import { type DenoiserTraining, trainDenoiser } from './trainDenoiser.ts'
+
+/** One look at a network. */
+export interface Look {
+  readonly step: number
+  /** Mean loss of the training strings and of others, nats a token, over fixed noise. */
+  readonly trainingLoss: number
+  readonly validationLoss: number
+  /** A_0 … A_L: share of legal nodes at each height of generated strings. */
+  readonly validity: readonly number[]
+  /** Share of generated strings that are training strings, less those that a legal string is by chance: A_L · P/P_max. */
+  readonly copies: number
+  /** Generated strings that are training strings, as their numbers among them. */
+  readonly copied: readonly number[]
+}
+
+export interface LearningCurveOptions<P extends Parameters>
+  extends Pick<
+    DenoiserTraining<P>,
+    'steps' | 'batchSize' | 'learningRate' | 'averageDecay' | 'signal' | 'threads' | 'onProgress'
+  > {
+  readonly train: Trees
+  readonly validation: Trees
+  /** Steps after which the network is looked at. */
+  readonly looks: readonly number[]
+  /** Strings generated at each look; they begin with the same noise every time. */
+  readonly samples: number
+  /** Strings, each with its own noise, over which a loss is averaged. */
+  readonly losses?: number
+  readonly key: random.Key
+  /** Key of what is generated; networks with the same are given the same noise. Default of `key`. */
+  readonly forSamples?: random.Key
+  /** Called with each look, the parameters, and what was generated; training ends when it returns false. */
+  readonly onLook?: (look: Look, parameters: P, generated: Int32Array) => boolean | Promise<boolean>
+}
+
+const mean = (values: Float32Array): number => values.reduce((a, b) => a + b, 0) / values.length
+
+const stringsOf = ({ d, v, L }: Grammar, { levels }: Trees): CleanStrings => ({ leaves: levels[L]!, d, v })
+
+/** Numbers of the training strings, by their letters. */
+function numbersOf({ leaves, d }: CleanStrings): Map<string, number> {
+  const numbers = new Map<string, number>()
+  for (let at = 0; at < leaves.length; at += d) numbers.set(leaves.subarray(at, at + d).join(), at / d)
+  return numbers
+}
+
+/** Strings made noisy as often as it takes for about `count` of them, at most all of them once. */
+function forLosses(
+  noising: NoiseProcess,
+  strings: CleanStrings,
+  count: number,
+  key: random.Key,
+): ReturnType<typeof fixedStrings>['strings'] {
+  const have = strings.leaves.length / strings.d
+  const some = Math.min(have, count)
+  const own = { ...strings, leaves: strings.leaves.slice(0, some * strings.d) }
+  return fixedStrings(noising, own, Math.max(1, Math.round(count / some)), key).strings
+}
+
+/** Train a network on strings of a grammar and look at it on the way. The same key gives the same numbers. */
+export async function learningCurve<P extends Parameters>(
+  grammar: Grammar,
+  network: DenoisingNetwork<P>,
+  noising: NoiseProcess,
+  options: LearningCurveOptions<P>,
+): Promise<Look[]> {
+  const { train, validation, samples, losses = 2048, key, onLook, threads = 1 } = options
+  const { d, L } = grammar
+  const keys = Array.from({ length: 5 }, (_, i) => subKey(key, i) as random.Key)
+  const { forSamples = keys[4]! } = options
+  const [seen, unseen] = [stringsOf(grammar, train), stringsOf(grammar, validation)]
+  const numbers = numbersOf(seen)
+  const chance = train.count / Number(treeCount(grammar))
+  const levels = noiseLevels(noising.schedule, 1)
+  const [ofSeen, ofUnseen] = [seen, unseen].map((strings, i) =>
+    forLosses(noising, strings, losses, keys[i]!),
+  ) as [ReturnType<typeof forLosses>, ReturnType<typeof forLosses>]
+  const loss = stringLosses(network, noising, { threads })
+  const denoisers = networkDenoiser(network, noising, { batchSize: Math.min(512, samples), threads })
+  const looks: Look[] = []
+  try {
+    await trainDenoiser(network, noising, {
+      ...options,
+      strings: seen,
+      parameters: network.init(keys[2]!),
+      key: keys[3]!,
+      threads,
+      onLook: async (parameters, step) => {
+        const denoiser = denoisers.with(parameters)
+        const generated = await sampleStrings(denoiser, { count: samples, levels, key: forSamples })
+        const legal = validity(parse(grammar, generated, samples))
+        const copied = Array.from({ length: samples }, (_, i) =>
+          numbers.get(generated.subarray(i * d, (i + 1) * d).join()),
+        ).filter((number) => number !== undefined)
+        const look: Look = {
+          step,
+          trainingLoss: mean(await loss.of(parameters, ofSeen)),
+          validationLoss: mean(await loss.of(parameters, ofUnseen)),
+          validity: legal,
+          copies: copied.length / samples - legal[L]! * chance,
+          copied,
+        }
+        looks.push(look)
+        return (await onLook?.(look, parameters, generated)) ?? true
+      },
+    })
+    return looks
+  } finally {
+    loss.dispose()
+    denoisers.dispose()
+  }
+}

@@ -1,0 +1,271 @@
+/**
+ * @file Diffusion models learn the rules of a grammar level by level: level ℓ takes strings in proportion to m^(ℓ+1). (Favero,
+ * Sclocchi, Cagnetta, Frossard and Wyart 2025, arXiv 2502.12089)
+ */
+import { checkShape, treeCount } from '../grammar/index.ts'
+import {
+  type Claim,
+  claim,
+  control,
+  defineStudy,
+  type Findings,
+  groupBy,
+  jackknife,
+  overReplicas,
+  ratio,
+  shownEstimate,
+} from '../lab/index.ts'
+import { chartsOf, controlName, type Parts, tablesOf } from './composition/charts.ts'
+import { type Config, config, presets } from './composition/config.ts'
+import {
+  type Found,
+  heightsOf,
+  invariantAt,
+  type LookFound,
+  learnedShare,
+  powerOfRules,
+  ratioOfLevels,
+  reaching,
+  spreads,
+  stepsNeeded,
+  stringsNeeded,
+} from './composition/levels.ts'
+import {
+  type Cell,
+  fullShape,
+  measure,
+  type Row,
+  type SensitivityRow,
+  type TurnRow,
+} from './composition/measure.ts'
+
+/** P of a multiple of v·m^(L+1), as far as the grammar has so many strings. */
+function countsOf(
+  { v, m, s, L }: Pick<Cell, 'v' | 'm' | 's' | 'L'>,
+  multiples: readonly number[],
+  validation: number,
+): number[] {
+  const all = Number(treeCount(fullShape({ v, m, s, L })))
+  const counts = multiples.map((multiple) => Math.round(multiple * v * m ** (L + 1)))
+  return [...new Set(counts)].filter((P) => P >= 4 && P <= all / 2 && P + validation <= all)
+}
+
+function cellsOf({ v, rules, L, multiples, time, control: other, validation }: Config): Cell[] {
+  const usual = { rules: 'random', strings: 'whole', v, s: 2, L } as const
+  const long = { ...usual, m: time.m }
+  const [P] = countsOf(long, [time.multiple], validation)
+  const shape = { v: other.v, m: other.v, s: other.s, L: 2, P: other.P }
+  return [
+    ...(P === undefined
+      ? []
+      : [
+          { ...long, part: 'time' as const, P },
+          { ...long, part: 'control' as const, strings: 'shuffled' as const, P },
+          { ...long, part: 'control' as const, P },
+        ]),
+    ...rules.flatMap((m) =>
+      countsOf({ ...usual, m }, multiples, validation)
+        .toSorted((a, b) => b - a)
+        .map((count) => ({ ...usual, m, part: 'data' as const, P: count })),
+    ),
+    ...(['uncorrelated', 'random'] as const).map((kind) => ({
+      ...usual,
+      ...shape,
+      part: 'control' as const,
+      rules: kind,
+    })),
+  ]
+}
+
+function partsOf(rows: readonly Found[]): Parts {
+  const of = <R extends Found>(match: (row: Found) => boolean) => rows.filter(match) as unknown as R[]
+  return {
+    data: of((row) => row.part === 'data'),
+    time: of((row) => row.of === 'look'),
+    layers: of<Found<SensitivityRow>>((row) => row.of === 'sensitivity'),
+    turns: of<Found<TurnRow>>((row) => row.of === 'turn'),
+    controls: of((row) => row.part === 'control'),
+  }
+}
+
+/** Levels in their order: each takes more than the one below, of strings or of steps. */
+const orderClaims = (
+  rows: readonly LookFound[],
+  what: string,
+  needed: (rows: readonly LookFound[], height: number) => number,
+): Claim[] =>
+  heightsOf(rows)
+    .slice(1)
+    .filter((height) => Number.isFinite(needed(rows, height)) && Number.isFinite(needed(rows, height - 1)))
+    .map((height) =>
+      claim(
+        `${what} that level ${height} takes, over those of level ${height - 1}`,
+        ratioOfLevels(rows, height, needed),
+      ).atLeast(1),
+    )
+
+function dataClaims(data: readonly LookFound[]): Claim[] {
+  const most = Math.max(...data.map(({ m }) => m))
+  return [
+    ...orderClaims(
+      data.filter(({ m }) => m === most),
+      `m = ${most}: strings`,
+      stringsNeeded,
+    ),
+    ...heightsOf(data).flatMap((height) => {
+      const found = reaching(data, height)
+      if (found.length < 3) return []
+      const { before, after } = spreads(data, height)
+      return [
+        claim(`exponent of P*_${height} in m (m = ${found.join(', ')})`, powerOfRules(data, height)).equals(
+          height + 1,
+          { by: 0.3 },
+        ),
+        claim(
+          `level ${height}: factor by which the curves lie apart in P, on P/m^${height + 1} over that before, ${shownEstimate(before)}`,
+          ratio(after, before),
+        ).atMost(0.6),
+      ]
+    }),
+  ]
+}
+
+function layerClaims(layers: readonly Found<SensitivityRow>[]): Claim[] {
+  const top = Math.max(...layers.map(({ layer }) => layer))
+  return Array.from({ length: Math.max(0, top - 2) }, (_, i) => i + 2).flatMap((height) => {
+    const [lower, upper] = [invariantAt(layers, top, height - 1), invariantAt(layers, top, height)]
+    return Number.isFinite(lower.value) && Number.isFinite(upper.value)
+      ? [
+          claim(
+            `steps until the deepest layer has lost half of its sensitivity to synonyms of height ${height}, over those of height ${height - 1}`,
+            ratio(upper, lower),
+          ).atLeast(1),
+        ]
+      : []
+  })
+}
+
+/** χ at the noise level where exact inference has the most. */
+function turnClaims(turns: readonly Found<TurnRow>[]): Claim[] {
+  if (turns.length === 0) return []
+  const means = groupBy(turns, 'noise').map(({ key, rows }) => ({
+    noise: key.noise,
+    rows,
+    exact: rows.reduce((sum, { exact }) => sum + exact, 0) / rows.length,
+  }))
+  const peak = means.reduce((a, b) => (b.exact > a.exact ? b : a))
+  return [
+    claim(
+      `χ of round trips by the network over that by exact inference, at its peak (noise ${peak.noise})`,
+      jackknife(
+        peak.rows,
+        (rows) =>
+          rows.reduce((sum, { chi }) => sum + chi, 0) / rows.reduce((sum, { exact }) => sum + exact, 0),
+      ),
+    ).equals(1, { by: 0.15 }),
+  ]
+}
+
+/** Where nothing of the top level is in the strings, or no correlation leads to it, it is not learned; the others are. */
+function controlClaims(controls: readonly LookFound[]): Claim[] {
+  return groupBy(controls, 'rules', 'strings', 'v', 's', 'L').flatMap(({ key, rows }) => {
+    const share = (height: number) => overReplicas(rows, ([row]) => learnedShare(row!, height))
+    const name = controlName(rows[0]!)
+    const isBroken = key.rules === 'uncorrelated' || key.strings === 'shuffled'
+    if (!isBroken)
+      return [claim(`${name}: level ${key.L} at the least validation loss`, share(key.L)).atLeast(0.3)]
+    return [control(`${name}: level ${key.L} at the least validation loss`, share(key.L)).atMost(0.1)]
+  })
+}
+
+function findings(rows: readonly Found[], given: Config): Findings {
+  const parts = partsOf(rows)
+  const { data, time, layers, turns, controls } = parts
+  const heights = heightsOf(data)
+  const powers = heights.map((height) => ({
+    height,
+    power: powerOfRules(data, height),
+    found: reaching(data, height),
+  }))
+  const known = powers.filter(({ found }) => found.length >= 3)
+  const steps = heightsOf(time).map((height) => stepsNeeded(time, height))
+  const headline =
+    known.length > 0
+      ? `strings that levels take ∝ m^b: ${known.map(({ height, power }) => `b_${height} = ${shownEstimate(power)}`).join(', ')}`
+      : `levels are learned after ${steps.map((step) => (Number.isFinite(step) ? Math.round(step) : '–')).join(', ')} steps`
+  const paragraph = [
+    `Tree U-Nets of width ${given.width} were trained to undo noise in strings of grammars with v = ${given.v} and L = ${given.L}; generated strings are parsed, so that each level can be seen.`,
+    known.length > 0 &&
+      `At the least validation loss, level ℓ takes strings that grow with the number of rules m as ${known.map(({ height, power }) => `m^(${shownEstimate(power)}) for ℓ = ${height}`).join(', ')}; theory: m^(ℓ+1).`,
+    steps.some(Number.isFinite) &&
+      `In one training the levels come in their order, after ${steps.map((step) => (Number.isFinite(step) ? `${Math.round(step)}` : 'more than all')).join(', ')} steps.`,
+  ]
+    .filter((sentence) => typeof sentence === 'string')
+    .join(' ')
+  return {
+    ...{ headline, paragraph, charts: chartsOf(parts), tables: tablesOf(parts) },
+    claims: [
+      ...(data.length > 0 ? dataClaims(data) : []),
+      ...(time.length > 0 ? orderClaims(time, 'steps', stepsNeeded) : []),
+      ...(layers.length > 0 ? layerClaims(layers) : []),
+      ...turnClaims(turns),
+      ...controlClaims(controls),
+    ],
+    numbers: known.map(({ height, power }) => ({
+      label: `exponent of P*_${height} in m`,
+      value: shownEstimate(power),
+      note: `theory ${height + 1}`,
+    })),
+    result: Object.fromEntries(
+      powers.flatMap(({ height, power }) => [
+        [`exponent${height}`, Number.isFinite(power.value) ? power.value : null],
+        [`exponent${height}Theory`, height + 1],
+      ]),
+    ),
+  }
+}
+
+/** Seconds on a core: products of steps and of what is generated at each look. */
+function costOf({ part, v, s, L, P }: Cell, given: Config): number {
+  const products = (s ** L * given.width ** 2 * 6) / 1e9 + (s ** L * v * given.width * 3) / 1e9
+  const step = 5e-4 + 3 * given.batchSize * products * 0.022
+  const most = part === 'time' ? given.time.steps : given.mostSteps
+  const steps = part === 'time' ? most : Math.min(most, 800 + 12 * P)
+  const looks = given.looks * Math.log2(Math.max(2, steps / 64))
+  return 0.8 + steps * step + looks * (given.diffusionSteps * given.samples * products * 0.022 + 0.15)
+}
+
+const words: Record<Cell['part'], string> = {
+  data: 'early stopping',
+  time: 'long training',
+  control: 'control',
+}
+
+export const composition = defineStudy<Config, Cell, Row>(import.meta.url, {
+  name: 'composition',
+  title: 'How diffusion models learn to compose',
+  resultNames: {
+    exponent1: 'b of P*_1',
+    exponent2: 'b of P*_2',
+    exponent3: 'b of P*_3',
+    exponent4: 'b of P*_4',
+  },
+  question:
+    'In which order does a diffusion model learn the levels of a grammar, and how many strings does each take?',
+  source: 'Favero, Sclocchi, Cagnetta, Frossard and Wyart 2025, arXiv 2502.12089',
+  config,
+  presets,
+  check(given) {
+    const { v, L, rules, time, control: other } = given
+    for (const m of [...rules, time.m]) checkShape(fullShape({ v, m, s: 2, L }), `config (m = ${m})`)
+    checkShape(fullShape({ v: other.v, m: other.v, s: other.s, L: 2 }), 'config.control')
+  },
+  cells: cellsOf,
+  replicas: ({ grammars }) => grammars,
+  // the same grammar at every P
+  keyed: ({ rules, v, m, s, L }) => [rules === 'random' ? 0 : 1, v, m, s, L],
+  measure,
+  cost: costOf,
+  label: ({ part, m, P }) => `${words[part]}, m = ${m}, P = ${P}`,
+  findings,
+})

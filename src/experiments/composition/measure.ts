@@ -1,0 +1,205 @@
+/** @file Networks trained on strings of a grammar, and which of its levels they have learned. */
+import {
+  chainCovariances,
+  coherence,
+  coherenceLength,
+  type DenoisingNetwork,
+  hiddenLayers,
+  type Look,
+  learningCurve,
+  lookSteps,
+  makeNoiseProcess,
+  type NoiseProcess,
+  networkDenoiser,
+  noiseLevels,
+  roundTripCovariances,
+  susceptibility,
+  treeUnetFor,
+} from '../../diffusion/index.ts'
+import {
+  exchangeSynonyms,
+  type Grammar,
+  makeGrammar,
+  sampleTrees,
+  sliceTrees,
+  type Trees,
+  trainTest,
+} from '../../grammar/index.ts'
+import type { Bench } from '../../lab/index.ts'
+import { sensitivity, type TreeUnetParameters } from '../../nn/index.ts'
+import { random } from '../../tensor/index.ts'
+import type { Config } from './config.ts'
+
+/** What is measured: a grammar's sizes, its strings, and how many of them. */
+export interface Cell {
+  /** Early stopping at each P; one long training; controls. */
+  readonly part: 'data' | 'time' | 'control'
+  readonly rules: 'random' | 'uncorrelated'
+  /** Shuffled: the halves of a string are of different strings, so that nothing is left of the root's rule. */
+  readonly strings: 'whole' | 'shuffled'
+  readonly v: number
+  readonly m: number
+  readonly s: number
+  readonly L: number
+  readonly P: number
+}
+
+/** A network, at the least validation loss or at a step of the long training. */
+export interface LookRow {
+  readonly of: 'best' | 'look'
+  readonly step: number
+  readonly validationLoss: number
+  readonly trainingLoss: number
+  readonly copies: number
+  /** A_1 … A_L of what is generated. */
+  readonly validity: readonly number[]
+  /** Tokens over which it hangs together. */
+  readonly coherence: number
+}
+
+/** S of a hidden layer (1 … L up from the leaves) for synonyms of a height; null where the layer answers the same to everything. */
+export interface SensitivityRow {
+  readonly of: 'sensitivity'
+  readonly step: number
+  readonly layer: number
+  readonly height: number
+  readonly value: number | null
+}
+
+/** Susceptibility of round trips by the network and by exact inference. */
+export interface TurnRow {
+  readonly of: 'turn'
+  readonly noise: number
+  readonly chi: number
+  readonly exact: number
+}
+
+export type Row = LookRow | SensitivityRow | TurnRow
+
+type Sizes = Pick<Cell, 'v' | 'm' | 's' | 'L'>
+export const fullShape = ({ v, m, s, L }: Sizes) => ({ v, classes: v, m, s, L })
+
+/** Halves of strings put together anew: every part of a root's rule is one of another string. */
+function shuffled({ d, s, L }: Grammar, trees: Trees): Trees {
+  const leaves = trees.levels[L]!.slice()
+  const part = d / s
+  for (let n = 0; n < trees.count; n++)
+    for (let k = 0; k < s; k++) {
+      const from = ((n + k) % trees.count) * d + k * part
+      leaves.set(trees.levels[L]!.subarray(from, from + part), n * d + k * part)
+    }
+  return { ...trees, levels: [...trees.levels.slice(0, L), leaves] }
+}
+
+/** The least validation loss is behind: training has gone on for half as long again, and the loss is above it. */
+function hasTurned(looks: readonly Look[]): boolean {
+  const best = looks.reduce((a, b) => (b.validationLoss < a.validationLoss ? b : a))
+  const last = looks.at(-1)!
+  return last.step > 1.6 * best.step && last.validationLoss > 1.01 * best.validationLoss
+}
+
+/** Strings whose synonyms are exchanged. */
+const probes = 128
+
+async function layersOf(
+  network: DenoisingNetwork<TreeUnetParameters>,
+  noising: NoiseProcess,
+  parameters: TreeUnetParameters,
+  grammar: Grammar,
+  strings: Trees,
+  key: random.Key,
+  step: number,
+): Promise<SensitivityRow[]> {
+  const { L } = grammar
+  const hidden = hiddenLayers(network, noising, strings.count)
+  try {
+    const of = (trees: Trees) => hidden.of(parameters, trees.levels[L]!)
+    const before = await of(strings)
+    const rows: SensitivityRow[] = []
+    for (let height = 1; height < L; height++) {
+      const after = await of(exchangeSynonyms(grammar, strings, height, random.foldIn(key, height)))
+      for (let layer = 1; layer <= L; layer++) {
+        const value = sensitivity(before[layer - 1]!, after[layer - 1]!, strings.count)
+        rows.push({ of: 'sensitivity', step, layer, height, value: Number.isFinite(value) ? value : null })
+      }
+    }
+    return rows
+  } finally {
+    hidden.dispose()
+  }
+}
+
+async function turnsOf(
+  network: DenoisingNetwork<TreeUnetParameters>,
+  noising: NoiseProcess,
+  parameters: TreeUnetParameters,
+  grammar: Grammar,
+  { turns, data, trajectories }: Config['time'],
+  key: random.Key,
+): Promise<TurnRow[]> {
+  const { s, L } = grammar
+  const [forData, forTrips] = random.split(key)
+  const leaves = sampleTrees(grammar, forData, data).levels[L]!
+  const denoisers = networkDenoiser(network, noising, { batchSize: 512 })
+  try {
+    const rows: TurnRow[] = []
+    for (const [i, noise] of turns.entries()) {
+      const own = { trajectories, key: random.foldIn(forTrips, i) }
+      const levels = noiseLevels(noising.schedule, noise)
+      const found = await chainCovariances(denoisers.with(parameters), leaves, { s, levels, ...own })
+      const { heights } = roundTripCovariances(grammar, noising.channel, leaves, { noise, ...own })
+      rows.push({ of: 'turn', noise, chi: susceptibility(found), exact: susceptibility(heights) })
+    }
+    return rows
+  } finally {
+    denoisers.dispose()
+  }
+}
+
+/** Do one cell. Training sets of one grammar are nested; networks of one replica begin alike. */
+export async function measure(cell: Cell, bench: Bench<Config, void>): Promise<Row[]> {
+  const { config, key, signal, progress } = bench
+  const [forGrammar, forData, forTraining, forProbes, forTurns] = random.split(key, 5) as [
+    ...[random.Key, random.Key, random.Key, random.Key, random.Key],
+  ]
+  const grammar = makeGrammar(fullShape(cell), forGrammar, { rules: cell.rules })
+  const { d, v, s, L } = grammar
+  const { train, test } = trainTest(grammar, forData, cell.P, config.validation)
+  const kept = (trees: Trees): Trees => (cell.strings === 'shuffled' ? shuffled(grammar, trees) : trees)
+  const noising = makeNoiseProcess({ steps: config.diffusionSteps })
+  const network = treeUnetFor(grammar, { width: config.width })
+  const isLong = cell.part === 'time'
+  const steps = isLong ? config.time.steps : config.mostSteps
+  const reference = sampleTrees(grammar, random.foldIn(forData, 1), 2 * config.validation).levels[L]!
+  const rows: Row[] = []
+  const looks: Look[] = []
+  let best: LookRow | undefined
+  let last: TreeUnetParameters | undefined
+  await learningCurve(grammar, network, noising, {
+    ...{ train: kept(train), validation: kept(test), steps, key: forTraining, signal, onProgress: progress },
+    ...{
+      batchSize: config.batchSize,
+      learningRate: config.learningRate,
+      samples: config.samples,
+      threads: 1,
+    },
+    looks: lookSteps(Math.min(64, steps), steps, config.looks),
+    onLook: async (look, parameters, generated) => {
+      looks.push(look)
+      const { step, validationLoss, trainingLoss, copies, validity } = look
+      const row = {
+        ...{ step, validationLoss, trainingLoss, copies, validity: validity.slice(1) },
+        coherence: coherenceLength(coherence(generated, reference, { d, v, s }), s),
+      }
+      if (!best || validationLoss < best.validationLoss) best = { of: 'best', ...row }
+      if (!isLong) return !hasTurned(looks)
+      rows.push({ of: 'look', ...row })
+      const probed = sliceTrees(test, 0, Math.min(probes, test.count))
+      rows.push(...(await layersOf(network, noising, parameters, grammar, probed, forProbes, step)))
+      last = parameters
+      return true
+    },
+  })
+  if (isLong) return [...rows, ...(await turnsOf(network, noising, last!, grammar, config.time, forTurns))]
+  return [best!]
+}

@@ -1,0 +1,254 @@
+/**
+ * @file When does a diffusion model begin to memorize? At a time proportional to the number of its data; before it, it has learned
+ * the rules that so many data can teach. (Favero, Sclocchi and Wyart 2025, arXiv 2505.16959)
+ */
+import { fixed } from '../base/index.ts'
+import { checkShape } from '../grammar/index.ts'
+import {
+  type Claim,
+  claim,
+  defineStudy,
+  difference,
+  type Findings,
+  groupBy,
+  overReplicas,
+  shownEstimate,
+} from '../lab/index.ts'
+import { chartsOf, type Parts, tablesOf } from './memorization/charts.ts'
+import { type Config, config, presets } from './memorization/config.ts'
+import {
+  type Cell,
+  type CurveRow,
+  fullShape,
+  type HalvesRow,
+  type KernelRow,
+  measure,
+  mostSteps,
+  type Row,
+} from './memorization/measure.ts'
+import {
+  affordable,
+  bestLook,
+  copyTime,
+  type Found,
+  kernelExponent,
+  learnedShare,
+  onsets,
+  powerLaw,
+  validationTime,
+} from './memorization/times.ts'
+
+function cellsOf(given: Config): Cell[] {
+  const { v, m, L, width, counts, others, halves, kernel } = given
+  const own = { part: 'curve', v, m, L, width } as const
+  return [
+    ...[...counts].sort((a, b) => b - a).map((P) => ({ ...own, P })),
+    ...others.counts.flatMap((P) => [
+      ...others.widths.map((other) => ({ ...own, width: other, P })),
+      ...others.rules.map((other) => ({ ...own, m: other, P })),
+    ]),
+    ...halves.map((P) => ({ ...own, part: 'halves' as const, P })),
+    ...kernel.map((P) => ({ ...own, part: 'kernel' as const, P })),
+  ]
+}
+
+function partsOf(rows: readonly Found[], { m, width }: Config): Parts {
+  const of = <K extends Row['of']>(kind: K) => rows.filter((row) => row.of === kind) as unknown
+  const curves = of('curve') as Found<CurveRow>[]
+  const isOwn = (row: Found<CurveRow>): boolean => row.m === m && row.width === width
+  return {
+    curves: curves.filter(isOwn),
+    others: curves.filter((row) => !isOwn(row)),
+    halves: of('halves') as Found<HalvesRow>[],
+    kernel: of('kernel') as Found<KernelRow>[],
+  }
+}
+
+/** Half of a level is learned, or nothing of it. */
+const learned = 0.5
+const unlearned = 0.05
+
+function curveClaims(curves: readonly Found<CurveRow>[]): Claim[] {
+  const timed = onsets.map((share) => ({ share, law: powerLaw(curves, (looks) => copyTime(looks, share)) }))
+  const validation = powerLaw(curves, validationTime)
+  const exponents = [
+    ...timed.map(({ share, law }) => ({ text: `copies of ${share * 100} %`, law })),
+    { text: 'the least validation loss', law: validation },
+  ].flatMap(({ text, law }) =>
+    law
+      ? [
+          claim(`exponent of the time of ${text} in P (P = ${law.counts.join(', ')})`, law.exponent).equals(
+            1,
+            {
+              by: 0.15,
+            },
+          ),
+        ]
+      : [],
+  )
+  // copies of a network a quarter of the way to its onset
+  const before = overReplicas(curves, (own) => {
+    const early = groupBy(own, 'P').flatMap(({ rows: looks }) => {
+      const time = copyTime(looks, onsets[0])
+      return looks.filter(({ step }) => step <= time / 4).map(({ copies }) => copies)
+    })
+    return early.reduce((a, b) => a + b, 0) / early.length
+  })
+  const best = groupBy(curves, 'P', 'seed', 'replica').map(({ rows: looks }) => bestLook(looks))
+  const heights = Array.from({ length: curves[0]!.validity.length }, (_, i) => i + 1)
+  const levels = heights.flatMap((height) => {
+    const needed = affordable(curves[0]!, height)
+    const [rich, poor] = [best.filter(({ P }) => P >= 2 * needed), best.filter(({ P }) => P <= needed / 8)]
+    const shareOf = (own: readonly Found<CurveRow>[]) =>
+      overReplicas(
+        own,
+        (looks) => looks.reduce((sum, look) => sum + learnedShare(look, height), 0) / looks.length,
+      )
+    return [
+      ...(rich.length > 0
+        ? [
+            claim(
+              `level ${height} at the least validation loss, P ≥ 2 P*_${height} = ${fixed(2 * needed, 0)}`,
+              shareOf(rich),
+            ).atLeast(learned),
+          ]
+        : []),
+      ...(poor.length > 0
+        ? [
+            claim(
+              `level ${height} at the least validation loss, P ≤ P*_${height}/8 = ${fixed(needed / 8, 0)}`,
+              shareOf(poor),
+            ).atMost(unlearned),
+          ]
+        : []),
+    ]
+  })
+  return [
+    ...exponents,
+    ...(Number.isFinite(before.value)
+      ? [claim('copies above chance until a quarter of τ_mem', before).equals(0, { by: 0.005 })]
+      : []),
+    ...levels,
+  ]
+}
+
+/** What two networks share, early and late, over what unpaired strings do. */
+function halvesClaims(halves: readonly Found<HalvesRow>[]): Claim[] {
+  return groupBy(halves, 'P').flatMap(({ key, rows }) => {
+    const excess = ({ agreement, unpaired }: HalvesRow): number => agreement - unpaired
+    const most = overReplicas(rows, (own) => Math.max(...own.map(excess)))
+    const last = overReplicas(rows, (own) => {
+      const end = own.reduce((a, b) => (b.step > a.step ? b : a))
+      return excess(end)
+    })
+    return [
+      claim(
+        `two networks on disjoint strings (P = ${key.P}): tokens alike beyond chance at their most, less at the end, when ${fixed(100 * overReplicas(rows, (own) => own.at(-1)!.copies).value, 0)} % are copies`,
+        difference(most, last),
+      ).atLeast(0.02),
+    ]
+  })
+}
+
+function claimsOf({ curves, halves, kernel }: Parts): Claim[] {
+  return [
+    ...(curves.length > 0 ? curveClaims(curves) : []),
+    ...halvesClaims(halves),
+    ...(new Set(kernel.map(({ P }) => P)).size >= 3
+      ? [
+          claim(
+            'kernel regression: exponent in P of the time to fit random labels',
+            kernelExponent(kernel, 'random'),
+          ).equals(1, { by: 0.1 }),
+          claim(
+            'kernel regression: exponent in P of the time to fit a smooth label',
+            kernelExponent(kernel, 'smooth'),
+          ).equals(0, { by: 0.1 }),
+        ]
+      : []),
+  ]
+}
+
+function findings(rows: readonly Found[], given: Config): Findings {
+  const parts = partsOf(rows, given)
+  const { curves } = parts
+  const [first, second] = onsets.map((share) => powerLaw(curves, (looks) => copyTime(looks, share)))
+  const validation = powerLaw(curves, validationTime)
+  const headline = first
+    ? `copies begin at steps ∝ P^b, b = ${shownEstimate(first.exponent)}`
+    : `${curves.length} looks at networks of ${new Set(curves.map(({ P }) => P)).size} training sets`
+  const paragraph = [
+    `Tree U-Nets of width ${given.width} were trained on P strings of grammars with v = ${given.v}, m = ${given.m}, L = ${given.L}.`,
+    first &&
+      `Copies rise above chance at a number of steps that grows as P to the power ${shownEstimate(first.exponent)} (2 %)${second ? ` and ${shownEstimate(second.exponent)} (5 %)` : ''}; theory: 1.`,
+    validation &&
+      `The least validation loss comes earlier and grows with another power, ${shownEstimate(validation.exponent)}: at small P it lies where the network has only learned how often symbols occur, so it is no onset of memory there.`,
+  ]
+    .filter((sentence) => typeof sentence === 'string')
+    .join(' ')
+  return {
+    ...{ headline, paragraph, claims: claimsOf(parts), charts: chartsOf(parts), tables: tablesOf(parts) },
+    numbers: [
+      ...(first
+        ? [{ label: 'exponent of copies of 2 %', value: shownEstimate(first.exponent), note: 'theory 1' }]
+        : []),
+      ...(second
+        ? [{ label: 'exponent of copies of 5 %', value: shownEstimate(second.exponent), note: 'theory 1' }]
+        : []),
+      ...(validation
+        ? [
+            {
+              label: 'exponent of the least validation loss',
+              value: shownEstimate(validation.exponent),
+              note: 'no onset at small P',
+            },
+          ]
+        : []),
+    ],
+    result: {
+      exponent: first?.exponent.value ?? null,
+      exponentError: first?.exponent.error ?? null,
+      exponentTheory: 1,
+      validationExponent: validation?.exponent.value ?? null,
+    },
+  }
+}
+
+/** Seconds on a core: the products of a step, forwards and backwards, and what is generated at each look. */
+function costOf(cell: Cell, given: Config): number {
+  const { part, P, width, L } = cell
+  if (part === 'kernel') return 1e-7 * P ** 3
+  const products = (2 ** L * width * width * 6) / 1e9
+  const step = 3e-4 + 3 * given.batchSize * products * 0.022
+  // most runs end when a tenth is copied, at some fifty steps for each string
+  const steps = Math.min(mostSteps(cell, given), 500 + 50 * P)
+  const looks = given.looks * Math.log2(Math.max(2, steps / 32))
+  const look = given.diffusionSteps * given.samples * products * 0.022 + 0.1
+  return (part === 'halves' ? 2 : 1) * (0.6 + steps * step + looks * look)
+}
+
+export const memorization = defineStudy<Config, Cell, Row>(import.meta.url, {
+  name: 'memorization',
+  title: 'When diffusion models memorize',
+  resultNames: {
+    exponent: 'exponent of τ_mem in P',
+    validationExponent: 'exponent of the least validation loss in P',
+  },
+  question: 'When does a diffusion model begin to copy its data, and what has it learned by then?',
+  source: 'Favero, Sclocchi and Wyart 2025, arXiv 2505.16959',
+  config,
+  presets,
+  check(given) {
+    for (const m of [given.m, ...given.others.rules])
+      checkShape(fullShape({ ...given, m }), `config (m = ${m})`)
+  },
+  cells: cellsOf,
+  replicas: ({ seeds }) => seeds,
+  // the same grammar and the same first weights at every P and every width of m
+  keyed: ({ v, m, L }) => [v, m, L],
+  measure,
+  cost: costOf,
+  label: ({ part, m, width, P }) =>
+    `${part === 'curve' ? 'network' : part}, m = ${m}, width ${width}, P = ${P}`,
+  findings,
+})

@@ -1,0 +1,207 @@
+/** @file Networks trained on a few strings of a grammar, looked at until they copy them; two on disjoint halves; and a kernel. */
+import { eigenOf, fail } from '../../base/index.ts'
+import {
+  type Look,
+  learningCurve,
+  lookSteps,
+  makeNoiseProcess,
+  type NoiseProcess,
+  treeUnetFor,
+} from '../../diffusion/index.ts'
+import { makeGrammar, sliceTrees, type Trees, trainTest } from '../../grammar/index.ts'
+import type { Bench } from '../../lab/index.ts'
+import { random } from '../../tensor/index.ts'
+import type { Config } from './config.ts'
+
+/** What is measured: a grammar's sizes, how many strings are trained on, and by what. */
+export interface Cell {
+  readonly part: 'curve' | 'halves' | 'kernel'
+  readonly v: number
+  readonly m: number
+  readonly L: number
+  readonly width: number
+  readonly P: number
+}
+
+/** One look at one network. */
+export interface CurveRow {
+  readonly of: 'curve'
+  readonly step: number
+  readonly trainingLoss: number
+  readonly validationLoss: number
+  /** Share of generated strings that are training strings, less what is so by chance. */
+  readonly copies: number
+  /** A_1 … A_L of what is generated. */
+  readonly validity: readonly number[]
+}
+
+/** Two networks trained on disjoint halves, at one look. */
+export interface HalvesRow {
+  readonly of: 'halves'
+  readonly step: number
+  /** Share of tokens that both generate alike from the same noise. */
+  readonly agreement: number
+  /** The same where each has its own noise. */
+  readonly unpaired: number
+  readonly copies: number
+}
+
+/** Gradient flow of kernel regression in closed form. */
+export interface KernelRow {
+  readonly of: 'kernel'
+  /** Time at which half of the energy of random labels is fitted, and of a smooth label. */
+  readonly random: number
+  readonly smooth: number
+}
+
+export type Row = CurveRow | HalvesRow | KernelRow
+
+export const fullShape = ({ v, m, L }: Pick<Cell, 'v' | 'm' | 'L'>) => ({ v, classes: v, m, s: 2, L })
+
+/** Steps that a run may take: copies come after some forty for each string. */
+export const mostSteps = ({ P }: Cell, { leastSteps, stepsPerString }: Config): number =>
+  leastSteps + stepsPerString * P
+
+/** Enough is seen once the network copies a tenth and its validation loss has turned. */
+function isOver(looks: readonly Look[]): boolean {
+  const least = Math.min(...looks.map(({ validationLoss }) => validationLoss))
+  const { copies, validationLoss } = looks.at(-1)!
+  return copies > 0.1 && validationLoss > 1.02 * least
+}
+
+interface Setting {
+  readonly grammar: ReturnType<typeof makeGrammar>
+  readonly noising: NoiseProcess
+  readonly validation: Trees
+}
+
+/** Networks of one kind begin alike and draw alike, whatever they are trained on. */
+async function curveOf(
+  { grammar, noising, validation }: Setting,
+  train: Trees,
+  cell: Cell,
+  { config, signal, progress }: Pick<Bench<Config, void>, 'config' | 'signal' | 'progress'>,
+  key: random.Key,
+  onLook?: (look: Look, generated: Int32Array) => void,
+): Promise<Look[]> {
+  const looks: Look[] = []
+  const steps = mostSteps(cell, config)
+  return learningCurve(grammar, treeUnetFor(grammar, { width: cell.width }), noising, {
+    ...{ train, validation, steps, key, signal, threads: 1, samples: config.samples },
+    ...{
+      batchSize: config.batchSize,
+      learningRate: config.learningRate,
+      looks: lookSteps(32, steps, config.looks),
+    },
+    onProgress: progress,
+    onLook: (look, _, generated) => {
+      looks.push(look)
+      onLook?.(look, generated)
+      return !isOver(looks)
+    },
+  })
+}
+
+const same = (a: Int32Array, b: Int32Array): number =>
+  a.reduce((n, token, i) => n + Number(token === b[i]), 0) / a.length
+
+/** Two networks on disjoint halves that see the same noise, look by look while both go on. */
+async function halves(
+  setting: Setting,
+  train: Trees,
+  cell: Cell,
+  bench: Bench<Config, void>,
+  key: random.Key,
+): Promise<HalvesRow[]> {
+  const [first, second] = [sliceTrees(train, 0, cell.P), sliceTrees(train, cell.P, 2 * cell.P)]
+  const made: { copies: number; generated: Int32Array }[][] = [[], []]
+  for (const [i, own] of [first, second].entries())
+    await curveOf(
+      setting,
+      own,
+      cell,
+      { ...bench, progress: (share) => bench.progress((i + share) / 2) },
+      key,
+      ({ copies }, generated) => void made[i]!.push({ copies, generated }),
+    )
+  const steps = lookSteps(32, mostSteps(cell, bench.config), bench.config.looks)
+  return made[0]!.slice(0, made[1]!.length).map(({ copies, generated }, i) => {
+    const other = made[1]![i]!
+    // strings of the same place in other noise: moved by one
+    const moved = new Int32Array(generated.length)
+    const { d } = setting.grammar
+    moved.set(generated.subarray(d))
+    moved.set(generated.subarray(0, d), generated.length - d)
+    return {
+      of: 'halves',
+      step: steps[i]!,
+      agreement: same(generated, other.generated),
+      unpaired: same(moved, other.generated),
+      copies: (copies + other.copies) / 2,
+    }
+  })
+}
+
+/** Coordinates of the points of the kernel, and the squared length, for each of them, below which two points are near. */
+const dimensions = 8
+const nearness = 0.1
+
+/**
+ * P random points, and gradient flow f' = −K (f − y)/P from 0: a label's energy in the eigenvectors of K/P falls as e^{−2 λ t}. K
+ * is a part that tells points apart, exp(−‖x − y‖²/(2 · 0.1 d)), and one that they share, x · y/d: the bulk of the eigenvalues is
+ * near K(0)/P, the shared ones near 1/d whatever P is. (Favero et al. 2025, arXiv 2505.16959, section 3.3)
+ */
+function kernel(P: number, key: random.Key): KernelRow {
+  const [forPoints, forLabels] = random.split(key)
+  const points = random.sampleNormal(forPoints, P * dimensions)
+  const labels = random.sampleNormal(forLabels, P)
+  const matrix = new Float64Array(P * P)
+  for (let i = 0; i < P; i++)
+    for (let j = 0; j < P; j++) {
+      let [squares, product] = [0, 0]
+      for (let k = 0; k < dimensions; k++) {
+        const [x, y] = [points[i * dimensions + k]!, points[j * dimensions + k]!]
+        squares += (x - y) ** 2
+        product += x * y
+      }
+      matrix[i * P + j] = (Math.exp(-squares / (2 * nearness * dimensions)) + product / dimensions) / P
+    }
+  const { values, vectors } = eigenOf(matrix, P) ?? fail('TL_NOT_FINITE', 'kernel: the points are not finite')
+  const halfTime = (label: ArrayLike<number>): number => {
+    const energy = Array.from(values, (_, e) => {
+      let part = 0
+      for (let i = 0; i < P; i++) part += vectors[e * P + i]! * label[i]!
+      return part * part
+    })
+    const whole = energy.reduce((a, b) => a + b, 0)
+    const left = (time: number): number =>
+      energy.reduce((sum, part, e) => sum + part * Math.exp(-2 * values[e]! * time), 0) / whole
+    // bisection of a falling function, in ln t
+    let [low, high] = [Math.log(1e-3), Math.log(1e9)]
+    for (let i = 0; i < 80; i++) {
+      const middle = (low + high) / 2
+      if (left(Math.exp(middle)) > 0.5) low = middle
+      else high = middle
+    }
+    return Math.exp(low)
+  }
+  const smooth = Float64Array.from({ length: P }, (_, i) => points[i * dimensions]!)
+  return { of: 'kernel', random: halfTime(labels), smooth: halfTime(smooth) }
+}
+
+/** Do one cell. Training sets of one grammar are nested; networks of one replica begin alike. */
+export async function measure(cell: Cell, bench: Bench<Config, void>): Promise<Row[]> {
+  const { config, key } = bench
+  const [forGrammar, forData, forTraining] = random.split(key, 3)
+  if (cell.part === 'kernel') return [kernel(cell.P, random.foldIn(forData, cell.P))]
+  const grammar = makeGrammar(fullShape(cell), forGrammar)
+  const count = cell.part === 'halves' ? 2 * cell.P : cell.P
+  const { train, test } = trainTest(grammar, forData, count, config.validation)
+  const setting = { grammar, validation: test, noising: makeNoiseProcess({ steps: config.diffusionSteps }) }
+  if (cell.part === 'halves') return halves(setting, train, cell, bench, forTraining)
+  const looks = await curveOf(setting, train, cell, bench, forTraining)
+  return looks.map(({ step, trainingLoss, validationLoss, copies, validity }) => ({
+    of: 'curve',
+    ...{ step, trainingLoss, validationLoss, copies, validity: validity.slice(1) },
+  }))
+}

@@ -1,0 +1,179 @@
+/** @file The science of `composition` and `memorization`: rows with known laws give these laws back, and others do not. */
+import { describe, expect, it } from 'vitest'
+import { composition } from '../../src/experiments/composition.ts'
+import { memorization } from '../../src/experiments/memorization.ts'
+import type { Claim } from '../../src/lab/index.ts'
+
+const claimWith = (claims: readonly Claim[], text: string): Claim => {
+  const found = claims.find(({ claim }) => claim.includes(text))
+  if (!found) throw new Error(`no claim "${text}" among: ${claims.map(({ claim }) => claim).join('; ')}`)
+  return found
+}
+
+describe('memorization', () => {
+  const config = memorization.study.config.parse({})
+  const legal = 4 / 16
+
+  /** Curves whose copies pass 2 % at `a P^b` steps, and whose validation loss is least at `c P^e`. */
+  function rows({ b, e, level }: { b: number; e: number; level: (P: number, height: number) => number }) {
+    return [0, 1, 2].flatMap((replica) =>
+      [32, 64, 128, 256, 512, 1024].flatMap((P) => {
+        const scatter = 1 + 0.02 * Math.sin(replica * 7 + P)
+        const [copyAt, bestAt] = [
+          30 * 32 ** (1 - b) * P ** b * scatter,
+          15 * 32 ** (1 - e) * P ** e * scatter,
+        ]
+        return Array.from({ length: 40 }, (_, k) => {
+          const step = 32 * 2 ** (k / 3)
+          const validity = [1, 2, 3].map((height) => {
+            const chance = legal ** (2 ** height - 1)
+            return chance + (1 - chance) * level(P, height) * Math.min(1, step / bestAt)
+          })
+          return {
+            ...{
+              part: 'curve',
+              v: 16,
+              m: 4,
+              L: 3,
+              width: 64,
+              P,
+              seed: 0,
+              replica,
+              of: 'curve',
+              step,
+              validity,
+            },
+            validationLoss: 0.05 + 0.001 * Math.log(step / bestAt) ** 2,
+            trainingLoss: 0.04,
+            copies: step < copyAt / 2 ? 0 : 0.02 * (1 + Math.log(step / copyAt)),
+          }
+        }).filter(({ copies }) => copies < 0.15)
+      }),
+    )
+  }
+  const found = (given: Parameters<typeof rows>[0]) =>
+    memorization.study.findings(rows(given) as never, config)
+  // P*_1 = 341, P*_2 = 1,365, P*_3 = 5,461
+  const affordable = (P: number, height: number): number =>
+    Math.min(1, (P / ((16 * 4 ** (height + 1)) / 0.75)) ** 2)
+
+  it('finds the exponents that are there, and what is known at the minimum', () => {
+    const { claims, result, charts } = found({ b: 1, e: 1, level: affordable })
+    for (const text of ['copies of 2 %', 'copies of 5 %', 'least validation loss in P']) {
+      const { measured, outcome } = claimWith(claims, text)
+      expect(measured).toBeCloseTo(1, 1)
+      expect(outcome).toBe('holds')
+    }
+    expect(claimWith(claims, 'until a quarter').outcome).toBe('holds')
+    expect(claimWith(claims, 'level 1 at the least validation loss, P ≥ 2 P*_1 = 683').outcome).toBe('holds')
+    expect(claimWith(claims, 'level 3 at the least validation loss, P ≤ P*_3/8').outcome).toBe('holds')
+    expect(result!['exponent']).toBeCloseTo(1, 1)
+    for (const draw of charts) expect(draw().svg).toContain('<svg')
+  })
+
+  it('does not find what is not there', () => {
+    const { claims } = found({ b: 1.5, e: 0.6, level: (_, height) => (height === 3 ? 0.3 : 0.1) })
+    expect(claimWith(claims, 'copies of 2 %').measured).toBeCloseTo(1.5, 1)
+    for (const text of [
+      'copies of 2 %',
+      'least validation loss in P',
+      'level 1 at the least',
+      'level 3 at the least',
+    ])
+      expect(claimWith(claims, text).outcome).toBe('fails')
+  })
+
+  it('takes a minimum that has not come for a bound: the law is of the other P', () => {
+    const { claims } = memorization.study.findings(
+      rows({ b: 1, e: 1, level: affordable }).filter(({ P, step }) => P < 1024 || step < 5000) as never,
+      config,
+    )
+    expect(claimWith(claims, 'least validation loss in P').claim).toContain('(P = 32, 64, 128, 256, 512)')
+    expect(claimWith(claims, 'copies of 2 %').claim).toContain('(P = 32, 64, 128, 256, 512)')
+  })
+})
+
+describe('composition', () => {
+  const config = composition.study.config.parse({})
+
+  /** Shares that depend on P/(c_ℓ m^power(ℓ)) alone. */
+  function rows(power: (height: number) => number) {
+    return [0, 1, 2].flatMap((replica) =>
+      [2, 3, 4].flatMap((m) =>
+        Array.from({ length: 24 }, (_, k) => 4 * 2 ** (k / 2)).map((P) => {
+          const validity = [1, 2, 3].map((height) => {
+            const chance = (m / 16) ** (2 ** height - 1)
+            const x = P / (16 * m ** power(height) * (1 + 0.02 * Math.sin(replica * 5 + m)))
+            return chance + ((1 - chance) * x) / (1 + x)
+          })
+          return {
+            ...{ part: 'data', rules: 'random', strings: 'whole', v: 16, m, s: 2, L: 3, P, seed: 0, replica },
+            ...{
+              of: 'best',
+              step: 100,
+              validationLoss: 0.05,
+              trainingLoss: 0.05,
+              copies: 0,
+              validity,
+              coherence: 2,
+            },
+          }
+        }),
+      ),
+    )
+  }
+  const claimsOf = (power: (height: number) => number) =>
+    composition.study.findings(rows(power) as never, config).claims
+
+  it('finds the exponents ℓ + 1, the order of levels, and the collapse', () => {
+    const claims = claimsOf((height) => height + 1)
+    for (const height of [1, 2, 3]) {
+      const exponent = claimWith(claims, `exponent of P*_${height} in m (m = 2, 3, 4)`)
+      expect(exponent.measured).toBeCloseTo(height + 1, 1)
+      expect(exponent.outcome).toBe('holds')
+      expect(claimWith(claims, `level ${height}: factor by which`).outcome).toBe('holds')
+    }
+    // c m^(ℓ+1) over c m^ℓ of the largest m
+    for (const height of [2, 3])
+      expect(claimWith(claims, `strings that level ${height} takes`).measured).toBeCloseTo(4, 1)
+  })
+
+  it('says so where every level takes as much', () => {
+    const claims = claimsOf(() => 2)
+    expect(claimWith(claims, 'exponent of P*_1').outcome).toBe('holds')
+    for (const height of [2, 3]) {
+      expect(claimWith(claims, `exponent of P*_${height}`).outcome).toBe('fails')
+      expect(claimWith(claims, `level ${height}: factor by which`).outcome).toBe('fails')
+    }
+  })
+
+  it('controls must fail to learn their top level', () => {
+    const control = (strings: string, rules: string, top: number) =>
+      [0, 1, 2].map((replica) => ({
+        ...{ part: 'control', rules, strings, v: 16, m: 3, s: 2, L: 3, P: 100, seed: 0, replica, of: 'best' },
+        ...{ step: 1, validationLoss: 1, trainingLoss: 1, copies: 0, coherence: 2 },
+        validity: [1, 0.9, top + 0.001 * replica],
+      }))
+    const outcome = (top: number) =>
+      composition.study
+        .findings(
+          [
+            ...control('shuffled', 'random', top),
+            ...control('whole', 'uncorrelated', top),
+            ...control('whole', 'random', top),
+          ] as never,
+          config,
+        )
+        .claims.map((claim) => [claim.control, claim.outcome])
+    expect(outcome(0.01)).toEqual([
+      [true, 'holds'],
+      [true, 'holds'],
+      [false, 'fails'],
+    ])
+    expect(outcome(0.6)).toEqual([
+      [true, 'fails'],
+      [true, 'fails'],
+      [false, 'holds'],
+    ])
+  })
+})
