@@ -26,7 +26,8 @@ const known = ['P', 'seed', 'replica', 'step', 'trainingLoss', 'validationLoss',
 /** Fields of a row and of its config that can be a setting, as text. */
 function settingsOf(row: Fields, config: Fields): [string, string][] {
   const scalars = Object.entries(row).filter(([, value]) => typeof value !== 'object')
-  return [...Object.entries(config), ...scalars]
+  // a row's own value counts where the config has the name, too
+  return Object.entries({ ...config, ...Object.fromEntries(scalars) })
     .filter(([name]) => !known.includes(name))
     .map(([name, value]) => [name, JSON.stringify(value) ?? ''])
 }
@@ -63,7 +64,7 @@ function trainingsOf(run: FinishedRun): Training[] {
     last.rows.push({
       ...{ P, step, validationLoss: number('validationLoss'), copies: number('copies') },
       // runs that differ in other fields are other trainings
-      seed: `${run.hash} ${trainings.length - 1}`,
+      seed: `${run.hash.slice(0, 12)} ${trainings.length - 1}`,
     })
   }
   return trainings

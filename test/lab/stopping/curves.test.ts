@@ -266,7 +266,9 @@ describe('run folders', () => {
       ...[16, 256].flatMap((width) => training(64, width, 0)),
       { of: 'kernel', P: 32, replica: 0, seed: 0, random: 3 },
     ]
-    const { rows: found, notes } = curveRowsOfRuns([run({ result: { rows } })])
+    // the config has a width, too: of the rows' own setting
+    const config = { seed: 0, width: 64 }
+    const { rows: found, notes } = curveRowsOfRuns([run({ result: { rows }, config })])
     const { curves } = gatherCurves(found)
     expect(curves.map(({ P, steps }) => [P, steps.map(({ step }) => step)])).toEqual(
       [32, 32, 64, 64, 128, 128].map((P) => [P, [10, 20, 40]]),
