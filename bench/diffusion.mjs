@@ -71,7 +71,8 @@ function ratiosOf({ task, width, rows }) {
   const [ours, ...others] = rows
   if (ours?.label !== 'treeline') return []
   return others.map((row) => {
-    const target = row.label === rewritten ? mostOfRewritten : targets[task][width]?.[row.label]
+    const isRewritten = task === 'train' && row.label === rewritten
+    const target = isRewritten ? mostOfRewritten : targets[task][width]?.[row.label]
     return {
       label: row.label,
       wall: pairedRatio(ours, row),

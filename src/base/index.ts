@@ -17,6 +17,7 @@ export { foldIn, type Key, key, split, threefry2x32, threefryParity, threefryRot
 export { native } from './native.ts'
 export { type NotFinite, notFiniteIn, notFiniteText } from './notFinite.ts'
 export { bytes, count, duration, fixed, formatMeasured, formatNumber, percent, plusMinus } from './numbers.ts'
+export { sha256 } from './sha256.ts'
 export { finish, inSteps, type Steps } from './steps.ts'
 export { didYouMean, editDistance, entryOf, namedOf, nearest } from './suggest.ts'
 export { cholesky, eigenOf, solveCholesky, timesVector } from './symmetric.ts'

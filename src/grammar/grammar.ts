@@ -45,6 +45,15 @@ export function tupleNumber(v: number, tuple: ArrayLike<number>, at: number, s: 
   return number
 }
 
+/** Write a tuple's number in base v into `out` at `at`. */
+export function writeTuple(number: number, v: number, s: number, out: Int32Array, at: number): void {
+  let rest = number
+  for (let i = s - 1; i >= 0; i--) {
+    out[at + i] = rest % v
+    rest = Math.floor(rest / v)
+  }
+}
+
 /** Tuples beyond which a table of them all no longer fits a reasonable memory. */
 const maxTuples = 2 ** 26
 /** Leaves beyond which a single tree no longer does. */

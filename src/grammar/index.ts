@@ -1,4 +1,6 @@
 /** @file The Random Hierarchy Model: rules, trees, exact inference, statistics, theory. */
+
+export { authorsGrammar } from './authorsGrammar.ts'
 export {
   type ClusteredTuples,
   type ClusterOptions,
@@ -53,6 +55,7 @@ export {
   type Trees,
   tupleNumber,
 } from './grammar.ts'
+export { grammarHash, grammarName } from './hash.ts'
 export {
   type Answer,
   exactCrossEntropy,
@@ -80,6 +83,7 @@ export {
   stringsOf,
   treeLevels,
 } from './report.ts'
+export { readRules, rulesFromText } from './ruleFile.ts'
 export { emptyTrees, expandLevel, sampleTrees, samplingTrees } from './sample.ts'
 export { exchangeSynonyms } from './synonyms.ts'
 export * from './theory/index.ts'

@@ -1,7 +1,7 @@
 /** @file Drawing rules: without replacement, so that no tuple has two parents. */
 import { fail } from '../base/index.ts'
 import { random } from '../tensor/index.ts'
-import { checkShape, type Grammar, parentsAt, type Shape } from './grammar.ts'
+import { checkShape, type Grammar, parentsAt, type Shape, writeTuple } from './grammar.ts'
 import { shuffledNumbers } from './shuffle.ts'
 
 /** What kind of rules to draw. */
@@ -29,15 +29,6 @@ export function zipf(m: number, exponent: number): Float64Array {
   const weights = Float64Array.from({ length: m }, (_, k) => (k + 1) ** -exponent)
   const sum = weights.reduce((a, b) => a + b, 0)
   return weights.map((weight) => weight / sum)
-}
-
-/** Write a tuple's number in base v into `out` at `at`. */
-function writeTuple(number: number, v: number, s: number, out: Int32Array, at: number): void {
-  let rest = number
-  for (let i = s - 1; i >= 0; i--) {
-    out[at + i] = rest % v
-    rest = Math.floor(rest / v)
-  }
 }
 
 /** Tuples up to which all of them are put in order; beyond, only those that are used. */

@@ -3,6 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { grammarFromText, grammarName } from '../../src/grammar/index.ts'
 import { treeline } from './caught.ts'
 
 const root = mkdtempSync(join(tmpdir(), 'treeline-grammar-'))
@@ -34,6 +35,55 @@ interface Parsed {
 const g = at('g.grammar.json')
 beforeAll(async () => {
   expect((await grammar('make', ...sizes, '--out', g)).code).toBe(0)
+})
+
+interface Fixture {
+  authors: { seed: number; rules: number[][][][]; hash: string }[]
+}
+const fixtureAt = (name: string): string => new URL(`../fixtures/${name}`, import.meta.url).pathname
+const { authors } = JSON.parse(readFileSync(fixtureAt('grammars.json'), 'utf8')) as Fixture
+
+describe('grammars of others', () => {
+  const [first] = authors as [Fixture['authors'][number]]
+
+  it('makes the grammar of a seed of published code, and says its name', async () => {
+    const words = ['--v', '8', '--m', '3', '--L', '3', '--authors-seed', String(first.seed)]
+    expect((await json<GrammarFile>('make', ...words)).rules).toEqual(first.rules)
+    expect((await grammar('make', ...words)).out).toContain(`grammar ${first.hash.slice(0, 12)}\n`)
+    for (const other of [
+      ['--seed', '1'],
+      ['--rules', 'uncorrelated'],
+    ])
+      expect(await grammar('make', ...words, ...other)).toMatchObject({ code: 2, out: '' })
+  })
+
+  it.each(['rules.pt', 'rules.npz', 'rules.json'])('imports %s', async (name) => {
+    if (name === 'rules.json') writeFileSync(at(name), JSON.stringify({ rules: first.rules }))
+    const path = name === 'rules.json' ? at(name) : fixtureAt(name)
+    const imported = at(`${name}.grammar.json`)
+    const text = await grammar('import', path, '--out', imported)
+    expect(text).toMatchObject({ code: 0, err: '' })
+    expect(text.out).toContain(`grammar ${first.hash.slice(0, 12)}\n`)
+    const file = JSON.parse(readFileSync(imported, 'utf8')) as GrammarFile
+    expect(file).toMatchObject({ format: 'treeline-grammar/1', v: 8, classes: 8, m: 3, s: 2, L: 3 })
+    expect(file.rules).toEqual(first.rules)
+    expect((await grammar('show', imported)).out).toContain(`grammar ${first.hash.slice(0, 12)};`)
+  })
+
+  it('refuses in one line what holds no rules', async () => {
+    writeFileSync(at('none.json'), '{"rules": []}')
+    for (const [path, words] of [
+      [at('none.json'), 'rules: expected at least one of tables'],
+      [fixtureAt('pytorch.pt'), 'expected a table'],
+      [fixtureAt('numpy.npz'), 'expected a table'],
+      [at('absent.pt'), 'absent.pt'],
+    ] as const) {
+      const { code, out, err } = await grammar('import', path)
+      expect([code, out]).toEqual([1, ''])
+      expect(err).toContain(words)
+      expect(err.trimEnd().split('\n')).toHaveLength(1)
+    }
+  })
 })
 
 describe('grammar make', () => {
@@ -126,12 +176,13 @@ describe('grammar sample and parse', () => {
       { valid: false, class: null, levels: [[null], [null, 0], [0, 1, 0, 0]], validity: [1, 0.5, 0] },
     ])
     expect(parsed.validity).toEqual([1, 5 / 6, 1 / 3])
+    const name = grammarName(grammarFromText(readFileSync(own, 'utf8')))
     const words = await grammar('parse', own, at('strings.json'))
     expect(words.out).toBe(
       '0: class 1\n' +
         '1: not of the grammar; legal at heights 0 … 2: 100 %, 100 %, 0 %\n' +
         '2: not of the grammar; legal at heights 0 … 2: 100 %, 50 %, 0 %\n' +
-        '1 of 3 strings are of the grammar\n' +
+        `1 of 3 strings are of the grammar ${name}\n` +
         'legal nodes at heights 0 … 2: 100 %, 83.3 %, 33.3 %\n',
     )
     writeFileSync(at('none.json'), '[]')

@@ -2,18 +2,19 @@
 import { Command } from 'commander'
 import type { Io } from '../../io.ts'
 import { examples } from '../../options.ts'
+import { importCommand } from './import.ts'
 import { inferCommand } from './infer.ts'
 import { makeCommand } from './make.ts'
 import { parseCommand } from './parse.ts'
 import { sampleCommand } from './sample.ts'
 import { showCommand } from './show.ts'
 
-const commands = [makeCommand, sampleCommand, parseCommand, inferCommand, showCommand]
+const commands = [makeCommand, importCommand, sampleCommand, parseCommand, inferCommand, showCommand]
 
 /** The command. */
 export function grammarCommand(io: Io): Command {
   const command = new Command('grammar')
-    .description('hierarchical grammars: draw one, sample it, parse with it, infer, look at trees')
+    .description('hierarchical grammars: draw or import one, sample it, parse with it, infer, look at trees')
     .addHelpText(
       'after',
       examples(

@@ -16,6 +16,7 @@ interface Flags {
   rules: 'random' | 'uncorrelated'
   zipf?: number
   seed: number
+  authorsSeed?: number
   out?: string
   force?: boolean
   json?: boolean
@@ -49,6 +50,14 @@ export const makeCommand = (io: Io): Command =>
       ),
     )
     .addOption(seedFlag())
+    .addOption(
+      integerOption(
+        '--authors-seed <n>',
+        'the rules that the published code draws with this seed (see docs/grammar.md)',
+        0,
+        Number.MAX_SAFE_INTEGER,
+      ).conflicts(['seed', 'rules', 'zipf']),
+    )
     .option('--out <file>', 'write the grammar there')
     .addOption(forceOption())
     .addOption(jsonOption())
@@ -58,17 +67,25 @@ export const makeCommand = (io: Io): Command =>
         ['treeline grammar make --v 8 --m 3 --s 2 --L 3 --classes 8 --seed 1', 'draw one and look at it'],
         ['treeline grammar make --v 16 --m 4 --L 4 --out g.grammar.json', 'keep it'],
         ['treeline grammar make --v 8 --m 8 --L 3 --rules uncorrelated --json', 'the parity-like control'],
+        [
+          'treeline grammar make --v 8 --m 3 --L 3 --authors-seed 42',
+          'the grammar of a seed of the papers’ code',
+        ],
       ),
     )
     .action(async (flags: Flags) => {
       const rule = { inputs: [], force: flags.force === true }
       checkForce(flags.force, flags.out, '--out')
       if (flags.out !== undefined) checkFile(flags.out, rule)
-      const { grammarToText, makeGrammar } = await import('../../../grammar/index.ts')
+      const { authorsGrammar, grammarToText, makeGrammar } = await import('../../../grammar/index.ts')
       const { random } = await import('../../../tensor/index.ts')
-      const { v, m, s, L, classes = v, rules, zipf, seed } = flags
+      const { v, m, s, L, classes = v, rules, zipf, seed, authorsSeed } = flags
+      const shape = { v, classes, m, s, L }
       const probabilities = zipf === undefined ? 'uniform' : { zipf }
-      const grammar = makeGrammar({ v, classes, m, s, L }, random.key(seed), { rules, probabilities })
+      const grammar =
+        authorsSeed === undefined
+          ? makeGrammar(shape, random.key(seed), { rules, probabilities })
+          : authorsGrammar(shape, authorsSeed)
       const text = flags.json || flags.out !== undefined ? grammarToText(grammar) : ''
       if (flags.out !== undefined) writeOutput(flags.out, text, rule)
       if (flags.json) {

@@ -30,7 +30,7 @@ export const parseCommand = (io: Io): Command =>
         const rule = { inputs: [path, stringsPath], force: flags.force === true }
         checkForce(flags.force, flags.out, '--out')
         if (flags.out !== undefined) checkFile(flags.out, rule)
-        const { parse, parseReport, stringsFromText } = await import('../../../grammar/index.ts')
+        const { grammarName, parse, parseReport, stringsFromText } = await import('../../../grammar/index.ts')
         const grammar = await loadGrammar(path)
         const { leaves, count } = stringsFromText(grammar, readText(stringsPath), stringsPath)
         const report = parseReport(parse(grammar, leaves, count))
@@ -49,7 +49,7 @@ export const parseCommand = (io: Io): Command =>
                 : `${i}: not of the grammar; legal at heights 0 … ${grammar.L}: ${string.validity.map((share) => percent(share)).join(', ')}\n`,
             )
         const valid = report.strings.filter((string) => string.valid).length
-        io.out(`${valid} of ${count} strings are of the grammar\n`)
+        io.out(`${valid} of ${count} strings are of the grammar ${grammarName(grammar)}\n`)
         io.out(
           `legal nodes at heights 0 … ${grammar.L}: ${report.validity.map((share) => percent(share)).join(', ')}\n`,
         )

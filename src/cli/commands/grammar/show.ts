@@ -56,8 +56,8 @@ async function noiseFrom({ epsilon, channel, noise }: Flags): Promise<Noise | un
 }
 
 /** Notes below the tree. */
-function notes({ levels, logProbability, posterior }: Derivation): string {
-  const own = `ln probability of this tree ${logProbability.toFixed(3)}\n`
+function notes(name: string, { levels, logProbability, posterior }: Derivation): string {
+  const own = `grammar ${name}; ln probability of this tree ${logProbability.toFixed(3)}\n`
   if (!posterior) return own
   const { channel, noise, seen, truth, map, logEvidence } = posterior
   const wrong = map.map((level, i) => level.filter((symbol, node) => symbol !== levels[i]![node]).length)
@@ -101,6 +101,7 @@ export const showCommand = (io: Io): Command =>
         checkFile(flags.svg, rule)
       }
       const lab = await import('../../../lab/index.ts')
+      const { grammarName } = await import('../../../grammar/index.ts')
       const { random } = await import('../../../tensor/index.ts')
       const grammar = await loadGrammar(path)
       const derivation = lab.growDerivation(grammar, random.key(flags.seed), noise)
@@ -119,5 +120,5 @@ export const showCommand = (io: Io): Command =>
       // colours are for the stream they go to: messages may be on a terminal while results are piped
       const colors = process.stdout.isTTY === true ? io.colors : pc.createColors(false)
       const tree = { levels: derivation.levels, posterior: derivation.posterior?.truth }
-      io.out(`${treeText(tree, io.columns(), colors)}\n${notes(derivation)}`)
+      io.out(`${treeText(tree, io.columns(), colors)}\n${notes(grammarName(grammar), derivation)}`)
     })

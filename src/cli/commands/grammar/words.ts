@@ -7,14 +7,15 @@ const mostParents = 16
 /** Columns that rules may take before they are cut. */
 const mostColumns = 96
 
-/** Sizes, number of strings, entropy: a few lines. */
+/** Name, sizes, number of strings, entropy: a few lines. */
 export async function describeGrammar(grammar: Grammar): Promise<string> {
-  const { entropy, showCount, treeCount } = await import('../../../grammar/index.ts')
+  const { entropy, grammarName, showCount, treeCount } = await import('../../../grammar/index.ts')
   const { v, classes, m, s, L, d, probabilities } = grammar
   const total = treeCount(grammar)
   const strings = total < 10n ** 9n ? total.toLocaleString('en-US') : showCount(total)
   const legal = Math.min(1, (m * v) / v ** s)
   return [
+    `grammar ${grammarName(grammar)}`,
     `v = ${v} symbols a level, ${classes} classes, m = ${m} rules each, s = ${s}, L = ${L}`,
     `strings of d = s^L = ${d < 1e6 ? d : compact(d)} symbols; P_max = ${strings} of them`,
     `entropy ${entropy(grammar).toPrecision(6)} nats${probabilities ? ', rules are not equally likely' : ''}`,
