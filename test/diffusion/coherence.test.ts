@@ -97,7 +97,13 @@ test('a curve’s looks: copies above chance are none where every legal string i
     },
   })
   expect(seen).toEqual([32, 64])
-  for (const { copies, copied, validity } of looks) {
+  for (const { copies, copied, validity, validationLoss, validationWindows, trainingWindows } of looks) {
+    // 64 strings at 8 steps in 10 windows: two of them have none
+    expect(validationWindows).toHaveLength(10)
+    const found = validationWindows.filter((loss) => loss !== null)
+    expect(found).toHaveLength(8)
+    expect(found.reduce((a, b) => a + b, 0) / 8).toBeCloseTo(validationLoss, 6)
+    expect(trainingWindows).not.toEqual(validationWindows)
     expect(copies).toBeCloseTo(0, 12)
     expect(copied.length / 100).toBeCloseTo(validity[2]!, 12)
     expect(validity[0]).toBe(1)

@@ -18,6 +18,9 @@ export interface Look {
   /** Mean loss of the training strings and of others, nats a token, over fixed noise. */
   readonly trainingLoss: number
   readonly validationLoss: number
+  /** The same by windows of t, the first steps of noise first: null where no string was at such a step. */
+  readonly trainingWindows: readonly (number | null)[]
+  readonly validationWindows: readonly (number | null)[]
   /** A_0 … A_L: share of legal nodes at each height of generated strings. */
   readonly validity: readonly number[]
   /** Share of generated strings that are training strings, less those that a legal string is by chance: A_L · P/P_max. */
@@ -39,6 +42,8 @@ export interface LearningCurveOptions<P extends Parameters>
   readonly samples: number
   /** Strings, each with its own noise, over which a loss is averaged. */
   readonly losses?: number
+  /** Windows of t, of equal numbers of steps, in which losses are told apart. Default 10. */
+  readonly windows?: number
   readonly key: random.Key
   /** Key of what is generated; networks with the same are given the same noise. Default of `key`. */
   readonly forSamples?: random.Key
@@ -47,6 +52,22 @@ export interface LearningCurveOptions<P extends Parameters>
 }
 
 const mean = (values: Float32Array): number => values.reduce((a, b) => a + b, 0) / values.length
+
+/** Means of losses [n] by windows of their steps t = 1 … T. */
+function byWindow(
+  losses: Float32Array,
+  times: Int32Array,
+  { steps, windows }: { readonly steps: number; readonly windows: number },
+): (number | null)[] {
+  const sums = new Float64Array(windows)
+  const counts = new Float64Array(windows)
+  for (const [i, t] of times.entries()) {
+    const window = Math.floor(((t - 1) * windows) / steps)
+    sums[window]! += losses[i]!
+    counts[window]!++
+  }
+  return Array.from(sums, (sum, i) => (counts[i]! > 0 ? sum / counts[i]! : null))
+}
 
 const stringsOf = ({ d, v, L }: Grammar, { levels }: Trees): CleanStrings => ({ leaves: levels[L]!, d, v })
 
@@ -63,11 +84,11 @@ function forLosses(
   strings: CleanStrings,
   count: number,
   key: random.Key,
-): ReturnType<typeof fixedStrings>['strings'] {
+): ReturnType<typeof fixedStrings> {
   const have = strings.leaves.length / strings.d
   const some = Math.min(have, count)
   const own = { ...strings, leaves: strings.leaves.slice(0, some * strings.d) }
-  return fixedStrings(noising, own, Math.max(1, Math.round(count / some)), key).strings
+  return fixedStrings(noising, own, Math.max(1, Math.round(count / some)), key)
 }
 
 /** Train a network on strings of a grammar and look at it on the way. The same key gives the same numbers. */
@@ -77,7 +98,7 @@ export async function learningCurve<P extends Parameters>(
   noising: NoiseProcess,
   options: LearningCurveOptions<P>,
 ): Promise<Look[]> {
-  const { train, validation, samples, losses = 2048, key, onLook, threads = 1 } = options
+  const { train, validation, samples, losses = 2048, windows = 10, key, onLook, threads = 1 } = options
   const { d, L } = grammar
   const keys = Array.from({ length: 5 }, (_, i) => subKey(key, i) as random.Key)
   const { forSamples = keys[4]! } = options
@@ -105,10 +126,17 @@ export async function learningCurve<P extends Parameters>(
         const copied = Array.from({ length: samples }, (_, i) =>
           numbers.get(generated.subarray(i * d, (i + 1) * d).join()),
         ).filter((number) => number !== undefined)
+        const [training, unseenLoss] = [
+          await loss.of(parameters, ofSeen.strings),
+          await loss.of(parameters, ofUnseen.strings),
+        ]
+        const parts = { steps: noising.schedule.steps, windows }
         const look: Look = {
           step,
-          trainingLoss: mean(await loss.of(parameters, ofSeen)),
-          validationLoss: mean(await loss.of(parameters, ofUnseen)),
+          trainingLoss: mean(training),
+          validationLoss: mean(unseenLoss),
+          trainingWindows: byWindow(training, ofSeen.times, parts),
+          validationWindows: byWindow(unseenLoss, ofUnseen.times, parts),
           validity: legal,
           copies: copied.length / samples - legal[L]! * chance,
           copied,
