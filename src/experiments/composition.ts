@@ -61,7 +61,6 @@ function cellsOf({ v, rules, L, multiples, time, control: other, validation }: C
       : [
           { ...long, part: 'time' as const, P },
           { ...long, part: 'control' as const, strings: 'shuffled' as const, P },
-          { ...long, part: 'control' as const, P },
         ]),
     ...rules.flatMap((m) =>
       countsOf({ ...usual, m }, multiples, validation)
@@ -77,6 +76,12 @@ function cellsOf({ v, rules, L, multiples, time, control: other, validation }: C
   ]
 }
 
+/** The long training at its least validation loss stands beside its control. */
+const bestOfTime = (time: readonly LookFound[]): LookFound[] =>
+  groupBy(time, 'seed', 'replica').map(({ rows }) =>
+    rows.reduce((best, row) => (row.validationLoss < best.validationLoss ? row : best)),
+  )
+
 function partsOf(rows: readonly Found[]): Parts {
   const of = <R extends Found>(match: (row: Found) => boolean) => rows.filter(match) as unknown as R[]
   return {
@@ -84,7 +89,10 @@ function partsOf(rows: readonly Found[]): Parts {
     time: of((row) => row.of === 'look'),
     layers: of<Found<SensitivityRow>>((row) => row.of === 'sensitivity'),
     turns: of<Found<TurnRow>>((row) => row.of === 'turn'),
-    controls: of((row) => row.part === 'control'),
+    controls: [
+      ...of<LookFound>((row) => row.part === 'control'),
+      ...bestOfTime(of((row) => row.of === 'look')),
+    ],
   }
 }
 

@@ -23,16 +23,17 @@ export const config = z.strictObject({
       data: z.int().min(2).max(1024).default(32),
       trajectories: z.int().min(2).max(1024).default(32),
     })
-    .default({
-      ...{ m: 3, multiple: 4, steps: 16384, turns: [0.3, 0.5, 0.6, 0.7, 0.8, 0.9] },
-      ...{ data: 32, trajectories: 32 },
-    })
+    .prefault({})
     .describe(
       'one long training: levels, hidden layers and coherence in the order of steps; round trips of so many data at the end, turned at these noise levels',
     ),
   control: z
-    .strictObject({ v: z.int().min(2).max(32), s: z.int().min(2).max(4), P: z.int().min(8).max(65536) })
-    .default({ v: 8, s: 3, P: 8192 })
+    .strictObject({
+      v: z.int().min(2).max(32).default(8),
+      s: z.int().min(2).max(4).default(3),
+      P: z.int().min(8).max(65536).default(8192),
+    })
+    .prefault({})
     .describe('uncorrelated rules, m = v and two levels, and random ones of the same sizes'),
   width: z.int().min(8).max(2048).default(64).describe('channels of the tree U-Net'),
   grammars: z.int().min(1).max(32).default(3).describe('grammars of each kind; error bars are over them'),
@@ -72,16 +73,23 @@ export const presets: Record<'tiny' | 'tour' | 'quick' | 'paper', PartialConfig<
     ...{ mostSteps: 128, looks: 1, samples: 64, validation: 16, learningRate: 0.01 },
   },
   tour: {
-    ...{ rules: [2], multiples: [1 / 8, 1 / 2, 2], grammars: 2, mostSteps: 2048, samples: 512, looks: 1.5 },
-    time: { m: 2, multiple: 4, steps: 2048, turns: [0.6, 0.8], data: 8, trajectories: 16 },
-    control: { v: 4, s: 3, P: 256 },
-    validation: 512,
+    ...{ rules: [2], multiples: [1 / 8, 1 / 2, 2], width: 32, grammars: 2, mostSteps: 768, samples: 256 },
+    time: { m: 2, multiple: 2, steps: 1280, turns: [0.6, 0.8], data: 8, trajectories: 16 },
+    control: { v: 4, s: 3, P: 128 },
+    ...{ validation: 256, diffusionSteps: 25 },
   },
   quick: {
-    ...{ rules: [2, 3], multiples: [1 / 16, 1 / 4, 1, 4], grammars: 2, mostSteps: 4096, samples: 512 },
-    time: { m: 2, multiple: 4, steps: 4096, turns: [0.4, 0.6, 0.8], data: 16, trajectories: 16 },
-    control: { v: 4, s: 3, P: 512 },
-    validation: 512,
+    ...{
+      rules: [2, 3],
+      multiples: [1 / 16, 1 / 4, 1, 4],
+      width: 48,
+      grammars: 2,
+      mostSteps: 2048,
+      samples: 512,
+    },
+    time: { m: 2, multiple: 4, steps: 3072, turns: [0.4, 0.6, 0.8], data: 16, trajectories: 16 },
+    control: { v: 4, s: 3, P: 128 },
+    ...{ validation: 512, diffusionSteps: 25 },
   },
   paper: {},
 }

@@ -21,7 +21,7 @@ export const config = z.strictObject({
       widths: z.array(z.int().min(8).max(2048)).max(4).default([32, 128]),
       rules: z.array(z.int().min(2).max(32)).max(4).default([2, 3]),
     })
-    .default({ counts: [64, 256], widths: [32, 128], rules: [2, 3] })
+    .prefault({})
     .describe('other widths, and other numbers of rules m, at these P: what moves the times'),
   halves: counts
     .max(4)
@@ -64,9 +64,14 @@ export const presets: Record<'tiny' | 'tour' | 'quick' | 'paper', PartialConfig<
     },
     ...{ samples: 64, validation: 16, learningRate: 0.01 },
   },
-  tour: { ...without, counts: [16, 32, 64], seeds: 2, looks: 2, samples: 512, kernel: [64, 128, 256] },
+  tour: {
+    ...without,
+    ...{ counts: [16, 32, 64], seeds: 2, looks: 2, samples: 512, kernel: [64, 128] },
+    ...{ leastSteps: 800, stepsPerString: 28, diffusionSteps: 25 },
+  },
   quick: {
     ...{ counts: [16, 32, 64, 128], seeds: 2, looks: 2, samples: 512, kernel: [64, 128, 256] },
+    ...{ leastSteps: 1000, stepsPerString: 48, diffusionSteps: 25 },
     ...{ others: { counts: [32], widths: [32], rules: [3] }, halves: [32] },
   },
   paper: {},
