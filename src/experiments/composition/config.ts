@@ -87,7 +87,7 @@ export const presets: Record<'tiny' | 'tour' | 'quick' | 'paper', PartialConfig<
       mostSteps: 2048,
       samples: 512,
     },
-    time: { m: 2, multiple: 4, steps: 3072, turns: [0.4, 0.6, 0.8], data: 16, trajectories: 16 },
+    time: { m: 2, multiple: 4, steps: 2560, turns: [0.4, 0.6, 0.8], data: 16, trajectories: 16 },
     control: { v: 4, s: 3, P: 128 },
     ...{ validation: 512, diffusionSteps: 25 },
   },

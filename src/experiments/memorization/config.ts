@@ -71,7 +71,7 @@ export const presets: Record<'tiny' | 'tour' | 'quick' | 'paper', PartialConfig<
   },
   quick: {
     ...{ counts: [16, 32, 64, 128], seeds: 2, looks: 2, samples: 512, kernel: [64, 128, 256] },
-    ...{ leastSteps: 1000, stepsPerString: 48, diffusionSteps: 25 },
+    ...{ leastSteps: 800, stepsPerString: 36, diffusionSteps: 25 },
     ...{ others: { counts: [32], widths: [32], rules: [3] }, halves: [32] },
   },
   paper: {},
