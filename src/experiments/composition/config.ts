@@ -73,7 +73,7 @@ export const presets: Record<'tiny' | 'tour' | 'quick' | 'paper', PartialConfig<
     ...{ mostSteps: 128, looks: 1, samples: 64, validation: 16, learningRate: 0.01 },
   },
   tour: {
-    ...{ rules: [2], multiples: [1 / 8, 1 / 2, 2], width: 32, grammars: 2, mostSteps: 768, samples: 256 },
+    ...{ rules: [2], multiples: [1 / 8, 1 / 2, 2], width: 32, grammars: 2, mostSteps: 640, samples: 256 },
     time: { m: 2, multiple: 2, steps: 1280, turns: [0.6, 0.8], data: 8, trajectories: 16 },
     control: { v: 4, s: 3, P: 128 },
     ...{ validation: 256, diffusionSteps: 25 },
@@ -81,13 +81,13 @@ export const presets: Record<'tiny' | 'tour' | 'quick' | 'paper', PartialConfig<
   quick: {
     ...{
       rules: [2, 3],
-      multiples: [1 / 16, 1 / 4, 1, 4],
+      multiples: [1 / 16, 1 / 4, 1],
       width: 48,
       grammars: 2,
       mostSteps: 2048,
       samples: 512,
     },
-    time: { m: 2, multiple: 4, steps: 2560, turns: [0.4, 0.6, 0.8], data: 16, trajectories: 16 },
+    time: { m: 2, multiple: 4, steps: 2048, turns: [0.4, 0.6, 0.8], data: 16, trajectories: 16 },
     control: { v: 4, s: 3, P: 128 },
     ...{ validation: 512, diffusionSteps: 25 },
   },

@@ -66,8 +66,8 @@ export const presets: Record<'tiny' | 'tour' | 'quick' | 'paper', PartialConfig<
   },
   tour: {
     ...without,
-    ...{ counts: [16, 32, 64], seeds: 2, looks: 2, samples: 512, kernel: [64, 128] },
-    ...{ leastSteps: 800, stepsPerString: 28, diffusionSteps: 25 },
+    ...{ counts: [16, 32, 64], seeds: 2, looks: 1.5, samples: 384, kernel: [64, 128] },
+    ...{ leastSteps: 700, stepsPerString: 22, diffusionSteps: 25 },
   },
   quick: {
     ...{ counts: [16, 32, 64, 128], seeds: 2, looks: 2, samples: 512, kernel: [64, 128, 256] },
