@@ -87,7 +87,12 @@ if (native) {
       moment(false)
       // a call that takes its time: what comes meanwhile finds the thread in native code
       if (native === 'worker' && isCounted && moments >= at)
-        for (const until = performance.now() + hold; performance.now() < until; ) super.run(...given)
+        for (const until = performance.now() + hold; performance.now() < until; )
+          try {
+            super.run(...given)
+          } catch {
+            // a program that hands no result back ends so
+          }
       return super.run(...given)
     }
   }
