@@ -25,8 +25,6 @@ export interface Look {
   readonly validity: readonly number[]
   /** Share of generated strings that are training strings, less those that a legal string is by chance: A_L · P/P_max. */
   readonly copies: number
-  /** Generated strings that are training strings, as their numbers among them. */
-  readonly copied: readonly number[]
 }
 
 export interface LearningCurveOptions<P extends Parameters>
@@ -44,9 +42,8 @@ export interface LearningCurveOptions<P extends Parameters>
   readonly losses?: number
   /** Windows of t, of equal numbers of steps, in which losses are told apart. Default 10. */
   readonly windows?: number
+  /** Networks with the same key begin alike and generate from the same noise, whatever they are trained on. */
   readonly key: random.Key
-  /** Key of what is generated; networks with the same are given the same noise. Default of `key`. */
-  readonly forSamples?: random.Key
   /** Called with each look, the parameters, and what was generated; training ends when it returns false. */
   readonly onLook?: (look: Look, parameters: P, generated: Int32Array) => boolean | Promise<boolean>
 }
@@ -71,12 +68,9 @@ function byWindow(
 
 const stringsOf = ({ d, v, L }: Grammar, { levels }: Trees): CleanStrings => ({ leaves: levels[L]!, d, v })
 
-/** Numbers of the training strings, by their letters. */
-function numbersOf({ leaves, d }: CleanStrings): Map<string, number> {
-  const numbers = new Map<string, number>()
-  for (let at = 0; at < leaves.length; at += d) numbers.set(leaves.subarray(at, at + d).join(), at / d)
-  return numbers
-}
+/** The strings, by their letters. */
+const lettersOf = ({ leaves, d }: CleanStrings): string[] =>
+  Array.from({ length: leaves.length / d }, (_, n) => leaves.subarray(n * d, (n + 1) * d).join())
 
 /** Strings made noisy as often as it takes for about `count` of them, at most all of them once. */
 function forLosses(
@@ -101,9 +95,8 @@ export async function learningCurve<P extends Parameters>(
   const { train, validation, samples, losses = 2048, windows = 10, key, onLook, threads = 1 } = options
   const { d, L } = grammar
   const keys = Array.from({ length: 5 }, (_, i) => subKey(key, i) as random.Key)
-  const { forSamples = keys[4]! } = options
   const [seen, unseen] = [stringsOf(grammar, train), stringsOf(grammar, validation)]
-  const numbers = numbersOf(seen)
+  const letters = new Set(lettersOf(seen))
   const chance = train.count / Number(treeCount(grammar))
   const levels = noiseLevels(noising.schedule, 1)
   const [ofSeen, ofUnseen] = [seen, unseen].map((strings, i) =>
@@ -121,11 +114,9 @@ export async function learningCurve<P extends Parameters>(
       threads,
       onLook: async (parameters, step) => {
         const denoiser = denoisers.with(parameters)
-        const generated = await sampleStrings(denoiser, { count: samples, levels, key: forSamples })
+        const generated = await sampleStrings(denoiser, { count: samples, levels, key: keys[4]! })
         const legal = validity(parse(grammar, generated, samples))
-        const copied = Array.from({ length: samples }, (_, i) =>
-          numbers.get(generated.subarray(i * d, (i + 1) * d).join()),
-        ).filter((number) => number !== undefined)
+        const copied = lettersOf({ leaves: generated, d, v: grammar.v }).filter((one) => letters.has(one))
         const [training, unseenLoss] = [
           await loss.of(parameters, ofSeen.strings),
           await loss.of(parameters, ofUnseen.strings),
@@ -139,7 +130,6 @@ export async function learningCurve<P extends Parameters>(
           validationWindows: byWindow(unseenLoss, ofUnseen.times, parts),
           validity: legal,
           copies: copied.length / samples - legal[L]! * chance,
-          copied,
         }
         looks.push(look)
         return (await onLook?.(look, parameters, generated)) ?? true

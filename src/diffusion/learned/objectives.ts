@@ -76,7 +76,6 @@ export function ownEvidence(
 
 export interface Objective {
   readonly channel: ChannelName
-  readonly title: string
   /** Loss of every token of strings, [B, d]; of logits [B, d, v] and x_t alone. */
   loss(logits: Tensor, strings: NoisyStrings): Tensor
   /** What step t counts. */
@@ -129,7 +128,6 @@ const signalToNoise = ({ alphaBar }: Schedule, t: number): number => alphaBar(t)
 export const objectives: Readonly<Record<string, Objective>> = {
   posteriorKl: {
     channel: 'uniform',
-    title: 'KL of one step back, nats a token',
     loss: posteriorKl,
     weight: () => 1,
     bound: {
@@ -144,7 +142,6 @@ export const objectives: Readonly<Record<string, Objective>> = {
   /** T (ᾱ_{t−1} − ᾱ_t)/(1 − ᾱ_t) for each masked token: −ᾱ'/(1 − ᾱ) in the limit (Shi et al. 2024, eq. 4; Sahoo et al. 2024). */
   maskedCrossEntropy: {
     channel: 'masking',
-    title: 'weighted cross-entropy of masked tokens, nats a token',
     loss: (logits, strings) =>
       weighted(mul(crossEntropy(logits, strings.clean), cast(less(strings.noisy, 0), logits.dtype)), strings),
     weight: ({ steps, alphaBar }, t) => (steps * (alphaBar(t - 1) - alphaBar(t))) / (1 - alphaBar(t)),
@@ -152,7 +149,6 @@ export const objectives: Readonly<Record<string, Objective>> = {
   },
   crossEntropy: {
     channel: 'gaussian',
-    title: 'cross-entropy of the clean token, nats',
     loss: (logits, strings) =>
       crossEntropy(add(logits, ownEvidence('gaussian', strings, logits.shape[2]!).log), strings.clean),
     weight: () => 1,
@@ -160,14 +156,12 @@ export const objectives: Readonly<Record<string, Objective>> = {
   /** ‖ε − ε̂‖² with ε̂ = (x_t − √ᾱ x̂_0)/√(1 − ᾱ): the error of x̂_0 times ᾱ/(1 − ᾱ) (Ho et al. 2020, eq. 14). */
   noise: {
     channel: 'gaussian',
-    title: 'squared error of the noise',
     loss: (logits, strings) => weighted(squaredError(logits, strings), strings),
     weight: signalToNoise,
   },
   /** ‖s − ŝ‖² with the score s = −ε/√(1 − ᾱ) (Song et al. 2021, eq. 7). */
   score: {
     channel: 'gaussian',
-    title: 'squared error of the score',
     loss: (logits, strings) => weighted(squaredError(logits, strings), strings),
     weight: (schedule, t) => signalToNoise(schedule, t) / (1 - schedule.alphaBar(t)),
   },

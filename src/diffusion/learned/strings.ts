@@ -1,5 +1,6 @@
 /** @file Strings at random steps of a noise process, as programs take them: tables for evaluation, and batches that are made noisy anew. */
 import { random, type Tensor, tensor } from '../../tensor/index.ts'
+import { stratifiedTimes } from '../denoising.ts'
 import type { NoiseProcess } from './noiseProcess.ts'
 import type { NoisyStrings } from './objectives.ts'
 
@@ -10,12 +11,9 @@ export interface CleanStrings {
   readonly v: number
 }
 
-/** Steps t = 1 … T of `count` strings, one uniform in each count-th part: the mean over them has little noise. [count] */
-function stepsOf(noising: NoiseProcess, count: number, key: random.Key): Int32Array {
-  const { steps } = noising.schedule
-  const within = random.sampleUniform(key, count)
-  return Int32Array.from(within, (u, i) => 1 + Math.min(steps - 1, Math.floor(((i + u) / count) * steps)))
-}
+/** Steps t = 1 … T of `count` strings, spread evenly. [count] */
+const stepsOf = ({ schedule }: NoiseProcess, count: number, key: random.Key): Int32Array =>
+  stratifiedTimes(schedule, count, key).map((t) => t + 1)
 
 /** Make strings noisy in place: `clean` ↦ the rest, each string at the step of `times`. */
 function fillNoisy(

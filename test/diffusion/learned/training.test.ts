@@ -1,4 +1,7 @@
 /** @file Trained networks against exact inference: their loss cannot be less, and comes near; the same bits twice; looks on the way. */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { describe, expect, it, test } from 'vitest'
 import {
   type CleanStrings,
@@ -131,6 +134,36 @@ test('the same key gives the same bits, with looks or without; a look that says 
   await expect(run({ looks: [12], onLook: () => true })).rejects.toThrow(
     'snapshots.at[0]: expected a whole number of steps above 0, a multiple of stepsPerCall 8, got 12',
   )
+})
+
+test('a training goes on from its checkpoint to the same bits, and not with another grammar', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'treeline-denoiser-'))
+  const path = join(folder, 'state.safetensors')
+  const noising = makeNoiseProcess({ steps: 10 })
+  const network = networks.unet
+  const run = (
+    steps: number,
+    grammarName: string,
+    more: Partial<DenoiserTraining<TreeUnetParameters>> = {},
+  ) =>
+    trainDenoiser(network, noising, {
+      ...{ strings, parameters: network.init(random.key(2)), steps, batchSize: 8, learningRate: 0.01 },
+      ...{ key: random.key(3), threads: 1, config: { grammar: grammarName }, ...more },
+    })
+  try {
+    const whole = await run(32, 'a')
+    await run(16, 'a', { checkpoint: { path } })
+    const resumed = await run(32, 'a', { checkpoint: { path } })
+    expect(resumed.step).toBe(32)
+    expect(entries(resumed.parameters).map(([, t]) => [...t.data].join())).toEqual(
+      entries(whole.parameters).map(([, t]) => [...t.data].join()),
+    )
+    await expect(run(48, 'b', { checkpoint: { path } })).rejects.toThrow(
+      /the checkpoint is of a run with config .*"a".*, this one has .*"b"/,
+    )
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
 })
 
 test('looks are at half powers of two, as steps of whole calls', () => {
