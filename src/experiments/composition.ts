@@ -122,7 +122,8 @@ function dataClaims(data: readonly LookFound[]): Claim[] {
     ),
     ...heightsOf(data).flatMap((height) => {
       const found = reaching(data, height)
-      if (found.length < 3) return []
+      // at height 1 there is no symbol to know yet, and the power is another one
+      if (found.length < 3 || height < 2) return []
       const { before, after } = spreads(data, height)
       return [
         claim(`exponent of P*_${height} in m (m = ${found.join(', ')})`, powerOfRules(data, height)).equals(

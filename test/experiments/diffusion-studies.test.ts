@@ -53,9 +53,9 @@ describe('memorization', () => {
   }
   const found = (given: Parameters<typeof rows>[0]) =>
     memorization.study.findings(rows(given) as never, config)
-  // P*_1 = 341, P*_2 = 1,365, P*_3 = 5,461
+  // P*_1 = 85, P*_2 = 1,365, P*_3 = 5,461
   const affordable = (P: number, height: number): number =>
-    Math.min(1, (P / ((16 * 4 ** (height + 1)) / 0.75)) ** 2)
+    Math.min(1, (P / ((16 * 4 ** (height === 1 ? 1 : height + 1)) / 0.75)) ** 2)
 
   it('finds the exponents that are there, and what is known at the minimum', () => {
     const { claims, result, charts } = found({ b: 1, e: 1, level: affordable })
@@ -65,7 +65,7 @@ describe('memorization', () => {
       expect(outcome).toBe('holds')
     }
     expect(claimWith(claims, 'until a quarter').outcome).toBe('holds')
-    expect(claimWith(claims, 'level 1 at the least validation loss, P ≥ 2 P*_1 = 683').outcome).toBe('holds')
+    expect(claimWith(claims, 'level 1 at the least validation loss, P ≥ 2 P*_1 = 171').outcome).toBe('holds')
     expect(claimWith(claims, 'level 3 at the least validation loss, P ≤ P*_3/8').outcome).toBe('holds')
     expect(result!['exponent']).toBeCloseTo(1, 1)
     for (const draw of charts) expect(draw().svg).toContain('<svg')
@@ -127,7 +127,7 @@ describe('composition', () => {
 
   it('finds the exponents ℓ + 1, the order of levels, and the collapse', () => {
     const claims = claimsOf((height) => height + 1)
-    for (const height of [1, 2, 3]) {
+    for (const height of [2, 3]) {
       const exponent = claimWith(claims, `exponent of P*_${height} in m (m = 2, 3, 4)`)
       expect(exponent.measured).toBeCloseTo(height + 1, 1)
       expect(exponent.outcome).toBe('holds')
@@ -140,7 +140,8 @@ describe('composition', () => {
 
   it('says so where every level takes as much', () => {
     const claims = claimsOf(() => 2)
-    expect(claimWith(claims, 'exponent of P*_1').outcome).toBe('holds')
+    // theory says nothing of the first
+    expect(claims.some(({ claim }) => claim.includes('exponent of P*_1'))).toBe(false)
     for (const height of [2, 3]) {
       expect(claimWith(claims, `exponent of P*_${height}`).outcome).toBe('fails')
       expect(claimWith(claims, `level ${height}: factor by which`).outcome).toBe('fails')

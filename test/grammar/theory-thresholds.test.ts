@@ -18,6 +18,7 @@ import {
   resolvedHeight,
   type Shape,
   synonymShare,
+  validityOverChance,
 } from '../../src/grammar/index.ts'
 import { random } from '../../src/tensor/index.ts'
 import { derivations, mean } from './theory-reference.ts'
@@ -51,6 +52,8 @@ describe('fractions of legal tuples', () => {
       const strings = new Set(derivations(grammar).map(({ levels }) => levels[height]!.join()))
       expect(strings.size).toBe(v * m ** (s ** height - 1))
       expect(strings.size / v ** (s ** height)).toBeCloseTo(randomValidity(shape, height), 12)
+      expect(validityOverChance(shape, height, strings.size / v ** (s ** height))).toBeCloseTo(0, 12)
+      expect(validityOverChance(shape, height, 1)).toBe(1)
     }
   })
 })

@@ -2,6 +2,7 @@
 import {
   chart,
   type Figure,
+  geometricMeanOverReplicas,
   groupBy,
   heatMap,
   type LineSeries,
@@ -28,7 +29,6 @@ import {
   type PowerLaw,
   powerLaw,
   ruleTime,
-  timeAt,
   validationTime,
 } from './times.ts'
 
@@ -122,7 +122,9 @@ function timesChart(rows: readonly CurveFound[]): () => Figure {
         ...kinds.map(
           ([name, time], hue): LineSeries => ({
             ...{ name, hue, scatter: true },
-            points: countsOf(rows).map(({ P, rows: own }) => pointOf(P, timeAt(own, time))),
+            points: countsOf(rows).map(({ P, rows: own }) =>
+              pointOf(P, geometricMeanOverReplicas(own, time)),
+            ),
           }),
         ),
         ...kinds.slice(0, onsets.length + 1).flatMap(([, time], hue) => fitted(powerLaw(rows, time), hue)),
@@ -150,7 +152,7 @@ function levelsChart(rows: readonly CurveFound[]): () => Figure {
   return chart(found, {
     name: 'levels',
     title: 'What is known when one should stop',
-    caption: `Share of legal nodes at each height of what is generated, at the least validation loss; 0 is what random strings have. Dotted: P*_ℓ = v m^(ℓ+1)/(1 − f), from which a level can be learned. ${bars}`,
+    caption: `Share of legal nodes at each height of what is generated, at the least validation loss; 0 is what random strings have. Dotted: P*_ℓ, from which a level can be learned: v m/(1 − f), then v m^(ℓ+1)/(1 − f). ${bars}`,
     ...{ x: 'P', xLabel: 'training strings P', xScale: 'log', marks: 'dots' },
     ...{ y: 'share', yLabel: '(A_ℓ − A_0)/(1 − A_0)', yDomain: [-0.05, 1.05] },
     ...{ series: 'height', seriesName: (height: string | number) => `ℓ = ${height}` },
@@ -190,7 +192,7 @@ function phaseCharts(rows: readonly CurveFound[]): (() => Figure)[] {
       .map((height) => ({
         ...{ name: `level ${height} half learned`, dashed: true },
         points: countsOf(rows).flatMap(({ P, rows: own }) => {
-          const { value } = timeAt(own, (looks) => ruleTime(looks, height))
+          const { value } = geometricMeanOverReplicas(own, (looks) => ruleTime(looks, height))
           return Number.isFinite(value) ? [{ x: Math.log2(P), y: Math.log2(value) }] : []
         }),
       }))
@@ -303,7 +305,7 @@ export const chartsOf = ({ curves, halves, kernel }: Parts): (() => Figure)[] =>
 const settingOf = ({ m, width, P }: Cell): string => `m = ${m}, width ${width}, P = ${P}`
 
 const timeText = (rows: readonly CurveFound[], time: (looks: readonly CurveFound[]) => number): string => {
-  const found = timeAt(rows, time)
+  const found = geometricMeanOverReplicas(rows, time)
   if (!Number.isFinite(found.value)) return `> ${Math.max(...rows.map(({ step }) => step))}`
   return `${shownWhole(found)}${found.missing ? ` (${found.missing} not yet)` : ''}`
 }

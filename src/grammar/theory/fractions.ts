@@ -53,3 +53,9 @@ export function randomValidity(shape: Shape, height: number): number {
   checkHeight(shape, height, 0)
   return legalShare(shape) ** ((shape.s ** height - 1) / (shape.s - 1))
 }
+
+/** Validity on a scale where random strings have 0 and those of the grammar 1: (A − A_0)/(1 − A_0), A_0 as `randomValidity`. */
+export function validityOverChance(shape: Shape, height: number, validity: number): number {
+  const chance = randomValidity(shape, height)
+  return (validity - chance) / (1 - chance)
+}

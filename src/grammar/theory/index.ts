@@ -8,7 +8,7 @@ export {
   typicalTupleCorrelation,
 } from './correlations.ts'
 export { type Exponents, exponents } from './exponents.ts'
-export { legalShare, otherLegalShare, randomValidity, synonymShare } from './fractions.ts'
+export { legalShare, otherLegalShare, randomValidity, synonymShare, validityOverChance } from './fractions.ts'
 export {
   type Beliefs,
   beliefs,
