@@ -2,6 +2,7 @@
  * @file Diffusion models learn the rules of a grammar level by level: level ℓ takes strings in proportion to m^(ℓ+1). (Favero,
  * Sclocchi, Cagnetta, Frossard and Wyart 2025, arXiv 2502.12089)
  */
+import { fail } from '../base/index.ts'
 import { checkShape, treeCount } from '../grammar/index.ts'
 import {
   type Claim,
@@ -50,18 +51,33 @@ function countsOf(
   return [...new Set(counts)].filter((P) => P >= 4 && P <= all / 2 && P + validation <= all)
 }
 
+/** Throws TL_BAD_CONFIG where a part of the run would have no strings. */
+function checkCounts({ v, rules, L, multiples, time, control: other, validation }: Config): void {
+  for (const [field, m, wanted] of [
+    ...rules.map((m) => ['multiples', m, multiples] as const),
+    ['time.multiple', time.m, [time.multiple]] as const,
+  ])
+    if (countsOf({ v, m, s: 2, L }, wanted, validation).length === 0)
+      fail(
+        'TL_BAD_CONFIG',
+        `config.${field}: no P of ${wanted.join(', ')} times v·m^(L+1) = ${v * m ** (L + 1)} is from 4 to half of the ${treeCount(fullShape({ v, m, s: 2, L }))} strings of a grammar with m = ${m} and leaves ${validation} for validation`,
+      )
+  const all = treeCount(fullShape({ v: other.v, m: other.v, s: other.s, L: 2 }))
+  if (BigInt(other.P + validation) > all)
+    fail(
+      'TL_BAD_CONFIG',
+      `config.control.P: ${other.P} strings and ${validation} for validation, but its grammars have ${all}`,
+    )
+}
+
 function cellsOf({ v, rules, L, multiples, time, control: other, validation }: Config): Cell[] {
   const usual = { rules: 'random', strings: 'whole', v, s: 2, L } as const
   const long = { ...usual, m: time.m }
   const [P] = countsOf(long, [time.multiple], validation)
   const shape = { v: other.v, m: other.v, s: other.s, L: 2, P: other.P }
   return [
-    ...(P === undefined
-      ? []
-      : [
-          { ...long, part: 'time' as const, P },
-          { ...long, part: 'control' as const, strings: 'shuffled' as const, P },
-        ]),
+    { ...long, part: 'time', P: P! },
+    { ...long, part: 'control', strings: 'shuffled', P: P! },
     ...rules.flatMap((m) =>
       countsOf({ ...usual, m }, multiples, validation)
         .toSorted((a, b) => b - a)
@@ -268,6 +284,7 @@ export const composition = defineStudy<Config, Cell, Row>(import.meta.url, {
     const { v, L, rules, time, control: other } = given
     for (const m of [...rules, time.m]) checkShape(fullShape({ v, m, s: 2, L }), `config (m = ${m})`)
     checkShape(fullShape({ v: other.v, m: other.v, s: other.s, L: 2 }), 'config.control')
+    checkCounts(given)
   },
   cells: cellsOf,
   replicas: ({ grammars }) => grammars,

@@ -2,8 +2,8 @@
  * @file When does a diffusion model begin to memorize? At a time proportional to the number of its data; before it, it has learned
  * the rules that so many data can teach. (Favero, Sclocchi and Wyart 2025, arXiv 2505.16959)
  */
-import { fixed } from '../base/index.ts'
-import { checkShape } from '../grammar/index.ts'
+import { fail, fixed } from '../base/index.ts'
+import { checkShape, treeCount } from '../grammar/index.ts'
 import {
   type Claim,
   claim,
@@ -241,6 +241,15 @@ export const memorization = defineStudy<Config, Cell, Row>(import.meta.url, {
   check(given) {
     for (const m of [given.m, ...given.others.rules])
       checkShape(fullShape({ ...given, m }), `config (m = ${m})`)
+    for (const cell of cellsOf(given)) {
+      if (cell.part === 'kernel') continue
+      const [all, wanted] = [treeCount(fullShape(cell)), cell.part === 'halves' ? 2 * cell.P : cell.P]
+      if (BigInt(wanted + given.validation) > all)
+        fail(
+          'TL_BAD_CONFIG',
+          `config: ${cell.part === 'halves' ? `two halves of P = ${cell.P}` : `P = ${cell.P}`} and ${given.validation} strings for validation, but a grammar with v = ${cell.v}, m = ${cell.m}, L = ${cell.L} has ${all}: take a smaller P, or a larger m or L`,
+        )
+    }
   },
   cells: cellsOf,
   replicas: ({ seeds }) => seeds,

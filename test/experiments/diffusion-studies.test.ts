@@ -178,3 +178,29 @@ describe('composition', () => {
     ])
   })
 })
+
+it.each([
+  [
+    memorization,
+    { m: 2, L: 2, counts: [64], validation: 512 },
+    'P = 64 and 512 strings for validation, but a grammar with v = 16, m = 2, L = 2 has 128',
+  ],
+  [
+    memorization,
+    { m: 2, L: 2, counts: [8], validation: 100, halves: [20], others: { counts: [] } },
+    'two halves of P = 20 and 100 strings',
+  ],
+  [composition, { multiples: [1000] }, 'config.multiples: no P of 1000 times v·m^(L+1) = 256'],
+  [composition, { time: { multiple: 1000 } }, 'config.time.multiple: no P of 1000'],
+  [
+    composition,
+    { control: { v: 2, s: 3, P: 200 }, validation: 64, rules: [3] },
+    'config.control.P: 200 strings and 64 for validation, but its grammars have',
+  ],
+] as const)(
+  'strings that no grammar has are refused before the first step: %#',
+  (experiment, given, message) => {
+    const { study } = experiment
+    expect(() => study.check!(study.config.parse(given))).toThrow(message)
+  },
+)
