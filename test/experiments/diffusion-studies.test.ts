@@ -1,5 +1,6 @@
 /** @file The science of `composition` and `memorization`: rows with known laws give these laws back, and others do not. */
 import { describe, expect, it } from 'vitest'
+import { lookSteps } from '../../src/diffusion/index.ts'
 import { composition } from '../../src/experiments/composition.ts'
 import { memorization } from '../../src/experiments/memorization.ts'
 import type { Claim } from '../../src/lab/index.ts'
@@ -155,14 +156,14 @@ describe('composition', () => {
         ...{ step: 1, validationLoss: 1, trainingLoss: 1, copies: 0, coherence: 2 },
         validity: [1, 0.9, top + 0.001 * replica],
       }))
-    const outcome = (top: number) =>
+    const outcome = (top: number, step = 1) =>
       composition.study
         .findings(
           [
             ...control('shuffled', 'random', top),
             ...control('whole', 'uncorrelated', top),
             ...control('whole', 'random', top),
-          ] as never,
+          ].map((row) => ({ ...row, step })) as never,
           config,
         )
         .claims.map((claim) => [claim.control, claim.outcome])
@@ -171,6 +172,11 @@ describe('composition', () => {
       [true, 'holds'],
       [false, 'fails'],
     ])
+    // the least validation loss at the last look: more steps would have taught more, so only what is passed decides
+    const last = lookSteps(64, config.mostSteps, config.looks).at(-1)
+    const outcomes = (top: number) => outcome(top, last).map(([, found]) => found)
+    expect(outcomes(0.01)).toEqual(['undecided', 'undecided', 'undecided'])
+    expect(outcomes(0.6)).toEqual(['fails', 'fails', 'holds'])
     expect(outcome(0.6)).toEqual([
       [true, 'fails'],
       [true, 'fails'],

@@ -91,6 +91,12 @@ function shuffled({ d, s, L }: Grammar, trees: Trees): Trees {
   return { ...trees, levels: [...trees.levels.slice(0, L), leaves] }
 }
 
+/** Steps after which a network of a part is looked at. */
+export function looksOf({ part }: Pick<Cell, 'part'>, { mostSteps, time, looks }: Config): number[] {
+  const steps = part === 'time' ? time.steps : mostSteps
+  return lookSteps(Math.min(64, steps), steps, looks)
+}
+
 /** The least validation loss is behind: training has gone on for half as long again, and the loss is above it. */
 function hasTurned(looks: readonly Look[]): boolean {
   const best = looks.reduce((a, b) => (b.validationLoss < a.validationLoss ? b : a))
@@ -183,7 +189,7 @@ export async function measure(cell: Cell, bench: Bench<Config, void>): Promise<R
       samples: config.samples,
       threads: 1,
     },
-    looks: lookSteps(Math.min(64, steps), steps, config.looks),
+    looks: looksOf(cell, config),
     onLook: async (look, parameters, generated) => {
       looks.push(look)
       const { step, validationLoss, trainingLoss, copies, validity } = look
