@@ -51,3 +51,23 @@ export function lastTokenInputs(
     last: Int32Array.from({ length: count }, (_, i) => leaves[(i + 1) * d - 1]!),
   }
 }
+
+/**
+ * The last `width` tokens of strings [count, d] for a network that predicts every next one: tokens [count, width − 1], and the
+ * token after each, [count, width − 1]. Throws TL_BAD_ARGUMENT for a width outside 2 … d.
+ */
+export function nextTokenInputs(
+  leaves: Int32Array,
+  { d, width }: { readonly d: number; readonly width: number },
+): { tokens: Int32Array; next: Int32Array } {
+  if (!(Number.isInteger(width) && width >= 2 && width <= d))
+    fail('TL_BAD_ARGUMENT', `width: expected an integer from 2 to ${d} tokens, got ${width}`)
+  const count = leaves.length / d
+  const [tokens, next] = [new Int32Array(count * (width - 1)), new Int32Array(count * (width - 1))]
+  for (let i = 0; i < count; i++) {
+    const end = (i + 1) * d
+    tokens.set(leaves.subarray(end - width, end - 1), i * (width - 1))
+    next.set(leaves.subarray(end - width + 1, end), i * (width - 1))
+  }
+  return { tokens, next }
+}

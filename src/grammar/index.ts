@@ -33,7 +33,7 @@ export {
   type MeanSquares,
 } from './countCorrelations.ts'
 export { checkCount, sampleDistinct, samplingDistinct, sliceTrees, trainTest } from './distinct.ts'
-export { lastTokenInputs, oneHot, whiten } from './encode.ts'
+export { lastTokenInputs, nextTokenInputs, oneHot, whiten } from './encode.ts'
 export { entropy, entropyGivenClass, meanOccurrences } from './entropy.ts'
 export { enumerate, showCount } from './enumerate.ts'
 export {

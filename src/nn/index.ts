@@ -53,6 +53,12 @@ export {
   weightedMean,
 } from './losses.ts'
 export { accuracy, isCorrect } from './metrics.ts'
+export {
+  type AttentionStack,
+  type AttentionStackOptions,
+  type AttentionStackParameters,
+  attentionStack,
+} from './networks/attentionStack.ts'
 export { type DdpmUnetOptions, type DdpmUnetParameters, ddpmUnet } from './networks/ddpmUnet.ts'
 export {
   type HierarchicalCnn,
@@ -60,6 +66,12 @@ export {
   type HierarchicalCnnParameters,
   hierarchicalCnn,
 } from './networks/hierarchicalCnn.ts'
+export {
+  type HierarchicalLcn,
+  type HierarchicalLcnOptions,
+  type HierarchicalLcnParameters,
+  hierarchicalLcn,
+} from './networks/hierarchicalLcn.ts'
 export { type Mlp, type MlpOptions, type MlpParameters, mlp } from './networks/mlp.ts'
 export {
   type SmallCnn,

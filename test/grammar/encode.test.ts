@@ -7,6 +7,7 @@ import {
   logProbability,
   makeGrammar,
   meanOccurrences,
+  nextTokenInputs,
   oneHot,
   sampleTrees,
   treeCount,
@@ -46,6 +47,17 @@ describe('encodings', () => {
     expect(() => lastTokenInputs(leaves, { d: 4, v: 4, width: 5 })).toThrow(
       'width: expected an integer from 1 to 4 tokens, got 5',
     )
+  })
+
+  it('every token with the one after it', () => {
+    const leaves = Int32Array.of(0, 1, 2, 3, 3, 2, 1, 0)
+    const { tokens, next } = nextTokenInputs(leaves, { d: 4, width: 3 })
+    expect([...tokens]).toEqual([1, 2, 2, 1])
+    expect([...next]).toEqual([2, 3, 1, 0])
+    for (const width of [1, 5])
+      expect(() => nextTokenInputs(leaves, { d: 4, width })).toThrow(
+        `width: expected an integer from 2 to 4 tokens, got ${width}`,
+      )
   })
 })
 

@@ -81,6 +81,8 @@ export interface AttentionOptions {
   readonly causal?: boolean
   readonly rotary?: RotaryOptions
   readonly init?: Initializer
+  /** Factor of every projection, as that of `dense`. Default 1. */
+  readonly scale?: number
   readonly dropout?: number
 }
 
@@ -99,6 +101,7 @@ export function attention(
   options: AttentionOptions,
 ): Layer<AttentionParameters, [x: Tensor, inputs?: AttentionInputs]> {
   const { heads, bias = true, fused = false, causal = false, init = 'glorot', dropout: rate = 0 } = options
+  const { scale = 1 } = options
   const { keyValueHeads = heads, headFeatures = features / heads, contextFeatures = features } = options
   requirePositive('attention: features, heads', features, heads, keyValueHeads)
   if (!Number.isInteger(headFeatures) || heads % keyValueHeads !== 0)
@@ -109,7 +112,7 @@ export function attention(
   const [wide, narrow] = [heads * headFeatures, keyValueHeads * headFeatures]
   if (fused && contextFeatures !== features)
     fail('TL_BAD_ARGUMENT', 'attention: a fused projection needs a context as wide as the input')
-  const projection = (inputs: number, outputs: number) => dense(inputs, outputs, { bias, init })
+  const projection = (inputs: number, outputs: number) => dense(inputs, outputs, { bias, init, scale })
   const apart = {
     query: projection(features, wide),
     key: projection(contextFeatures, narrow),
