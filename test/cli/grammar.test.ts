@@ -3,7 +3,9 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { grammarFromText, grammarName } from '../../src/grammar/index.ts'
+import { grammarFromText, grammarName, grammarToText, makeGrammar } from '../../src/grammar/index.ts'
+import { random } from '../../src/tensor/index.ts'
+import { listedEntropy, unequal } from '../grammar/theory-reference.ts'
 import { treeline } from './caught.ts'
 
 const root = mkdtempSync(join(tmpdir(), 'treeline-grammar-'))
@@ -240,6 +242,61 @@ describe('grammar show', () => {
   })
 })
 
+describe('grammar plateaus', () => {
+  interface Plateaus {
+    nats: number[]
+    exact: boolean
+    error: number[]
+  }
+
+  it.each([
+    ['pairs', { v: 8, classes: 6, m: 2, s: 2, L: 3 }, false],
+    ['triples', { v: 3, classes: 5, m: 2, s: 3, L: 2 }, false],
+    ['unequal', { v: 4, classes: 4, m: 2, s: 2, L: 3 }, true],
+  ] as const)('the entropies of listed strings: %s', async (name, shape, weighted) => {
+    const equal = makeGrammar(shape, random.key(3))
+    const made = weighted ? unequal(equal, random.key(4)) : equal
+    writeFileSync(at(`${name}.plateaus.json`), grammarToText(made))
+    const { nats, exact, error } = await json<Plateaus>('plateaus', at(`${name}.plateaus.json`))
+    expect([exact, error]).toEqual([true, new Array(shape.L + 1).fill(0)])
+    expect(nats.length).toBe(shape.L + 1)
+    for (const [height, loss] of nats.entries()) expect(loss).toBeCloseTo(listedEntropy(made, height), 12)
+    const { out } = await grammar('plateaus', at(`${name}.plateaus.json`))
+    const lines = out.split('\n')
+    expect(lines[0]).toContain(`grammar ${grammarName(made)}`)
+    for (const [height, loss] of nats.entries())
+      expect(lines[2 + height]!.trim().split(/\s+/).slice(0, 3)).toEqual([
+        String(height),
+        String(shape.s ** height - 1),
+        loss.toFixed(4),
+      ])
+  })
+
+  it('draws contexts where they are too many, of the seed', async () => {
+    const large = at('large.grammar.json')
+    await grammar('make', '--v', '32', '--m', '16', '--L', '5', '--out', large)
+    const sampled = await json<Plateaus>('plateaus', large, '--samples', '100', '--seed', '1')
+    expect(sampled.exact).toBe(false)
+    expect(sampled.error.map((e) => e > 0)).toEqual([false, false, false, false, false, true])
+    const other = await json<Plateaus>('plateaus', large, '--samples', '400', '--seed', '2')
+    expect(other.nats.slice(0, 5)).toEqual(sampled.nats.slice(0, 5))
+    const difference = Math.abs(other.nats[5]! - sampled.nats[5]!)
+    expect(difference).toBeGreaterThan(0)
+    expect(difference).toBeLessThan(5 * Math.hypot(sampled.error[5]!, other.error[5]!))
+  })
+
+  it.each([
+    [['--samples', '1'], '--samples: expected an integer from 2 to 1048576, got 1'],
+    [['--seed', 'x'], '--seed: expected an integer from 0 to 4294967295, got x'],
+    [['extra'], 'too many arguments'],
+  ])('%j: exit 2 and one line', async (words, message) => {
+    const { code, out, err } = await grammar('plateaus', g, ...words)
+    expect([code, out]).toEqual([2, ''])
+    expect(err).toMatch(/^treeline: [^\n]+\n$/)
+    expect(err).toContain(message)
+  })
+})
+
 describe('garbage', () => {
   const files: [string, string][] = [
     ['broken.json', '{"format": '],
@@ -263,6 +320,8 @@ describe('garbage', () => {
       ['sample', 'list.json'],
       'list.json: expected an object { "format": "treeline-grammar/1", … }, got a list of 0',
     ],
+    [['plateaus', 'nowhere.json'], 'cannot read nowhere.json: no such file or folder'],
+    [['plateaus', 'twins.json'], 'rules[0][0][1]: expected a tuple of its own'],
     [['show', 'twins.json'], 'rules[0][0][1]: expected a tuple of its own, got (0, 1), which is that of'],
     [['parse', g, 'short.json'], 'short.json: [1]: expected 8 symbols (d = s^L), got 3'],
     [['parse', g, 'wrong.json'], 'wrong.json: strings[0][7]: expected a symbol 0 … 7, got 8'],
@@ -292,7 +351,7 @@ describe('garbage', () => {
   })
 
   it('every command has help with examples', async () => {
-    for (const command of ['make', 'sample', 'parse', 'show']) {
+    for (const command of ['make', 'sample', 'parse', 'plateaus', 'show']) {
       const { code, out } = await grammar(command, '--help')
       expect([command, code]).toEqual([command, 0])
       expect(out).toContain('Examples:')

@@ -11,7 +11,7 @@ import {
   sampleTrees,
 } from '../../src/grammar/index.ts'
 import { random } from '../../src/tensor/index.ts'
-import { derivations, mean, standardError, unequal } from './theory-reference.ts'
+import { listedEntropy, mean, standardError, unequal } from './theory-reference.ts'
 
 const shapeOf = (v: number, m: number, s: number, L: number): Shape => ({ v, classes: v, m, s, L })
 const grammarsOf = (shape: Shape, count: number, seed = 0): Grammar[] =>
@@ -100,25 +100,6 @@ describe('compatible last tokens', () => {
   })
 })
 
-/** H(last token | the tokens of the window before it), by listing every string. */
-function listedEntropy(grammar: Grammar, height: number): number {
-  const { s, v, L } = grammar
-  const contexts = new Map<string, Float64Array>()
-  for (const { levels, p } of derivations(grammar)) {
-    const window = levels[L]!.slice(grammar.d - s ** height)
-    const last = window.pop()!
-    const row = contexts.get(window.join()) ?? new Float64Array(v)
-    row[last]! += p
-    contexts.set(window.join(), row)
-  }
-  let entropy = 0
-  for (const row of contexts.values()) {
-    const total = row.reduce((a, b) => a + b, 0)
-    for (const p of row) if (p > 0) entropy -= p * Math.log(p / total)
-  }
-  return entropy
-}
-
 describe('exact plateau', () => {
   const small: [string, Grammar][] = [
     ['two levels', makeGrammar({ v: 4, classes: 4, m: 2, s: 2, L: 2 }, random.key(1))],
@@ -126,13 +107,17 @@ describe('exact plateau', () => {
     ['triples', makeGrammar({ v: 3, classes: 5, m: 3, s: 3, L: 2 }, random.key(3))],
     ['unequal', unequal(makeGrammar({ v: 4, classes: 4, m: 2, s: 2, L: 3 }, random.key(4)), random.key(5))],
     ['all legal', makeGrammar({ v: 3, classes: 3, m: 3, s: 2, L: 2 }, random.key(6))],
+    [
+      'unequal triples',
+      unequal(makeGrammar({ v: 4, classes: 3, m: 2, s: 3, L: 2 }, random.key(8)), random.key(9)),
+    ],
     ['one rule', makeGrammar({ v: 4, classes: 4, m: 1, s: 2, L: 3 }, random.key(7))],
   ]
 
   it.each(small)('equals the entropy of listed strings: %s', (_, grammar) => {
     for (let height = 0; height <= grammar.L; height++) {
-      const { loss, standardError: error } = exactPlateau(grammar, height)
-      expect(error).toBe(0)
+      const { loss, exact, standardError: error } = exactPlateau(grammar, height)
+      expect([exact, error]).toEqual([true, 0])
       expect(loss).toBeCloseTo(listedEntropy(grammar, height), 12)
     }
   })
@@ -177,11 +162,16 @@ describe('exact plateau', () => {
     const grammar = unequal(makeGrammar(shapeOf(16, 6, 2, 4), random.key(14)), random.key(15))
     const exact = exactPlateau(grammar, 3)
     const errors = Array.from({ length: 8 }, (_, i) => {
-      const { loss, standardError: error } = exactPlateau(grammar, 3, {
+      const {
+        loss,
+        exact: listed,
+        standardError: error,
+      } = exactPlateau(grammar, 3, {
         limit: 4,
         samples: 500,
         key: random.key(i),
       })
+      expect(listed).toBe(false)
       expect(error).toBeGreaterThan(0)
       return (loss - exact.loss) / error
     })
@@ -189,6 +179,14 @@ describe('exact plateau', () => {
     expect(Math.sqrt(mean(errors.map((e) => e * e)))).toBeLessThan(2)
     const again = { limit: 4, samples: 100 }
     expect(exactPlateau(grammar, 3, again)).toEqual(exactPlateau(grammar, 3, again))
+  })
+
+  it('contexts that all leave the same uncertainty have no error, and are sampled all the same', () => {
+    const grammar = makeGrammar(shapeOf(4, 4, 2, 4), random.key(16))
+    const sampled = exactPlateau(grammar, 4, { limit: 4, samples: 100 })
+    expect(sampled.exact).toBe(false)
+    expect(sampled.loss).toBeCloseTo(Math.log(4), 12)
+    expect(sampled.standardError).toBeLessThan(1e-15)
   })
 
   it('refuses what is not a height or a number of samples', () => {

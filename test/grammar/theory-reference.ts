@@ -39,6 +39,25 @@ export function derivations(grammar: Grammar): { levels: number[][]; p: number }
   return done
 }
 
+/** H(last token | the tokens of the window before it), by listing every string. */
+export function listedEntropy(grammar: Grammar, height: number): number {
+  const { s, v, L } = grammar
+  const contexts = new Map<string, Float64Array>()
+  for (const { levels, p } of derivations(grammar)) {
+    const window = levels[L]!.slice(grammar.d - s ** height)
+    const last = window.pop()!
+    const row = contexts.get(window.join()) ?? new Float64Array(v)
+    row[last]! += p
+    contexts.set(window.join(), row)
+  }
+  let entropy = 0
+  for (const row of contexts.values()) {
+    const total = row.reduce((a, b) => a + b, 0)
+    for (const p of row) if (p > 0) entropy -= p * Math.log(p / total)
+  }
+  return entropy
+}
+
 /** A grammar with random production probabilities, none 0. */
 export function unequal(grammar: Grammar, key: random.Key): Grammar {
   const { m } = grammar

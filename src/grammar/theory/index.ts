@@ -23,6 +23,7 @@ export { childPair, meanFieldChi, type PairStatistics, pairStatistics } from './
 export {
   compatibleTokens,
   exactPlateau,
+  findingPlateau,
   type Plateau,
   type PlateauOptions,
   plateauBound,

@@ -2,7 +2,7 @@
  * @file The loss of predicting the last token with a context cut at s^ℓ − 1 tokens: the steps down which a learner goes. A bound
  * and its limit in closed form, and the exact value for one grammar.
  */
-import { fail } from '../../base/index.ts'
+import { fail, finish, type Steps } from '../../base/index.ts'
 import { random } from '../../tensor/index.ts'
 import type { Grammar, Shape } from '../grammar.ts'
 import { checkHeight, checkTheory, legalShare } from './fractions.ts'
@@ -42,7 +42,9 @@ export function plateauLimit(shape: Shape, height: number): number {
 /** A conditional entropy in nats. */
 export interface Plateau {
   readonly loss: number
-  /** Standard error of `loss`; 0 when it is exact. */
+  /** Whether all contexts were listed. */
+  readonly exact: boolean
+  /** Standard error of `loss`; 0 when it is exact, and where all sampled contexts leave the same uncertainty. */
   readonly standardError: number
 }
 
@@ -95,18 +97,22 @@ function weightedEntropy(weights: readonly number[]): number {
   return weights.reduce((sum, w) => (w > 0 ? sum - w * Math.log(w / total) : sum), 0)
 }
 
+/** Nodes between two places at which a listing may be left. */
+const nodesOfStep = 1024
+
 /** Sum over contexts of weight × entropy of the last token, or `undefined` when there are more contexts than `limit`. */
-function enumerateContexts(
+function* enumeratingContexts(
   grammar: Grammar,
   top: number,
   start: Candidates,
   limit: number,
-): number | undefined {
+): Steps<number | undefined> {
   const { L } = grammar
   let contexts = 0
+  let nodes = 0
   // A symbol known for certain leaves the same uncertainty wherever it occurs.
   const known = Array.from({ length: L + 1 }, () => new Map<number, number>())
-  const walk = (level: number, candidates: Candidates): number => {
+  function* walk(level: number, candidates: Candidates): Steps<number> {
     if (level === L) {
       contexts++
       return weightedEntropy(candidates.weights)
@@ -118,12 +124,13 @@ function enumerateContexts(
       const before = known[level]!.get(symbol)
       if (before !== undefined) return before * candidates.weights[0]!
     }
+    if (++nodes % nodesOfStep === 0) yield
     let sum = 0
-    for (const branch of branchesOf(grammar, level, candidates)) sum += walk(level + 1, branch)
+    for (const branch of branchesOf(grammar, level, candidates)) sum += yield* walk(level + 1, branch)
     if (certain) known[level]!.set(symbol, sum / candidates.weights[0]!)
     return sum
   }
-  const sum = walk(top, start)
+  const sum = yield* walk(top, start)
   return contexts > limit ? undefined : sum
 }
 
@@ -138,40 +145,49 @@ function drawBranch(branches: Branches, unit: number): Branches[number] {
 }
 
 /** Mean and standard error of the last token's entropy over contexts drawn from the grammar. */
-function sampleContexts(
+function* samplingContexts(
   grammar: Grammar,
   top: number,
   start: Candidates,
   samples: number,
   key: random.Key,
-): Plateau {
+): Steps<Plateau> {
   const { L } = grammar
   const steps = L - top
   const units = random.sampleUniform(key, samples * steps)
-  let [sum, squares] = [0, 0]
+  const entropies = new Float64Array(samples)
+  let sum = 0
   for (let i = 0; i < samples; i++) {
+    if (i % 64 === 63) yield
     let candidates: Candidates = start
     for (let level = top; level < L; level++) {
       const branches = branchesOf(grammar, level, candidates)
       const chosen = drawBranch(branches, units[i * steps + level - top]!)
       candidates = { symbols: chosen.symbols, weights: chosen.weights.map((w) => w / chosen.total) }
     }
-    const entropy = weightedEntropy(candidates.weights)
-    sum += entropy
-    squares += entropy ** 2
+    entropies[i] = weightedEntropy(candidates.weights)
+    sum += entropies[i]!
   }
   const loss = sum / samples
-  const variance = Math.max(0, squares / samples - loss ** 2) * (samples / (samples - 1))
-  return { loss, standardError: Math.sqrt(variance / samples) }
+  const variance = entropies.reduce((squares, entropy) => squares + (entropy - loss) ** 2, 0) / (samples - 1)
+  return { loss, exact: false, standardError: Math.sqrt(variance / samples) }
 }
 
 /**
  * The plateau at height ℓ of one grammar: the entropy of the last token given the s^ℓ − 1 tokens before it, in nats; the lowest
  * cross-entropy that any predictor with this context reaches. height 0: no context; height L: all tokens. Exact, by enumeration
  * of contexts, while these are at most `limit`; else the mean over `samples` contexts with its standard error.
- * Throws TL_BAD_CONFIG for a height outside 0 … L or fewer than 2 samples.
+ * Throws TL_BAD_CONFIG for a height outside 0 … L or fewer than 2 samples. (Cagnetta & Wyart 2024, section 4)
  */
-export function exactPlateau(grammar: Grammar, height: number, options: PlateauOptions = {}): Plateau {
+export const exactPlateau = (grammar: Grammar, height: number, options: PlateauOptions = {}): Plateau =>
+  finish(findingPlateau(grammar, height, options))
+
+/** `exactPlateau` in steps: large grammars take seconds. */
+export function* findingPlateau(
+  grammar: Grammar,
+  height: number,
+  options: PlateauOptions = {},
+): Steps<Plateau> {
   checkTheory(grammar)
   checkHeight(grammar, height, 0)
   const { limit = 2 ** 20, samples = 4096, key = random.key(0) } = options
@@ -182,7 +198,7 @@ export function exactPlateau(grammar: Grammar, height: number, options: PlateauO
   const prior = nodeMarginal(grammar, { level: top, index: s ** top - 1 })
   const symbols = [...prior.keys()].filter((symbol) => prior[symbol]! > 0)
   const start: Candidates = { symbols, weights: symbols.map((symbol) => prior[symbol]!) }
-  const sum = enumerateContexts(grammar, top, start, limit)
-  if (sum !== undefined) return { loss: sum, standardError: 0 }
-  return sampleContexts(grammar, top, start, samples, key)
+  const sum = yield* enumeratingContexts(grammar, top, start, limit)
+  if (sum !== undefined) return { loss: sum, exact: true, standardError: 0 }
+  return yield* samplingContexts(grammar, top, start, samples, key)
 }

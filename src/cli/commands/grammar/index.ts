@@ -6,15 +6,26 @@ import { importCommand } from './import.ts'
 import { inferCommand } from './infer.ts'
 import { makeCommand } from './make.ts'
 import { parseCommand } from './parse.ts'
+import { plateausCommand } from './plateaus.ts'
 import { sampleCommand } from './sample.ts'
 import { showCommand } from './show.ts'
 
-const commands = [makeCommand, importCommand, sampleCommand, parseCommand, inferCommand, showCommand]
+const commands = [
+  makeCommand,
+  importCommand,
+  sampleCommand,
+  parseCommand,
+  inferCommand,
+  plateausCommand,
+  showCommand,
+]
 
 /** The command. */
 export function grammarCommand(io: Io): Command {
   const command = new Command('grammar')
-    .description('hierarchical grammars: draw or import one, sample it, parse with it, infer, look at trees')
+    .description(
+      'hierarchical grammars: draw or import one, sample it, parse with it, infer, look at trees and plateaus',
+    )
     .addHelpText(
       'after',
       examples(
