@@ -5,7 +5,7 @@ import { homedir, hostname } from 'node:os'
 import { join } from 'node:path'
 import { explainSystemError } from '../base/files.ts'
 import type { Environment } from './registry.ts'
-import { type DatasetSource, type DatasetTable, datasets, unpackedBytes } from './sources.ts'
+import { type DatasetSource, type DatasetTable, datasets, isText, unpackedBytes } from './sources.ts'
 
 /** Where caches go: TREELINE_CACHE, else the platform's place for caches. */
 export function defaultCacheDirectory(
@@ -61,6 +61,8 @@ export type DatasetStatus = {
   bytes: number
   /** Bytes of the download. */
   downloadBytes: number
+  /** What one may do with a text. */
+  licence?: string
   /** What is wrong, when damaged. */
   reason?: string
 }
@@ -77,7 +79,8 @@ export function datasetStatus(options: { cacheDir?: string; table?: DatasetTable
     const folder = datasetFolder(cacheDir, source)
     const { title } = source
     const sizes = { bytes: unpackedBytes(source), downloadBytes: source.package.bytes }
-    return { name, title, folder, ...sizes, ...folderState(folder, source) }
+    const terms = isText(source) ? { licence: source.licence } : {}
+    return { name, title, folder, ...sizes, ...terms, ...folderState(folder, source) }
   })
   const unfinishedBytes = temporaryEntries(cacheDir)
     .filter((name) => name.endsWith('.part'))

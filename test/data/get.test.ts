@@ -16,12 +16,12 @@ import { join } from 'node:path'
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { download } from '../../src/data/download.ts'
 import {
-  type DatasetSource,
   type DatasetTable,
   datasetStatus,
   type FetchProgress,
   type GetDatasetOptions,
   getDataset,
+  type ImageSource,
   loadDataset,
 } from '../../src/data/index.ts'
 import {
@@ -506,7 +506,7 @@ describe('loadDataset', () => {
 
   it('refuses labels that are no class, and shapes that differ from the table', async () => {
     registry = await goodRegistry()
-    const wrong = (change: Partial<DatasetSource>) =>
+    const wrong = (change: Partial<ImageSource>) =>
       rejection(loadDataset('tiny', options({ table: { tiny: { ...digits.source, ...change } } })))
     expect((await wrong({ classes: ['zero', 'one'] })).message).toMatch(
       /tiny train: label 2 is 2, expected 0 to 1/,
@@ -533,6 +533,8 @@ describe('datasetStatus', () => {
     expect(datasetStatus({ cacheDir: join(cacheDir, 'absent') }).datasets.map(({ name }) => name)).toEqual([
       'mnist',
       'cifar10',
+      'state-of-the-union',
+      'moby-dick',
     ])
     expect(() => refusal(() => datasetStatus({ cacheDir: join(cacheDir, 'absent') }))).toThrow(
       /nothing was thrown/,

@@ -13,7 +13,7 @@ import { PNG } from 'pngjs'
 import { pack } from 'tar-stream'
 import { expect } from 'vitest'
 import { TreelineError } from '../../src/base/index.ts'
-import type { DatasetSource, DatasetTable, NpmSettings } from '../../src/data/index.ts'
+import type { DatasetTable, ImageSource, NpmSettings } from '../../src/data/index.ts'
 
 /** An IDX file of bytes. */
 export function idx(shape: number[], values: number[]): Uint8Array {
@@ -86,7 +86,7 @@ export const pixels = (count: number, seed: number): number[] =>
 /** A digits-like set, 6 train and 2 test images of 4 x 3, large enough (noise) for a download in several chunks. */
 export async function tinyDigits(): Promise<{
   table: DatasetTable
-  source: DatasetSource
+  source: ImageSource
   tgz: Buffer
   noise: Uint8Array
 }> {
@@ -104,7 +104,7 @@ export async function tinyDigits(): Promise<{
     'data/t10k-labels-idx1-ubyte': idx([2], [2, 0]),
     'data/noise.bin': noise,
   })
-  const source: DatasetSource = {
+  const source: ImageSource = {
     ...rest,
     title: 'Tiny digits',
     layout: {

@@ -26,10 +26,12 @@ const listData = (io: Io): Command =>
         return
       }
       const width = Math.max(...status.datasets.map(({ name }) => name.length))
-      for (const { name, title, state, bytes: size, downloadBytes, reason } of status.datasets) {
+      for (const { name, title, state, bytes: size, downloadBytes, licence, reason } of status.datasets) {
         const how =
           state === 'absent' ? `not cached, ${bytes(downloadBytes)} to download` : `${state}, ${bytes(size)}`
-        io.out(`${name.padEnd(width)}  ${how}${reason ? ` (${reason})` : ''}  ${title}\n`)
+        io.out(
+          `${name.padEnd(width)}  ${how}${reason ? ` (${reason})` : ''}  ${title}${licence ? `; ${licence}` : ''}\n`,
+        )
       }
       io.out(`\ncache: ${status.cacheDir}\n`)
     })
@@ -43,7 +45,13 @@ const getData = (io: Io): Command =>
     .option('--offline', 'never touch the network: fail when it is not cached')
     .addOption(jsonOption())
     .addOption(quietOption())
-    .addHelpText('after', examples(['treeline data get mnist', '11.5 MB, once; works offline afterwards']))
+    .addHelpText(
+      'after',
+      examples(
+        ['treeline data get mnist', '11.5 MB, once; works offline afterwards'],
+        ['treeline data get moby-dick', 'a text, 1.5 MB'],
+      ),
+    )
     .action(async (name: string, flags: GetFlags) => {
       const { datasets, getDataset } = await import('../../data/index.ts')
       const { didYouMean, fail } = await import('../../base/index.ts')
@@ -69,7 +77,7 @@ const getData = (io: Io): Command =>
         if (flags.json) io.out(prettyJson(set))
         else
           io.out(
-            `${name}: ${bytes(set.bytes)} in ${set.folder}${set.fetched ? '' : ' (was there already)'}\n`,
+            `${name}: ${bytes(set.bytes)} in ${set.folder}${set.fetched ? '' : ' (was there already)'}\n${set.licence ? `licence: ${set.licence}\n` : ''}`,
           )
       } finally {
         display.end()
