@@ -391,10 +391,10 @@ describe('getDataset from a local tarball', () => {
   })
   it('refuses packages that are not what the table says', async () => {
     const from = local(digits.tgz)
-    const change = (files: DatasetSource['files']) =>
+    const change = (files: ImageSource['files']) =>
       options({ from, table: { tiny: { ...digits.source, files } } })
     const noise = digits.source.files['noise.bin']!
-    const cases: [DatasetSource['files'], RegExp][] = [
+    const cases: [ImageSource['files'], RegExp][] = [
       [
         { 'noise.bin': { ...noise, sha256: 'f'.repeat(64) } },
         /noise.bin in the package has SHA-256 .*, expected ffff/,
@@ -445,7 +445,7 @@ describe('loadDataset', () => {
       'train.json': Buffer.from('[0,1,0,1,0,1,0]'),
       'test.json': Buffer.from('[1,1]'),
     })
-    const source: DatasetSource = {
+    const source: ImageSource = {
       ...made,
       title: 'Tiny sheets',
       layout: {
