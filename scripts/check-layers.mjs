@@ -43,6 +43,7 @@ const forNode = {
   'tensor/onnx/runtime.ts': 'finds and loads the native build, where there is one',
   'tensor/onnx/telemetry.ts': 'an environment variable that only the native library reads',
   'nn/train/checkpoint.ts': 'checkpoints are files',
+  'diffusion/images/folder.ts': 'models of others are folders',
 }
 
 /** The program without its comments, about: enough to find names in it. */

@@ -48,6 +48,7 @@ export const longFunctions = {
   'merge/vector/kernel.ts encode': 'code generator: instructions in the order in which they are emitted',
   'merge/vocabulary/view.ts viewTable': 'state of an open resource and the functions over it',
   'nn/networks/transformer.ts transformer': 'a whole network, read from input to output',
+  'nn/networks/unet2d.ts unet2d': 'a whole network, read from input to output',
   'nn/train/evaluate.ts overTable': 'state of an open resource and the functions over it',
   'tensor/onnx/lower.ts lower': 'code generator: instructions in the order in which they are emitted',
   'tensor/onnx/wasm/binding.ts openSession': 'state of an open resource and the functions over it',

@@ -14,6 +14,11 @@ import { fileSource } from './source.ts'
 const INDEX = 'model.safetensors.index.json'
 const OLD_INDEX = 'pytorch_model.bin.index.json'
 
+/** Weights of a model of the diffusers library, the first that is there; variants (fp16) may stand beside them. */
+const ofDiffusers = ['safetensors', 'safetensors.index.json', 'bin'].map(
+  (end) => `diffusion_pytorch_model.${end}`,
+)
+
 /**
  * Open a weight file or a model folder: safetensors, shards with an index, GGUF, PyTorch, .npz, .npy. Only headers are read.
  * Throws `TL_IO`, `TL_BAD_FILE`, `TL_UNSUPPORTED`; the message says what was found.
@@ -58,7 +63,7 @@ function openShard(path: string): Checkpoint {
   return openFile(path, false)
 }
 
-/** The weights of a model folder, as Hugging Face names them; any other single weight file of the folder otherwise. */
+/** The weights of a model folder or pipeline, as Hugging Face names them; any other single weight file of the folder otherwise. */
 function openFolder(path: string): Checkpoint {
   const [hasIndex, hasFile] = [isFileIn(path, INDEX), isFileIn(path, 'model.safetensors')]
   if (hasIndex && hasFile)
@@ -70,6 +75,12 @@ function openFolder(path: string): Checkpoint {
   if (hasFile) return { ...openFile(join(path, 'model.safetensors')), path }
   if (isFileIn(path, 'pytorch_model.bin')) return { ...openFile(join(path, 'pytorch_model.bin')), path }
   if (isFileIn(path, OLD_INDEX)) return openShards(join(path, OLD_INDEX), path, openShard)
+  const own = ofDiffusers.find((name) => isFileIn(path, name))
+  if (own !== undefined) return { ...openFile(join(path, own)), path }
+  // a pipeline of that library: the network is the model
+  const network = join(path, 'unet')
+  if (isFileIn(path, 'model_index.json') && statSync(network, { throwIfNoEntry: false })?.isDirectory())
+    return { ...openFolder(network), path }
   if (isFileIn(path, 'adapter_config.json'))
     fail(
       'TL_UNSUPPORTED',

@@ -49,6 +49,7 @@ export {
   modePosterior,
   sampleField,
 } from './gaussianField.ts'
+export * from './images/index.ts'
 export * from './learned/index.ts'
 export {
   type Mixture,

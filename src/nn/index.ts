@@ -101,6 +101,13 @@ export {
   unet,
   upsampleNearest,
 } from './networks/unet.ts'
+export {
+  type TimeFeatures,
+  type Unet2dLevel,
+  type Unet2dOptions,
+  type Unet2dParameters,
+  unet2d,
+} from './networks/unet2d.ts'
 export { type AdamOptions, type AdamState, type AdamWOptions, adam, adamW } from './optimizers/adam.ts'
 export { clipByGlobalNorm, globalNorm, movingAverage } from './optimizers/gradients.ts'
 export { type Optimizer, unpackScalars, zerosLikeTree } from './optimizers/optimizer.ts'

@@ -19,7 +19,8 @@ export interface Layer<P extends Parameters, Inputs extends readonly unknown[] =
 /** The parameters of a layer type: `ParametersOf<typeof layer>`. */
 export type ParametersOf<L> = L extends { init: (key: Key) => infer P } ? P : never
 
-type AnyLayer = { readonly init: (key: Key) => Parameters }
+/** What has parameters to begin with. */
+export type AnyLayer = { readonly init: (key: Key) => Parameters }
 
 /** Parameters of several layers, each from its own key: a record of layers ↦ a record of parameters, or a list ↦ a list. */
 export function initAll<L extends Record<string, AnyLayer> | readonly AnyLayer[]>(
