@@ -135,3 +135,17 @@ export function correlationLength(sums: ArrayLike<number>, s: number): number {
   }
   return second / first
 }
+
+/**
+ * Mean distance of the tokens that change with a token, itself among them, from covariance sums by height: Σ r C / Σ C over all
+ * ordered pairs, i = j included. 0 where tokens change independently, where `correlationLength` is 0/0; and the largest distance
+ * counts once and not twice, so it takes fewer round trips to tell.
+ */
+export function meanDistance(sums: ArrayLike<number>, s: number): number {
+  let [first, all] = [0, 0]
+  for (let height = 0; height < sums.length; height++) {
+    first += distanceAt(height, s) * sums[height]!
+    all += sums[height]!
+  }
+  return first / all
+}

@@ -27,6 +27,7 @@ export {
   covarianceSums,
   distanceAt,
   distancesOf,
+  meanDistance,
   pairCounts,
   relativeCorrelations,
   susceptibility,
@@ -64,4 +65,5 @@ export { type Reversed, reverseChain, roundTrips, sampleStrings, unmaskOneByOne 
 export { chainCovariances, epsilonCovariances, roundTripCovariances } from './roundTripCovariances.ts'
 export { makeSchedule, noiseLevels, type Schedule, type ScheduleName, schedules } from './schedules.ts'
 export { type Survival, survivalCurve, survivalOf } from './survival.ts'
+export { type TripStatistics, tripStatistics } from './tripStatistics.ts'
 export { survivalFromMarginals, survivalFromSamples, type TurnOptions, uTurn } from './uTurn.ts'

@@ -9,7 +9,6 @@ import {
   claim,
   control,
   defineStudy,
-  type Estimate,
   type Findings,
   groupBy,
   jackknife,
@@ -31,6 +30,7 @@ import {
   spreads,
   stepsNeeded,
   stringsNeeded,
+  unlessCut,
 } from './composition/levels.ts'
 import {
   type Cell,
@@ -41,6 +41,7 @@ import {
   type SensitivityRow,
   type TurnRow,
 } from './composition/measure.ts'
+import { type TripFound, tripClaims } from './composition/tripFindings.ts'
 
 /** P of a multiple of v·m^(L+1), as far as the grammar has so many strings. */
 function countsOf(
@@ -107,6 +108,7 @@ function partsOf(rows: readonly Found[]): Parts {
     time: of((row) => row.of === 'look'),
     layers: of<Found<SensitivityRow>>((row) => row.of === 'sensitivity'),
     turns: of<Found<TurnRow>>((row) => row.of === 'turn'),
+    trips: of<TripFound>((row) => row.of === 'trip'),
     controls: [
       ...of<LookFound>((row) => row.part === 'control'),
       ...bestOfTime(of((row) => row.of === 'look')),
@@ -133,12 +135,6 @@ const orderClaims = (
 /** Where the least validation loss was at the last look, training was cut: more steps would have taught more. */
 const wasCut = (rows: readonly LookFound[], given: Config): boolean =>
   rows.some((row) => row.step >= looksOf(row, given).at(-1)!)
-
-/** What a training that was cut shows decides nothing. */
-const unlessCut = (isCut: boolean, text: string, measured: Estimate): [text: string, measured: Estimate] =>
-  isCut
-    ? [`${text}; training was cut before its loss turned`, { ...measured, error: null }]
-    : [text, measured]
 
 /** Rows up to the first P at which a level is reached, of every m that reaches it. */
 const untilReached = (data: readonly LookFound[], height: number): LookFound[] =>
@@ -229,7 +225,7 @@ function controlClaims(controls: readonly LookFound[], given: Config): Claim[] {
 
 function findings(rows: readonly Found[], given: Config): Findings {
   const parts = partsOf(rows)
-  const { data, time, layers, turns, controls } = parts
+  const { data, time, layers, turns, trips, controls } = parts
   const heights = heightsOf(data)
   const powers = heights.map((height) => ({
     height,
@@ -258,6 +254,7 @@ function findings(rows: readonly Found[], given: Config): Findings {
       ...(time.length > 0 ? orderClaims(time, 'steps', stepsNeeded) : []),
       ...(layers.length > 0 ? layerClaims(layers) : []),
       ...turnClaims(turns, wasCut(bestOfTime(time), given)),
+      ...tripClaims(time, trips, wasCut(bestOfTime(time), given)),
       ...controlClaims(controls, given),
     ],
     numbers: known.map(({ height, power }) => ({

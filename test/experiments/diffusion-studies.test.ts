@@ -149,6 +149,84 @@ describe('composition', () => {
     }
   })
 
+  /**
+   * Levels learned along x/(1 + x), x = steps over 40 · 4^ℓ, and round trips that keep as large a share of what exact inference keeps
+   * of steps over `later` · 40 · 4^ℓ; their covariances reach `reach` of the exact ones beyond a token itself.
+   */
+  function trainings(later: number, reach: number) {
+    const noises = [0.4, 0.6, 0.8]
+    const steps = Array.from({ length: 19 }, (_, k) => 32 * 2 ** (k / 2))
+    return [0, 1, 2].flatMap((replica) => {
+      const scale = 40 * (1 + 0.02 * Math.sin(replica * 5))
+      const own = {
+        ...{ part: 'time', rules: 'random', strings: 'whole', v: 16, m: 3, s: 2, L: 3, P: 5184, seed: 0 },
+        replica,
+      }
+      const share = (step: number, height: number, factor = 1): number => {
+        const x = step / (factor * scale * 4 ** height)
+        return x / (1 + x)
+      }
+      const trip = { of: 'trip', legal: [1, 1, 1, 1] }
+      const kept = (noise: number) => [0, 1, 2, 3].map((height) => (1 - noise) ** (height / 2 + 1))
+      return [
+        ...steps.map((step) => ({
+          ...{ ...own, of: 'look', step, trainingLoss: 0.05, copies: 0, coherence: 2 },
+          // least before the last look: the training was not cut
+          validationLoss: 0.05 + 0.001 * Math.log(step / 1000) ** 2,
+          validity: [1, 2, 3].map((height) => {
+            const chance = (3 / 16) ** (2 ** height - 1)
+            return chance + (1 - chance) * share(step, height)
+          }),
+        })),
+        ...noises.flatMap((noise) => [
+          {
+            ...{ ...own, ...trip, by: 'exact', step: 0, noise },
+            ...{ covariances: [8, 4, 4, 8 * (1 - noise)], kept: kept(noise) },
+          },
+          ...steps.map((step) => ({
+            ...{ ...own, ...trip, by: 'network', step, noise },
+            covariances: [8, 4, 4, 8 * (1 - noise)].map((sum, height) => (height > 0 ? reach * sum : sum)),
+            kept: kept(noise).map((whole, height) => whole * share(step, height, later)),
+          })),
+        ]),
+      ]
+    })
+  }
+  const claimsOfTrips = (later: number, reach: number) =>
+    composition.study.findings(trainings(later, reach) as never, config)
+
+  it('round trips become exact level by level, after the levels are learned', () => {
+    const { claims, charts } = claimsOfTrips(2, 1)
+    for (const height of [1, 2, 3]) {
+      // a half at x = later, 0.4 at x = 2/3
+      const found = claimWith(
+        claims,
+        `height ${height} that exact inference keeps, over the steps that level ${height} takes`,
+      )
+      expect(found.measured).toBeCloseTo(3, 1)
+      expect(found.outcome).toBe('holds')
+    }
+    for (const height of [2, 3]) {
+      const found = claimWith(
+        claims,
+        `height ${height} that exact inference keeps, over those for height ${height - 1}`,
+      )
+      expect(found.measured).toBeCloseTo(4, 1)
+      expect(found.outcome).toBe('holds')
+    }
+    const length = claimWith(claims, 'ξ of round trips')
+    expect(length.claim).toContain('(noise 0.4)')
+    expect([length.measured, length.outcome]).toEqual([1, 'holds'])
+    for (const draw of charts) expect(draw().svg).toContain('<svg')
+  })
+
+  it('says so where round trips are exact before a level is learned, and shorter at the end', () => {
+    const { claims } = claimsOfTrips(0.4, 0.5)
+    for (const height of [1, 2, 3])
+      expect(claimWith(claims, `over the steps that level ${height} takes`).outcome).toBe('fails')
+    expect(claimWith(claims, 'ξ of round trips').outcome).toBe('fails')
+  })
+
   it('controls must fail to learn their top level', () => {
     const control = (strings: string, rules: string, top: number) =>
       [0, 1, 2].map((replica) => ({

@@ -26,6 +26,7 @@ import {
   stringsNeeded,
 } from './levels.ts'
 import type { SensitivityRow, TurnRow } from './measure.ts'
+import { type TripFound, tripCharts, tripTable } from './tripFindings.ts'
 
 const bars = 'Bands: one standard error over grammars.'
 const shares = { yLabel: '(A_ℓ − A_0)/(1 − A_0)', yDomain: [-0.05, 1.05] } as const
@@ -37,6 +38,7 @@ export interface Parts {
   readonly time: readonly LookFound[]
   readonly layers: readonly Found<SensitivityRow>[]
   readonly turns: readonly Found<TurnRow>[]
+  readonly trips: readonly TripFound[]
   readonly controls: readonly LookFound[]
 }
 
@@ -135,11 +137,12 @@ const turnsChart = (turns: readonly Found<TurnRow>[]): (() => Figure) =>
     ],
   })
 
-export const chartsOf = ({ data, time, layers, turns }: Parts): (() => Figure)[] => [
+export const chartsOf = ({ data, time, layers, turns, trips }: Parts): (() => Figure)[] => [
   ...(data.length > 0 ? [...dataCharts(data), coherenceChart(data)] : []),
   ...timeCharts(time),
   ...(layers.length > 0 ? [layersChart(layers)] : []),
   ...(turns.length > 0 ? [turnsChart(turns)] : []),
+  ...tripCharts(trips),
 ]
 
 const whole = (x: number): string => (Number.isFinite(x) ? Math.round(x).toLocaleString('en') : '–')
@@ -148,7 +151,7 @@ const whole = (x: number): string => (Number.isFinite(x) ? Math.round(x).toLocal
 export const controlName = ({ rules, strings, v, m, s, L, P }: LookFound): string =>
   `${strings === 'shuffled' ? 'top level shuffled' : rules === 'uncorrelated' ? 'uncorrelated rules' : 'random rules'}, v = ${v}, m = ${m}, s = ${s}, L = ${L}, P = ${P}`
 
-export function tablesOf({ data, time, layers, controls }: Parts): ReportTable[] {
+export function tablesOf({ data, time, layers, trips, controls }: Parts): ReportTable[] {
   const heights = heightsOf(data)
   const tables: ReportTable[] = []
   if (data.length > 0)
@@ -194,6 +197,7 @@ export function tablesOf({ data, time, layers, controls }: Parts): ReportTable[]
         },
       }),
     )
+  if (trips.length > 0) tables.push(tripTable(time, trips))
   if (controls.length > 0)
     tables.push(
       table(

@@ -22,10 +22,11 @@ export const config = z.strictObject({
       turns: z.array(z.number().gt(0).max(1)).max(16).default([0.3, 0.5, 0.6, 0.7, 0.8, 0.9]),
       data: z.int().min(2).max(1024).default(32),
       trajectories: z.int().min(2).max(1024).default(32),
+      turnLooks: z.int().min(0).max(64).default(9),
     })
     .prefault({})
     .describe(
-      'one long training: levels, hidden layers and coherence in the order of steps; round trips of so many data at the end, turned at these noise levels',
+      'one long training: levels, hidden layers and coherence in the order of steps; round trips of so many data, turned at these noise levels, at the end and at turnLooks looks on the way',
     ),
   control: z
     .strictObject({
@@ -44,7 +45,7 @@ export const config = z.strictObject({
     .int()
     .min(32)
     .max(1e7)
-    .default(24576)
+    .default(65536)
     .describe('training ends here, or once the validation loss has turned'),
   looks: z.number().min(0.5).max(16).default(2).describe('looks for each doubling of steps'),
   samples: z.int().min(64).max(65536).default(1024).describe('strings generated at each look'),
@@ -68,13 +69,13 @@ export const presets: Record<'tiny' | 'tour' | 'quick' | 'paper', PartialConfig<
       grammars: 2,
       diffusionSteps: 8,
     },
-    time: { m: 2, multiple: 1 / 2, steps: 64, turns: [0.4, 0.8], data: 2, trajectories: 4 },
+    time: { m: 2, multiple: 1 / 2, steps: 64, turns: [0.4, 0.8], data: 2, trajectories: 4, turnLooks: 3 },
     control: { v: 2, s: 3, P: 8 },
     ...{ mostSteps: 128, looks: 1, samples: 64, validation: 16, learningRate: 0.01 },
   },
   tour: {
     ...{ rules: [2], multiples: [1 / 8, 1 / 2, 2], width: 32, grammars: 2, mostSteps: 640, samples: 256 },
-    time: { m: 2, multiple: 2, steps: 1280, turns: [0.6, 0.8], data: 8, trajectories: 16 },
+    time: { m: 2, multiple: 2, steps: 1280, turns: [0.6, 0.8], data: 8, trajectories: 16, turnLooks: 4 },
     control: { v: 4, s: 3, P: 128 },
     ...{ validation: 256, diffusionSteps: 25 },
   },
@@ -87,7 +88,15 @@ export const presets: Record<'tiny' | 'tour' | 'quick' | 'paper', PartialConfig<
       mostSteps: 2048,
       samples: 512,
     },
-    time: { m: 2, multiple: 4, steps: 2048, turns: [0.4, 0.6, 0.8], data: 16, trajectories: 16 },
+    time: {
+      m: 2,
+      multiple: 4,
+      steps: 2048,
+      turns: [0.4, 0.6, 0.8],
+      data: 16,
+      trajectories: 16,
+      turnLooks: 6,
+    },
     control: { v: 4, s: 3, P: 128 },
     ...{ validation: 512, diffusionSteps: 25 },
   },

@@ -37,7 +37,7 @@ const meanShares = (
     .sort((a, b) => a.x - b.x)
 
 /** Where a rising curve passes a level, straight in ln x; NaN where it does not. */
-const passes = (points: readonly { x: number; y: number }[], level: number): number =>
+export const passes = (points: readonly { x: number; y: number }[], level: number): number =>
   fallsBelow(
     points.map(({ x, y }) => ({ x, y: -y })),
     -level,
@@ -107,3 +107,13 @@ export function invariantAt(rows: readonly Found<SensitivityRow>[], layer: numbe
     return fallsBelow(points, (points[0]?.y ?? Number.NaN) / 2)
   })
 }
+
+/** What a training that was cut shows decides nothing. */
+export const unlessCut = (
+  isCut: boolean,
+  text: string,
+  measured: Estimate,
+): [text: string, measured: Estimate] =>
+  isCut
+    ? [`${text}; training was cut before its loss turned`, { ...measured, error: null }]
+    : [text, measured]

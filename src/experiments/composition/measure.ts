@@ -29,6 +29,7 @@ import type { Bench } from '../../lab/index.ts'
 import { sensitivity, type TreeUnetParameters } from '../../nn/index.ts'
 import { random } from '../../tensor/index.ts'
 import type { Config } from './config.ts'
+import { type TripRow, tripLooks, tripsOf } from './trips.ts'
 
 /** What is measured: a grammar's sizes, its strings, and how many of them. */
 export interface Cell {
@@ -74,7 +75,7 @@ export interface TurnRow {
   readonly exact: number
 }
 
-export type Row = LookRow | SensitivityRow | TurnRow
+export type Row = LookRow | SensitivityRow | TurnRow | TripRow
 
 type Sizes = Pick<Cell, 'v' | 'm' | 's' | 'L'>
 export const fullShape = ({ v, m, s, L }: Sizes) => ({ v, classes: v, m, s, L })
@@ -177,35 +178,52 @@ export async function measure(cell: Cell, bench: Bench<Config, void>): Promise<R
   const isLong = cell.part === 'time'
   const steps = isLong ? config.time.steps : config.mostSteps
   const reference = sampleTrees(grammar, random.foldIn(forData, 1), 2 * config.validation).levels[L]!
-  const rows: Row[] = []
+  const atTrips = isLong ? tripLooks(looksOf(cell, config), config.time.turnLooks) : []
+  const trips =
+    atTrips.length > 0
+      ? tripsOf(grammar, network, noising, config.time, random.foldIn(forTurns, 1))
+      : undefined
+  const rows: Row[] = trips?.exact() ?? []
   const looks: Look[] = []
   let best: LookRow | undefined
   let last: TreeUnetParameters | undefined
-  await learningCurve(grammar, network, noising, {
-    ...{ train: kept(train), validation: kept(test), steps, key: forTraining, signal, onProgress: progress },
-    ...{
-      batchSize: config.batchSize,
-      learningRate: config.learningRate,
-      samples: config.samples,
-      threads: 1,
-    },
-    looks: looksOf(cell, config),
-    onLook: async (look, parameters, generated) => {
-      looks.push(look)
-      const { step, validationLoss, trainingLoss, copies, validity } = look
-      const row = {
-        ...{ step, validationLoss, trainingLoss, copies, validity: validity.slice(1) },
-        coherence: coherenceLength(coherence(generated, reference, { d, v, s }), s),
-      }
-      if (!best || validationLoss < best.validationLoss) best = { of: 'best', ...row }
-      if (!isLong) return !hasTurned(looks)
-      rows.push({ of: 'look', ...row })
-      const probed = sliceTrees(test, 0, Math.min(probes, test.count))
-      rows.push(...(await layersOf(network, noising, parameters, grammar, probed, forProbes, step)))
-      last = parameters
-      return true
-    },
-  })
+  try {
+    await learningCurve(grammar, network, noising, {
+      ...{
+        train: kept(train),
+        validation: kept(test),
+        steps,
+        key: forTraining,
+        signal,
+        onProgress: progress,
+      },
+      ...{
+        batchSize: config.batchSize,
+        learningRate: config.learningRate,
+        samples: config.samples,
+        threads: 1,
+      },
+      looks: looksOf(cell, config),
+      onLook: async (look, parameters, generated) => {
+        looks.push(look)
+        const { step, validationLoss, trainingLoss, copies, validity } = look
+        const row = {
+          ...{ step, validationLoss, trainingLoss, copies, validity: validity.slice(1) },
+          coherence: coherenceLength(coherence(generated, reference, { d, v, s }), s),
+        }
+        if (!best || validationLoss < best.validationLoss) best = { of: 'best', ...row }
+        if (!isLong) return !hasTurned(looks)
+        rows.push({ of: 'look', ...row })
+        const probed = sliceTrees(test, 0, Math.min(probes, test.count))
+        rows.push(...(await layersOf(network, noising, parameters, grammar, probed, forProbes, step)))
+        if (trips && atTrips.includes(step)) rows.push(...(await trips.byNetwork(parameters, step)))
+        last = parameters
+        return true
+      },
+    })
+  } finally {
+    trips?.dispose()
+  }
   if (isLong) return [...rows, ...(await turnsOf(network, noising, last!, grammar, config.time, forTurns))]
   return [best!]
 }
