@@ -30,11 +30,7 @@ const byNetwork = (trips: readonly TripFound[]): TripFound[] => trips.filter(({ 
 const byInference = (trips: readonly TripFound[]): TripFound[] => trips.filter(({ by }) => by === 'exact')
 
 /** Nodes of a height that a network keeps, over those that exact inference keeps, all noise levels together. */
-function keptShare(
-  network: readonly TripFound[],
-  exact: readonly TripFound[],
-  height: number,
-): number {
+function keptShare(network: readonly TripFound[], exact: readonly TripFound[], height: number): number {
   const kept = (rows: readonly TripFound[]): number =>
     rows.reduce((sum, row) => sum + row.kept[height]!, 0) / rows.length
   return kept(network) / kept(exact)
