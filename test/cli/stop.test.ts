@@ -32,7 +32,7 @@ const law = (Ps: readonly number[]): TrainingCurve[] =>
 
 interface Printed {
   points: { P: number; tau: number; low: number; high: number | null; bound: string | null }[]
-  law: { a: number; b: number; bLow: number; bHigh: number }
+  law: Record<'a' | 'b' | 'bLow' | 'bHigh' | 'bend' | 'bendLow' | 'bendHigh', number>
   predictions: { P: number; tau: number; low: number; high: number }[]
   leaveOneOut: { P: number; tau: number; predicted: number; low: number; high: number }[]
 }
@@ -65,9 +65,11 @@ describe('--json', () => {
       expect(tau).toBeGreaterThan(low)
     }
     expect(found.points[3]).toMatchObject({ high: null })
-    expect(Object.keys(found.law)).toEqual(['a', 'b', 'bLow', 'bHigh'])
+    expect(Object.keys(found.law)).toEqual(['a', 'b', 'bLow', 'bHigh', 'bend', 'bendLow', 'bendHigh'])
     expect(found.law.bLow).toBeLessThan(1)
     expect(found.law.bHigh).toBeGreaterThan(1)
+    expect(found.law.bendLow).toBeLessThan(0)
+    expect(found.law.bendHigh).toBeGreaterThan(0)
     expect(found.predictions.map(({ P }) => P)).toEqual([1024, 256])
     for (const { P, low, high } of found.predictions) {
       expect(low).toBeLessThan(10 * P)
@@ -118,6 +120,7 @@ describe('for people', () => {
     expect(code).toBe(0)
     expect(out).toMatch(/^ *512 +1 +> [\d,]+ +not by step 3,\d+/m)
     expect(out).toMatch(/b = \d\.\d\d \(95 % \d\.\d\d to \d\.\d\d\), 1 is within/)
+    expect(out).toMatch(/^b changes by -?\d\.\d\d \(95 % -\d\.\d\d to \d\.\d\d\) with each doubling of P$/m)
     expect(out).toMatch(/^by onset of copies \(2 %\): b = .*, 1 is within/m)
     expect(out).toMatch(/^ *P +trainings +tau +95 % +predicted by the other P +by onset of copies \(2 %\)$/m)
     expect(out).toMatch(
@@ -221,7 +224,7 @@ describe('mistakes', () => {
         { P: 32, bound: 'above', high: null },
         { P: 64, bound: 'above', high: null },
       ],
-      ...{ law: { a: null, b: null, bLow: null, bHigh: null }, predictions: [], leaveOneOut: [] },
+      ...{ law: { a: null, b: null, bLow: null, bHigh: null, bend: null }, predictions: [], leaveOneOut: [] },
     })
     expect(err).toMatch(
       /treeline: no training shows a minimum .*: train P=32, [^\n]+ to about [\d,]+ steps\n$/,

@@ -95,6 +95,7 @@ function show(lab: Lab, plan: StopPlan, io: Io): void {
     io.out(
       `\ntau = ${formatNumber(Number(law.a.toPrecision(3)))}·P^b, b = ${lab.shownExponent(law)}, ${lab.besideOne(law)}\n`,
     )
+  if (law?.bend) io.out(`b changes by ${lab.shownBend(law.bend)} with each doubling of P\n`)
   if (beside?.law)
     io.out(`${besideName}: b = ${lab.shownExponent(beside.law)}, ${lab.besideOne(beside.law)}\n`)
   for (const one of predictions) {

@@ -25,7 +25,7 @@ function seriesOf({ points, law, predictions, beside }: StopPlan): LineSeries[] 
   if (law) {
     const line = across(Math.min(...all), Math.max(...all)).map((P) => law.at(P))
     const [first] = found
-    series.push({ name: `P^${fixed(law.b, 2)}`, hue: 0, points: line.map(measured) })
+    series.push({ name: 'law', hue: 0, points: line.map(measured) })
     // through the law where it is known best: at the middle of the measured P
     const middle = Math.sqrt(first!.P * found.at(-1)!.P)
     const { tau } = law.at(middle)
@@ -53,7 +53,10 @@ function captionOf(
   ]
   if (points.some(({ bound }) => bound !== null))
     sentences.push('Open marks with an arrow: not yet by the last step, a lower bound.')
-  if (law) sentences.push(`Line: tau = a·P^b and its 95 % interval, b = ${fixed(law.b, 2)}; dashed: slope 1.`)
+  if (law)
+    sentences.push(
+      `Line: the law and its 95 % interval, with a mean exponent b = ${fixed(law.b, 2)} over the measured P; dashed: slope 1.`,
+    )
   if (predictions.length > 0)
     sentences.push('Orange: predictions for one more training, with their 95 % intervals.')
   if (beside?.points.some(({ bound }) => bound === null)) sentences.push(`Green: the ${markName(beside.by)}.`)

@@ -1,6 +1,7 @@
-/** @file The law tau = a·P^b through memorization times, its prediction for another P, and each P as the others predict it. */
+/** @file The law tau = a·P^b through memorization times and its bend, predictions for another P, and each P as the others predict it. */
 import { distinct, groupBy, studentQuantile } from '../study/index.ts'
-import { fitLine, type Line, lineAt, type Observation, varianceAt } from './censored.ts'
+import { fitLine, type Line, lineAt, type Observation } from './censored.ts'
+import { mixtureOf } from './drift.ts'
 import type { Criterion, Memorization } from './memorization.ts'
 
 /** The memorization time of one training on P examples. */
@@ -32,7 +33,14 @@ export interface StopPoint {
   readonly bounds: number
 }
 
-/** The law of some memorization times. */
+/** How much the exponent grows with each doubling of P, with its 95 % interval. */
+export interface Bend {
+  readonly value: number
+  readonly low: number
+  readonly high: number
+}
+
+/** The law of some memorization times: a straight one, how it bends, and what it says for other P if it may bend. */
 export interface StopLaw {
   readonly a: number
   readonly b: number
@@ -41,10 +49,16 @@ export interface StopLaw {
   readonly bHigh: number
   /** Standard error of b, its scale included. */
   readonly bError: number
-  /** Times by which the scatter about the law exceeds what the curves and seeds say; 1 where it does not. */
+  /** Times by which the scatter about the straight law exceeds what the curves and seeds say; 1 where it does not. */
   readonly scale: number
   /** Standard deviation of ln(tau) from training to training at the same P. */
   readonly runToRun: number
+  /** From the times alone; undefined for fewer than three P with a memorization time. */
+  readonly bend: Bend | undefined
+  /** Probability that the law is straight, given the times and that one law in four is. */
+  readonly straight: number
+  /** The exponent at P, d ln(tau)/d ln(P), over one doubling. */
+  exponentAt(P: number): number
   /** tau of another training on P examples, with its 95 % interval. */
   predict(P: number): Steps95
   /** The law itself at P, with its 95 % interval. */
@@ -108,7 +122,9 @@ function scatterOf(all: readonly Located[]): Scatter {
   }
 }
 
-function observationsOf(all: readonly Located[], { variance, location }: Scatter): Observation[] {
+type Errors = Pick<Scatter, 'variance' | 'location'>
+
+function observationsOf(all: readonly Located[], { variance, location }: Errors): Observation[] {
   return all.flatMap(({ P, time }): Observation[] => {
     if (time.kind === 'unknown') return []
     const x = Math.log(P)
@@ -128,7 +144,7 @@ export function pointsOf(all: readonly Located[]): StopPoint[] {
     const found = rows.filter(({ time }) => time.kind === 'found').length
     const counts = { found, bounds: bounds.length }
     if (found > 0) {
-      const line = fitLine(observationsOf(rows, scatter!), { flat: true })
+      const line = fitLine(observationsOf(rows, scatter!), 0)
       const half = studentQuantile(scatter!.freedom) * Math.sqrt(line.varIntercept)
       const [tau, low, high] = [0, -half, half].map((shift) => Math.exp(line.intercept + shift))
       return [{ ...{ P, bound: null }, tau: tau!, low: low!, high: high!, ...counts }]
@@ -145,14 +161,31 @@ function misfitOf(observations: readonly Observation[], line: Line): number {
     const values = rows.filter(({ isBound }) => !isBound)
     if (values.length === 0)
       return sum + Math.max(...rows.map(({ y, error }) => Math.max(0, (y - lineAt(line, x)) / error))) ** 2
-    const mean = fitLine(values, { flat: true })
+    const mean = fitLine(values, 0)
     return sum + (mean.intercept - lineAt(line, x)) ** 2 / mean.varIntercept
   }, 0)
 }
 
+/** Errors grow by this factor (squared) where points scatter more about a curve than they say, over degrees of freedom. */
+const scaleOf = (misfit: number, freedom: number): number => (freedom > 0 ? Math.max(1, misfit / freedom) : 1)
+
+/** The bend of the parabola through the times of `count` P. Bounds count as what they are. */
+function bendOf(observations: readonly Observation[], count: number, freedom: number): Bend | undefined {
+  if (count < 3) return undefined
+  const parabola = fitLine(observations, 2)
+  const rest = count - 3
+  const scale = scaleOf(misfitOf(observations, parabola), rest)
+  // the slope of c·x² in ln(P) grows by 2·c·ln(2) in a doubling
+  const unit = 2 * Math.LN2
+  const value = unit * parabola.bend
+  const half = unit * studentQuantile(freedom + rest) * Math.sqrt(scale * parabola.varBend)
+  return { value, low: value - half, high: value + half }
+}
+
 /**
  * The law through at least two P with a memorization time; undefined for fewer. Bounds count as what they are. Where the scatter
- * about the line is larger than the errors of the points, all errors grow with it. (Particle Data Group 2024, section 5.2.2)
+ * about the straight law is larger than the errors of the points, the error of b grows with it. (Particle Data Group 2024,
+ * section 5.2.2) Predictions are of laws that may bend.
  */
 export function lawOf(all: readonly Located[]): StopLaw | undefined {
   const count = distinct(foundOnly(all), 'P').length
@@ -161,20 +194,23 @@ export function lawOf(all: readonly Located[]): StopLaw | undefined {
   const observations = observationsOf(all, scatter)
   const line = fitLine(observations)
   const rest = count - 2
-  const scale = rest > 0 ? Math.max(1, misfitOf(observations, line) / rest) : 1
+  const scale = scaleOf(misfitOf(observations, line), rest)
   const quantile = studentQuantile(scatter.freedom + rest)
   const bError = Math.sqrt(scale * line.varSlope)
+  // the scatter is known from few trainings: a normal distribution as wide as Student's t
+  const variance = scatter.variance * (studentQuantile(scatter.freedom) / normal95) ** 2
+  const bending = mixtureOf(observationsOf(all, { variance, location: scatter.location }))
   const within = (P: number, extra: number): Steps95 => {
-    const x = Math.log(P)
-    const centre = lineAt(line, x)
-    const half = quantile * Math.sqrt(scale * (varianceAt(line, x) + extra))
-    return { P, tau: Math.exp(centre), low: Math.exp(centre - half), high: Math.exp(centre + half) }
+    const { mean, low, high } = bending.at(Math.log(P), extra)
+    return { P, tau: Math.exp(mean), low: Math.exp(low), high: Math.exp(high) }
   }
   return {
     a: Math.exp(lineAt(line, 0)),
     ...{ b: line.slope, bLow: line.slope - quantile * bError, bHigh: line.slope + quantile * bError, bError },
     ...{ scale: Math.sqrt(scale), runToRun: Math.sqrt(scatter.variance) },
-    predict: (P) => within(P, scatter.variance + scatter.location),
+    ...{ bend: bendOf(observations, count, scatter.freedom), straight: bending.straight },
+    exponentAt: (P) => Math.log2(within(P * Math.SQRT2, 0).tau / within(P / Math.SQRT2, 0).tau),
+    predict: (P) => within(P, variance + scatter.location),
     at: (P) => within(P, 0),
   }
 }

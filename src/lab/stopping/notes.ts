@@ -3,7 +3,9 @@ import { fixed, formatNumber, percent } from '../../base/index.ts'
 import { distinct } from '../study/index.ts'
 import {
   assumedScatter,
+  type Bend,
   type LeftOut,
+  lawOf,
   type MarkFindings,
   type Steps95,
   type StopLaw,
@@ -31,6 +33,10 @@ export const markOf = (by: Criterion): string =>
 export const shownExponent = ({ b, bLow, bHigh }: StopLaw): string =>
   `${fixed(b, 2)} (95 % ${fixed(bLow, 2)} to ${fixed(bHigh, 2)})`
 
+/** `0.38 (95 % 0.20 to 0.56)`: change of the exponent with each doubling of P. */
+export const shownBend = ({ value, low, high }: Bend): string =>
+  `${fixed(value, 2)} (95 % ${fixed(low, 2)} to ${fixed(high, 2)})`
+
 /** How the exponent lies to 1, at which tau grows as P. */
 export function besideOne({ bLow, bHigh }: StopLaw): string {
   if (bLow > 1) return 'above 1: tau grows faster than P'
@@ -50,7 +56,8 @@ const differ = 1.96
 /** An exponent on the safe side where none was measured: images reach 1.6. */
 const safeExponent = 1.5
 
-const foundPoints = ({ points }: MarkFindings): StopPoint[] => points.filter(({ bound }) => bound === null)
+const foundPoints = ({ points }: Pick<MarkFindings, 'points'>): StopPoint[] =>
+  points.filter(({ bound }) => bound === null)
 
 /** Trainings that say nothing, and those that have not come so far. */
 function onCurves({ by, located, points, law }: MarkFindings): string[] {
@@ -91,14 +98,22 @@ function onErrors(found: MarkFindings, checks: readonly LeftOut[]): string[] {
     )
   if (law.scale > 1.2)
     notes.push(
-      `the points lie ${fixed(law.scale, 1)} times as far from the law as their errors say; all its intervals are wider by this factor`,
+      `the points lie ${fixed(law.scale, 1)} times as far from a straight law as their errors say; the interval of b is wider by this factor`,
     )
+  const { bend } = law
+  if (bend && (bend.low > 0 || bend.high < 0)) {
+    const [first, last] = [known[0]!.P, known.at(-1)!.P]
+    const [from, to] = [first, last].map((P) => fixed(law.exponentAt(P), 2))
+    notes.push(
+      `the law bends: its exponent changes by ${shownBend(bend)} with each doubling of P, from about ${from} at P=${formatNumber(first)} to ${to} at P=${formatNumber(last)}; b is a mean over these P; predictions begin with the last exponent and drift towards 1`,
+    )
+  }
   const outside = checks.filter(
     ({ tau, predictedLow, predictedHigh }) => tau < predictedLow || tau > predictedHigh,
   )
   for (const { P, tau, predictedLow, predictedHigh } of outside)
     notes.push(
-      `P=${formatNumber(P)}: tau ${shownSteps(tau)} lies outside what the other P predict (${shownSteps(predictedLow)} to ${shownSteps(predictedHigh)}): the law may bend, do not trust it far from the measured P`,
+      `P=${formatNumber(P)}: tau ${shownSteps(tau)} lies outside what the other P predict (${shownSteps(predictedLow)} to ${shownSteps(predictedHigh)}): the exponent changes more than the other P show, do not trust the law far from the measured P`,
     )
   for (const { P, low, bound } of points) {
     const high = law.predict(P).high
@@ -134,6 +149,21 @@ function onDisagreement(own: MarkFindings, beside: MarkFindings | undefined): st
   ]
 }
 
+/** What to train so that the interval for P narrows enough to plan with: the first P, by doublings from the largest measured one. */
+function nearerTo(P: number, { located, law, points }: MarkFindings): string {
+  const largest = foundPoints({ points }).at(-1)!.P
+  for (let next = 2 * largest; next < P; next *= 2) {
+    const { tau } = law!.predict(next)
+    const time = { kind: 'found', tau, low: tau, high: tau } as const
+    const trained = lawOf([...located, ...['a', 'b'].map((seed) => ({ P: next, seed, time }))])!.predict(P)
+    if (widthOf(trained) <= tooWide)
+      return `train two seeds of P=${formatNumber(next)} to about ${about(untilClear * tau)} steps; should they agree with the law, the factor is ${shownFactor(trained)}`
+  }
+  return 'train more seeds of the largest P'
+}
+
+const shownFactor = (one: Steps95): string => formatNumber(Number(widthOf(one).toPrecision(2)))
+
 /** Everything to say about a plan. */
 export function notesOn(
   own: MarkFindings,
@@ -155,7 +185,7 @@ export function notesOn(
     ),
     ...wide.map(
       (one) =>
-        `P=${formatNumber(one.P)}: the interval goes a factor ${formatNumber(Number(widthOf(one).toPrecision(2)))} below and above the prediction: too wide to plan with; train a P nearer to it, and other seeds`,
+        `P=${formatNumber(one.P)}: the interval goes a factor ${shownFactor(one)} each way: too wide to plan with; ${nearerTo(one.P, own)}`,
     ),
   ]
 }

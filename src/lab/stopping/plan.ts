@@ -54,9 +54,10 @@ export function planStop(curves: readonly TrainingCurve[], { by, share, at }: St
 /** The plan as `treeline stop --json` prints it. */
 export const stopJson = ({ points, law, predictions, leaveOneOut: checks }: StopPlan): object => ({
   points: points.map(({ P, tau, low, high, bound }) => ({ P, tau, low, high, bound })),
-  law: law
-    ? { a: law.a, b: law.b, bLow: law.bLow, bHigh: law.bHigh }
-    : { a: null, b: null, bLow: null, bHigh: null },
+  law: {
+    ...{ a: law?.a ?? null, b: law?.b ?? null, bLow: law?.bLow ?? null, bHigh: law?.bHigh ?? null },
+    ...{ bend: law?.bend?.value ?? null, bendLow: law?.bend?.low ?? null, bendHigh: law?.bend?.high ?? null },
+  },
   predictions,
   leaveOneOut: checks.map(({ P, tau, predicted, predictedLow, predictedHigh }) => ({
     ...{ P, tau, predicted },
