@@ -23,7 +23,7 @@ import {
   heightsOf,
   invariantAt,
   type LookFound,
-  learnedShare,
+  learnedBeyondBelow,
   powerOfRules,
   ratioOfLevels,
   reaching,
@@ -207,16 +207,19 @@ function turnClaims(turns: readonly Found<TurnRow>[], isCut: boolean): Claim[] {
   ]
 }
 
-/** Where nothing of the top level is in the strings, or no correlation leads to it, it is not learned; the others are. */
+/**
+ * Where nothing of the top level is in the strings, or no correlation leads to it, it is not learned beyond what the levels below
+ * give by chance; the others are.
+ */
 function controlClaims(controls: readonly LookFound[], given: Config): Claim[] {
   return groupBy(controls, 'rules', 'strings', 'v', 's', 'L').flatMap(({ key, rows }) => {
     const isBroken = key.rules === 'uncorrelated' || key.strings === 'shuffled'
-    const share = overReplicas(rows, ([row]) => learnedShare(row!, key.L))
+    const share = overReplicas(rows, ([row]) => learnedBeyondBelow(row!, key.L))
     const limit = isBroken ? 0.1 : 0.3
     // more steps would teach more: a share that has passed the limit already decides
     const [text, top] = unlessCut(
       share.value < limit && wasCut(rows, given),
-      `${controlName(rows[0]!)}: level ${key.L} at the least validation loss`,
+      `${controlName(rows[0]!)}: level ${key.L}, beyond level ${key.L - 1}, at the least validation loss`,
       share,
     )
     return [isBroken ? control(text, top).atMost(limit) : claim(text, top).atLeast(limit)]

@@ -250,6 +250,8 @@ describe('composition', () => {
       [true, 'holds'],
       [false, 'fails'],
     ])
+    // two legal halves that know nothing of each other are legal together in 3 of 16: nothing of the top level is learned
+    expect(outcome((3 / 16) * 0.9 ** 2)).toEqual(outcome(0.01))
     // the least validation loss at the last look: more steps would have taught more, so only what is passed decides
     const last = lookSteps(64, config.mostSteps, config.looks).at(-1)
     const outcomes = (top: number) => outcome(top, last).map(([, found]) => found)

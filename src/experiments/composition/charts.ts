@@ -19,6 +19,7 @@ import {
   heightsOf,
   invariantAt,
   type LookFound,
+  learnedBeyondBelow,
   learnedShare,
   scaleOf,
   spreads,
@@ -203,7 +204,7 @@ export function tablesOf({ data, time, layers, trips, controls }: Parts): Report
       table(
         controls.map((row) => ({ ...row, grammars: controlName(row) })),
         {
-          title: 'Controls',
+          title: 'Controls: levels learned beyond those below',
           by: ['grammars'],
           columns: Object.fromEntries(
             heightsOf(controls).map((height) => [
@@ -211,7 +212,7 @@ export function tablesOf({ data, time, layers, trips, controls }: Parts): Report
               (rows: readonly LookFound[]) =>
                 rows[0]!.validity.length < height
                   ? '–'
-                  : meanAcross(rows, (row) => learnedShare(row, height)),
+                  : meanAcross(rows, (row) => learnedBeyondBelow(row, height)),
             ]),
           ),
         },

@@ -1,5 +1,5 @@
 /** @file Which levels are learned, from how many strings on and after how many steps. */
-import { validityOverChance } from '../../grammar/index.ts'
+import { legalShare, validityOverChance } from '../../grammar/index.ts'
 import {
   collapse,
   type Estimate,
@@ -19,6 +19,16 @@ export type LookFound = Found<LookRow>
 /** How much of the rules up to a height is learned, by what is generated. */
 export const learnedShare = (row: LookFound, height: number): number =>
   validityOverChance(fullShape(row), height, row.validity[height - 1]!)
+
+/**
+ * How much of the rules at a height is learned beyond those below: (A_ℓ − c)/(1 − c) with c = f A_{ℓ−1}^s, what legal nodes that
+ * know nothing of each other give.
+ */
+export function learnedBeyondBelow(row: LookFound, height: number): number {
+  const below = height > 1 ? row.validity[height - 2]! : 1
+  const chance = legalShare(fullShape(row)) * below ** row.s
+  return (row.validity[height - 1]! - chance) / (1 - chance)
+}
 
 /** The share at which a level counts as learned. */
 export const enough = 0.4
