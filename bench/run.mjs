@@ -3,6 +3,7 @@ import { diffusion, usage as diffusionUsage } from './diffusion.mjs'
 import { edit, usage as editUsage } from './edit.mjs'
 import { engine, usage as engineUsage } from './engine.mjs'
 import { hierarchical, usage as hierarchicalUsage } from './hierarchical.mjs'
+import { imagemodel, usage as imagemodelUsage } from './imageModel.mjs'
 import { inference, usage as inferenceUsage } from './inference.mjs'
 import { larger, usage as largerUsage } from './larger.mjs'
 import { lm, usage as lmUsage } from './lm.mjs'
@@ -16,6 +17,7 @@ const benchmarks = {
   edit,
   engine,
   hierarchical,
+  imagemodel,
   inference,
   larger,
   lm,
@@ -31,7 +33,7 @@ else {
   const isHelp = name === '--help' || name === '-h'
   const names = Object.keys(benchmarks).join(', ')
   const complaint = `${name ? `unknown benchmark "${name}"` : 'which benchmark?'} expected ${names}\n\n`
-  const text = `${isHelp ? '' : complaint}${diffusionUsage}\n\n${editUsage}\n\n${engineUsage}\n\n${hierarchicalUsage}\n\n${inferenceUsage}\n\n${largerUsage}\n\n${lmUsage}\n\n${mergeUsage}\n\n${profileUsage}\n\n${questionsUsage}\n\n${runtimeUsage}\n`
+  const text = `${isHelp ? '' : complaint}${diffusionUsage}\n\n${editUsage}\n\n${engineUsage}\n\n${hierarchicalUsage}\n\n${imagemodelUsage}\n\n${inferenceUsage}\n\n${largerUsage}\n\n${lmUsage}\n\n${mergeUsage}\n\n${profileUsage}\n\n${questionsUsage}\n\n${runtimeUsage}\n`
   ;(isHelp ? process.stdout : process.stderr).write(text)
   process.exitCode = isHelp ? 0 : 2
 }

@@ -127,6 +127,21 @@ describe('convolutions', () => {
   it.each(jobs.map((job) => [job.label, job] as const))('%s', async (_, job) => {
     await check([job], 1e-4)
   })
+  it('give the same bits with a kernel that is a constant, which is laid out before', async () => {
+    for (const { n = 2, size, channels, kernel, ...options } of geometries) {
+      const [x, w] = [
+        toTensor(image([n, channels[0], ...size])),
+        toTensor(image([channels[1], channels[0] / (options.groups ?? 1), ...kernel])),
+      ]
+      const [given, constant] = [
+        compile((a: Tensor, b: Tensor) => conv2d(a, b, options)),
+        compile((a: Tensor) => conv2d(a, w, options)),
+      ]
+      expect((await constant(x)).data, `${x.shape} * ${w.shape}`).toEqual((await given(x, w)).data)
+      given.dispose()
+      constant.dispose()
+    }
+  })
 })
 
 describe('transposed convolutions', () => {

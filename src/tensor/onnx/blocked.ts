@@ -63,11 +63,30 @@ const blockLast = (e: Emitter, name: string, outer: number, length: number): str
 export const blockFirst = (e: Emitter, name: string, outer: number, length: number): string =>
   e.node('ReorderOutput', [e.reshape(name, [outer, e.block, length, 1])], { channels: e.block }, nchwc)
 
+/** Values of a kernel [O, I, kh, kw] as [O/b, I/c, kh, kw, c of I, b of O], with zeros for surplus channels. */
+function blockedValues(values: Float32Array, [o, i, kh, kw]: Shape4, c: number, b: number): Float32Array {
+  const taps = kh * kw
+  const [outer, inner] = [Math.ceil(o / b), Math.ceil(i / c)]
+  const out = new Float32Array(outer * b * inner * c * taps)
+  for (let output = 0; output < o; output++)
+    for (let input = 0; input < i; input++) {
+      const group = Math.floor(output / b) * inner + Math.floor(input / c)
+      let to = (group * taps * c + (input % c)) * b + (output % b)
+      const from = (output * i + input) * taps
+      for (let tap = 0; tap < taps; tap++, to += c * b) out[to] = values[from + tap]!
+    }
+  return out
+}
+
 /** A kernel [O, I, kh, kw] for `blockedConv`, from plain images when `isFew`, one kernel for each channel when I = 1. */
 export function blockedKernel(e: Emitter, w: string, shape: Shape4, isFew: boolean): string {
   const [o, i, kh, kw] = shape
   const b = e.block
   const [outputs, inputs] = [whole(e, o), isFew ? i : whole(e, i)]
+  const values = e.valuesOf(w)
+  // a kernel that never changes is laid out once, not at each call
+  if (values instanceof Float32Array)
+    return e.constant(blockedValues(values, shape, isFew ? 1 : b, b), [outputs, inputs, kh, kw])
   const padded = padEnd(e, w, shape, [outputs, inputs, kh, kw])
   const lanes = blockLast(e, padded, outputs / b, inputs * kh * kw)
   if (isFew) return e.reshape(lanes, [outputs, inputs, kh, kw])

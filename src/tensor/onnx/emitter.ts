@@ -60,6 +60,8 @@ export interface Emitter {
   /** One of two results by a boolean: only the nodes of the chosen one are computed. */
   readonly choose: (condition: string, then: () => string, otherwise: () => string) => string
   readonly constant: (data: TypedArray, shape: readonly number[]) => string
+  /** Values of a constant; undefined for what is computed. */
+  readonly valuesOf: (name: string) => TypedArray | undefined
   /** A constant of unsigned bytes, which the engine has no element type for: packed weights. */
   readonly bytes: (data: Uint8Array, shape: readonly number[]) => string
   readonly scalar: (value: number, dtype: Dtype) => string

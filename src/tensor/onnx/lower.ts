@@ -27,6 +27,7 @@ export function lower(graph: Graph, target: Target, kernels: Kernels = noKernels
   let nodes: OnnxNode[] = []
   const initializers: OnnxTensor[] = []
   const constants = new Map<string, string>()
+  const values = new Map<string, TypedArray>()
   const names = new Map<Tensor, string>()
   let next = 0
   const fresh = (): string => `v${next++}`
@@ -40,6 +41,7 @@ export function lower(graph: Graph, target: Target, kernels: Kernels = noKernels
     if (known) return known
     const name = fresh()
     initializers.push({ name, type: onnxType[dtype], shape, data })
+    values.set(name, data)
     if (short) constants.set(short, name)
     return name
   }
@@ -74,6 +76,7 @@ export function lower(graph: Graph, target: Target, kernels: Kernels = noKernels
         else_branch: { branch: aside(otherwise) },
       })[0]!,
     constant: (data, shape) => constant(data, shape, dtypeOf(data)),
+    valuesOf: (name) => values.get(name),
     bytes: (data, shape) => {
       const name = fresh()
       initializers.push({ name, type: onnxBytes, shape, data })
