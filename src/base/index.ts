@@ -13,7 +13,16 @@ export {
   scanJson,
   toJson,
 } from './json.ts'
-export { foldIn, type Key, key, split, threefry2x32, threefryParity, threefryRotations } from './keys.ts'
+export {
+  foldIn,
+  type Key,
+  key,
+  split,
+  threefry2x32,
+  threefryParity,
+  threefryRotations,
+  threefryWords,
+} from './keys.ts'
 export { native } from './native.ts'
 export { type NotFinite, notFiniteIn, notFiniteText } from './notFinite.ts'
 export { bytes, count, duration, fixed, formatMeasured, formatNumber, percent, plusMinus } from './numbers.ts'

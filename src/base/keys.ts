@@ -39,6 +39,50 @@ export function threefry2x32(
   return [x >>> 0, y >>> 0]
 }
 
+/**
+ * Blocks of the counters 0, `from` + i under a key, the two words of each joined by xor: what uniform bits are made of. The same
+ * as `threefry2x32`, without an array for each block; the rounds are written out because shifts by constants are faster.
+ */
+export function threefryWords([key0, key1]: Key, from: number, out: Uint32Array): void {
+  const key2 = key0 ^ key1 ^ threefryParity
+  for (let i = 0; i < out.length; i++) {
+    let x = key0 | 0
+    let y = (from + i + key1) | 0
+    // the words of the key take turns
+    let a = key1 | 0
+    let b = key2
+    let c = key0 | 0
+    for (let group = 1; ; group += 2) {
+      x = (x + y) | 0
+      y = ((y << 13) | (y >>> 19)) ^ x
+      x = (x + y) | 0
+      y = ((y << 15) | (y >>> 17)) ^ x
+      x = (x + y) | 0
+      y = ((y << 26) | (y >>> 6)) ^ x
+      x = (x + y) | 0
+      y = ((y << 6) | (y >>> 26)) ^ x
+      x = (x + a) | 0
+      y = (y + b + group) | 0
+      if (group === 5) break
+      x = (x + y) | 0
+      y = ((y << 17) | (y >>> 15)) ^ x
+      x = (x + y) | 0
+      y = ((y << 29) | (y >>> 3)) ^ x
+      x = (x + y) | 0
+      y = ((y << 16) | (y >>> 16)) ^ x
+      x = (x + y) | 0
+      y = ((y << 24) | (y >>> 8)) ^ x
+      x = (x + b) | 0
+      y = (y + c + group + 1) | 0
+      const next = a
+      a = c
+      c = b
+      b = next
+    }
+    out[i] = x ^ y
+  }
+}
+
 /** A key from a seed: an integer of up to 53 bits. Throws TL_BAD_ARGUMENT for anything else. */
 export function key(seed: number): Key {
   if (!Number.isSafeInteger(seed) || seed < 0)

@@ -104,20 +104,22 @@ const uniform: Channel<Int32Array> = {
     const units = draws.uniform(key, tokens.length)
     const alpha = (1 - from) / (1 - to)
     const [flat, flatBefore] = [(1 - alpha) / v, to / v]
-    const [normOfOther, normOfSame] = [flat, flat + alpha].map((own) => (1 - to) * own + flatBefore)
+    const same = flat + alpha
+    // a norm is 0 only for an x_0 that cannot be
+    const normOfOther = (1 - to) * flat + flatBefore || Infinity
+    const normOfSame = (1 - to) * same + flatBefore || Infinity
     const weights = new Float64Array(v)
     const out = new Int32Array(tokens.length)
     for (let i = 0, at = 0; i < out.length; i++, at += v) {
       const token = tokens[i]!
       let total = 0
       for (let a = 0; a < v; a++) {
-        // a norm is 0 only for an x_0 that cannot be
-        const weight = clean[at + a]! / ((a === token ? normOfSame : normOfOther)! || Infinity)
+        const weight = clean[at + a]! / (a === token ? normOfSame : normOfOther)
         weights[a] = weight
         total += weight
       }
       for (let a = 0; a < v; a++)
-        weights[a] = (a === token ? flat + alpha : flat) * ((1 - to) * weights[a]! + flatBefore * total)
+        weights[a] = (a === token ? same : flat) * ((1 - to) * weights[a]! + flatBefore * total)
       out[i] = drawFrom(weights, 0, v, units[i]!)
     }
     return out

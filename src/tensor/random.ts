@@ -3,7 +3,7 @@
  * typed arrays at once, with the same bits. Keys, bits, splits and uniform numbers are bit for bit those of `jax.random`
  * (partitionable Threefry, 32-bit).
  */
-import { foldIn, type Key, key, split, threefry2x32 } from '../base/index.ts'
+import { foldIn, type Key, key, split, threefryWords } from '../base/index.ts'
 import { requireFloat } from './dtype.ts'
 import { fail } from './mistake.ts'
 import { add, log, minimum, mul, neg, sqrt, sub } from './ops/arithmetic.ts'
@@ -115,10 +115,7 @@ export function sampleBits(k: Key, n: number, from = 0): Uint32Array {
   if (!Number.isSafeInteger(n) || n < 0)
     fail('TL_BAD_ARGUMENT', `expected a number of samples, a whole number ≥ 0, got ${String(n)}`)
   const out = new Uint32Array(n)
-  for (let i = 0; i < n; i++) {
-    const [a, b] = threefry2x32(k[0], k[1], 0, from + i)
-    out[i] = a ^ b
-  }
+  threefryWords(k, from, out)
   return out
 }
 

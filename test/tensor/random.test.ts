@@ -1,7 +1,7 @@
 /** @file Random numbers against published vectors and `jax.random`, host against graph, and their statistics. */
 import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
-import { threefry2x32 } from '../../src/base/index.ts'
+import { threefry2x32, threefryWords } from '../../src/base/index.ts'
 import { compile, random, sizeOf, type Tensor, type Tree, tensor, vmap } from '../../src/tensor/index.ts'
 import { numbersDiffer } from './run.ts'
 
@@ -59,6 +59,19 @@ describe('threefry', () => {
   it('gives the published blocks', () => {
     for (const { key, counter, output } of fixture.knownAnswers.threefry2x32)
       expect(threefry2x32(...key, ...counter)).toEqual(output)
+  })
+
+  it('words in a row are those of single blocks, for any key and counter', () => {
+    for (const [own, from] of [
+      [[0, 0], 0],
+      [[0xffffffff, 0x80000001], 7],
+      [[0x13198a2e, 0x03707344], 0xfffffffe],
+    ] as const) {
+      const words = new Uint32Array(5)
+      threefryWords(own, from, words)
+      const blocks = Array.from(words, (_, i) => threefry2x32(...own, 0, from + i))
+      expect([...words]).toEqual(blocks.map(([a, b]) => (a ^ b) >>> 0))
+    }
   })
 })
 
