@@ -66,10 +66,10 @@ describe('threefry', () => {
       [[0, 0], 0],
       [[0xffffffff, 0x80000001], 7],
       [[0x13198a2e, 0x03707344], 0xfffffffe],
-    ] as const) {
+    ] satisfies [random.Key, number][]) {
       const words = new Uint32Array(5)
       threefryWords(own, from, words)
-      const blocks = Array.from(words, (_, i) => threefry2x32(...own, 0, from + i))
+      const blocks = Array.from(words, (_, i) => threefry2x32(own[0], own[1], 0, from + i))
       expect([...words]).toEqual(blocks.map(([a, b]) => (a ^ b) >>> 0))
     }
   })
