@@ -2,8 +2,7 @@
  * @file When does a diffusion model begin to memorize? At a time proportional to the number of its data; before it, it has learned
  * the rules that so many data can teach. (Favero, Sclocchi and Wyart 2025, arXiv 2505.16959)
  */
-import { fail, fixed } from '../base/index.ts'
-import { checkShape, treeCount } from '../grammar/index.ts'
+import { fixed } from '../base/index.ts'
 import {
   type Claim,
   claim,
@@ -14,18 +13,11 @@ import {
   overReplicas,
   shownEstimate,
 } from '../lab/index.ts'
+import { type Cell, cellsOf, checkCells, mostSteps } from './memorization/cells.ts'
 import { chartsOf, type Parts, tablesOf } from './memorization/charts.ts'
 import { type Config, config, presets } from './memorization/config.ts'
-import {
-  type Cell,
-  type CurveRow,
-  fullShape,
-  type HalvesRow,
-  type KernelRow,
-  measure,
-  mostSteps,
-  type Row,
-} from './memorization/measure.ts'
+import { type CurveRow, type HalvesRow, type KernelRow, measure, type Row } from './memorization/measure.ts'
+import { type PrototypeFound, prototypeClaims, prototypeWords } from './memorization/prototypeFindings.ts'
 import {
   affordable,
   bestLook,
@@ -38,20 +30,6 @@ import {
   validationTime,
 } from './memorization/times.ts'
 
-function cellsOf(given: Config): Cell[] {
-  const { v, m, L, width, counts, others, halves, kernel } = given
-  const own = { part: 'curve', v, m, L, width } as const
-  return [
-    ...[...counts].sort((a, b) => b - a).map((P) => ({ ...own, P })),
-    ...others.counts.flatMap((P) => [
-      ...others.widths.map((other) => ({ ...own, width: other, P })),
-      ...others.rules.map((other) => ({ ...own, m: other, P })),
-    ]),
-    ...halves.map((P) => ({ ...own, part: 'halves' as const, P })),
-    ...kernel.map((P) => ({ ...own, part: 'kernel' as const, P })),
-  ]
-}
-
 function partsOf(rows: readonly Found[], { m, width }: Config): Parts {
   const of = <K extends Row['of']>(kind: K) => rows.filter((row) => row.of === kind) as unknown
   const curves = of('curve') as Found<CurveRow>[]
@@ -61,6 +39,7 @@ function partsOf(rows: readonly Found[], { m, width }: Config): Parts {
     others: curves.filter((row) => !isOwn(row)),
     halves: of('halves') as Found<HalvesRow>[],
     kernel: of('kernel') as Found<KernelRow>[],
+    prototypes: of('prototype') as PrototypeFound[],
   }
 }
 
@@ -150,7 +129,7 @@ function halvesClaims(halves: readonly Found<HalvesRow>[]): Claim[] {
   })
 }
 
-function claimsOf({ curves, halves, kernel }: Parts): Claim[] {
+function claimsOf({ curves, halves, kernel, prototypes }: Parts): Claim[] {
   return [
     ...(curves.length > 0 ? curveClaims(curves) : []),
     ...halvesClaims(halves),
@@ -166,23 +145,27 @@ function claimsOf({ curves, halves, kernel }: Parts): Claim[] {
           ).equals(0, { by: 0.1 }),
         ]
       : []),
+    ...prototypeClaims(prototypes),
   ]
 }
 
 function findings(rows: readonly Found[], given: Config): Findings {
   const parts = partsOf(rows, given)
   const { curves } = parts
+  const repeated = prototypeWords(parts.prototypes)
   const [first, second] = onsets.map((share) => powerLaw(curves, (looks) => copyTime(looks, share)))
   const validation = powerLaw(curves, validationTime)
   const headline = first
     ? `copies begin at steps ∝ P^b, b = ${shownEstimate(first.exponent)}`
-    : `${curves.length} looks at networks of ${new Set(curves.map(({ P }) => P)).size} training sets`
+    : ((curves.length === 0 ? repeated : undefined) ??
+      `${rows.length} looks at networks of ${new Set(rows.map(({ P }) => P)).size} training sets`)
   const paragraph = [
     `Tree U-Nets of width ${given.width} were trained on P strings of grammars with v = ${given.v}, m = ${given.m}, L = ${given.L}.`,
     first &&
       `Copies rise above chance at a number of steps that grows as P to the power ${shownEstimate(first.exponent)} (2 %)${second ? ` and ${shownEstimate(second.exponent)} (5 %)` : ''}; theory: 1.`,
     validation &&
       `The least validation loss comes earlier and grows with another power, ${shownEstimate(validation.exponent)}: at small P it lies where the network has only learned how often symbols occur, so it is no onset of memory there.`,
+    repeated && `${repeated[0]!.toUpperCase()}${repeated.slice(1)}; theory: −1.`,
   ]
     .filter((sentence) => typeof sentence === 'string')
     .join(' ')
@@ -238,26 +221,14 @@ export const memorization = defineStudy<Config, Cell, Row>(import.meta.url, {
   source: 'Favero, Sclocchi and Wyart 2025, arXiv 2505.16959',
   config,
   presets,
-  check(given) {
-    for (const m of [given.m, ...given.others.rules])
-      checkShape(fullShape({ ...given, m }), `config (m = ${m})`)
-    for (const cell of cellsOf(given)) {
-      if (cell.part === 'kernel') continue
-      const [all, wanted] = [treeCount(fullShape(cell)), cell.part === 'halves' ? 2 * cell.P : cell.P]
-      if (BigInt(wanted + given.validation) > all)
-        fail(
-          'TL_BAD_CONFIG',
-          `config: ${cell.part === 'halves' ? `two halves of P = ${cell.P}` : `P = ${cell.P}`} and ${given.validation} strings for validation, but a grammar with v = ${cell.v}, m = ${cell.m}, L = ${cell.L} has ${all}: take a smaller P, or a larger m or L`,
-        )
-    }
-  },
+  check: checkCells,
   cells: cellsOf,
   replicas: ({ seeds }) => seeds,
   // the same grammar and the same first weights at every P and every width of m
   keyed: ({ v, m, L }) => [v, m, L],
   measure,
   cost: costOf,
-  label: ({ part, m, width, P }) =>
-    `${part === 'curve' ? 'network' : part}, m = ${m}, width ${width}, P = ${P}`,
+  label: ({ part, draws, m, width, P }) =>
+    `${part === 'curve' ? 'network' : (draws ?? part)}, m = ${m}, width ${width}, P = ${P}`,
   findings,
 })

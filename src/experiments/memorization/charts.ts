@@ -15,7 +15,9 @@ import {
   shownWhole,
   table,
 } from '../../lab/index.ts'
-import type { Cell, HalvesRow, KernelRow } from './measure.ts'
+import type { Cell } from './cells.ts'
+import type { HalvesRow, KernelRow } from './measure.ts'
+import { type PrototypeFound, prototypeCharts, prototypeTables } from './prototypeFindings.ts'
 import {
   affordable,
   bestLook,
@@ -291,15 +293,16 @@ export interface Parts {
   readonly others: readonly CurveFound[]
   readonly halves: readonly Found<HalvesRow>[]
   readonly kernel: readonly Found<KernelRow>[]
+  readonly prototypes: readonly PrototypeFound[]
 }
 
-export const chartsOf = ({ curves, halves, kernel }: Parts): (() => Figure)[] => [
-  timesChart(curves),
-  ...curveCharts(curves),
-  levelsChart(curves),
-  ...phaseCharts(curves),
+export const chartsOf = ({ curves, halves, kernel, prototypes }: Parts): (() => Figure)[] => [
+  ...(curves.length > 0
+    ? [timesChart(curves), ...curveCharts(curves), levelsChart(curves), ...phaseCharts(curves)]
+    : []),
   ...(halves.length > 0 ? [halvesChart(halves)] : []),
   ...(kernel.length > 0 ? [kernelChart(kernel)] : []),
+  ...prototypeCharts(prototypes),
 ]
 
 const settingOf = ({ m, width, P }: Cell): string => `m = ${m}, width ${width}, P = ${P}`
@@ -324,7 +327,8 @@ const columns = (heights: readonly number[]) => ({
   'level 1 half learned': (rows: readonly CurveFound[]) => timeText(rows, (looks) => ruleTime(looks, 1)),
 })
 
-export function tablesOf({ curves, others }: Parts): ReportTable[] {
+export function tablesOf({ curves, others, prototypes }: Parts): ReportTable[] {
+  if (curves.length === 0) return prototypeTables(prototypes)
   const kinds = columns(heightsOf(curves))
   const named =
     others.length > 0 ? [...curves.filter(({ P }) => others.some((row) => row.P === P)), ...others] : []
@@ -341,5 +345,6 @@ export function tablesOf({ curves, others }: Parts): ReportTable[] {
           ),
         ]
       : []),
+    ...prototypeTables(prototypes),
   ]
 }

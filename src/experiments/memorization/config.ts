@@ -2,6 +2,13 @@
 import { z } from 'zod'
 import { type PartialConfig, seedField } from '../../lab/index.ts'
 
+/**
+ * How training strings are drawn. `zipf`: with replacement, the k-th production of a symbol having probability ∝ k^−a. `repeated`:
+ * different strings of uniform productions, repeated as often as those of `zipf`. `uniform`: uniform productions, a control.
+ */
+const drawnBy = ['zipf', 'repeated', 'uniform'] as const
+export type Draws = (typeof drawnBy)[number]
+
 const counts = z.array(z.int().min(4).max(65536))
 
 export const config = z.strictObject({
@@ -10,7 +17,6 @@ export const config = z.strictObject({
   m: z.int().min(2).max(32).default(4).describe('rules of each symbol'),
   L: z.int().min(2).max(5).default(3).describe('levels; two symbols to a rule'),
   counts: counts
-    .min(1)
     .max(16)
     .default([32, 64, 128, 256, 512, 1024])
     .describe('P: training strings of each network'),
@@ -28,6 +34,19 @@ export const config = z.strictObject({
     .default([64])
     .describe('P of two networks on disjoint strings that see the same noise'),
   kernel: counts.max(12).default([64, 128, 256, 512]).describe('points of kernel regression, in closed form'),
+  prototypes: z
+    .strictObject({
+      counts: counts.max(4).default([512]),
+      draws: z
+        .array(z.enum(drawnBy))
+        .max(3)
+        .default([...drawnBy]),
+      zipf: z.number().min(0).max(16).default(3),
+    })
+    .prefault({})
+    .describe(
+      'training sets of about so many draws with replacement: the k-th production of a symbol has probability ∝ k^(−zipf); or strings of uniform productions, repeated as often; or uniform productions alone',
+    ),
   seeds: z
     .int()
     .min(1)
@@ -50,7 +69,7 @@ export const config = z.strictObject({
 })
 export type Config = z.infer<typeof config>
 
-const without = { others: { counts: [], widths: [], rules: [] }, halves: [] }
+const without = { others: { counts: [], widths: [], rules: [] }, halves: [], prototypes: { counts: [] } }
 
 export const presets: Record<'tiny' | 'tour' | 'quick' | 'paper', PartialConfig<Config>> = {
   tiny: {
@@ -58,6 +77,7 @@ export const presets: Record<'tiny' | 'tour' | 'quick' | 'paper', PartialConfig<
     ...{
       others: { counts: [8], widths: [16], rules: [3] },
       halves: [4],
+      prototypes: { counts: [16] },
       leastSteps: 128,
       stepsPerString: 8,
       looks: 1,
@@ -72,7 +92,11 @@ export const presets: Record<'tiny' | 'tour' | 'quick' | 'paper', PartialConfig<
   quick: {
     ...{ counts: [16, 32, 64, 128], seeds: 2, looks: 2, samples: 512, kernel: [64, 128, 256] },
     ...{ leastSteps: 800, stepsPerString: 36, diffusionSteps: 25 },
-    ...{ others: { counts: [32], widths: [32], rules: [3] }, halves: [32] },
+    ...{
+      others: { counts: [32], widths: [32], rules: [3] },
+      halves: [32],
+      prototypes: { counts: [32], draws: ['zipf', 'uniform'] },
+    },
   },
   paper: {},
 }

@@ -11,17 +11,9 @@ import {
 import { makeGrammar, sliceTrees, type Trees, trainTest } from '../../grammar/index.ts'
 import type { Bench } from '../../lab/index.ts'
 import { random } from '../../tensor/index.ts'
+import { type Cell, fullShape, mostSteps } from './cells.ts'
 import type { Config } from './config.ts'
-
-/** What is measured: a grammar's sizes, how many strings are trained on, and by what. */
-export interface Cell {
-  readonly part: 'curve' | 'halves' | 'kernel'
-  readonly v: number
-  readonly m: number
-  readonly L: number
-  readonly width: number
-  readonly P: number
-}
+import { type PrototypeRow, prototypes } from './prototypes.ts'
 
 /** One look at one network. */
 export interface CurveRow {
@@ -54,13 +46,7 @@ export interface KernelRow {
   readonly smooth: number
 }
 
-export type Row = CurveRow | HalvesRow | KernelRow
-
-export const fullShape = ({ v, m, L }: Pick<Cell, 'v' | 'm' | 'L'>) => ({ v, classes: v, m, s: 2, L })
-
-/** Steps that a run may take: copies come after some forty for each string. */
-export const mostSteps = ({ P }: Cell, { leastSteps, stepsPerString }: Config): number =>
-  leastSteps + stepsPerString * P
+export type Row = CurveRow | HalvesRow | KernelRow | PrototypeRow
 
 /** Enough is seen once the network copies a tenth and its validation loss has turned. */
 function isOver(looks: readonly Look[]): boolean {
@@ -192,8 +178,9 @@ function kernel(P: number, key: random.Key): KernelRow {
 /** Do one cell. Training sets of one grammar are nested; networks of one replica begin alike. */
 export async function measure(cell: Cell, bench: Bench<Config, void>): Promise<Row[]> {
   const { config, key } = bench
-  const [forGrammar, forData, forTraining] = random.split(key, 3)
+  const [forGrammar, forData, forTraining] = random.split(key, 3) as [random.Key, random.Key, random.Key]
   if (cell.part === 'kernel') return [kernel(cell.P, random.foldIn(forData, cell.P))]
+  if (cell.draws) return prototypes({ ...cell, draws: cell.draws }, bench, [forGrammar, forData, forTraining])
   const grammar = makeGrammar(fullShape(cell), forGrammar)
   const count = cell.part === 'halves' ? 2 * cell.P : cell.P
   const { train, test } = trainTest(grammar, forData, count, config.validation)

@@ -13,7 +13,8 @@ import {
   powerOf,
   replicasOf,
 } from '../../lab/index.ts'
-import { type Cell, type CurveRow, fullShape, type Row } from './measure.ts'
+import { type Cell, fullShape } from './cells.ts'
+import type { CurveRow, Row } from './measure.ts'
 
 export type Found<R extends Row = Row> = Measured<Cell, R>
 export type CurveFound = Found<CurveRow>
