@@ -23,6 +23,7 @@ describe('mathematics in HTML', () => {
     ['τ_mem = 0.7', '{τ}_[mem] = 0.7'],
     ['ξ ~ |ε − ε*|^−ν', '{ξ} ~ |{ε} − {ε}*|^[−{ν}]'],
     ['ln N̄_ℓ, S_{2,1}, 10^5', 'ln {N̄}_[{ℓ}], {S}_[2,1], 10^[5]'],
+    ['P ≤ P*_1/8, P*_ℓ and x′_i', '{P} ≤ {P}*_[1]/8, {P}*_[{ℓ}] and {x}′_[{i}]'],
     ['the paper fits a = 1', 'the paper fits {a} = 1'],
     ['the exponent a', 'the exponent {a}'],
     ['‖b − a‖ of ‖a‖', '‖{b} − {a}‖ of ‖{a}‖'],

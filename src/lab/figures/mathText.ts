@@ -95,10 +95,10 @@ export function mathRuns(text: string): MathRun[] {
   return runs
 }
 
-/** The letter before `at`, marks on it left out. */
+/** The letter before `at`, marks on it and a star or prime after it left out: the P of `P*_1`. */
 const baseOf = (text: string, at: number): string => {
   let i = at - 1
-  while (i > 0 && /\p{M}/u.test(text[i]!)) i--
+  while (i > 0 && /[\p{M}*′]/u.test(text[i]!)) i--
   return text[i] ?? ''
 }
 
