@@ -29,6 +29,12 @@ export function whiten(x: ArrayLike<number>, v: number): Float32Array {
   return Float32Array.from(x, (value) => (value - 1 / v) * scale)
 }
 
+function checkSymbol(leaves: Int32Array, at: number, v: number): number {
+  const symbol = leaves[at]!
+  if (symbol >= 0 && symbol < v) return symbol
+  return fail('TL_BAD_ARGUMENT', `leaves[${at}]: expected a symbol 0 … ${v - 1}, got ${symbol}`)
+}
+
 /**
  * The last `width` tokens of strings [count, d] as a network takes them that predicts the last one: one-hot rows of norm √v,
  * the last of them all zeros, [count, width, v]; and the last tokens, [count]. Throws TL_BAD_ARGUMENT as `oneHot` does, and
@@ -41,15 +47,15 @@ export function lastTokenInputs(
   if (!(Number.isInteger(width) && width >= 1 && width <= d))
     fail('TL_BAD_ARGUMENT', `width: expected an integer from 1 to ${d} tokens, got ${width}`)
   const count = leaves.length / d
-  const seen = new Int32Array(count * width)
+  const x = new Float32Array(count * width * v)
+  const last = new Int32Array(count)
+  const norm = Math.sqrt(v)
   for (let i = 0; i < count; i++) {
-    seen.set(leaves.subarray((i + 1) * d - width, (i + 1) * d), i * width)
-    seen[(i + 1) * width - 1] = -1
+    const first = (i + 1) * d - width
+    for (let t = 0; t < width - 1; t++) x[(i * width + t) * v + checkSymbol(leaves, first + t, v)] = norm
+    last[i] = checkSymbol(leaves, first + width - 1, v)
   }
-  return {
-    x: oneHot(seen, v).map((value) => value * Math.sqrt(v)),
-    last: Int32Array.from({ length: count }, (_, i) => leaves[(i + 1) * d - 1]!),
-  }
+  return { x, last }
 }
 
 /**
