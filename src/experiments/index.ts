@@ -10,6 +10,7 @@ import { memorization } from './memorization.ts'
 import { phaseTransition } from './phase-transition.ts'
 import { plateaus } from './plateaus.ts'
 import { sampleComplexity } from './sample-complexity.ts'
+import { scalingLaws } from './scaling-laws.ts'
 import { tokenCorrelations } from './token-correlations.ts'
 
 export { loadExperiment, registry } from './load.ts'
@@ -20,6 +21,7 @@ export const experiments: readonly AnyExperiment[] = [
   correlatedChunks,
   tokenCorrelations,
   plateaus,
+  scalingLaws,
   clustering,
   sampleComplexity,
   composition,

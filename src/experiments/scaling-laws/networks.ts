@@ -1,0 +1,102 @@
+/** @file The networks that learn to predict the last token, and how each is trained. (design of Cagnetta and Wyart 2024, 2025) */
+import { type Grammar, lastTokenInputs, nextTokenInputs } from '../../grammar/index.ts'
+import {
+  adam,
+  attentionStack,
+  cosine,
+  crossEntropyLoss,
+  hierarchicalCnn,
+  hierarchicalLcn,
+  type Key,
+  type Layer,
+  type Optimizer,
+  type Parameters,
+  type Schedule,
+  scaledLearningRate,
+  sgd,
+  transformer,
+  warmUp,
+} from '../../nn/index.ts'
+import { reshape, sliceAxis, type Tensor, tensor } from '../../tensor/index.ts'
+import type { architectures, Config } from './config.ts'
+
+export type Architecture = (typeof architectures)[number]
+
+/** Strings as a network takes them. `x` is what it sees, `target` what it is to say. */
+export type Strings = { x: Tensor; target: Tensor }
+
+export interface Learner {
+  readonly init: (key: Key) => Parameters
+  /** Mean over the strings, in nats; of the decoder over all positions, too. */
+  readonly loss: (parameters: Parameters, strings: Strings) => Tensor
+  /** Logits of the last token, [B, v]. */
+  readonly logits: (parameters: Parameters, x: Tensor) => Tensor
+  readonly inputs: (leaves: Int32Array) => Strings
+  readonly optimizer: Optimizer
+  /** A constant rate after the warm-up, or one that falls to a tenth. */
+  readonly rate: (falls: boolean) => Schedule
+}
+
+/** Who pays for what: the stack and the decoder share nothing over positions. */
+export const isAttention = (network: Architecture): boolean =>
+  network === 'attention' || network === 'decoder'
+
+/** Inputs and loss of a network that sees the string with its last token hidden. */
+function masked({ d, v }: Grammar, network: Layer<never>): Pick<Learner, 'loss' | 'logits' | 'inputs'> {
+  const logits: Learner['logits'] = (parameters, x) => network.apply(parameters as never, x)
+  return {
+    logits,
+    loss: (parameters, { x, target }) => crossEntropyLoss(logits(parameters, x), target),
+    inputs: (leaves) => {
+      const { x, last } = lastTokenInputs(leaves, { d, v, width: d })
+      return { x: tensor(x, { shape: [last.length, d, v] }), target: tensor(last) }
+    },
+  }
+}
+
+function decoder({ d, v }: Grammar, { features, heads, layers }: Config['attention']) {
+  const network = transformer({ vocabulary: v, context: d - 1, features, heads, layers })
+  const apply = network.apply as (parameters: Parameters, x: Tensor) => Tensor
+  return {
+    init: network.init,
+    loss: (parameters, { x, target }) => crossEntropyLoss(apply(parameters, x), target),
+    logits: (parameters, x) => reshape(sliceAxis(apply(parameters, x), 1, d - 2, d - 1), [x.shape[0]!, v]),
+    inputs: (leaves) => {
+      const { tokens, next } = nextTokenInputs(leaves, { d, width: d })
+      const shape = [leaves.length / d, d - 1]
+      return { x: tensor(tokens, { shape }), target: tensor(next, { shape }) }
+    },
+  } satisfies Omit<Learner, 'optimizer' | 'rate'>
+}
+
+/** A network of a kind for a grammar; `factor` multiplies its width. */
+export function learnerOf(kind: Architecture, grammar: Grammar, config: Config, factor: number): Learner {
+  const { v, s, L, d } = grammar
+  const width = Math.round(config.width * factor)
+  const { learningRate, warmup, heads, layers } = config.attention
+  const features = Math.max(1, Math.round((config.attention.features * factor) / heads)) * heads
+  if (isAttention(kind)) {
+    const stack = attentionStack({ symbols: v, length: d, features, heads, layers, outputs: v })
+    const network =
+      kind === 'attention'
+        ? { init: stack.init, ...masked(grammar, stack as never) }
+        : decoder(grammar, { ...config.attention, features })
+    return {
+      ...network,
+      optimizer: adam(),
+      rate: (falls) =>
+        falls
+          ? cosine({ peak: learningRate, final: learningRate / 10, warmup })
+          : warmUp(warmup, () => learningRate),
+    }
+  }
+  const sizes = { symbols: v, branching: s, depth: L, width, outputs: v }
+  const network = kind === 'cnn' ? hierarchicalCnn(sizes) : hierarchicalLcn(sizes)
+  const rate = scaledLearningRate('meanField', config.sgd.learningRate, width)
+  return {
+    init: network.init,
+    ...masked(grammar, network as never),
+    optimizer: sgd({ momentum: config.sgd.momentum }),
+    rate: () => () => rate,
+  }
+}
