@@ -68,7 +68,8 @@ const said = (pattern: RegExp): [page: string, word: string][] =>
     .filter((page) => page !== 'CHANGELOG.md')
     .flatMap((page) => [...textOf(page).matchAll(pattern)].map((m): [string, string] => [page, m[1]!]))
 
-const words = 'no one two three four five six seven eight nine ten eleven twelve'.split(' ')
+const words =
+  'no one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen'.split(' ')
 words[20] = 'twenty'
 const numberOf = (word: string): number =>
   /^\d+$/.test(word) ? Number(word) : words.indexOf(word.toLowerCase())

@@ -12,6 +12,7 @@ export {
 } from './images.ts'
 export { type IdxFolderOptions, loadDataset, loadIdxFolder } from './load.ts'
 export { type NpmSettings, npmSettings } from './registry.ts'
+export * from './sequences/index.ts'
 export {
   type DatasetSource,
   type DatasetTable,

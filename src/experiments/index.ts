@@ -11,6 +11,7 @@ import { phaseTransition } from './phase-transition.ts'
 import { plateaus } from './plateaus.ts'
 import { sampleComplexity } from './sample-complexity.ts'
 import { scalingLaws } from './scaling-laws.ts'
+import { textCorrelations } from './text-correlations.ts'
 import { tokenCorrelations } from './token-correlations.ts'
 
 export { loadExperiment, registry } from './load.ts'
@@ -20,6 +21,7 @@ export const experiments: readonly AnyExperiment[] = [
   phaseTransition,
   correlatedChunks,
   tokenCorrelations,
+  textCorrelations,
   plateaus,
   scalingLaws,
   clustering,

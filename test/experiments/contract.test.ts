@@ -16,6 +16,7 @@ import {
 } from '../../src/lab/index.ts'
 
 import { writeMadeUpDigits } from './madeUpDigits.ts'
+import { madeUpText } from './madeUpText.ts'
 
 const root = mkdtempSync(join(tmpdir(), 'treeline-contract-'))
 afterAll(() => rmSync(root, { recursive: true, force: true }))
@@ -24,11 +25,16 @@ let folders = 0
 const isStudy = (experiment: AnyExperiment): experiment is StudyExperiment => 'study' in experiment
 const runnable = experiments.filter(isStudy).filter(({ requires = [] }) => requires.length === 0)
 
-// digits of our own in place of a download
+// digits and a text of our own in place of downloads
 const drawn = join(root, 'digits')
 mkdirSync(drawn)
 writeMadeUpDigits(drawn)
-const inputs: Readonly<Record<string, object>> = { digits: { dataset: drawn } }
+const written = join(root, 'text.txt')
+writeFileSync(written, madeUpText(20_000))
+const inputs: Readonly<Record<string, object>> = {
+  digits: { dataset: drawn },
+  'text-correlations': { text: written },
+}
 
 const tiny = (experiment: AnyExperiment, seed = 0) =>
   composeConfig(experiment, { preset: 'tiny', values: { seed, ...inputs[experiment.name] } })
