@@ -11,6 +11,17 @@ export {
   type Split,
 } from './images.ts'
 export { type IdxFolderOptions, loadDataset, loadIdxFolder } from './load.ts'
+export {
+  decodePicture,
+  type Fit,
+  fitPicture,
+  type Picture,
+  type PictureLimits,
+  type ReadPictureOptions,
+  type ResizeFilter,
+  readPicture,
+  resizePicture,
+} from './pictures/index.ts'
 export { type NpmSettings, npmSettings } from './registry.ts'
 export * from './sequences/index.ts'
 export {
