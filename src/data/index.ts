@@ -3,6 +3,7 @@ export { type DatasetStatus, datasetStatus, defaultCacheDirectory } from './cach
 export { type CachedDataset, type FetchProgress, type GetDatasetOptions, getDataset } from './get.ts'
 export { type IdxArray, readIdx } from './idx.ts'
 export { readImageSheet, readLabelList } from './image-sheet.ts'
+export { type ImageFolderOptions, loadImageFolder } from './imageFolder.ts'
 export {
   type ImageDataset,
   type Normalization,
@@ -10,7 +11,8 @@ export {
   pixelStatistics,
   type Split,
 } from './images.ts'
-export { type IdxFolderOptions, loadDataset, loadIdxFolder } from './load.ts'
+export { type IdxFolderOptions, loadDataset, loadIdxFolder, loadImages } from './load.ts'
+export { loadNpyImages } from './npyImages.ts'
 export {
   decodePicture,
   type Fit,

@@ -1,4 +1,4 @@
-/** @file From files to a labelled image set in memory: fetched sets by name, IDX files from a folder. */
+/** @file From files to a labelled image set in memory: fetched sets by name, others by their path. */
 import { readdirSync, statSync } from 'node:fs'
 import { basename, join, resolve } from 'node:path'
 import { explainSystemError } from '../base/files.ts'
@@ -8,16 +8,21 @@ import { loadContents } from './contents.ts'
 import type { GetDatasetOptions } from './get.ts'
 import { readIdx } from './idx.ts'
 import { readImageSheet, readLabelList } from './image-sheet.ts'
+import { type ImageFolderOptions, loadImageFolder } from './imageFolder.ts'
 import { type ImageDataset, pixelStatistics, type Split } from './images.ts'
+import { isNpyImages, loadNpyImages } from './npyImages.ts'
 import { datasets, fashionClasses, findSource, type ImageSource, isText } from './sources.ts'
 
 /**
  * Load a set of images, fetching it when it is not cached. The SHA-256 of every file is checked; a damaged cache is said and
- * fetched again, or refused when offline. `name` may also be the path of a folder of IDX files (it then contains a
- * slash). Throws what `getDataset` and the readers throw.
+ * fetched again, or refused when offline. `name` may also be a path, which contains a slash: see `loadImages`.
+ * Throws what `getDataset` and the readers throw.
  */
-export async function loadDataset(name: string, options: GetDatasetOptions = {}): Promise<ImageDataset> {
-  if (/[\\/]/.test(name)) return loadIdxFolder(name)
+export async function loadDataset(
+  name: string,
+  options: GetDatasetOptions & { readonly images?: ImageFolderOptions } = {},
+): Promise<ImageDataset> {
+  if (/[\\/]/.test(name)) return loadImages(name, options.images)
   const source = findSource(name, options.table ?? datasets)
   if (isText(source)) fail('TL_BAD_ARGUMENT', `${name}: expected a set of images, this one is a text`)
   const contents = await loadContents(name, options)
@@ -29,6 +34,21 @@ export async function loadDataset(name: string, options: GetDatasetOptions = {})
   }
   const record = { name, title, classes: [...classes], mean: [...mean], std: [...std] }
   return { ...record, shape: [...shape], train: split('train'), test: split('test') }
+}
+
+/** IDX files, or the pictures and folders beside which they would be. */
+const isIdx = (name: string): boolean => /idx[134]-ubyte(\.gz)?$/.test(name)
+
+/**
+ * Load images from a path of yours: a folder of IDX files, of `.npy` arrays, or of pictures (see `loadImageFolder`, whose options
+ * are read only there), or an `.npz` file. Throws `TL_IO`, `TL_BAD_FILE`, `TL_UNSUPPORTED`.
+ */
+export function loadImages(path: string, options: ImageFolderOptions = {}): ImageDataset {
+  if (isNpyImages(path)) return loadNpyImages(path)
+  const names = listFolder(path)
+  if (names.length === 0)
+    fail('TL_BAD_FILE', `${path}: the folder is empty: expected pictures, IDX files or .npy arrays`)
+  return names.some(isIdx) ? loadIdxFolder(path) : loadImageFolder(path, options)
 }
 
 function assembled(source: ImageSource, part: 'train' | 'test', contents: Map<string, Uint8Array>): Split {
@@ -138,7 +158,7 @@ export function loadIdxFolder(folder: string, options: IdxFolderOptions = {}): I
 function listFolder(folder: string): string[] {
   try {
     if (!statSync(folder).isDirectory())
-      fail('TL_IO', `cannot read ${folder}: that is a file, a folder of IDX files was expected`)
+      fail('TL_IO', `cannot read ${folder}: that is a file, a folder of images or an .npz file was expected`)
     return readdirSync(folder).sort()
   } catch (error) {
     if (error instanceof TreelineError) throw error

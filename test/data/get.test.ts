@@ -410,7 +410,7 @@ describe('getDataset from a local tarball', () => {
     const junk = Buffer.from('not a tarball at all')
     const { createHash } = await import('node:crypto')
     const integrity = `sha512-${createHash('sha512').update(junk).digest('base64')}`
-    const source = { ...digits.source, package: { ...digits.source.package, integrity, bytes: junk.length } }
+    const source = { ...digits.source, package: { ...digits.source.package!, integrity, bytes: junk.length } }
     const refused = await rejection(
       getDataset('tiny', options({ from: local(junk), table: { tiny: source } })),
     )
@@ -532,6 +532,7 @@ describe('datasetStatus', () => {
   it('does not fail on a cache that is not there', () => {
     expect(datasetStatus({ cacheDir: join(cacheDir, 'absent') }).datasets.map(({ name }) => name)).toEqual([
       'mnist',
+      'fashion-mnist',
       'cifar10',
       'state-of-the-union',
       'moby-dick',

@@ -76,6 +76,6 @@ it('says what is missing or does not fit', () => {
   )
   writeFileSync(join(root, 'file'), '')
   expect(refusal(() => loadIdxFolder(join(root, 'file'))).message).toMatch(
-    /that is a file, a folder of IDX files was expected/,
+    /that is a file, a folder of images or an .npz file was expected/,
   )
 })

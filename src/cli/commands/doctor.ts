@@ -103,10 +103,14 @@ async function examine(out: string) {
     await runtimeCheck(),
     folderCheck('runs folder', out, 'choose another folder with --out'),
     folderCheck('cache', cacheDir, 'set TREELINE_CACHE to another folder'),
-    ...datasets.map(({ name, state, bytes: size, downloadBytes, reason }): Check => {
+    ...datasets.map(({ name, state, bytes: size, downloadBytes, where, reason }): Check => {
       const value =
-        state === 'absent' ? `not cached (${bytes(downloadBytes)} to download)` : `${state}, ${bytes(size)}`
-      const fix = `treeline data get ${name}`
+        state !== 'absent'
+          ? `${state}, ${bytes(size)}`
+          : where
+            ? 'not cached (taken from a folder)'
+            : `not cached (${bytes(downloadBytes)} to download)`
+      const fix = `treeline data get ${name}${where ? ' --from FOLDER' : ''}`
       // an absent set is fetched when it is needed; a damaged one too
       return {
         name: `data ${name}`,

@@ -32,6 +32,9 @@ export type ResizeFilter = keyof typeof filters
 
 const bits = 22
 
+/** Of a result. */
+const mostBytes = 2 ** 30
+
 /** Pixels below the filter for each pixel of the result, and their weights in units of 2^−22. */
 function weightsOf(from: number, to: number, { support, at }: Filter) {
   const scale = from / to
@@ -86,9 +89,15 @@ export function resizePicture(
 ): Picture {
   const chosen = entryOf('resize filter', filters, filter)
   const [height, width] = size
-  if (!size.every((n) => Number.isSafeInteger(n) && n >= 1 && n <= 65_536))
-    fail('TL_BAD_ARGUMENT', `size: expected two whole numbers from 1 to 65536, got ${size.join(' × ')}`)
   const { channels } = picture
+  const isSize = size.every((n) => Number.isSafeInteger(n) && n >= 1)
+  // what lies between the two passes is no larger than one of these
+  const largest = width * channels * Math.max(height, picture.height)
+  if (!isSize || largest > mostBytes)
+    fail(
+      'TL_BAD_ARGUMENT',
+      `size: expected two whole numbers from 1 on, and at most 2^30 bytes, got ${size.join(' × ')}`,
+    )
   let { data } = picture
   if (width !== picture.width)
     data = along(data, { before: picture.height, from: picture.width, to: width, after: channels }, chosen)
@@ -100,21 +109,21 @@ export function resizePicture(
 /** How a picture of another shape is brought to a size: its middle, or the whole of it. */
 export type Fit = 'crop' | 'stretch'
 
-/** A picture of a size: resized so that it covers the size and cut to its middle, or stretched. */
+/** A picture of a size: its middle of that shape, or the whole of it stretched, resized. */
 export function fitPicture(
   picture: Picture,
-  [height, width]: readonly [height: number, width: number],
+  size: readonly [height: number, width: number],
   { fit = 'crop', filter = 'bilinear' }: { readonly fit?: Fit; readonly filter?: ResizeFilter } = {},
 ): Picture {
-  if (fit === 'stretch') return resizePicture(picture, [height, width], filter)
-  const scale = Math.max(height / picture.height, width / picture.width)
-  const covering = [
-    Math.max(height, Math.round(picture.height * scale)),
-    Math.max(width, Math.round(picture.width * scale)),
-  ] as const
-  const large = resizePicture(picture, covering, filter)
-  const [top, left] = [Math.floor((covering[0] - height) / 2), Math.floor((covering[1] - width) / 2)]
-  return covering[0] === height && covering[1] === width
-    ? large
-    : cropped(large, { top, left, height, width })
+  if (fit === 'stretch') return resizePicture(picture, size, filter)
+  const [height, width] = size
+  const within = (most: number, wanted: number): number => Math.min(most, Math.max(1, Math.round(wanted)))
+  const high = within(picture.height, (picture.width * height) / width)
+  const wide = within(picture.width, (picture.height * width) / height)
+  const middle = {
+    top: Math.floor((picture.height - high) / 2),
+    left: Math.floor((picture.width - wide) / 2),
+    ...{ height: high, width: wide },
+  }
+  return resizePicture(cropped(picture, middle), size, filter)
 }
