@@ -95,7 +95,7 @@ export const presets: Record<'tiny' | 'tour' | 'quick' | 'paper', PartialConfig<
     ...{
       others: { counts: [32], widths: [32], rules: [3] },
       halves: [32],
-      prototypes: { counts: [32], draws: ['zipf', 'uniform'] },
+      prototypes: { counts: [32], draws: ['zipf'] },
     },
   },
   paper: {},
