@@ -9,6 +9,7 @@ import { lifelongEditing } from './lifelong-editing.ts'
 import { memorization } from './memorization.ts'
 import { phaseTransition } from './phase-transition.ts'
 import { plateaus } from './plateaus.ts'
+import { probes } from './probes.ts'
 import { sampleComplexity } from './sample-complexity.ts'
 import { scalingLaws } from './scaling-laws.ts'
 import { textCorrelations } from './text-correlations.ts'
@@ -24,6 +25,7 @@ export const experiments: readonly AnyExperiment[] = [
   textCorrelations,
   plateaus,
   scalingLaws,
+  probes,
   clustering,
   sampleComplexity,
   composition,

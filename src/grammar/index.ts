@@ -71,6 +71,7 @@ export {
   samplePosterior,
   type Upward,
 } from './inference/index.ts'
+export { type HiddenNode, type Intervention, intervene } from './interventions.ts'
 export { type MakeOptions, makeGrammar, zipf } from './make.ts'
 export { parse, validity } from './parse.ts'
 export { logProbability, possibleTrees } from './probability.ts'

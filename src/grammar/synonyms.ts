@@ -4,7 +4,7 @@ import type { Grammar, Trees } from './grammar.ts'
 import { emptyTrees, expandLevel } from './sample.ts'
 
 /** The rule (0 … m − 1) that made node `node` of `level`. */
-function ruleOf({ m, s, rules }: Grammar, trees: Trees, level: number, node: number): number {
+export function ruleOf({ m, s, rules }: Grammar, trees: Trees, level: number, node: number): number {
   const table = rules[level]!
   const below = trees.levels[level + 1]!
   const from = trees.levels[level]![node]! * m

@@ -136,7 +136,7 @@ export {
   parametrizations,
   scaledLearningRate,
 } from './parametrization.ts'
-export { sensitivity } from './sensitivity.ts'
+export { sensitivity, similarity } from './sensitivity.ts'
 export { agreementKernel, kernelError, kernelMatrix, type Labelled } from './tangentKernel.ts'
 export {
   applyInBatches,

@@ -25,3 +25,36 @@ export function sensitivity(
   const apart = ((2 * count) / (count - 1)) * (squares / count - ofMean)
   return apart > 0 ? moved / count / apart : Number.NaN
 }
+
+/**
+ * Mean over data of the cosine between f(x) and f(x′), from activations of a layer, [count, size] each: row i of `changed` belongs
+ * to row i of `original`. Every unit is standardised first: minus its mean over the original data, over its standard deviation
+ * there. 1 where nothing changes. Units that say the same of all original data are left out; NaN when all of them do.
+ * (Cagnetta and Wyart 2024, eq. 14)
+ */
+export function similarity(original: ArrayLike<number>, changed: ArrayLike<number>, count: number): number {
+  const size = original.length / count
+  const means = new Float64Array(size)
+  const scales = new Float64Array(size)
+  for (let i = 0; i < original.length; i++) means[i % size]! += original[i]! / count
+  for (let i = 0; i < original.length; i++)
+    scales[i % size]! += (original[i]! - means[i % size]!) ** 2 / count
+  for (let j = 0; j < size; j++)
+    scales[j] = scales[j]! > 1e-12 * means[j]! ** 2 ? 1 / Math.sqrt(scales[j]!) : 0
+  let sum = 0
+  let rows = 0
+  for (let i = 0; i < count; i++) {
+    let [product, before, after] = [0, 0, 0]
+    for (let j = 0; j < size; j++) {
+      const x = (original[i * size + j]! - means[j]!) * scales[j]!
+      const y = (changed[i * size + j]! - means[j]!) * scales[j]!
+      product += x * y
+      before += x * x
+      after += y * y
+    }
+    if (before === 0 || after === 0) continue
+    sum += product / Math.sqrt(before * after)
+    rows++
+  }
+  return rows > 0 ? sum / rows : Number.NaN
+}
