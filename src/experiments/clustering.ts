@@ -20,7 +20,14 @@ import {
 } from '../lab/index.ts'
 import { random } from '../tensor/index.ts'
 import { clusteringCharts, clusteringTables } from './clustering/charts.ts'
-import { classClaims, climbClaims, controlClaims, growthOf, leafClaims } from './clustering/claims.ts'
+import {
+  classClaims,
+  climbClaims,
+  controlClaims,
+  depthSlope,
+  growthOf,
+  leafClaims,
+} from './clustering/claims.ts'
 import {
   answersOf,
   type Cell,
@@ -180,6 +187,8 @@ export const clustering = defineStudy<Config, Cell, Clustered | Climbed | Exact>
     spreadAfter: 'spread of ln P after rescaling',
     climbTokens: 'factor of a height, leaves as context',
     climbLatents: 'factor of a height, symbols as context',
+    depthTokens: 'slope of ln P* in L, leaves as context',
+    depthLatents: 'slope of ln P* in L, symbols as context',
   },
   question:
     'k-means of context vectors finds the hidden symbols of a grammar: how many data does each level take?',
@@ -278,7 +287,7 @@ export const clustering = defineStudy<Config, Cell, Clustered | Climbed | Exact>
         `and the vectors of these frequencies were clustered by k-means. Over ${groupBy(found, ...cellColumns).length} settings the number of strings at which the clusters become the true symbols grows as v m^(ℓ+1)/(1 − f) to the power ${shown(slope)}; ` +
         `that at which the vectors differ as much by their symbols as by chance, to the power ${shown(contrast)}. ` +
         `Relabelling tuples by their clusters and going on climbs the whole tree: with v = ${v}, m = ${m}, s = ${s}, L = ${L} the heights are found at ${strings('tokens')} strings when leaves are the context, ` +
-        `and at ${strings('latents')} when it is the symbols already found. ` +
+        `and at ${strings('latents')} when it is the symbols already found: ln P* rises by ${shown(depthSlope(climbs, 'tokens'))} and by ${shown(depthSlope(climbs, 'latents'))} for each level of the grammar (theory ${Math.log(m).toFixed(2)} and 0). ` +
         'Where symbols stand equally often in every place, and where the context comes from another string, there is nothing to find.',
       numbers: [
         { label: 'power of the thresholds', value: shown(slope), note: 'k-means, predicted 1' },
@@ -299,6 +308,10 @@ export const clustering = defineStudy<Config, Cell, Clustered | Climbed | Exact>
         spreadAfter: known(after),
         climbTokens: known(growthOf(where(climbs, { context: 'tokens' })).value),
         climbLatents: known(growthOf(where(climbs, { context: 'latents' })).value),
+        depthTokens: known(depthSlope(climbs, 'tokens').value),
+        depthTokensTheory: Math.log(m),
+        depthLatents: known(depthSlope(climbs, 'latents').value),
+        depthLatentsTheory: 0,
       },
     }
   },

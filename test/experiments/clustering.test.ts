@@ -1,6 +1,7 @@
 /** What the study claims of counted strings, and of rows in which theory is wrong. */
 import { expect, test } from 'vitest'
 import { keptScores } from '../../src/experiments/clustering/charts.ts'
+import { climbClaims } from '../../src/experiments/clustering/claims.ts'
 import { type Answer, spread } from '../../src/experiments/clustering/settings.ts'
 import { clustering } from '../../src/experiments/clustering.ts'
 import { type Claim, composeConfig } from '../../src/lab/index.ts'
@@ -76,4 +77,40 @@ test('settings that cannot be are refused before anything is counted', () => {
     },
   })
   expect(() => clustering.study.check!(config)).toThrow(/config\.settings\.1\.m: expected v·m ≤ v\^s/)
+})
+
+test('the climb: slopes of ln P* in the number of levels are those that were put into the rows', () => {
+  const shape = { part: 'climb', rules: 'random', v: 16, classes: 16, m: 4, s: 2, L: 5 } as const
+  /** Scores that pass 1/2 at `at(L)` strings of a grammar of L levels. */
+  const climb = (context: 'tokens' | 'latents', at: (levels: number) => number) =>
+    [0, 1, 2].flatMap((replica) =>
+      [1, 2, 3, 4].flatMap((height) =>
+        Array.from({ length: 30 }, (_, i) => {
+          const P = 2 ** (i / 2)
+          const nodes = 2 ** (4 - height)
+          const score = 1 / (1 + (at(height + 1) * 1.1 ** replica) / (P * nodes))
+          return { ...shape, context, P, height, score, seed: 0, replica }
+        }),
+      ),
+    )
+  const slopes = (tokens: number, latents: number) => {
+    const rows = [
+      ...climb('tokens', (levels) => 10 * Math.exp(tokens * levels)),
+      ...climb('latents', (levels) => 10 * Math.exp(latents * levels)),
+    ]
+    const claims = climbClaims(rows)
+    return [
+      starting(claims, 'leaves as context: slope'),
+      starting(claims, 'the symbols found as context: the same slope'),
+    ]
+  }
+  const [tokens, latents] = slopes(Math.log(4), 0)
+  expect(tokens).toMatchObject({ outcome: 'holds', predicted: Math.log(4) })
+  expect(tokens!.measured).toBeCloseTo(Math.log(4), 3)
+  expect(latents).toMatchObject({ outcome: 'holds', predicted: 0 })
+  expect(latents!.measured).toBeCloseTo(0, 3)
+  // latents that help nothing, and leaves that are as good
+  expect(slopes(0, Math.log(4)).map(({ outcome }) => outcome)).toEqual(['fails', 'fails'])
+  // heights that are never found decide nothing
+  expect(slopes(3 * Math.log(4), 0)[0]!.outcome).toBe('undecided')
 })

@@ -169,6 +169,7 @@ export function clusteringCharts(
     thresholds(where(answers, { part: 'leaf' })),
     climb(climbs, 'tokens'),
     climb(climbs, 'latents'),
+    depth(climbs),
     classThresholds(where(answers, { part: 'class' })),
     controls(where(clustered, { part: 'control' })),
   ]
@@ -176,6 +177,41 @@ export function clusteringCharts(
 
 const whole = (kind: Kind) => (answers: readonly Answer[]) => shownWhole(overGrammars(answers, kind))
 const rounded = (formula: (sizes: Cell) => number) => (rows: readonly Cell[]) => Math.round(formula(rows[0]!))
+
+/** Strings that a grammar takes by its number of levels, for both contexts. */
+const depth = (climbs: readonly ClimbedRow[]) => (): Figure => {
+  const { m, L } = climbs[0]!
+  const levels = Array.from({ length: L - 1 }, (_, i) => i + 2)
+  return lineChart({
+    name: 'depth',
+    title: 'What depth costs',
+    caption: `Strings P* at which the symbols below the root of a grammar of L levels are found (score 1/2), geometric mean over ${replicasOf(climbs).length} grammars; bars: one standard error. What stands below a node of height L of the climb is a string of such a grammar. Dashed, through the first point: theory, a factor of m for each level with leaves as context, none with the symbols found as context.`,
+    ...{
+      xLabel: 'levels L',
+      yLabel: 'strings P*',
+      yScale: 'log',
+      xTicks: levels.map((value) => ({ value, label: String(value) })),
+    },
+    series: (['tokens', 'latents'] as const).flatMap((context, hue): LineSeries[] => {
+      const found = levels.map((level) => climbed(where(climbs, { context, height: level - 1 })).examples)
+      const factor = context === 'tokens' ? m : 1
+      const first = found[0]!.value
+      return [
+        {
+          ...{ name: context === 'tokens' ? 'leaves as context' : 'symbols as context', hue, dots: true },
+          points: found.map((estimate, i) => pointOf(levels[i]!, estimate)),
+        },
+        {
+          ...{ name: '', hue, dashed: true },
+          points: levels.map((level, i) => ({
+            x: level,
+            y: Number.isFinite(first) ? first * factor ** i : null,
+          })),
+        },
+      ]
+    }),
+  })
+}
 
 /** Thresholds in numbers. */
 export const clusteringTables = (

@@ -18,6 +18,7 @@ import {
   cellColumns,
   classFormula,
   climbFactor,
+  climbSlope,
   type ExactRow,
   exactFactor,
   factor,
@@ -108,8 +109,13 @@ export const growthOf = (rows: readonly ClimbedRow[]): Estimate => {
     : { value: Number.NaN, error: null }
 }
 
+/** Slope of ln P* in L over grammars; a grammar in which a height is not reached has none. */
+export const depthSlope = (rows: readonly ClimbedRow[], context: 'tokens' | 'latents'): Estimate =>
+  overReplicas(where(rows, { context }), climbSlope)
+
 export function climbClaims(rows: readonly ClimbedRow[]): Claim[] {
   const m = rows[0]!.m
+  const half = Math.log(m) / 2
   return [
     claim(
       'climbing with leaves as context: factor of examples from one height to the next, predicted m',
@@ -119,6 +125,14 @@ export function climbClaims(rows: readonly ClimbedRow[]): Claim[] {
       'climbing with the symbols found as context: the same factor, predicted 1, below √m',
       growthOf(where(rows, { context: 'latents' })),
     ).atMost(Math.sqrt(m)),
+    claim(
+      'leaves as context: slope of ln P* against the number of levels, predicted ln m',
+      depthSlope(rows, 'tokens'),
+    ).equals(Math.log(m), { by: half }),
+    claim('the symbols found as context: the same slope, predicted 0', depthSlope(rows, 'latents')).equals(
+      0,
+      { by: half },
+    ),
   ]
 }
 

@@ -14,6 +14,7 @@ import {
   type Measured,
   mean,
   powerOf,
+  slopeOf,
   spreadOf,
 } from '../../lab/index.ts'
 
@@ -185,4 +186,19 @@ export function climbFactor(rows: readonly ClimbedRow[]): number {
   const { s, L } = rows[0]!
   const at = (height: number): number => climbThreshold(rows.filter((row) => row.height === height))
   return (at(L - 1) / (at(1) * s ** (L - 2))) ** (1 / (L - 2))
+}
+
+/**
+ * Slope of ln P* against the number of levels L of one grammar, by least squares over its heights; NaN unless all are reached. P* are
+ * the strings at which the symbols below the root of a grammar of L levels are found: what stands below a common ancestor of height
+ * L is such a grammar, and every ancestor is a string of it.
+ */
+export function climbSlope(rows: readonly ClimbedRow[]): number {
+  const { s, L } = rows[0]!
+  return slopeOf(
+    groupBy(rows, 'height').map(
+      ({ key: { height }, rows: own }) =>
+        [height + 1, Math.log(climbThreshold(own) * s ** (L - 1 - height))] as const,
+    ),
+  ).value
 }
