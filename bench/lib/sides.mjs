@@ -49,14 +49,15 @@ export async function quietOrSay(force) {
 
 /**
  * Milliseconds a step of every side { label, task, command, args, env }, wall and processor time, over rounds that take turns. A round has
- * as many steps as the side's `count` says, or as fit into `seconds`. A side that does not start is left out, and it is said.
+ * as many steps as the side's `count` says, or as fit into `seconds`. A side that says so has the share of its time that drawing
+ * data takes. A side that does not start is left out, and it is said.
  */
 export async function measureSides(sides, { rounds, env, timeout, seconds: wanted }) {
   const running = []
   for (const { label, task, command, args, count, env: own } of sides) {
     try {
       const server = await start(command, args, { ...env, ...own }, timeout)
-      const side = { label, task, server, count, wall: [], processor: [] }
+      const side = { label, task, server, count, wall: [], processor: [], drawing: [] }
       if (count === undefined) {
         const { seconds, steps } = await server.run(3)
         side.count = Math.max(1, Math.round((wanted * steps) / seconds))
@@ -70,13 +71,14 @@ export async function measureSides(sides, { rounds, env, timeout, seconds: wante
     // there and back: whoever follows a busy neighbour does not always follow the same one
     for (const side of round % 2 ? running.toReversed() : running) {
       const before = processSeconds(side.server.pid)
-      const { seconds, steps } = await side.server.run(side.count)
+      const { seconds, steps, drawing } = await side.server.run(side.count)
+      if (drawing !== undefined) side.drawing.push(drawing)
       side.wall.push((1000 * seconds) / steps)
       if (before !== undefined)
         side.processor.push((1000 * (processSeconds(side.server.pid) - before)) / steps)
       await sleep(0.05)
     }
-  return running.map(({ label, task, server, wall, processor }) => {
+  return running.map(({ label, task, server, wall, processor, drawing }) => {
     const peakMegabytes = peakOf(server.pid)
     server.stop()
     const { version, setupSeconds, megabytes } = server.ready
@@ -91,6 +93,7 @@ export async function measureSides(sides, { rounds, env, timeout, seconds: wante
         ...summarize(wall),
       },
       ...(processor.length && { processor: median(processor) }),
+      ...(drawing.length && { drawing: median(drawing) }),
     }
   })
 }
