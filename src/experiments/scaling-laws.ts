@@ -161,7 +161,7 @@ function ratioClaims(rows: Rows): Claim[] {
       ),
       ...growing(local).map((level) =>
         control(
-          `${where}, m = ${m}: the same of the locally connected network over CNN`,
+          `${where}, m = ${m}: strings at half way, locally connected over CNN, at level ${level} over that at level 2`,
           ratioGrowth(own, local, level),
         ).atLeast(1 + (m ** (level - 2) - 1) / 4),
       ),

@@ -102,7 +102,7 @@ it('attention that pays no more than the CNN fails, and so does a control that i
   expect(new Set(outcomes(claims, 'attention: exponent in m of P (1 − f) at half way to level 3'))).toEqual(
     new Set(['fails']),
   )
-  expect(new Set(outcomes(claims, 'locally connected network over CNN'))).toEqual(new Set(['fails']))
+  expect(new Set(outcomes(claims, 'locally connected over CNN'))).toEqual(new Set(['fails']))
   expect(new Set(outcomes(claims, 'CNN: exponent'))).toEqual(new Set(['holds']))
 })
 

@@ -44,7 +44,7 @@ export const networkNames: Readonly<Record<Architecture, string>> = {
 
 export const partNames = { offline: 'P strings', online: 'fresh strings', widths: 'P strings' } as const
 
-const bars = 'Bars: one standard error over grammars.'
+const bars = 'Bands: one standard error over grammars.'
 const byNetwork = {
   series: 'network',
   seriesName: (name: string | number) => networkNames[name as Architecture],
