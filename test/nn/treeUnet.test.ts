@@ -1,7 +1,7 @@
 /** @file The tree U-Net against loops in float64, its gradients against differences, and its size. */
 import { expect, it } from 'vitest'
 import * as nn from '../../src/nn/index.ts'
-import { random, type Tensor, tensor } from '../../src/tensor/index.ts'
+import { gather, random, type Tensor, tensor } from '../../src/tensor/index.ts'
 import { checkGradients, computed, jittered, normal } from './differences.ts'
 
 const options = { symbols: 3, branching: 2, depth: 2, width: 4 }
@@ -116,4 +116,23 @@ it('a transformer takes weights of the vocabulary as it takes tokens', async () 
     both.apply(p, tensor(weights, { shape: [1, 4, 5] })),
   ])
   expect(Array.from(b!.data as Float32Array)).toEqual(Array.from(a!.data as Float32Array))
+})
+
+it.each([
+  [{ symbols: 3, branching: 2, depth: 2, width: 4 }, 40],
+  // fewer windows in the strings than there can be: none are tabled
+  [{ symbols: 3, branching: 2, depth: 2, width: 4 }, 1],
+  [{ symbols: 4, branching: 3, depth: 2, width: 16 }, 60],
+])('of strings whose symbols are rows of a table it is the same, %j, %i strings', async (sizes, count) => {
+  const own = nn.treeUnet(sizes)
+  const weights = jittered(own.init(random.key(2)))
+  const rows = normal(3, sizes.symbols, sizes.symbols)
+  const d = sizes.branching ** sizes.depth
+  const symbols = tensor(random.sampleIntegers(random.key(4), count * d, sizes.symbols), {
+    shape: [count, d],
+  })
+  const given = await computed(() => own.apply(weights, gather(rows, symbols)))
+  const tabled = await computed(() => own.applyRows(weights, rows, symbols))
+  expect(tabled.shape).toEqual([count, d, sizes.symbols])
+  expect(tabled.data).toEqual(given.data)
 })

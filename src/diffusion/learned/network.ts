@@ -9,7 +9,18 @@ import {
   transformer,
   treeUnet,
 } from '../../nn/index.ts'
-import { add, compile, mul, oneHot, softmax, sub, type Tensor, tensor } from '../../tensor/index.ts'
+import {
+  add,
+  compile,
+  gather,
+  mul,
+  oneHot,
+  reshape,
+  softmax,
+  sub,
+  type Tensor,
+  tensor,
+} from '../../tensor/index.ts'
 import { checkNoise, type Noisy } from '../channels.ts'
 import { countOf, type Denoiser } from '../denoiser.ts'
 import { inputDeviation, type NoiseProcess } from './noiseProcess.ts'
@@ -19,6 +30,8 @@ import { type NoisyStrings, ownEvidence } from './objectives.ts'
 export interface DenoisingNetwork<P extends Parameters = Parameters> extends Layer<P> {
   readonly d: number
   readonly v: number
+  /** The same of strings whose tokens are rows [n, v] of a table of inputs, i32 [B, d]; where the network has a faster way. */
+  readonly applyRows?: (parameters: P, rows: Tensor, tokens: Tensor) => Tensor
   /** Hidden layers, for probes; each [B, ·, width]. */
   readonly activations: (parameters: P, x: Tensor) => Tensor[]
 }
@@ -78,6 +91,37 @@ export function logitsOf<P extends Parameters>(
     network.apply(parameters, inputOf(ownEvidence(noising.channel.name, strings, v).share, v, deviation))
 }
 
+/** p(x_0 | x_t) of strings, as a program. */
+function posteriorOf<P extends Parameters>(network: DenoisingNetwork<P>, noising: NoiseProcess) {
+  const logits = logitsOf(network, noising)
+  return (parameters: P, strings: Pick<NoisyStrings, 'noisy' | 'noise'>): Tensor =>
+    softmax(add(logits(parameters, strings), ownEvidence(noising.channel.name, strings, network.v).log))
+}
+
+/**
+ * The same of tokens that are all at one noise level [1], bit for bit: what depends on single tokens is computed once for each
+ * symbol that there is, −1 among them where the channel masks.
+ */
+function posteriorOfTokens<P extends Parameters>(
+  { v, applyRows }: DenoisingNetwork<P> & Required<Pick<DenoisingNetwork<P>, 'applyRows'>>,
+  noising: NoiseProcess,
+) {
+  const deviation = inputDeviation(noising, v)
+  const { name } = noising.channel
+  const least = name === 'masking' ? -1 : 0
+  const symbols = tensor(
+    Int32Array.from({ length: v - least }, (_, i) => i + least),
+    { shape: [1, v - least] },
+  )
+  return (parameters: P, { noisy, noise }: Pick<NoisyStrings, 'noisy' | 'noise'>): Tensor => {
+    const own = ownEvidence(name, { noisy: symbols, noise }, v)
+    const rows = (x: Tensor): Tensor => reshape(x, [symbols.size, v])
+    const tokens = sub(noisy, least)
+    const logits = applyRows(parameters, rows(inputOf(own.share, v, deviation)), tokens)
+    return softmax(add(logits, gather(rows(own.log), tokens)))
+  }
+}
+
 /** Options of a network at work. */
 interface Working {
   /** Strings in one call of the runtime. Default 256. */
@@ -99,18 +143,18 @@ export function networkDenoiser<P extends Parameters>(
 ): NetworkDenoiser<P> {
   const { d, v } = network
   const { channel } = noising
-  const logits = logitsOf(network, noising)
   const isVector = channel.name === 'gaussian'
-  const program = compile(
-    (parameters: P, strings: Pick<NoisyStrings, 'noisy' | 'noise'>) =>
-      softmax(add(logits(parameters, strings), ownEvidence(channel.name, strings, v).log)),
-    { name: 'denoiser', threads },
-  )
+  const { applyRows } = network
+  const isTabled = applyRows !== undefined && !isVector
+  const posterior = isTabled
+    ? posteriorOfTokens({ ...network, applyRows }, noising)
+    : posteriorOf(network, noising)
+  const program = compile(posterior, { name: 'denoiser', threads })
   const each = isVector ? d * v : d
   const room = isVector ? new Float32Array(batchSize * each) : new Int32Array(batchSize * each)
   const strings = {
     noisy: tensor(room, { shape: isVector ? [batchSize, d, v] : [batchSize, d] }),
-    noise: tensor(new Float32Array(batchSize), { shape: [batchSize] }),
+    noise: tensor(new Float32Array(isTabled ? 1 : batchSize), { shape: [isTabled ? 1 : batchSize] }),
   }
   return {
     with(parameters) {

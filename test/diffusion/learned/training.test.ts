@@ -183,3 +183,25 @@ test('noise is fixed where losses are compared, and spread evenly over the steps
   const masked = (a!.strings.noisy.data as Int32Array).filter((x) => x < 0).length
   expect(masked / (96 * d)).toBeCloseTo(4.5 / 8, 1)
 })
+
+test.each(['uniform', 'masking'] as const)(
+  'a denoiser that computes what depends on single tokens once answers with the same bits (%s)',
+  async (channel) => {
+    const noising = makeNoiseProcess({ channel })
+    const network = treeUnetFor({ v: 8, s: 2, L: 3 }, { width: 16 })
+    const { applyRows: _, ...plain } = network
+    const parameters = network.init(random.key(7))
+    const noisy = random
+      .sampleIntegers(random.key(8), 100 * network.d, channel === 'masking' ? 9 : 8)
+      .map((token) => (channel === 'masking' ? token - 1 : token))
+    const of = async (one: Omit<typeof network, 'applyRows'>) => {
+      const denoisers = networkDenoiser(one, noising, { batchSize: 64 })
+      const found = []
+      for (const noise of [0.9, 0.3, 0.02])
+        found.push((await denoisers.with(parameters).denoise(noisy, noise)).clean)
+      denoisers.dispose()
+      return found
+    }
+    expect(await of(network)).toEqual(await of(plain))
+  },
+)
