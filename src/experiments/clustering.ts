@@ -6,9 +6,11 @@ import {
   clusterTuples,
   exactTupleCorrelation,
   expectedContrast,
+  type Grammar,
   makeGrammar,
 } from '../grammar/index.ts'
 import {
+  type Bench,
   defineStudy,
   doublings,
   groupBy,
@@ -177,6 +179,17 @@ function costOf({ part, v, m, s, L }: Cell, { most, climbMost, restarts }: Confi
 /** Null where nothing could be measured. */
 const known = (x: number): number | null => (Number.isFinite(x) ? x : null)
 
+/** The grammar of a replica of a cell. */
+function grammarOf(
+  { part, v, classes, m, s, L, rules }: Cell,
+  { key, config, replica }: Pick<Bench<Config, void>, 'key' | 'config' | 'replica'>,
+): Grammar {
+  const shape = { v, classes, m, s, L }
+  if (part !== 'exact') return makeGrammar(shape, random.foldIn(key, 0), { rules })
+  // the replica comes last in the keys of these grammars, after a number of their own
+  return makeGrammar(shape, [0xe, v, m, s, L, replica].reduce(random.foldIn, random.key(config.seed)))
+}
+
 export const clustering = defineStudy<Config, Cell, Clustered | Climbed | Exact>(import.meta.url, {
   name: 'clustering',
   title: 'Finding synonyms by their contexts',
@@ -236,18 +249,18 @@ export const clustering = defineStudy<Config, Cell, Clustered | Climbed | Exact>
   cost: costOf,
   label: ({ part, v, m, s, L, context }) => `${part}, ${context}, v = ${v}, m = ${m}, s = ${s}, L = ${L}`,
 
-  measure({ part, context, rules, ...shape }, { key, config: c, replica, progress }) {
-    const { v, m, s, L } = shape
+  grammarsOf: (cell, draw) => [grammarOf(cell, draw)],
+
+  measure(cell, bench) {
+    const { key, config: c, progress } = bench
+    const { part, context, L } = cell
+    const grammar = grammarOf(cell, bench)
     if (part === 'exact') {
-      // the replica comes last in the keys of these grammars, after a number of their own
-      const own = [0xe, v, m, s, L, replica].reduce(random.foldIn, random.key(c.seed))
-      const grammar = makeGrammar(shape, own)
       return Array.from({ length: L - 1 }, (_, below): Exact => {
         const height = below + 2
         return { height, square: exactTupleCorrelation(grammar, height, height - 1) ** 2 }
       })
     }
-    const grammar = makeGrammar(shape, random.foldIn(key, 0), { rules })
     const { restarts } = c
     if (context === 'tokens' || context === 'latents')
       return doublings(fewest, c.climbMost).flatMap((P) => {

@@ -35,6 +35,7 @@ import {
 import {
   type Cell,
   fullShape,
+  grammarOf,
   looksOf,
   measure,
   type Row,
@@ -314,6 +315,7 @@ export const composition = defineStudy<Config, Cell, Row>(import.meta.url, {
   replicas: ({ grammars }) => grammars,
   // the same grammar at every P
   keyed: ({ rules, v, m, s, L }) => [rules === 'random' ? 0 : 1, v, m, s, L],
+  grammarsOf: (cell, { key }) => [grammarOf(cell, key)],
   measure,
   cost: costOf,
   label: ({ part, m, P }) => `${words[part]}, m = ${m}, P = ${P}`,

@@ -16,7 +16,14 @@ import {
 import { type Cell, cellsOf, checkCells, mostSteps } from './memorization/cells.ts'
 import { chartsOf, type Parts, tablesOf } from './memorization/charts.ts'
 import { type Config, config, presets } from './memorization/config.ts'
-import { type CurveRow, type HalvesRow, type KernelRow, measure, type Row } from './memorization/measure.ts'
+import {
+  type CurveRow,
+  grammarsOf,
+  type HalvesRow,
+  type KernelRow,
+  measure,
+  type Row,
+} from './memorization/measure.ts'
 import { type PrototypeFound, prototypeClaims, prototypeWords } from './memorization/prototypeFindings.ts'
 import {
   affordable,
@@ -226,6 +233,7 @@ export const memorization = defineStudy<Config, Cell, Row>(import.meta.url, {
   replicas: ({ seeds }) => seeds,
   // the same grammar and the same first weights at every P and every width of m
   keyed: ({ v, m, L }) => [v, m, L],
+  grammarsOf: (cell, { key }) => grammarsOf(cell, key),
   measure,
   cost: costOf,
   label: ({ part, draws, m, width, P }) =>

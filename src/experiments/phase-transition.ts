@@ -13,6 +13,7 @@ import {
   type Cell,
   cellsOf,
   costOf,
+  grammarsOf,
   measure,
   type Row,
   type Rows,
@@ -226,6 +227,7 @@ export const phaseTransition = defineStudy<Config, Cell, Row>(import.meta.url, {
   replicas: (_, { grammars }) => grammars,
   // rules and noise are those of the replica's number, whatever the cell
   keyed: () => [],
+  grammarsOf: (cell, { key }) => grammarsOf(cell, key),
   measure,
   cost: costOf,
   suppose,

@@ -84,9 +84,12 @@ const entropy = (p: Float64Array, rows: number): number =>
 const isKept = (step: number, steps: number): boolean =>
   step === steps || Math.floor(4 * Math.log2(step / every)) !== Math.floor(4 * Math.log2(step / every - 1))
 
+const grammarOf = (key: random.Key, { v, m, s, L }: Config): Grammar =>
+  makeGrammar({ v, classes: v, m, s, L }, random.foldIn(key, 0))
+
 async function measure({ height }: Cell, { key, config: c, signal, progress }: Bench<Config, void>) {
-  const { v, m, s, L } = c
-  const grammar = makeGrammar({ v, classes: v, m, s, L }, random.foldIn(key, 0))
+  const { v, s, L } = c
+  const grammar = grammarOf(key, c)
   const levels = Array.from({ length: L + 1 }, (_, level) => level)
   const test = sampleTrees(grammar, random.foldIn(key, 1), c.test).levels[L]!
   const predictive = levels.map((level) => lastToken(grammar, test, s ** level - 1))
@@ -289,6 +292,7 @@ export const plateaus = defineStudy<Config, Cell, Row>(import.meta.url, {
   replicas: ({ grammars }) => grammars,
   // every network of a replica learns the same grammar
   keyed: () => [],
+  grammarsOf: (_, { key, config: given }) => [grammarOf(key, given)],
   cost: ({ height }, { s, width, steps, batchSize }) => 4e-11 * steps * batchSize * s ** height * width ** 2,
   label: ({ height }) => `height ${height}`,
   measure,

@@ -21,7 +21,7 @@ import {
 } from '../lab/index.ts'
 import { chartsOf, networkNames, tablesOf } from './probes/charts.ts'
 import { type Config, config, presets } from './probes/config.ts'
-import { type Cell, measure, type Row } from './probes/measure.ts'
+import { type Cell, grammarOf, measure, type Row } from './probes/measure.ts'
 import type { Architecture } from './probes/networks.ts'
 import {
   atLast,
@@ -206,6 +206,7 @@ export const probes = defineStudy<Config, Cell, Row>(import.meta.url, {
   replicas: ({ grammars }) => grammars,
   // the same grammars and strings for every network
   keyed: () => [],
+  grammarsOf: (_, { key, config: given }) => [grammarOf(key, given)],
   cost: costOf,
   label: ({ network }) => networkNames[network],
   measure,

@@ -46,7 +46,7 @@ import {
   settingsOf,
   threshold,
 } from './sample-complexity/estimates.ts'
-import { measure, type Row } from './sample-complexity/measure.ts'
+import { grammarOf, measure, type Row } from './sample-complexity/measure.ts'
 
 const number = (value: number | undefined, digits = 2): string => fixed(value ?? null, digits)
 
@@ -318,6 +318,7 @@ export const sampleComplexity = defineStudy<Config, Cell, Row>(import.meta.url, 
   check: checkConfig,
   cells: cellsOf,
   replicas: replicasOfCell,
+  grammarsOf: (cell, { config: { seed }, replica }) => [grammarOf(cell, seed, replica)],
   measure,
   cost: costOf,
   label: ({ part, rules, v, m, L, P }) =>

@@ -33,7 +33,15 @@ import {
   reaching,
   spreads,
 } from './scaling-laws/halfway.ts'
-import { type Cell, countsOf, measure, type Row, shapeOf, stepsOf } from './scaling-laws/measure.ts'
+import {
+  type Cell,
+  countsOf,
+  grammarOf,
+  measure,
+  type Row,
+  shapeOf,
+  stepsOf,
+} from './scaling-laws/measure.ts'
 import { type Architecture, isAttention } from './scaling-laws/networks.ts'
 
 type Rows = readonly Found[]
@@ -297,6 +305,7 @@ export const scalingLaws = defineStudy<Config, Cell, Row>(import.meta.url, {
   replicas: ({ grammars }) => grammars,
   // the same grammars and strings for every network
   keyed: ({ v, m, L }) => [v, m, L],
+  grammarsOf: (cell, { key }) => [grammarOf(cell, key)],
   measure,
   cost: costOf,
   label: ({ part, network, m, P }) =>

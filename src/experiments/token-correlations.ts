@@ -111,6 +111,10 @@ function plateauRows(grammar: Grammar, key: random.Key, data: number): Loss[] {
   }))
 }
 
+/** The grammar of a replica of a cell. */
+const grammarOf = (cell: Pick<Cell, 'rules' | 'v' | 'm' | 's' | 'L'>, key: random.Key): Grammar =>
+  makeGrammar(fullShape(cell), random.foldIn(key, 0), { rules: cell.rules })
+
 export const tokenCorrelations = defineStudy<Config, Cell, Counted | Distance | Loss>(import.meta.url, {
   name: 'token-correlations',
   title: 'Correlations between tokens',
@@ -155,8 +159,9 @@ export const tokenCorrelations = defineStudy<Config, Cell, Counted | Distance | 
   label: (cell) => `${cell.rules === 'random' ? '' : 'uncorrelated, '}${shapeName(cell)}, L = ${cell.L}`,
 
   // counted first; the exact values are of the same grammar and do not see the counts
+  grammarsOf: ({ rules, ...sizes }, { key }) => [grammarOf({ rules, ...sizes }, key)],
   measure({ group, rules, ...sizes }, { key, config: { most, plateauData } }) {
-    const grammar = makeGrammar(fullShape(sizes), random.foldIn(key, 0), { rules })
+    const grammar = grammarOf({ rules, ...sizes }, key)
     const dataKey = random.foldIn(key, 1)
     const { s, d } = grammar
     const looks = countCorrelations(grammar, dataKey, doublings(8, most))

@@ -163,13 +163,17 @@ async function turnsOf(
   }
 }
 
+/** The grammar of a replica of a cell. */
+export const grammarOf = (cell: Cell, key: random.Key): Grammar =>
+  makeGrammar(fullShape(cell), random.split(key, 5)[0]!, { rules: cell.rules })
+
 /** Do one cell. Training sets of one grammar are nested; networks of one replica begin alike. */
 export async function measure(cell: Cell, bench: Bench<Config, void>): Promise<Row[]> {
   const { config, key, signal, progress } = bench
-  const [forGrammar, forData, forTraining, forProbes, forTurns] = random.split(key, 5) as [
+  const [, forData, forTraining, forProbes, forTurns] = random.split(key, 5) as [
     ...[random.Key, random.Key, random.Key, random.Key, random.Key],
   ]
-  const grammar = makeGrammar(fullShape(cell), forGrammar, { rules: cell.rules })
+  const grammar = grammarOf(cell, key)
   const { d, v, s, L } = grammar
   const { train, test } = trainTest(grammar, forData, cell.P, config.validation)
   const kept = (trees: Trees): Trees => (cell.strings === 'shuffled' ? shuffled(grammar, trees) : trees)

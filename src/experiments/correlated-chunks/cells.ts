@@ -9,7 +9,7 @@ import {
   makeSchedule,
   roundTripCovariances,
 } from '../../diffusion/index.ts'
-import { epsStar, makeGrammar, sampleTrees } from '../../grammar/index.ts'
+import { epsStar, type Grammar, makeGrammar, sampleTrees } from '../../grammar/index.ts'
 import type { Bench, Measured } from '../../lab/index.ts'
 import { random } from '../../tensor/index.ts'
 import { type Config, depthsOf, shapeOf } from './config.ts'
@@ -146,17 +146,23 @@ function measureControl(
   })
 }
 
+/** Keys of a grammar and its data are those of seed, number and depth, whatever is measured on them. */
+const keysOf = (L: number, { config, replica }: Pick<Bench<Config, void>, 'config' | 'replica'>) =>
+  random.split(random.foldIn(random.foldIn(random.key(config.seed), 1 + replica), L), 3)
+
+/** Grammars of a replica of a cell: one, or none where there is no grammar. */
+export function grammarsOf(cell: Cell, bench: Pick<Bench<Config, void>, 'config' | 'replica'>): Grammar[] {
+  if (cell.control !== null) return []
+  return [makeGrammar(shapeOf(bench.config, cell.L), keysOf(cell.L, bench)[0]!)]
+}
+
 /** Rows of one replica: covariances at every noise level, all on the same grammar and data. */
 export function measure(cell: Cell, bench: Pick<Bench<Config, void>, 'config' | 'replica'>): Row[] {
   if (cell.control !== null) return measureControl(cell.control, cell, bench)
-  const { config, replica } = bench
+  const { config } = bench
   const { part, L, data, trajectories } = cell
-  // a grammar and its data are those of seed, number and depth, whatever is measured on them
-  const [forRules, forData, forNoise] = random.split(
-    random.foldIn(random.foldIn(random.key(config.seed), 1 + replica), L),
-    3,
-  )
-  const grammar = makeGrammar(shapeOf(config, L), forRules)
+  const [, forData, forNoise] = keysOf(L, bench)
+  const grammar = grammarsOf(cell, bench)[0]!
   const leaves = sampleTrees(grammar, forData, data).levels[L]!
   const critical = levelOf(epsStar(shapeOf(config, L))!)
   return noisesOf(config, part).map((noise, i) => {

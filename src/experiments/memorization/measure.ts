@@ -8,7 +8,7 @@ import {
   type NoiseProcess,
   treeUnetFor,
 } from '../../diffusion/index.ts'
-import { makeGrammar, sliceTrees, type Trees, trainTest } from '../../grammar/index.ts'
+import { type Grammar, makeGrammar, sliceTrees, type Trees, trainTest } from '../../grammar/index.ts'
 import type { Bench } from '../../lab/index.ts'
 import { random } from '../../tensor/index.ts'
 import { type Cell, fullShape, mostSteps } from './cells.ts'
@@ -175,13 +175,17 @@ function kernel(P: number, key: random.Key): KernelRow {
   return { of: 'kernel', random: halfTime(labels), smooth: halfTime(smooth) }
 }
 
+/** The grammar of a replica of a cell; none where there is none. */
+export const grammarsOf = (cell: Cell, key: random.Key): Grammar[] =>
+  cell.part === 'kernel' ? [] : [makeGrammar(fullShape(cell), random.split(key, 3)[0]!)]
+
 /** Do one cell. Training sets of one grammar are nested; networks of one replica begin alike. */
 export async function measure(cell: Cell, bench: Bench<Config, void>): Promise<Row[]> {
   const { config, key } = bench
   const [forGrammar, forData, forTraining] = random.split(key, 3) as [random.Key, random.Key, random.Key]
   if (cell.part === 'kernel') return [kernel(cell.P, random.foldIn(forData, cell.P))]
   if (cell.draws) return prototypes({ ...cell, draws: cell.draws }, bench, [forGrammar, forData, forTraining])
-  const grammar = makeGrammar(fullShape(cell), forGrammar)
+  const grammar = grammarsOf(cell, key)[0]!
   const count = cell.part === 'halves' ? 2 * cell.P : cell.P
   const { train, test } = trainTest(grammar, forData, count, config.validation)
   const setting = { grammar, validation: test, noising: makeNoiseProcess({ steps: config.diffusionSteps }) }

@@ -11,7 +11,7 @@ import {
   sampleMixture,
   survivalCurve,
 } from '../../diffusion/index.ts'
-import { lowestLevels, makeGrammar } from '../../grammar/index.ts'
+import { type Grammar, lowestLevels, makeGrammar } from '../../grammar/index.ts'
 import {
   type Bench,
   type Curve,
@@ -229,13 +229,19 @@ function measureMixture({ noise, data }: Cell, { seed, mixture: { d, separation 
   })
 }
 
+/** Grammars of a replica of a cell: one, or none where there is no grammar. */
+export function grammarsOf(cell: Cell, key: random.Key): Grammar[] {
+  if (cell.part === 'mixture') return []
+  const { v, m, s, depth, tallest } = cell
+  return [lowestLevels(makeGrammar({ v, classes: v, m, s, L: tallest }, random.split(key, 3)[0]!), depth)]
+}
+
 /** The curves of one replica of a cell. */
 export function measure(cell: Cell, { key, config }: Pick<Bench<Config, unknown>, 'key' | 'config'>): Row[] {
   if (cell.part === 'mixture') return measureMixture(cell, config)
-  const { v, m, s, depth, tallest, channel, noise, data, rootOnly } = cell
-  const [forRules, forTrees, forNoise] = random.split(key, 3)
-  const grammar = lowestLevels(makeGrammar({ v, classes: v, m, s, L: tallest }, forRules), depth)
-  const found = survivalCurve(grammar, findChannel(channel), {
+  const { depth, channel, noise, data, rootOnly } = cell
+  const [, forTrees, forNoise] = random.split(key, 3)
+  const found = survivalCurve(grammarsOf(cell, key)[0]!, findChannel(channel), {
     ...{ noise, data, rootOnly },
     forTrees: random.foldIn(forTrees, depth),
     forNoise: random.foldIn(forNoise, depth),

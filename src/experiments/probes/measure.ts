@@ -102,14 +102,18 @@ function prober(network: Probed, grammar: Grammar, count: number, key: random.Ke
   }
 }
 
+/** The grammar of a replica, whatever learns it. */
+export const grammarOf = (key: random.Key, { v, m, s, L }: Config): Grammar =>
+  makeGrammar({ v, classes: v, m, s, L }, random.split(key, 4)[0]!)
+
 /** Do one cell: all networks of a replica learn the same strings of the same grammar. */
 export async function measure(
   { network: kind }: Cell,
   { key, config, signal, progress }: Bench<Config, void>,
 ) {
-  const { v, m, s, L, batchSize } = config
-  const [forGrammar, forProbes, forData, forWeights] = random.split(key, 4)
-  const grammar = makeGrammar({ v, classes: v, m, s, L }, forGrammar)
+  const { L, batchSize } = config
+  const [, forProbes, forData, forWeights] = random.split(key, 4)
+  const grammar = grammarOf(key, config)
   const network = probed(kind, grammar, config)
   const own = random.foldIn(forWeights, networks.indexOf(kind))
   const plateaus = Array.from({ length: L + 1 }, (_, level) => exactPlateau(grammar, level).loss)

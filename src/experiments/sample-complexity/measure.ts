@@ -163,11 +163,15 @@ async function probe(
   }
 }
 
+/** The grammar of a replica of a cell. */
+export const grammarOf = (cell: Cell, seed: number, replica: number): Grammar =>
+  makeGrammar(fullShape(cell), keysOf(cell, seed, replica).forGrammar, { rules: cell.rules })
+
 /** Do one cell. Training sets of one grammar are nested, its test set is the same for equal `test`. */
 export async function measure(cell: Cell, bench: Bench<Config, void>): Promise<Row[]> {
   const { config, replica } = bench
-  const { forGrammar, forData, forTraining, forProbes } = keysOf(cell, config.seed, replica)
-  const grammar = makeGrammar(fullShape(cell), forGrammar, { rules: cell.rules })
+  const { forData, forTraining, forProbes } = keysOf(cell, config.seed, replica)
+  const grammar = grammarOf(cell, config.seed, replica)
   const { v, s, L } = grammar
   if (cell.part === 'correlations') {
     const trees = sampleDistinct(grammar, forData, cell.P)

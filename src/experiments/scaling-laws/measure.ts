@@ -96,11 +96,15 @@ function testLoss(learner: Learner, { d, v }: Grammar, leaves: Int32Array, exact
   }
 }
 
+/** The grammar of a replica of a cell. */
+export const grammarOf = (cell: Cell, key: random.Key): Grammar =>
+  makeGrammar(shapeOf(cell), random.split(key, 4)[0]!)
+
 /** Do one cell. Networks of one kind begin alike at every P, and training sets of one grammar are nested. */
 export async function measure(cell: Cell, { key, config, signal, progress }: Bench<Config, void>) {
-  const [forGrammar, forTest, forData, forWeights] = random.split(key, 4)
+  const [, forTest, forData, forWeights] = random.split(key, 4)
   const { batchSize } = config
-  const grammar = makeGrammar(shapeOf(cell), forGrammar)
+  const grammar = grammarOf(cell, key)
   const { L } = grammar
   const learner = learnerOf(cell.network, grammar, config, cell.factor)
   const own = random.foldIn(forWeights, architectures.indexOf(cell.network))

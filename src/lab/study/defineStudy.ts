@@ -12,6 +12,7 @@ import {
 } from '../experiment.ts'
 import { runJobs } from '../jobs.ts'
 import { checkedStudy } from './checkStudy.ts'
+import { grammarTables } from './grammars.ts'
 import { cellFolder, closeResources, measureTask, type Order, scratchFolder } from './measure.ts'
 import type { Measured } from './rows.ts'
 import type { AnyStudy, Findings, Study } from './study.ts'
@@ -182,7 +183,7 @@ export function defineStudy<
     together: (runs) => conclusionOf(findingsOf(runs)),
     draws: 'config',
     figures: (runs) => findingsOf(runs).charts.map((draw) => draw()),
-    tables: (runs) => findingsOf(runs).tables ?? [],
+    tables: (runs) => [...(findingsOf(runs).tables ?? []), ...grammarTables(untyped, runs)],
     ...(network && { network: network as unknown as Experiment<BaseConfig, Result>['network'] }),
   })
   return { ...experiment, study: untyped }

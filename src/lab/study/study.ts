@@ -1,5 +1,6 @@
 /** @file What a study is: a question, a grid of cells, a pure measurement, and findings made from its rows. */
 import type { z } from 'zod'
+import type { Grammar } from '../../grammar/index.ts'
 import type { random } from '../../tensor/index.ts'
 import type { RunContext } from '../context.ts'
 import type { BaseConfig, PartialConfig, ReportTable, RunView } from '../experiment.ts'
@@ -104,6 +105,11 @@ export interface Study<
   readonly replicas: (config: Config, cell: Cell) => number
   /** What randomness depends on besides seed and replica; by default every number of the cell, in order. */
   readonly keyed?: (cell: Cell) => readonly number[]
+  /** The grammars that a replica of a cell draws, as `measure` draws them: the report names them by their hashes. */
+  readonly grammarsOf?: (
+    cell: Cell,
+    draw: Pick<Bench<Config, Resource, Prepared>, 'key' | 'config' | 'replica'>,
+  ) => readonly Grammar[]
   /** Once a thread: a model, a checkpoint. */
   readonly open?: (config: Config, prepared: Prepared) => Resource | Promise<Resource>
   /** Gives back what `open` returned. */

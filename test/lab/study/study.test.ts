@@ -12,13 +12,16 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
+import { grammarName, makeGrammar } from '../../../src/grammar/index.ts'
 import { tableOf } from '../../../src/lab/collect/table.ts'
 import { composeConfig } from '../../../src/lab/config.ts'
 import { groupRuns } from '../../../src/lab/groups.ts'
 import { executeRun, loadRun, type RunOptions, writeReport } from '../../../src/lab/index.ts'
 import { groupClaims } from '../../../src/lab/report/claims.ts'
+import { grammarTables } from '../../../src/lab/study/grammars.ts'
 import { defineStudy, groupBy, where } from '../../../src/lab/study/index.ts'
 import { cellFolder, hasCellFiles, keyOf } from '../../../src/lab/study/measure.ts'
+import type { random } from '../../../src/tensor/index.ts'
 import { normalMeans, opened, preparedSums, seen } from './toyStudy.ts'
 
 const root = mkdtempSync(join(tmpdir(), 'treeline-study-'))
@@ -251,5 +254,37 @@ describe('a study in JavaScript', () => {
     const made = defineStudy(normalMeansModule, { ...study, ...wrong })
     const config = composeConfig(made, { preset: 'tiny' })
     await expect(executeRun(made, config, { root: join(root, String(folders++)) })).rejects.toThrow(message)
+  })
+})
+
+describe('grammars of a run', () => {
+  const withGrammars = {
+    ...normalMeans.study,
+    grammarsOf: ({ shift }: { shift: number }, { key }: { key: random.Key }) =>
+      shift === 1 ? [] : [makeGrammar({ v: 4, classes: 4, m: 2, s: 2, L: 2 }, key)],
+  }
+
+  it('are named by their hashes, each once, also those of cells that rows asked for', async () => {
+    const view = await run({ draws: 2 })
+    const [table, ...others] = grammarTables(withGrammars, [view, view] as never)
+    expect(others).toEqual([])
+    expect(table!.columns).toEqual(['grammar', 'v', 'classes', 'm', 's', 'L', 'seed', 'draw'])
+    // shifts 0 and, once rows are known, 0.5
+    expect(table!.rows.map(([, ...rest]) => rest)).toEqual(
+      [0, 0.5].flatMap(() => [1, 2].map((draw) => [4, 4, 2, 2, 2, 0, draw])),
+    )
+    const names = [0, 0.5].flatMap((shift) =>
+      [0, 1].map((replica) =>
+        grammarName(
+          makeGrammar({ v: 4, classes: 4, m: 2, s: 2, L: 2 }, keyOf(withGrammars, 0, { shift }, replica)),
+        ),
+      ),
+    )
+    expect(table!.rows.map(([name]) => name)).toEqual(names)
+    expect(new Set(names).size).toBe(4)
+  })
+
+  it('are not spoken of where a study draws none', async () => {
+    expect(grammarTables(normalMeans.study, [await run()] as never)).toEqual([])
   })
 })
