@@ -52,10 +52,10 @@ function closing(
 export const tourCommand = (io: Io): Command =>
   new Command('tour')
     .description(
-      'show the headline of every experiment that needs no files of yours, in one report (under three minutes on two cores)',
+      'show the headline of every experiment that needs no files of yours, in one report (about four minutes on two cores)',
     )
     .option('--only <names...>', 'just these experiments')
-    .option('--all', 'run the quick presets: every claim and figure (about five minutes)')
+    .option('--all', 'run the quick presets: every claim and figure (about ten minutes)')
     .addOption(threadsOption())
     .option('--out <dir>', 'the folder that holds all runs; the report goes to DIR/tour', 'runs')
     .addOption(jsonOption())
