@@ -19,6 +19,7 @@ export {
   key,
   split,
   threefry2x32,
+  threefryBlock,
   threefryParity,
   threefryRotations,
   threefryWords,

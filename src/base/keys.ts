@@ -40,46 +40,78 @@ export function threefry2x32(
 }
 
 /**
- * Blocks of the counters 0, `from` + i under a key, the two words of each joined by xor: what uniform bits are made of. The same
- * as `threefry2x32`, without an array for each block; the rounds are written out because shifts by constants are faster.
+ * The block of the counters 0, `block` under a key into out[first] and out[second]: the same as `threefry2x32`, without an array for
+ * it; the rounds are written out because shifts by constants are faster.
  */
+export function threefryBlock(
+  k0: number,
+  k1: number,
+  block: number,
+  out: Int32Array,
+  first: number,
+  second: number,
+): void {
+  const k2 = k0 ^ k1 ^ threefryParity
+  let x = k0
+  let y = (block + k1) | 0
+  x = (x + y) | 0
+  y = ((y << 13) | (y >>> 19)) ^ x
+  x = (x + y) | 0
+  y = ((y << 15) | (y >>> 17)) ^ x
+  x = (x + y) | 0
+  y = ((y << 26) | (y >>> 6)) ^ x
+  x = (x + y) | 0
+  y = ((y << 6) | (y >>> 26)) ^ x
+  x = (x + k1) | 0
+  y = (y + k2 + 1) | 0
+  x = (x + y) | 0
+  y = ((y << 17) | (y >>> 15)) ^ x
+  x = (x + y) | 0
+  y = ((y << 29) | (y >>> 3)) ^ x
+  x = (x + y) | 0
+  y = ((y << 16) | (y >>> 16)) ^ x
+  x = (x + y) | 0
+  y = ((y << 24) | (y >>> 8)) ^ x
+  x = (x + k2) | 0
+  y = (y + k0 + 2) | 0
+  x = (x + y) | 0
+  y = ((y << 13) | (y >>> 19)) ^ x
+  x = (x + y) | 0
+  y = ((y << 15) | (y >>> 17)) ^ x
+  x = (x + y) | 0
+  y = ((y << 26) | (y >>> 6)) ^ x
+  x = (x + y) | 0
+  y = ((y << 6) | (y >>> 26)) ^ x
+  x = (x + k0) | 0
+  y = (y + k1 + 3) | 0
+  x = (x + y) | 0
+  y = ((y << 17) | (y >>> 15)) ^ x
+  x = (x + y) | 0
+  y = ((y << 29) | (y >>> 3)) ^ x
+  x = (x + y) | 0
+  y = ((y << 16) | (y >>> 16)) ^ x
+  x = (x + y) | 0
+  y = ((y << 24) | (y >>> 8)) ^ x
+  x = (x + k1) | 0
+  y = (y + k2 + 4) | 0
+  x = (x + y) | 0
+  y = ((y << 13) | (y >>> 19)) ^ x
+  x = (x + y) | 0
+  y = ((y << 15) | (y >>> 17)) ^ x
+  x = (x + y) | 0
+  y = ((y << 26) | (y >>> 6)) ^ x
+  x = (x + y) | 0
+  y = ((y << 6) | (y >>> 26)) ^ x
+  out[first] = x + k2
+  out[second] = y + k0 + 5
+}
+
+/** Blocks of the counters 0, `from` + i under a key, the two words of each joined by xor: what uniform bits are made of. */
 export function threefryWords([key0, key1]: Key, from: number, out: Uint32Array): void {
-  const key2 = key0 ^ key1 ^ threefryParity
+  const block = new Int32Array(2)
   for (let i = 0; i < out.length; i++) {
-    let x = key0 | 0
-    let y = (from + i + key1) | 0
-    // the words of the key take turns
-    let a = key1 | 0
-    let b = key2
-    let c = key0 | 0
-    for (let group = 1; ; group += 2) {
-      x = (x + y) | 0
-      y = ((y << 13) | (y >>> 19)) ^ x
-      x = (x + y) | 0
-      y = ((y << 15) | (y >>> 17)) ^ x
-      x = (x + y) | 0
-      y = ((y << 26) | (y >>> 6)) ^ x
-      x = (x + y) | 0
-      y = ((y << 6) | (y >>> 26)) ^ x
-      x = (x + a) | 0
-      y = (y + b + group) | 0
-      if (group === 5) break
-      x = (x + y) | 0
-      y = ((y << 17) | (y >>> 15)) ^ x
-      x = (x + y) | 0
-      y = ((y << 29) | (y >>> 3)) ^ x
-      x = (x + y) | 0
-      y = ((y << 16) | (y >>> 16)) ^ x
-      x = (x + y) | 0
-      y = ((y << 24) | (y >>> 8)) ^ x
-      x = (x + b) | 0
-      y = (y + c + group + 1) | 0
-      const next = a
-      a = c
-      c = b
-      b = next
-    }
-    out[i] = x ^ y
+    threefryBlock(key0 | 0, key1 | 0, from + i, block, 0, 1)
+    out[i] = block[0]! ^ block[1]!
   }
 }
 
