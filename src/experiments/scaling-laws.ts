@@ -19,15 +19,20 @@ import {
   ratio,
   shownEstimate,
 } from '../lab/index.ts'
-import { chartsOf, networkNames, type Parts, pairs, partNames, tablesOf } from './scaling-laws/charts.ts'
-import { architectures, type Config, config, presets } from './scaling-laws/config.ts'
+import { halfWay, levelsOf } from './lastToken/halfWay.ts'
+import {
+  type Architecture,
+  architectures,
+  isAttention,
+  networkNames,
+  powerOfTheory,
+} from './lastToken/networks.ts'
+import { chartsOf, type Parts, pairs, partNames, tablesOf } from './scaling-laws/charts.ts'
+import { type Config, config, presets } from './scaling-laws/config.ts'
 import {
   envelopeOf,
   type Found,
-  halfWay,
-  levelsOf,
   powerOfRules,
-  powerOfTheory,
   ratioAt,
   ratioGrowth,
   reaching,
@@ -42,7 +47,6 @@ import {
   shapeOf,
   stepsOf,
 } from './scaling-laws/measure.ts'
-import { type Architecture, isAttention } from './scaling-laws/networks.ts'
 
 type Rows = readonly Found[]
 

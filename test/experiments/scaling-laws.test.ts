@@ -1,7 +1,9 @@
 /** What the study claims of losses that follow the laws, of losses that do not, and of trainings that were cut. */
 import { describe, expect, it } from 'vitest'
+import { halfWay } from '../../src/experiments/lastToken/halfWay.ts'
+import { powerOfTheory } from '../../src/experiments/lastToken/networks.ts'
 import type { Config } from '../../src/experiments/scaling-laws/config.ts'
-import { type Found, halfWay, powerOfTheory } from '../../src/experiments/scaling-laws/halfway.ts'
+import type { Found } from '../../src/experiments/scaling-laws/halfway.ts'
 import type { Cell, Row } from '../../src/experiments/scaling-laws/measure.ts'
 import { scalingLaws } from '../../src/experiments/scaling-laws.ts'
 import { type Claim, composeConfig } from '../../src/lab/index.ts'

@@ -3,44 +3,24 @@ import { levelThreshold } from '../../grammar/index.ts'
 import {
   chart,
   distinct,
-  type Estimate,
   type Figure,
   groupBy,
   type LineSeries,
   lineChart,
   mean,
   overReplicas,
-  pointOf,
   type ReportTable,
   shownEstimate,
   shownWhole,
   table,
 } from '../../lab/index.ts'
-import {
-  type Found,
-  halfWays,
-  heightsOf,
-  kindOf,
-  levelsOf,
-  middle,
-  powerOfTheory,
-  ratioAt,
-  reaching,
-  scaleOf,
-  spreads,
-  worth,
-} from './halfway.ts'
+import { levelsOf, middle, worth } from '../lastToken/halfWay.ts'
+import { type Architecture, kindOf, networkNames, powerOfTheory } from '../lastToken/networks.ts'
+import { pointsOf } from '../lastToken/pointsOf.ts'
+import { type Found, halfWays, heightsOf, ratioAt, reaching, scaleOf, spreads } from './halfway.ts'
 import { shapeOf } from './measure.ts'
-import type { Architecture } from './networks.ts'
 
 type Rows = readonly Found[]
-
-export const networkNames: Readonly<Record<Architecture, string>> = {
-  cnn: 'CNN',
-  attention: 'attention',
-  lcn: 'locally connected',
-  decoder: 'decoder',
-}
 
 export const partNames = { offline: 'P strings', online: 'fresh strings', widths: 'P strings' } as const
 
@@ -73,23 +53,6 @@ const lossChart = (rows: Rows, m: number): (() => Figure) => {
     ...byNetwork,
     references: plateauLines(rows),
   })
-}
-
-/** A line for each network through estimates at several x, with a dashed line of theory. */
-function pointsOf(
-  hue: number,
-  name: string,
-  points: readonly (readonly [x: number, at: Estimate])[],
-  theory: (x: number) => number,
-): LineSeries[] {
-  const known = points.filter(([, { value }]) => Number.isFinite(value))
-  if (known.length === 0) return []
-  // theory has no prefactor: the line goes through the geometric mean of the points
-  const factor = Math.exp(mean(known.map(([x, { value }]) => Math.log(value / theory(x)))))
-  return [
-    { name, hue, dots: true, points: known.map(([x, at]) => pointOf(x, at)) },
-    { name: '', hue, dashed: true, points: known.map(([x]) => ({ x, y: factor * theory(x) })) },
-  ]
 }
 
 /** Rows of every network and m whose grammars all reach a level. */

@@ -1,8 +1,8 @@
 /** @file The config of `scaling-laws`: which grammars, which networks, how many strings, how long. */
 import { z } from 'zod'
 import { type PartialConfig, seedField } from '../../lab/index.ts'
+import { architectures } from '../lastToken/networks.ts'
 
-export const architectures = ['cnn', 'attention', 'lcn', 'decoder'] as const
 export const parts = ['offline', 'online', 'widths'] as const
 
 const factor = z.number().positive().max(4096)

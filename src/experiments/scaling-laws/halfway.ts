@@ -3,7 +3,6 @@ import { exponents, levelThreshold } from '../../grammar/index.ts'
 import {
   besideTheory,
   collapse,
-  crossing,
   distinct,
   type Estimate,
   geometricMean,
@@ -16,50 +15,12 @@ import {
   powerOf,
   replicasOf,
 } from '../../lab/index.ts'
+import { halfWay, levelsOf, worth } from '../lastToken/halfWay.ts'
+import { type Architecture, kindOf, powerOfTheory } from '../lastToken/networks.ts'
 import { type Cell, type Row, shapeOf } from './measure.ts'
-import type { Architecture } from './networks.ts'
 
 export type Found = Measured<Cell, Row>
 type Rows = readonly Found[]
-
-/** Whose thresholds a network is held against: weights that are shared know the tuples below, others do not. */
-export const kindOf = (network: Architecture): 'cnn' | 'transformer' =>
-  network === 'cnn' ? 'cnn' : 'transformer'
-
-/** Power of m that theory says, and that of the strings that levels take; the same at ℓ = 2. */
-export const powerOfTheory = (network: Architecture, level: number): number =>
-  network === 'cnn' ? level + 1 : 2 * level - 1
-
-export const levelsOf = (rows: Rows): number[] =>
-  Array.from({ length: (rows[0]?.plateaus.length ?? 1) - 1 }, (_, i) => i + 1)
-
-/** By how much the tokens of a level lower the exact loss. */
-export const worth = ({ plateaus }: Pick<Row, 'plateaus'>, level: number): number =>
-  plateaus[level - 1]! - plateaus[level]!
-
-/** Half way from the plateau below to that of a level. */
-export const middle = ({ plateaus }: Pick<Row, 'plateaus'>, level: number): number =>
-  (plateaus[level - 1]! + plateaus[level]!) / 2
-
-const bySamples = (rows: Rows): Found[] => rows.toSorted((a, b) => a.samples - b.samples)
-
-/**
- * Strings after which the loss of one network on one grammar is half way to a level, straight in their logarithm; NaN where it
- * never is, is from the first point on, or is between points of which a training was cut.
- */
-export function halfWay(rows: Rows, level: number): number {
-  const own = bySamples(rows)
-  if (own.length === 0) return Number.NaN
-  const half = middle(own[0]!, level)
-  const last = own.findLastIndex(({ loss }) => loss > half)
-  if (own[last]?.isCut || own[last + 1]?.isCut) return Number.NaN
-  return (
-    crossing(
-      own.map(({ samples, loss }) => ({ x: samples, y: -loss })),
-      -half,
-    ) ?? Number.NaN
-  )
-}
 
 /** Strings at half way over grammars: geometric mean. */
 export const halfWays = (rows: Rows, level: number): Estimate =>

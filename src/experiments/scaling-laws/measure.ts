@@ -11,10 +11,10 @@ import {
   treeCount,
 } from '../../grammar/index.ts'
 import { type Bench, doublings } from '../../lab/index.ts'
-import { overTable, type Parameters, train } from '../../nn/index.ts'
-import { logSoftmax, mul, neg, random, sum, type Tensor, tensor } from '../../tensor/index.ts'
-import { architectures, type Config, type parts } from './config.ts'
-import { type Architecture, type Learner, learnerOf, type Strings } from './networks.ts'
+import { random } from '../../tensor/index.ts'
+import { type Architecture, architectures, learnerOf } from '../lastToken/networks.ts'
+import { hasTurned, leastOf, stepsPerCall, trainLastToken } from '../lastToken/training.ts'
+import type { Config, parts } from './config.ts'
 
 /** P is 0 where every step has strings of its own; `factor` multiplies the width. */
 export interface Cell {
@@ -41,17 +41,6 @@ export interface Row {
 
 export const shapeOf = ({ v, m, L }: Pick<Cell, 'v' | 'm' | 'L'>): Shape => ({ v, classes: v, m, s: 2, L })
 
-/** Steps of one call of the runtime: looks are at multiples. */
-const stepsPerCall = 4
-
-/** Steps 2^{k/looks} up to the last. */
-function lookSteps(steps: number, looks: number): number[] {
-  const all = [...doublings(16, steps, looks), steps].map(
-    (step) => stepsPerCall * Math.max(1, Math.round(step / stepsPerCall)),
-  )
-  return [...new Set(all)]
-}
-
 /** Sizes of training sets: P doubles up to what theory says a level takes, as far as there are strings. */
 export function countsOf(network: Architecture, cell: Pick<Cell, 'v' | 'm' | 'L'>, config: Config): number[] {
   const { from, level, cnn, others, most, perDoubling } = config.offline
@@ -63,37 +52,6 @@ export function countsOf(network: Architecture, cell: Pick<Cell, 'v' | 'm' | 'L'
   const all = Number(treeCount(shape))
   const last = Math.min(top, most, all / 2, all - config.test)
   return doublings(Math.max(4, Math.round(from * cell.v * cell.m ** 2)), last, perDoubling)
-}
-
-interface Look {
-  readonly step: number
-  readonly loss: number
-}
-
-const leastOf = (looks: readonly Look[]): Look =>
-  looks.reduce((best, look) => (look.loss < best.loss ? look : best))
-
-/** The least test loss is behind: training has gone on for half as long again, and the loss is above it. */
-function hasTurned(looks: readonly Look[]): boolean {
-  const [best, last] = [leastOf(looks), looks.at(-1)!]
-  return last.step > 1.6 * best.step && last.loss > 1.01 * best.loss
-}
-
-/** Mean cross-entropy of a network against exact predictions on test strings. */
-function testLoss(learner: Learner, { d, v }: Grammar, leaves: Int32Array, exact: Float64Array) {
-  const count = leaves.length / d
-  const data = {
-    x: learner.inputs(leaves).x,
-    exact: tensor(Float32Array.from(exact), { shape: [count, v] }),
-  }
-  const means = overTable<Parameters, { x: Tensor; exact: Tensor }>(
-    (p, batch) => ({ loss: neg(sum(mul(batch.exact, logSoftmax(learner.logits(p, batch.x))), 1)) }),
-    { batchSize: Math.min(512, count), threads: 1 },
-  )
-  return {
-    of: async (parameters: Parameters): Promise<number> => (await means.means(parameters, data))['loss']!,
-    dispose: () => means.dispose(),
-  }
 }
 
 /** The grammar of a replica of a cell. */
@@ -114,33 +72,14 @@ export async function measure(cell: Cell, { key, config, signal, progress }: Ben
     ? { train: undefined, test: sampleTrees(grammar, forTest, config.test) }
     : trainTest(grammar, forData, cell.P, config.test)
   const unseen = sets.test.levels[L]!
-  const test = testLoss(learner, grammar, unseen, lastToken(grammar, unseen, grammar.d - 1))
-  const fresh = (step: number): Strings =>
-    learner.inputs(sampleTrees(grammar, random.foldIn(forData, step), batchSize).levels[L]!)
-  const looks: Look[] = []
-  try {
-    await train<Parameters, Strings>({
-      parameters: learner.init(random.foldIn(own, 0)),
-      loss: learner.loss,
-      data: sets.train ? learner.inputs(sets.train.levels[L]!) : fresh,
-      ...(sets.train && { batchSize: Math.min(batchSize, cell.P) }),
-      optimizer: learner.optimizer,
-      learningRate: learner.rate(isOnline),
-      steps,
-      seed: random.sampleBits(random.foldIn(own, 1), 1)[0]!,
-      snapshots: {
-        at: lookSteps(steps, config.looks),
-        use: async (parameters, step) => {
-          looks.push({ step, loss: await test.of(parameters) })
-          return isOnline || !hasTurned(looks)
-        },
-      },
-      onProgress: ({ step, total }) => progress(step / total),
-      ...{ logEvery: steps, stepsPerCall, threads: 1, signal },
-    })
-  } finally {
-    test.dispose()
-  }
+  const looks = await trainLastToken(learner, {
+    key: own,
+    data: sets.train
+      ? { strings: learner.inputs(sets.train.levels[L]!), batchSize: Math.min(batchSize, cell.P) }
+      : (step) => learner.inputs(sampleTrees(grammar, random.foldIn(forData, step), batchSize).levels[L]!),
+    test: { strings: learner.inputs(unseen), exact: lastToken(grammar, unseen, grammar.d - 1) },
+    ...{ steps, looks: config.looks, signal, progress },
+  })
   const plateaus = Array.from({ length: L + 1 }, (_, level) => exactPlateau(grammar, level).loss)
   if (isOnline)
     return looks.map(

@@ -18,9 +18,32 @@ import {
   warmUp,
 } from '../../nn/index.ts'
 import { reshape, sliceAxis, type Tensor, tensor } from '../../tensor/index.ts'
-import type { architectures, Config } from './config.ts'
 
+export const architectures = ['cnn', 'attention', 'lcn', 'decoder'] as const
 export type Architecture = (typeof architectures)[number]
+
+export const networkNames: Readonly<Record<Architecture, string>> = {
+  cnn: 'CNN',
+  attention: 'attention',
+  lcn: 'locally connected',
+  decoder: 'decoder',
+}
+
+/** Sizes of the networks and how they are trained. */
+interface Settings {
+  /** Channels of the CNN and the locally connected network. */
+  readonly width: number
+  /** The stack and the decoder, trained by Adam. */
+  readonly attention: {
+    readonly features: number
+    readonly heads: number
+    readonly layers: number
+    readonly learningRate: number
+    readonly warmup: number
+  }
+  /** Of the CNN and the locally connected network; the rate is multiplied by the width. */
+  readonly sgd: { readonly learningRate: number; readonly momentum: number }
+}
 
 /** Strings as a network takes them. `x` is what it sees, `target` what it is to say. */
 export type Strings = { x: Tensor; target: Tensor }
@@ -36,6 +59,14 @@ export interface Learner {
   /** A constant rate after the warm-up, or one that falls to a tenth. */
   readonly rate: (falls: boolean) => Schedule
 }
+
+/** Whose thresholds a network is held against: weights that are shared know the tuples below, others do not. */
+export const kindOf = (network: Architecture): 'cnn' | 'transformer' =>
+  network === 'cnn' ? 'cnn' : 'transformer'
+
+/** Power of m that theory says, and that of the strings that levels take; the same at ℓ = 2. */
+export const powerOfTheory = (network: Architecture, level: number): number =>
+  network === 'cnn' ? level + 1 : 2 * level - 1
 
 /** Who pays for what: the stack and the decoder share nothing over positions. */
 export const isAttention = (network: Architecture): boolean =>
@@ -54,7 +85,7 @@ function masked({ d, v }: Grammar, network: Layer<never>): Pick<Learner, 'loss' 
   }
 }
 
-function decoder({ d, v }: Grammar, { features, heads, layers }: Config['attention']) {
+function decoder({ d, v }: Grammar, { features, heads, layers }: Settings['attention']) {
   const network = transformer({ vocabulary: v, context: d - 1, features, heads, layers })
   const apply = network.apply as (parameters: Parameters, x: Tensor) => Tensor
   return {
@@ -70,7 +101,7 @@ function decoder({ d, v }: Grammar, { features, heads, layers }: Config['attenti
 }
 
 /** A network of a kind for a grammar; `factor` multiplies its width. */
-export function learnerOf(kind: Architecture, grammar: Grammar, config: Config, factor: number): Learner {
+export function learnerOf(kind: Architecture, grammar: Grammar, config: Settings, factor: number): Learner {
   const { v, s, L, d } = grammar
   const width = Math.round(config.width * factor)
   const { learningRate, warmup, heads, layers } = config.attention
