@@ -2,6 +2,7 @@
 import { type AnyExperiment, experimentNamed } from '../lab/index.ts'
 import { clustering } from './clustering.ts'
 import { composition } from './composition.ts'
+import { contexts } from './contexts.ts'
 import { correlatedChunks } from './correlated-chunks.ts'
 import { ddpmMerging } from './ddpm-merging.ts'
 import { digits } from './digits.ts'
@@ -25,6 +26,7 @@ export const experiments: readonly AnyExperiment[] = [
   textCorrelations,
   plateaus,
   scalingLaws,
+  contexts,
   probes,
   clustering,
   sampleComplexity,

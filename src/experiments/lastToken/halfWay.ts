@@ -2,13 +2,13 @@
 import { crossing } from '../../lab/index.ts'
 
 /** The loss of a network after so many strings. */
-interface Point {
+export interface Point {
   readonly samples: number
   /** In nats. */
   readonly loss: number
   /** The exact plateaus of the grammar, ℓ = 0 … L, in nats. */
   readonly plateaus: readonly number[]
-  /** Training ended before the test loss turned. */
+  /** Training ended before the least test loss was behind. */
   readonly isCut: boolean
 }
 

@@ -16,7 +16,7 @@ function lookSteps(steps: number, looks: number): number[] {
 }
 
 /** Test loss after so many steps, in nats. */
-interface Look {
+export interface Look {
   readonly step: number
   readonly loss: number
 }
