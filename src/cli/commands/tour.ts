@@ -30,9 +30,14 @@ function closing(
   const claims = done.flatMap(({ summary }) =>
     lab.claimsOfSummary(summary).map((claim) => ({ ...claim, of: summary.experiment })),
   )
-  const list = (wanted: 'fails' | 'undecided'): string =>
-    claims.flatMap(({ of, claim, outcome }) => (outcome === wanted ? [`${of}, “${claim}”`] : [])).join('; ')
-  const [failed, undecided] = [list('fails'), list('undecided')]
+  const failed = claims
+    .flatMap(({ of, claim, outcome }) => (outcome === 'fails' ? [`${of}, “${claim}”`] : []))
+    .join('; ')
+  // short runs leave many open: how many of which experiment is enough here
+  const open = claims.filter(({ outcome }) => outcome === 'undecided').map(({ of }) => of)
+  const undecided = [...new Set(open)]
+    .map((name) => `${open.filter((of) => of === name).length} of ${name}`)
+    .join(', ')
   const before = done.filter(({ skipped }) => skipped).length
   const titles = done.map(({ summary }) => chosen.find(({ name }) => name === summary.experiment)!.title)
   const count = (n: number, word: string): string => `${n} ${word}${n === 1 ? '' : 's'}`
@@ -41,7 +46,7 @@ function closing(
     `Of what theory says about them, ${lab.outcomesInWords(claims)}.`,
     [
       failed === '' ? 'No claim fails.' : `These fail: ${failed}.`,
-      ...(undecided === '' ? [] : [`Too few data decide these: ${undecided}.`]),
+      ...(undecided === '' ? [] : [`Too few data decide the others: ${undecided}.`]),
     ].join(' '),
     'The report shows every claim with its measurement, the figures, and the commands that repeat each run:',
   ]
