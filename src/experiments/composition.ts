@@ -11,7 +11,6 @@ import {
   defineStudy,
   type Findings,
   groupBy,
-  jackknife,
   overReplicas,
   ratio,
   shownEstimate,
@@ -40,7 +39,6 @@ import {
   measure,
   type Row,
   type SensitivityRow,
-  type TurnRow,
 } from './composition/measure.ts'
 import { type TripFound, tripClaims } from './composition/tripFindings.ts'
 
@@ -108,7 +106,6 @@ function partsOf(rows: readonly Found[]): Parts {
     data: of((row) => row.part === 'data'),
     time: of((row) => row.of === 'look'),
     layers: of<Found<SensitivityRow>>((row) => row.of === 'sensitivity'),
-    turns: of<Found<TurnRow>>((row) => row.of === 'turn'),
     trips: of<TripFound>((row) => row.of === 'trip'),
     controls: [
       ...of<LookFound>((row) => row.part === 'control'),
@@ -184,30 +181,6 @@ function layerClaims(layers: readonly Found<SensitivityRow>[]): Claim[] {
   })
 }
 
-/** χ at the noise level where exact inference has the most. */
-function turnClaims(turns: readonly Found<TurnRow>[], isCut: boolean): Claim[] {
-  if (turns.length === 0) return []
-  const means = groupBy(turns, 'noise').map(({ key, rows }) => ({
-    noise: key.noise,
-    rows,
-    exact: rows.reduce((sum, { exact }) => sum + exact, 0) / rows.length,
-  }))
-  const peak = means.reduce((a, b) => (b.exact > a.exact ? b : a))
-  return [
-    claim(
-      ...unlessCut(
-        isCut,
-        `χ of round trips by the network over that by exact inference, at its peak (noise ${peak.noise})`,
-        jackknife(
-          peak.rows,
-          (rows) =>
-            rows.reduce((sum, { chi }) => sum + chi, 0) / rows.reduce((sum, { exact }) => sum + exact, 0),
-        ),
-      ),
-    ).equals(1, { by: 0.15 }),
-  ]
-}
-
 /**
  * Where nothing of the top level is in the strings, or no correlation leads to it, it is not learned beyond what the levels below
  * give by chance; the others are.
@@ -229,7 +202,7 @@ function controlClaims(controls: readonly LookFound[], given: Config): Claim[] {
 
 function findings(rows: readonly Found[], given: Config): Findings {
   const parts = partsOf(rows)
-  const { data, time, layers, turns, trips, controls } = parts
+  const { data, time, layers, trips, controls } = parts
   const heights = heightsOf(data)
   const powers = heights.map((height) => ({
     height,
@@ -257,7 +230,6 @@ function findings(rows: readonly Found[], given: Config): Findings {
       ...(data.length > 0 ? dataClaims(data, given) : []),
       ...(time.length > 0 ? orderClaims(time, 'steps', stepsNeeded) : []),
       ...(layers.length > 0 ? layerClaims(layers) : []),
-      ...turnClaims(turns, wasCut(bestOfTime(time), given)),
       ...tripClaims(time, trips, wasCut(bestOfTime(time), given)),
       ...controlClaims(controls, given),
     ],

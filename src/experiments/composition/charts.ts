@@ -2,10 +2,7 @@
 import {
   chart,
   type Figure,
-  groupBy,
-  type LineSeries,
   meanAcross,
-  pointOf,
   type ReportTable,
   type RowChart,
   shownEstimate,
@@ -26,7 +23,7 @@ import {
   stepsNeeded,
   stringsNeeded,
 } from './levels.ts'
-import type { SensitivityRow, TurnRow } from './measure.ts'
+import type { SensitivityRow } from './measure.ts'
 import { type TripFound, tripCharts, tripTable } from './tripFindings.ts'
 
 const bars = 'Bands: one standard error over grammars.'
@@ -38,7 +35,6 @@ export interface Parts {
   readonly data: readonly LookFound[]
   readonly time: readonly LookFound[]
   readonly layers: readonly Found<SensitivityRow>[]
-  readonly turns: readonly Found<TurnRow>[]
   readonly trips: readonly TripFound[]
   readonly controls: readonly LookFound[]
 }
@@ -118,31 +114,10 @@ const layersChart = (layers: readonly Found<SensitivityRow>[]): (() => Figure) =
   )
 }
 
-const turnsChart = (turns: readonly Found<TurnRow>[]): (() => Figure) =>
-  chart(turns, {
-    name: 'turns',
-    title: 'Round trips by the network, and by exact inference',
-    caption: `Susceptibility of which tokens change in a round trip through noise, by the trained network step by step, and by exact inference on the grammar (dashed). ${bars}`,
-    ...{ x: 'noise', xLabel: 'noise level', y: 'chi', yLabel: 'χ', marks: 'dots' },
-    series: () => 'network',
-    more: [
-      {
-        ...{ name: 'exact inference', hue: 1, dashed: true },
-        points: groupBy(turns, 'noise').map(({ key, rows }) =>
-          pointOf(
-            key.noise,
-            meanAcross(rows, ({ exact }) => exact),
-          ),
-        ),
-      } satisfies LineSeries,
-    ],
-  })
-
-export const chartsOf = ({ data, time, layers, turns, trips }: Parts): (() => Figure)[] => [
+export const chartsOf = ({ data, time, layers, trips }: Parts): (() => Figure)[] => [
   ...(data.length > 0 ? [...dataCharts(data), coherenceChart(data)] : []),
   ...timeCharts(time),
   ...(layers.length > 0 ? [layersChart(layers)] : []),
-  ...(turns.length > 0 ? [turnsChart(turns)] : []),
   ...tripCharts(trips),
 ]
 

@@ -22,11 +22,11 @@ export const config = z.strictObject({
       turns: z.array(z.number().gt(0).max(1)).max(16).default([0.3, 0.5, 0.6, 0.7, 0.8, 0.9]),
       data: z.int().min(2).max(1024).default(32),
       trajectories: z.int().min(2).max(1024).default(32),
-      turnLooks: z.int().min(0).max(64).default(9),
+      turnLooks: z.int().min(1).max(64).default(9),
     })
     .prefault({})
     .describe(
-      'one long training: levels, hidden layers and coherence in the order of steps; round trips of so many data, turned at these noise levels, at the end and at turnLooks looks on the way',
+      'one long training: levels, hidden layers and coherence in the order of steps; round trips of so many data, turned at these noise levels, at turnLooks of the looks, the last among them',
     ),
   control: z
     .strictObject({

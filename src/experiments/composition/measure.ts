@@ -1,6 +1,5 @@
 /** @file Networks trained on strings of a grammar, and which of its levels they have learned. */
 import {
-  chainCovariances,
   coherence,
   coherenceLength,
   type DenoisingNetwork,
@@ -10,10 +9,6 @@ import {
   lookSteps,
   makeNoiseProcess,
   type NoiseProcess,
-  networkDenoiser,
-  noiseLevels,
-  roundTripCovariances,
-  susceptibility,
   treeUnetFor,
 } from '../../diffusion/index.ts'
 import {
@@ -67,15 +62,7 @@ export interface SensitivityRow {
   readonly value: number | null
 }
 
-/** Susceptibility of round trips by the network and by exact inference. */
-export interface TurnRow {
-  readonly of: 'turn'
-  readonly noise: number
-  readonly chi: number
-  readonly exact: number
-}
-
-export type Row = LookRow | SensitivityRow | TurnRow | TripRow
+export type Row = LookRow | SensitivityRow | TripRow
 
 type Sizes = Pick<Cell, 'v' | 'm' | 's' | 'L'>
 export const fullShape = ({ v, m, s, L }: Sizes) => ({ v, classes: v, m, s, L })
@@ -136,33 +123,6 @@ async function layersOf(
   }
 }
 
-async function turnsOf(
-  network: DenoisingNetwork<TreeUnetParameters>,
-  noising: NoiseProcess,
-  parameters: TreeUnetParameters,
-  grammar: Grammar,
-  { turns, data, trajectories }: Config['time'],
-  key: random.Key,
-): Promise<TurnRow[]> {
-  const { s, L } = grammar
-  const [forData, forTrips] = random.split(key)
-  const leaves = sampleTrees(grammar, forData, data).levels[L]!
-  const denoisers = networkDenoiser(network, noising, { batchSize: 512 })
-  try {
-    const rows: TurnRow[] = []
-    for (const [i, noise] of turns.entries()) {
-      const own = { trajectories, key: random.foldIn(forTrips, i) }
-      const levels = noiseLevels(noising.schedule, noise)
-      const found = await chainCovariances(denoisers.with(parameters), leaves, { s, levels, ...own })
-      const { heights } = roundTripCovariances(grammar, noising.channel, leaves, { noise, ...own })
-      rows.push({ of: 'turn', noise, chi: susceptibility(found), exact: susceptibility(heights) })
-    }
-    return rows
-  } finally {
-    denoisers.dispose()
-  }
-}
-
 /** The grammar of a replica of a cell. */
 export const grammarOf = (cell: Cell, key: random.Key): Grammar =>
   makeGrammar(fullShape(cell), random.split(key, 5)[0]!, { rules: cell.rules })
@@ -183,14 +143,12 @@ export async function measure(cell: Cell, bench: Bench<Config, void>): Promise<R
   const steps = isLong ? config.time.steps : config.mostSteps
   const reference = sampleTrees(grammar, random.foldIn(forData, 1), 2 * config.validation).levels[L]!
   const atTrips = isLong ? tripLooks(looksOf(cell, config), config.time.turnLooks) : []
-  const trips =
-    atTrips.length > 0
-      ? tripsOf(grammar, network, noising, config.time, random.foldIn(forTurns, 1))
-      : undefined
+  const trips = isLong
+    ? tripsOf(grammar, network, noising, config.time, random.foldIn(forTurns, 1))
+    : undefined
   const rows: Row[] = trips?.exact() ?? []
   const looks: Look[] = []
   let best: LookRow | undefined
-  let last: TreeUnetParameters | undefined
   try {
     await learningCurve(grammar, network, noising, {
       ...{
@@ -221,13 +179,11 @@ export async function measure(cell: Cell, bench: Bench<Config, void>): Promise<R
         const probed = sliceTrees(test, 0, Math.min(probes, test.count))
         rows.push(...(await layersOf(network, noising, parameters, grammar, probed, forProbes, step)))
         if (trips && atTrips.includes(step)) rows.push(...(await trips.byNetwork(parameters, step)))
-        last = parameters
         return true
       },
     })
   } finally {
     trips?.dispose()
   }
-  if (isLong) return [...rows, ...(await turnsOf(network, noising, last!, grammar, config.time, forTurns))]
-  return [best!]
+  return isLong ? rows : [best!]
 }

@@ -101,18 +101,12 @@ export function tripClaims(time: readonly LookFound[], trips: readonly TripFound
         jackknife(trips, (own) => agreementSteps(own, height) / agreementSteps(own, height - 1)),
       ).atLeast(1),
     )
-  const { at, share } = atPeak(trips, xiOf)
-  return [
-    ...learned,
-    ...order,
-    claim(
-      ...unlessCut(
-        isCut,
-        `ξ of round trips by the network at the last look over that by exact inference, where that is longest (noise ${at})`,
-        share,
-      ),
-    ).equals(1, { by: 0.15 }),
-  ]
+  const peak = (name: string, of: (row: TripFound) => number): Claim => {
+    const { at, share } = atPeak(trips, of)
+    const text = `${name} of round trips by the network at the last look over that by exact inference, where that is largest (noise ${at})`
+    return claim(...unlessCut(isCut, text, share)).equals(1, { by: 0.15 })
+  }
+  return [...learned, ...order, peak('χ', chiOf), peak('ξ', xiOf)]
 }
 
 /** Steps that are drawn: more lines are not read. */
