@@ -68,6 +68,8 @@ export interface ReportTable {
   title: string
   columns: readonly string[]
   rows: readonly (readonly (string | number)[])[]
+  /** Only its title is seen until it is unfolded. */
+  folded?: boolean
 }
 
 /** One experiment; `defineExperiment` makes it, the table `experiments` lists it. */

@@ -7,7 +7,7 @@ import { PNG } from 'pngjs'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { formatMeasured } from '../../src/base/index.ts'
 import { composeConfig, executeRun, loadRun, loadRuns, writeReport } from '../../src/lab/index.ts'
-import { numbersHtml } from '../../src/lab/report/html.ts'
+import { numbersHtml, tableHtml } from '../../src/lab/report/html.ts'
 import { readPdf } from './pdfText.ts'
 import { makeToy } from './toy.ts'
 
@@ -157,4 +157,12 @@ it('a measured value is shown to the second digit of its error', () => {
     '–',
     '0.5 ± 1.00e-9',
   ])
+})
+
+it('folds a table that is long and looked up: its title is what one sees', () => {
+  const look = { title: 'Names', columns: ['v', 'name'], rows: [[4, 'c08021eebeee']] }
+  expect(tableHtml({ ...look, folded: true })).toMatch(
+    /^<details><summary>Names<\/summary>.*c08021eebeee.*<\/details>$/,
+  )
+  expect(tableHtml(look)).toMatch(/<caption>Names<\/caption>/)
 })

@@ -44,10 +44,12 @@ export function tableHtml(table: ReportTable, { quiet = false, code = false }: T
     ([first = '', ...rest]) =>
       `<tr><th scope="row">${words(String(first))}</th>${rest.map((value) => cell(value, words)).join('')}</tr>`,
   )
-  return (
-    `<div class="scroll${long(rows)}"><table><caption${quiet ? ' class="quiet"' : ''}>${mathHtml(table.title)}</caption>` +
+  const title = mathHtml(table.title)
+  const caption = table.folded ? '' : `<caption${quiet ? ' class="quiet"' : ''}>${title}</caption>`
+  const html =
+    `<div class="scroll${long(rows)}"><table>${caption}` +
     `<thead><tr>${head.join('')}</tr></thead><tbody>${rows.join('')}</tbody></table></div>`
-  )
+  return table.folded ? `<details><summary>${title}</summary>${html}</details>` : html
 }
 
 /** Key numbers as tiles. */
