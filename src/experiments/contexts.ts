@@ -30,7 +30,7 @@ import {
 } from './contexts/estimates.ts'
 import { type Cell, grammarOf, measure, type Row, shapeOf, stepsOf } from './contexts/measure.ts'
 import { levelsOf } from './lastToken/halfWay.ts'
-import { networkNames } from './lastToken/networks.ts'
+import { networkNames, secondsPerStep } from './lastToken/networks.ts'
 
 type Rows = readonly Found[]
 
@@ -44,20 +44,14 @@ const cellsOf = (given: Config): Cell[] =>
     // what takes longest first, so that no thread is left alone with it
     .toSorted((a, b) => costOf(b, given) - costOf(a, given))
 
-/** Seconds on a core: multiply-adds of all steps, three times those forward. */
+/** Seconds on a core. */
 function costOf(cell: Cell, given: Config): number {
   const { network, level, samples } = cell
-  const { v, s, width, batchSize, attention } = given
-  const d = s ** level
-  const e = attention.features
-  const products =
-    network === 'cnn'
-      ? d * v * width + (d / (s - 1)) * width ** 2
-      : 3 * d * (v * e + attention.layers * (4 * e * e + 2 * d * e))
+  const { v, s, batchSize } = given
   const batch = Math.min(batchSize, samples)
   // strings are seen some thirty times before the test loss turns, and as many steps again as were best
   const steps = Math.min(stepsOf(cell, given), 200 + (60 * samples) / batch)
-  return 0.5 + steps * (3e-4 + 1.2e-10 * batch * products)
+  return 0.5 + steps * secondsPerStep(network, { v, s, d: s ** level }, { ...given, batchSize: batch })
 }
 
 /** The slope of ln t* in ln P, and the levels that it is of; fewer than two levels have none. */

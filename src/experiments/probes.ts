@@ -19,10 +19,10 @@ import {
   shownEstimate,
   where,
 } from '../lab/index.ts'
-import { chartsOf, networkNames, tablesOf } from './probes/charts.ts'
+import { type Architecture, networkNames, powerOfTheory, secondsPerStep } from './lastToken/networks.ts'
+import { chartsOf, tablesOf } from './probes/charts.ts'
 import { type Config, config, presets } from './probes/config.ts'
-import { type Cell, grammarOf, measure, type Row } from './probes/measure.ts'
-import type { Architecture } from './probes/networks.ts'
+import { type Cell, grammarOf, measure, type Row, settingsOf } from './probes/measure.ts'
 import {
   atLast,
   clear,
@@ -34,7 +34,6 @@ import {
   lossHalfWay,
   onset,
   patience,
-  powerOfTheory,
   ratioOf,
   ratiosAtEnd,
 } from './probes/onsets.ts'
@@ -84,12 +83,16 @@ const orNothing = (of: (...values: number[]) => number, values: readonly number[
 
 const growthOf = (rows: Rows, level: number) => geometricMeanOverReplicas(rows, (own) => growth(own, level))
 
+/** Power of m by which theory has the strings of one height differ from those of the next; symbols of height ℓ are of level ℓ + 1. */
+const growthOfTheory = (network: Architecture, level: number): number =>
+  powerOfTheory(network, level + 2) - powerOfTheory(network, level + 1)
+
 /** From one height to the next. */
 const growthClaims = (rows: Rows, network: Architecture, m: number): Claim[] =>
   levelsOf(rows)
     .slice(0, -1)
     .map((level) => {
-      const power = powerOfTheory(network, level + 1) - powerOfTheory(network, level)
+      const power = growthOfTheory(network, level)
       return claim(
         `${networkNames[network]}: strings at which symbols of height ${level + 1} are seen over those of height ${level}, predicted m${power === 1 ? '' : `^${power}`}`,
         growthOf(rows, level),
@@ -100,7 +103,7 @@ const growthClaims = (rows: Rows, network: Architecture, m: number): Claim[] =>
 function pairClaims(rows: Rows): Claim[] {
   const known = distinct(rows, 'network')
   if (known.length < 2) return []
-  const of = (own: Rows, network: Architecture): Found[] => where(own, { network })
+  const of = (own: Rows, network: Cell['network']): Found[] => where(own, { network })
   return levelsOf(rows)
     .slice(0, -1)
     .map((level) =>
@@ -124,8 +127,7 @@ function findings(rows: Rows, given: Config): Findings {
   )
   // a step that only some grammars show is no number of all
   const known = steps.filter(({ step }) => Number.isFinite(step.value) && !step.missing)
-  const theory = (network: Architecture, level: number): number =>
-    m ** (powerOfTheory(network, level + 1) - powerOfTheory(network, level))
+  const theory = (network: Architecture, level: number): number => m ** growthOfTheory(network, level)
   const inWords = known.map(
     ({ network, level, step }) =>
       `${networkNames[network]} ${shownEstimate(step)} times the strings for height ${level + 1} as for height ${level} (theory ${theory(network, level)})`,
@@ -181,17 +183,9 @@ function check({ v, m, s, L, attention }: Config): void {
     )
 }
 
-/** Seconds on a core: multiply-adds of all steps, three times those forward. */
-function costOf({ network }: Cell, given: Config): number {
-  const { v, s, L, width, batchSize, steps, attention } = given
-  const d = s ** L
-  const e = attention.features
-  const products =
-    network === 'cnn'
-      ? d * v * width + (d / (s - 1)) * width ** 2
-      : 3 * d * (v * e + attention.layers * (4 * e * e + 2 * d * e))
-  return 1 + steps[network] * (3e-4 + 1.2e-10 * batchSize * products)
-}
+/** Seconds on a core. */
+const costOf = ({ network }: Cell, given: Config): number =>
+  1 + given.steps[network] * secondsPerStep(network, { ...given, d: given.s ** given.L }, settingsOf(given))
 
 export const probes = defineStudy<Config, Cell, Row>(import.meta.url, {
   name: 'probes',

@@ -23,9 +23,9 @@ import { halfWay, levelsOf } from './lastToken/halfWay.ts'
 import {
   type Architecture,
   architectures,
-  isAttention,
   networkNames,
   powerOfTheory,
+  secondsPerStep,
 } from './lastToken/networks.ts'
 import { chartsOf, type Parts, pairs, partNames, tablesOf } from './scaling-laws/charts.ts'
 import { type Config, config, presets } from './scaling-laws/config.ts'
@@ -37,7 +37,7 @@ import {
   ratioGrowth,
   reaching,
   spreads,
-} from './scaling-laws/halfway.ts'
+} from './scaling-laws/estimates.ts'
 import {
   type Cell,
   countsOf,
@@ -76,19 +76,19 @@ function cellsOf(given: Config): Cell[] {
   return cells.toSorted((a, b) => costOf(b, given) - costOf(a, given))
 }
 
-/** Seconds on a core: multiply-adds of all steps, three times those forward. */
+/** Seconds on a core. */
 function costOf(cell: Cell, given: Config): number {
   const { network, v, L, P, factor } = cell
-  const d = 2 ** L
-  const [width, e] = [given.width * factor, given.attention.features * factor]
-  const layer = e * e * (network === 'decoder' ? 12 : 4) + 2 * d * e
-  const products = isAttention(network)
-    ? d * (v * e + given.attention.layers * layer)
-    : d * v * width + (d - 2) * width ** 2
+  const { width, attention, batchSize } = given
   const most = stepsOf(cell, given)
   // strings are seen some thirty times before the test loss turns, and as many steps again as were best
-  const steps = cell.part === 'online' ? most : Math.min(most, 200 + (60 * P) / given.batchSize)
-  return 0.5 + steps * (3e-4 + 3 * 4e-11 * given.batchSize * products * (isAttention(network) ? 3 : 1))
+  const steps = cell.part === 'online' ? most : Math.min(most, 200 + (60 * P) / batchSize)
+  const sizes = {
+    ...given,
+    width: width * factor,
+    attention: { ...attention, features: attention.features * factor },
+  }
+  return 0.5 + steps * secondsPerStep(network, { v, s: 2, d: 2 ** L }, sizes)
 }
 
 const partsOf = (rows: Rows): Parts => {

@@ -1,8 +1,8 @@
 /** What the study claims of layers that learn as theory says, and of layers that do not. */
 import { expect, test } from 'vitest'
+import { powerOfTheory } from '../../src/experiments/lastToken/networks.ts'
 import type { Config } from '../../src/experiments/probes/config.ts'
-import { layersOf } from '../../src/experiments/probes/networks.ts'
-import { growth, lossHalfWay, onset, powerOfTheory } from '../../src/experiments/probes/onsets.ts'
+import { growth, lossHalfWay, onset } from '../../src/experiments/probes/onsets.ts'
 import { probes } from '../../src/experiments/probes.ts'
 import { type Claim, composeConfig, doublings, executeRun } from '../../src/lab/index.ts'
 import { measureAll } from './measureAll.ts'
@@ -13,7 +13,7 @@ const config = composeConfig(probes, {
 
 /** Strings at which a network learns symbols of a height. */
 type Places = (network: 'cnn' | 'attention', level: number) => number
-const law: Places = (network, level) => 20 * config.m ** powerOfTheory(network, level)
+const law: Places = (network, level) => 20 * config.m ** powerOfTheory(network, level + 1)
 
 /** 1 far below `at`, 0 far above. */
 const fall = (samples: number, at: number): number => 1 / (1 + (samples / at) ** 4)
@@ -41,7 +41,7 @@ function rowsOf({ places = law, most = 2 ** 25, above = (level) => level + 1, ea
           plateaus[4]!,
         )
         return [1, 2, 3].flatMap((level) =>
-          Array.from({ length: layersOf(network, config) }, (_, i) => {
+          Array.from({ length: network === 'cnn' ? config.L : config.attention.layers }, (_, i) => {
             const knows = network === 'cnn' ? i + 1 >= above(level) : i + 1 === config.attention.layers
             const ratio = knows ? fall(samples, at(level) / early) : 0.95
             const row = { samples, loss, plateaus, level, layer: i + 1, symbol: 0.8, rule: 1 - 0.2 * ratio }

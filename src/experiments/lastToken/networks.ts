@@ -55,6 +55,8 @@ export interface Learner {
   /** Logits of the last token, [B, v]. */
   readonly logits: (parameters: Parameters, x: Tensor) => Tensor
   readonly inputs: (leaves: Int32Array) => Strings
+  /** Hidden layers 1 …: all units that the prediction of the last token depends on, [B, …] each. */
+  readonly layers: (parameters: Parameters, x: Tensor) => Tensor[]
   readonly optimizer: Optimizer
   /** A constant rate after the warm-up, or one that falls to a tenth. */
   readonly rate: (falls: boolean) => Schedule
@@ -69,8 +71,21 @@ export const powerOfTheory = (network: Architecture, level: number): number =>
   network === 'cnn' ? level + 1 : 2 * level - 1
 
 /** Who pays for what: the stack and the decoder share nothing over positions. */
-export const isAttention = (network: Architecture): boolean =>
+const isAttention = (network: Architecture): boolean =>
   network === 'attention' || network === 'decoder'
+
+/** Seconds of a step on a core, about: multiply-adds of strings of d tokens, three times those forward; those of attention are slow. */
+export function secondsPerStep(
+  network: Architecture,
+  { v, s, d }: { readonly v: number; readonly s: number; readonly d: number },
+  { width, attention: { features: e, layers }, batchSize }: Settings & { readonly batchSize: number },
+): number {
+  const layer = e * e * (network === 'decoder' ? 12 : 4) + 2 * d * e
+  const products = isAttention(network)
+    ? 3 * d * (v * e + layers * layer)
+    : d * v * width + (d / (s - 1)) * width ** 2
+  return 3e-4 + 1.2e-10 * batchSize * products
+}
 
 /** Inputs and loss of a network that sees the string with its last token hidden. */
 function masked({ d, v }: Grammar, network: Layer<never>): Pick<Learner, 'loss' | 'logits' | 'inputs'> {
@@ -85,6 +100,11 @@ function masked({ d, v }: Grammar, network: Layer<never>): Pick<Learner, 'loss' 
   }
 }
 
+/** Layers after the embedding, which comes first; of the last one the prediction has the last of the positions alone. */
+function readAtLast([, ...hidden]: readonly Tensor[], positions: number): Tensor[] {
+  return [...hidden.slice(0, -1), sliceAxis(hidden.at(-1)!, 1, positions - 1, positions)]
+}
+
 function decoder({ d, v }: Grammar, { features, heads, layers }: Settings['attention']) {
   const network = transformer({ vocabulary: v, context: d - 1, features, heads, layers })
   const apply = network.apply as (parameters: Parameters, x: Tensor) => Tensor
@@ -92,6 +112,7 @@ function decoder({ d, v }: Grammar, { features, heads, layers }: Settings['atten
     init: network.init,
     loss: (parameters, { x, target }) => crossEntropyLoss(apply(parameters, x), target),
     logits: (parameters, x) => reshape(sliceAxis(apply(parameters, x), 1, d - 2, d - 1), [x.shape[0]!, v]),
+    layers: (parameters, x) => readAtLast(network.activations(parameters as never, x), d - 1),
     inputs: (leaves) => {
       const { tokens, next } = nextTokenInputs(leaves, { d, width: d })
       const shape = [leaves.length / d, d - 1]
@@ -110,7 +131,12 @@ export function learnerOf(kind: Architecture, grammar: Grammar, config: Settings
     const stack = attentionStack({ symbols: v, length: d, features, heads, layers, outputs: v })
     const network =
       kind === 'attention'
-        ? { init: stack.init, ...masked(grammar, stack as never) }
+        ? {
+            init: stack.init,
+            ...masked(grammar, stack as never),
+            layers: (parameters: Parameters, x: Tensor) =>
+              readAtLast(stack.activations(parameters as never, x), d),
+          }
         : decoder(grammar, { ...config.attention, features })
     return {
       ...network,
@@ -127,6 +153,7 @@ export function learnerOf(kind: Architecture, grammar: Grammar, config: Settings
   return {
     init: network.init,
     ...masked(grammar, network as never),
+    layers: network.activations as Learner['layers'],
     optimizer: sgd({ momentum: config.sgd.momentum }),
     rate: () => () => rate,
   }

@@ -58,18 +58,22 @@ interface Training {
   /** The strings of a step, each seen once; or all there are, in batches, until the test loss has turned. */
   readonly data: ((step: number) => Strings) | { readonly strings: Strings; readonly batchSize: number }
   readonly test: Unseen
+  /** Whether the rate falls to a tenth. Default: on fresh strings. */
+  readonly falls?: boolean
   /** Steps at most, a multiple of `stepsPerCall`. */
   readonly steps: number
   /** Looks for each doubling of steps. */
   readonly looks: number
   readonly signal: AbortSignal
   readonly progress: (share: number) => void
+  readonly onLook?: (look: Look, parameters: Parameters) => Promise<void>
 }
 
 /** Test losses on the way. */
 export async function trainLastToken(learner: Learner, training: Training): Promise<Look[]> {
-  const { key, data, steps, signal, progress } = training
+  const { key, data, steps, signal, progress, onLook } = training
   const isOnline = typeof data === 'function'
+  const { falls = isOnline } = training
   const test = testLoss(learner, training.test)
   const looks: Look[] = []
   try {
@@ -78,13 +82,15 @@ export async function trainLastToken(learner: Learner, training: Training): Prom
       loss: learner.loss,
       ...(isOnline ? { data } : { data: data.strings, batchSize: data.batchSize }),
       optimizer: learner.optimizer,
-      learningRate: learner.rate(isOnline),
+      learningRate: learner.rate(falls),
       steps,
       seed: random.sampleBits(random.foldIn(key, 1), 1)[0]!,
       snapshots: {
         at: lookSteps(steps, training.looks),
         use: async (parameters, step) => {
-          looks.push({ step, loss: await test.of(parameters) })
+          const look = { step, loss: await test.of(parameters) }
+          looks.push(look)
+          await onLook?.(look, parameters)
           return isOnline || !hasTurned(looks)
         },
       },

@@ -10,8 +10,8 @@ import {
   table,
   where,
 } from '../../lab/index.ts'
+import { type Architecture, networkNames, powerOfTheory } from '../lastToken/networks.ts'
 import type { Config } from './config.ts'
-import type { Architecture } from './networks.ts'
 import {
   atLast,
   clear,
@@ -21,13 +21,10 @@ import {
   levelsOf,
   lossHalfWay,
   onset,
-  powerOfTheory,
   ratioOf,
 } from './onsets.ts'
 
 type Rows = readonly Found[]
-
-export const networkNames: Readonly<Record<Architecture, string>> = { cnn: 'CNN', attention: 'attention' }
 
 const bands = 'Bands: one standard error over grammars.'
 const axes = {
@@ -70,7 +67,7 @@ const levelCharts = (rows: Rows, network: Architecture, m: number): (() => Figur
       title: `The same in units of ${power}`,
       caption: `The curves of the figure before against strings over ${power}, ℓ the height of the symbols. ${bands}`,
       ...{ ...axes, ...byLevel, xLabel: `strings over ${power}` },
-      x: ({ samples, level }) => samples / m ** powerOfTheory(network, level),
+      x: ({ samples, level }) => samples / m ** powerOfTheory(network, level + 1),
     }),
   ]
 }

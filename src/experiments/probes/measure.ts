@@ -6,15 +6,17 @@ import {
   lastToken,
   makeGrammar,
   sampleTrees,
+  type Trees,
 } from '../../grammar/index.ts'
-import { type Bench, doublings } from '../../lab/index.ts'
-import { crossEntropyLoss, overTable, type Parameters, similarity, train } from '../../nn/index.ts'
-import { logSoftmax, mul, neg, random, sum, type Tensor, tensor } from '../../tensor/index.ts'
+import type { Bench } from '../../lab/index.ts'
+import { overTable, type Parameters, similarity } from '../../nn/index.ts'
+import { random, type Tensor } from '../../tensor/index.ts'
+import { type Learner, learnerOf } from '../lastToken/networks.ts'
+import { trainLastToken } from '../lastToken/training.ts'
 import { type Config, networks } from './config.ts'
-import { type Architecture, type Probed, probed, type Strings, stringsFor } from './networks.ts'
 
 export interface Cell {
-  readonly network: Architecture
+  readonly network: (typeof networks)[number]
 }
 
 /** One layer and one hidden symbol, after so many strings. */
@@ -33,55 +35,32 @@ export interface Row {
   readonly rule: number
 }
 
-/** Steps of one call of the runtime: looks are at multiples. */
-const stepsPerCall = 4
+type Probe = Pick<Row, 'level' | 'layer' | 'symbol' | 'rule'>
 
-/** Steps 2^{k/looks} from 16 up to the last. */
-const lookSteps = (steps: number, looks: number): number[] => [
-  ...new Set(
-    [...doublings(16, steps, looks), steps].map((step) => stepsPerCall * Math.round(step / stepsPerCall)),
-  ),
-]
-
-type Look = Pick<Row, 'loss'> & { readonly probes: readonly Omit<Row, 'samples' | 'loss' | 'plateaus'>[] }
-
-/** Ready to look at parameters of a network: strings, and the same with the hidden symbol beside the path to the last token changed. */
-function prober(network: Probed, grammar: Grammar, count: number, key: random.Key) {
-  const { v, s, L, d } = grammar
-  const trees = sampleTrees(grammar, random.foldIn(key, 0), count)
-  const leaves = trees.levels[L]!
-  const exact = lastToken(grammar, leaves, d - 1)
-  const data = {
-    x: stringsFor(grammar, leaves).x,
-    exact: tensor(Float32Array.from(exact), { shape: [count, v] }),
-  }
+/** Ready to look at parameters of a network: trees, and the same with the hidden symbol beside the path to the last token changed. */
+function prober(learner: Learner, grammar: Grammar, trees: Trees, key: random.Key) {
+  const { s, L } = grammar
+  const { count } = trees
+  const seenOf = ({ levels }: Trees): Tensor => learner.inputs(levels[L]!).x
+  const original = seenOf(trees)
   const changed = Array.from({ length: L - 1 }, (_, i) => {
     const level = i + 1
     const place = { height: level, node: s ** (L - level) - 2 }
     const of = (what: 'symbol' | 'rule', number: number): Tensor =>
-      stringsFor(
-        grammar,
-        intervene(grammar, trees, place, what, random.foldIn(key, 2 * level + number)).levels[L]!,
-      ).x
+      seenOf(intervene(grammar, trees, place, what, random.foldIn(key, 2 * level + number)))
     return { level, symbol: of('symbol', 0), rule: of('rule', 1) }
   })
-  const options = { batchSize: Math.min(512, count), threads: 1 }
-  const losses = overTable<Parameters, typeof data>(
-    (p, batch) => ({ loss: neg(sum(mul(batch.exact, logSoftmax(network.logits(p, batch.x))), 1)) }),
-    options,
-  )
   const hidden = overTable<Parameters, { x: Tensor }>(
-    (p, { x }) => Object.fromEntries(network.layers(p, x).map((h, i) => [`layer${i + 1}`, h])),
-    options,
+    (p, { x }) => Object.fromEntries(learner.layers(p, x).map((h, i) => [`layer${i + 1}`, h])),
+    { batchSize: Math.min(512, count), threads: 1 },
   )
-  async function look(parameters: Parameters): Promise<Look> {
-    const { loss } = await losses.means(parameters, data)
+  async function look(parameters: Parameters): Promise<Probe[]> {
     const activations = async (x: Tensor) => {
       const all = await hidden.all(parameters, { x })
       return Object.values(all).map(({ data: values }) => values as Float32Array)
     }
-    const before = await activations(data.x)
-    const probes: Look['probes'][number][] = []
+    const before = await activations(original)
+    const probes: Probe[] = []
     for (const { level, symbol, rule } of changed) {
       const [bySymbol, byRule] = [await activations(symbol), await activations(rule)]
       for (const [i, own] of before.entries())
@@ -91,55 +70,44 @@ function prober(network: Probed, grammar: Grammar, count: number, key: random.Ke
           rule: similarity(own, byRule[i]!, count),
         })
     }
-    return { loss: loss!, probes }
+    return probes
   }
-  return {
-    look,
-    dispose() {
-      losses.dispose()
-      hidden.dispose()
-    },
-  }
+  return { look, dispose: () => hidden.dispose() }
 }
 
 /** The grammar of a replica, whatever learns it. */
 export const grammarOf = (key: random.Key, { v, m, s, L }: Config): Grammar =>
   makeGrammar({ v, classes: v, m, s, L }, random.split(key, 4)[0]!)
 
+/** Sizes of the networks as they are learned with. */
+export const settingsOf = ({ learningRate, ...config }: Config) => ({
+  ...config,
+  sgd: { learningRate, momentum: 0 },
+})
+
 /** Do one cell: all networks of a replica learn the same strings of the same grammar. */
-export async function measure(
-  { network: kind }: Cell,
-  { key, config, signal, progress }: Bench<Config, void>,
-) {
+export async function measure({ network }: Cell, { key, config, signal, progress }: Bench<Config, void>) {
   const { L, batchSize } = config
   const [, forProbes, forData, forWeights] = random.split(key, 4)
   const grammar = grammarOf(key, config)
-  const network = probed(kind, grammar, config)
-  const own = random.foldIn(forWeights, networks.indexOf(kind))
+  const learner = learnerOf(network, grammar, settingsOf(config), 1)
+  const trees = sampleTrees(grammar, random.foldIn(forProbes, 0), config.probes)
+  const leaves = trees.levels[L]!
   const plateaus = Array.from({ length: L + 1 }, (_, level) => exactPlateau(grammar, level).loss)
-  const { look, dispose } = prober(network, grammar, config.probes, forProbes)
-  const steps = config.steps[kind]
+  const { look, dispose } = prober(learner, grammar, trees, forProbes)
   const rows: Row[] = []
   try {
-    await train<Parameters, Strings>({
-      parameters: network.init(random.foldIn(own, 0)),
-      loss: (p, { x, target }) => crossEntropyLoss(network.logits(p, x), target),
+    await trainLastToken(learner, {
+      key: random.foldIn(forWeights, networks.indexOf(network)),
       data: (step) =>
-        stringsFor(grammar, sampleTrees(grammar, random.foldIn(forData, step), batchSize).levels[L]!),
-      optimizer: network.optimizer,
-      learningRate: network.rate,
-      steps,
-      seed: random.sampleBits(random.foldIn(own, 1), 1)[0]!,
-      snapshots: {
-        at: lookSteps(steps, config.looks),
-        use: async (parameters, step) => {
-          const { loss, probes } = await look(parameters)
-          rows.push(...probes.map((probe) => ({ samples: step * batchSize, loss, plateaus, ...probe })))
-          return true
-        },
+        learner.inputs(sampleTrees(grammar, random.foldIn(forData, step), batchSize).levels[L]!),
+      falls: false,
+      test: { strings: learner.inputs(leaves), exact: lastToken(grammar, leaves, grammar.d - 1) },
+      ...{ steps: config.steps[network], looks: config.looks, signal, progress },
+      onLook: async ({ step, loss }, parameters) => {
+        const probes = await look(parameters)
+        rows.push(...probes.map((probe) => ({ samples: step * batchSize, loss, plateaus, ...probe })))
       },
-      onProgress: ({ step, total }) => progress(step / total),
-      ...{ logEvery: steps, stepsPerCall, threads: 1, signal },
     })
   } finally {
     dispose()

@@ -1,5 +1,6 @@
 /** @file When layers come not to mind another rule below a hidden symbol, beside when the loss says that its level is known. */
 import { column, crossing, distinct, groupBy, type Measured, where } from '../../lab/index.ts'
+import { halfWay } from '../lastToken/halfWay.ts'
 import type { Cell, Row } from './measure.ts'
 
 export type Found = Measured<Cell, Row>
@@ -38,15 +39,11 @@ export const onset = (own: Rows, level: number, below = clear): number =>
  * Strings of one network after which its loss is half way from plateau ℓ to plateau ℓ + 1: the symbols of height ℓ beside the path
  * to the last token are what the latter plateau takes. NaN when it is never there.
  */
-export function lossHalfWay(own: Rows, level: number): number {
-  const points = bySamples(where(own, { level, layer: 1 }))
-  const { plateaus } = points[0]!
-  const middle = (plateaus[level]! + plateaus[level + 1]!) / 2
-  return staysBelow(
-    points.map(({ samples, loss }) => ({ x: samples, y: loss })),
-    middle,
+export const lossHalfWay = (own: Rows, level: number): number =>
+  halfWay(
+    where(own, { level, layer: 1 }).map((row) => ({ ...row, isCut: false })),
+    level + 1,
   )
-}
 
 /** Of one network, in how many times the strings of level ℓ the next level falls. */
 export const growth = (own: Rows, level: number): number => onset(own, level + 1) / onset(own, level)
@@ -71,7 +68,3 @@ export function ratiosAtEnd(own: Rows, level: number, which: (layer: number) => 
     .filter(({ layer }) => which(layer))
     .map(ratioOf)
 }
-
-/** Exponent of m in the strings of a level: ℓ + 2 where tuples are shared over places, else 2ℓ + 1. */
-export const powerOfTheory = (network: Cell['network'], level: number): number =>
-  network === 'cnn' ? level + 2 : 2 * level + 1

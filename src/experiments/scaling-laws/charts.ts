@@ -17,7 +17,7 @@ import {
 import { levelsOf, middle, worth } from '../lastToken/halfWay.ts'
 import { type Architecture, kindOf, networkNames, powerOfTheory } from '../lastToken/networks.ts'
 import { pointsOf } from '../lastToken/pointsOf.ts'
-import { type Found, halfWays, heightsOf, ratioAt, reaching, scaleOf, spreads } from './halfway.ts'
+import { type Found, halfWays, heightsOf, ratioAt, reaching, scaleOf, spreads } from './estimates.ts'
 import { shapeOf } from './measure.ts'
 
 type Rows = readonly Found[]
