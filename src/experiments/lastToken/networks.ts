@@ -71,8 +71,7 @@ export const powerOfTheory = (network: Architecture, level: number): number =>
   network === 'cnn' ? level + 1 : 2 * level - 1
 
 /** Who pays for what: the stack and the decoder share nothing over positions. */
-const isAttention = (network: Architecture): boolean =>
-  network === 'attention' || network === 'decoder'
+const isAttention = (network: Architecture): boolean => network === 'attention' || network === 'decoder'
 
 /** Seconds of a step on a core, about: multiply-adds of strings of d tokens, three times those forward; those of attention are slow. */
 export function secondsPerStep(
