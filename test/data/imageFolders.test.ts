@@ -196,11 +196,11 @@ describe('a set that is taken from a folder', () => {
     't10k-images-idx3-ubyte': idx([1, 2, 2], [9, 9, 9, 9]),
     't10k-labels-idx1-ubyte': idx([1], [1]),
   }
-  const fashion = datasets['fashion-mnist'] as ImageSource
+  const fashion = datasets['fashion-mnist'] as Extract<ImageSource, { folder: object }>
   const table: DatasetTable = {
     clothes: {
       ...fashion,
-      folder: { ...fashion.folder!, place: join(root, 'nowhere') },
+      folder: { ...fashion.folder, place: join(root, 'nowhere') },
       classes: ['a', 'b'],
       shape: [2, 2, 1],
       files: Object.fromEntries(

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { writeAtomically } from '../../base/files.ts'
 import { duration, fail, prettyJson } from '../../base/index.ts'
 import type { Recipe, SearchOutcome, SearchPlan, SearchRow } from '../../merge/index.ts'
+import { columnsText } from '../columns.ts'
 import { interruption } from '../interrupt.ts'
 import type { Io } from '../io.ts'
 import { makeDisplay } from '../progress.ts'
@@ -92,8 +93,7 @@ function showBest({ candidates, parameters, direction, best }: SearchOutcome, io
         short(row.score!),
       ]),
   ]
-  const widths = table[0]!.map((_, i) => Math.max(...table.map((line) => line[i]!.length)))
-  for (const line of table) io.out(`${line.map((one, i) => one.padStart(widths[i]!)).join('  ')}\n`)
+  io.out(columnsText(table))
   if (ranked.length > 10) io.out(`… ${ranked.length - 10} more in search.csv\n`)
 }
 

@@ -4,6 +4,7 @@ import { didYouMean, fail, fixed, formatNumber, inSteps } from '../../base/index
 import { checkFile, formatOf, statusOf, writeOutput } from '../../base/outputs.ts'
 import { readText } from '../../base/read.ts'
 import type { CurveRow, StopPlan } from '../../lab/index.ts'
+import { columnsText } from '../columns.ts'
 import type { Io } from '../io.ts'
 import { checkForce, examples, forceOption, jsonOption, quietOption } from '../options.ts'
 
@@ -88,9 +89,8 @@ function show(lab: Lab, plan: StopPlan, io: Io): void {
     which === 'copies' ? `${lab.markOf(which)} (${formatNumber(100 * share)} %)` : lab.markOf(which)
   const besideName = beside ? `by ${mark(beside.by)}` : ''
   const table = tableOf(lab, plan, besideName)
-  const widths = table[0]?.map((_, column) => Math.max(...table.map((row) => row[column]!.length))) ?? []
   io.out(`tau: step of the ${mark(by)}\n\n`)
-  for (const row of table) io.out(`${row.map((cell, column) => cell.padStart(widths[column]!)).join('  ')}\n`)
+  io.out(columnsText(table))
   if (law)
     io.out(
       `\ntau = ${formatNumber(Number(law.a.toPrecision(3)))}·P^b, b = ${lab.shownExponent(law)}, ${lab.besideOne(law)}\n`,

@@ -1,5 +1,5 @@
 /** @file Parameters of a network filled from a checkpoint: every tensor has its place and shape, and all numbers are finite. */
-import { didYouMean, fail } from '../../base/index.ts'
+import { fail, nearest } from '../../base/index.ts'
 import { type Checkpoint, elements } from '../../checkpoint/index.ts'
 import type { Parameters, Unet2dOptions } from '../../nn/index.ts'
 import { entries, sameShape } from '../../tensor/index.ts'
@@ -40,6 +40,12 @@ export function checkSize(weights: Checkpoint, network: Unet2dOptions, label: st
     )
 }
 
+/** The nearest of many names, for the end of a message. */
+function hintAt(name: string, names: Iterable<string>): string {
+  const hint = nearest(name, [...names])
+  return hint === undefined ? '' : `: did you mean "${hint}"?`
+}
+
 /** Fill concrete parameters in place. Throws `TL_BAD_FILE` with the name of the tensor, and the nearest name in the file. */
 export function fillParameters(parameters: Parameters, weights: Checkpoint): void {
   const found = new Map([...weights.tensors].map(([name, tensor]) => [currentName(name), tensor]))
@@ -49,15 +55,12 @@ export function fillParameters(parameters: Parameters, weights: Checkpoint): voi
   if (extra !== undefined)
     fail(
       'TL_BAD_FILE',
-      `${weights.path}: tensor "${extra}" has no place in the network, ${didYouMean(extra, [...known].slice(0, 12))}`,
+      `${weights.path}: tensor "${extra}" has no place in the network${hintAt(extra, known)}`,
     )
   for (const [name, place] of list) {
     const tensor = found.get(name)!
     if (!found.has(name))
-      fail(
-        'TL_BAD_FILE',
-        `${weights.path}: no tensor "${name}" ${didYouMean(name, [...found.keys()].slice(0, 12))}`,
-      )
+      fail('TL_BAD_FILE', `${weights.path}: no tensor "${name}"${hintAt(name, found.keys())}`)
     if (!sameShape(tensor.shape, place.shape))
       fail(
         'TL_BAD_FILE',

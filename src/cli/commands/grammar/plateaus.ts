@@ -2,6 +2,7 @@
 import { Command } from 'commander'
 import { fixed, formatMeasured, formatNumber, inSteps } from '../../../base/index.ts'
 import type { Grammar, Plateau } from '../../../grammar/index.ts'
+import { columnsText } from '../../columns.ts'
 import type { Io } from '../../io.ts'
 import { examples, integerOption, jsonOption } from '../../options.ts'
 import { jsonText, loadGrammar, seedFlag } from './files.ts'
@@ -14,14 +15,6 @@ interface Flags {
 
 /** Keys of the contexts are apart from those of rules and strings, so that one seed may serve all. */
 const contextStream = 0x91a7ea
-
-/** Columns under their titles, numbers to the right. */
-function aligned(rows: readonly (readonly string[])[]): string {
-  const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)))
-  return rows
-    .map((row) => `${row.map((cell, column) => cell.padStart(widths[column]!)).join('  ')}\n`)
-    .join('')
-}
 
 /** The plateaus beside what theory says of grammars of this shape. */
 async function describePlateaus(
@@ -48,7 +41,7 @@ async function describePlateaus(
   const all = plateaus.every(({ exact }) => exact)
   return [
     `grammar ${grammarName(grammar)}: cross-entropy of the last token given the s^ℓ − 1 before it, in nats\n`,
-    aligned([
+    columnsText([
       ['ℓ', 'tokens', all ? 'exact' : 'loss', 'bound ln N', 'limit', 'P transformer', 'P CNN'],
       ...rows,
     ]),

@@ -2,6 +2,7 @@
 import { Command } from 'commander'
 import { prettyJson } from '../../../base/index.ts'
 import type { TaskVector, VectorNorms } from '../../../merge/index.ts'
+import { columnsText } from '../../columns.ts'
 import type { Io } from '../../io.ts'
 import { examples, jsonOption } from '../../options.ts'
 import { baseOption, shown, withOpen } from './files.ts'
@@ -10,17 +11,6 @@ interface Flags {
   base?: string
   tensors?: boolean
   json?: boolean
-}
-
-/** Columns as wide as their widest cell; the first to the left. */
-function table(rows: readonly (readonly string[])[]): string {
-  const widths = rows[0]!.map((_, i) => Math.max(...rows.map((row) => row[i]!.length)))
-  return rows
-    .map(
-      (row) =>
-        `${row.map((cell, i) => (i === 0 ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!))).join('  ')}\n`,
-    )
-    .join('')
 }
 
 /** Open all the vectors, and measure. */
@@ -90,7 +80,7 @@ export const normsCommand = (io: Io): Command =>
         for (const { name, notFinite } of tensors.filter((one) => one.notFinite > 0).slice(0, 10))
           io.out(`   ${name}: ${notFinite} elements not finite, left out\n`)
       }
-      io.out(table(normRows(all, flags.tensors === true)))
+      io.out(columnsText(normRows(all, flags.tensors === true), { firstIsText: true }))
     })
 
 export const cosineCommand = (io: Io): Command =>
@@ -114,12 +104,15 @@ export const cosineCommand = (io: Io): Command =>
       if (flags.json) io.out(prettyJson({ vectors: paths, cosines }))
       else
         io.out(
-          table([
-            ['', ...paths.map((_, i) => String(i + 1))],
-            ...cosines.map((row, i) => [
-              `${i + 1}: ${paths[i]}`,
-              ...row.map((value) => value?.toFixed(4) ?? '–'),
-            ]),
-          ]),
+          columnsText(
+            [
+              ['', ...paths.map((_, i) => String(i + 1))],
+              ...cosines.map((row, i) => [
+                `${i + 1}: ${paths[i]}`,
+                ...row.map((value) => value?.toFixed(4) ?? '–'),
+              ]),
+            ],
+            { firstIsText: true },
+          ),
         )
     })
