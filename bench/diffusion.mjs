@@ -6,7 +6,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { machineFacts } from './lib/machine.mjs'
+import { machineFacts, machineText } from './lib/machine.mjs'
 import { findTorch } from './lib/python.mjs'
 import { milliseconds } from './lib/report.mjs'
 import { measureSides, optionsOf, pairedRatio, quietOrSay, say, writeResults } from './lib/sides.mjs'
@@ -108,7 +108,7 @@ function markdown({ machine, settings, found, checks, torch }) {
   const { v, m, s, L, P, batchSize, T, learningRate } = setting
   return `# The tree U-Net as a denoiser: training steps and sampling
 
-${machine.cpu}, ${machine.cores} cores, ${machine.system}, ${machine.date}; commit ${machine.commit}, Node ${machine.node}, ONNX Runtime ${machine.onnxruntime}, PyTorch ${torch.torch ?? 'not found'}. ${machine.busyCores.toFixed(2)} cores busy with other programs before, load average ${machine.load.join(', ')}.
+${machineText(machine, torch)}
 
 v = ${v}, m = ${m}, s = ${s}, L = ${L}, P = ${P}, batch ${batchSize}, T = ${T}, uniform noise, β from 0.001 to 0.1, Adam with rate ${learningRate}; ${settings.threads} ${settings.threads === 1 ? 'thread' : 'threads'}. Medians (range) of ${settings.rounds} rounds that take turns; a wall ratio is the median over rounds of ours over theirs in the same round. Steps contain the draw of the batch and of its noise.
 

@@ -8,7 +8,7 @@ import os from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { writeImageModel } from './lib/imageModel.mjs'
-import { machineFacts } from './lib/machine.mjs'
+import { machineFacts, machineText } from './lib/machine.mjs'
 import { findTorch, has } from './lib/python.mjs'
 import { milliseconds } from './lib/report.mjs'
 import { measureSides, optionsOf, pairedRatio, quietOrSay, say, writeResults } from './lib/sides.mjs'
@@ -74,7 +74,7 @@ function markdown({ machine, settings, found, difference, torch }) {
   )
   return `# A diffusion model of images: one prediction
 
-${machine.cpu}, ${machine.cores} cores, ${machine.system}, ${machine.date}; commit ${machine.commit}, Node ${machine.node}, ONNX Runtime ${machine.onnxruntime}, PyTorch ${torch.torch ?? 'not found'}. ${machine.busyCores.toFixed(2)} cores busy with other programs before, load average ${machine.load.join(', ')}.
+${machineText(machine, torch)}
 
 \`UNet2DModel\`, 35.7 M parameters, images 3 × 32 × 32, random weights; ${settings.threads} ${settings.threads === 1 ? 'thread' : 'threads'}. Medians (range) of ${settings.rounds} rounds that take turns; the ratio is the median over rounds of ours over theirs in the same round.
 

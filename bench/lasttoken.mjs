@@ -7,7 +7,7 @@ import os from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { checkPeer, makeProblem, setting } from './lib/lastToken.mjs'
-import { machineFacts } from './lib/machine.mjs'
+import { machineFacts, machineText } from './lib/machine.mjs'
 import { findTorch } from './lib/python.mjs'
 import { milliseconds } from './lib/report.mjs'
 import { measureSides, optionsOf, pairedRatio, quietOrSay, say, writeResults } from './lib/sides.mjs'
@@ -97,7 +97,7 @@ function markdown({ machine, settings, found, checks, torch }) {
   const { v, m, s, L, batchSize, heads } = setting
   return `# Online steps of last-token networks
 
-${machine.cpu}, ${machine.cores} cores, ${machine.system}, ${machine.date}; commit ${machine.commit}, Node ${machine.node}, ONNX Runtime ${machine.onnxruntime}, PyTorch ${torch.torch ?? 'not found'}. ${machine.busyCores.toFixed(2)} cores busy with other programs before, load average ${machine.load.join(', ')}.
+${machineText(machine, torch)}
 
 v = ${v}, m = ${m}, s = ${s}, L = ${L}, ${batchSize} fresh strings at every step, drawn on both sides; CNN with SGD, stack of attention (embedding 256, ${heads} heads) with Adam; ${settings.threads} ${settings.threads === 1 ? 'thread' : 'threads'}. Medians (range) of ${settings.rounds} rounds that take turns; a wall ratio is the median over rounds of ours over theirs in the same round, for the faster of PyTorch eager and compiled.
 

@@ -77,3 +77,7 @@ export function machineFacts() {
     commit: commit(),
   }
 }
+
+/** The machine in one line, and whose PyTorch the other side has. */
+export const machineText = (machine, torch) =>
+  `${machine.cpu}, ${machine.cores} cores, ${machine.system}, ${machine.date}; commit ${machine.commit}, Node ${machine.node}, ONNX Runtime ${machine.onnxruntime}, PyTorch ${torch.torch ?? 'not found'}. ${machine.busyCores.toFixed(2)} cores busy with other programs before, load average ${machine.load.join(', ')}.`

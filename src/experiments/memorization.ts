@@ -233,7 +233,7 @@ export const memorization = defineStudy<Config, Cell, Row>(import.meta.url, {
   replicas: ({ seeds }) => seeds,
   // the same grammar and the same first weights at every P and every width of m
   keyed: ({ v, m, L }) => [v, m, L],
-  grammarsOf: (cell, { key }) => grammarsOf(cell, key),
+  grammarsOf: (cell, { key, config: given }) => grammarsOf(cell, key, given),
   measure,
   cost: costOf,
   label: ({ part, draws, m, width, P }) =>

@@ -11,5 +11,5 @@ export {
 } from './network.ts'
 export { makeNoiseProcess, type NoiseProcess, type NoiseProcessOptions } from './noiseProcess.ts'
 export { type NoisyStrings, type Objective, objectives } from './objectives.ts'
-export { type CleanStrings, fixedStrings } from './strings.ts'
+export { type CleanStrings, fixedStrings, lettersOf } from './strings.ts'
 export { type DenoiserTraining, lookSteps, stepsPerCall, trainDenoiser } from './trainDenoiser.ts'

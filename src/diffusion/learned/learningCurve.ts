@@ -9,7 +9,7 @@ import { sampleStrings } from '../reverse.ts'
 import { noiseLevels } from '../schedules.ts'
 import { type DenoisingNetwork, networkDenoiser, stringLosses } from './network.ts'
 import type { NoiseProcess } from './noiseProcess.ts'
-import { type CleanStrings, fixedStrings } from './strings.ts'
+import { type CleanStrings, fixedStrings, lettersOf } from './strings.ts'
 import { type DenoiserTraining, trainDenoiser } from './trainDenoiser.ts'
 
 /** One look at a network. */
@@ -68,10 +68,6 @@ function byWindow(
 
 const stringsOf = ({ d, v, L }: Grammar, { levels }: Trees): CleanStrings => ({ leaves: levels[L]!, d, v })
 
-/** The strings, by their letters. */
-const lettersOf = ({ leaves, d }: CleanStrings): string[] =>
-  Array.from({ length: leaves.length / d }, (_, n) => leaves.subarray(n * d, (n + 1) * d).join())
-
 /** Strings made noisy as often as it takes for about `count` of them, at most all of them once. */
 function forLosses(
   noising: NoiseProcess,
@@ -96,7 +92,7 @@ export async function learningCurve<P extends Parameters>(
   const { d, L } = grammar
   const keys = Array.from({ length: 5 }, (_, i) => subKey(key, i) as random.Key)
   const [seen, unseen] = [stringsOf(grammar, train), stringsOf(grammar, validation)]
-  const letters = new Set(lettersOf(seen))
+  const letters = new Set(lettersOf(seen.leaves, d))
   const chance = train.count / Number(treeCount(grammar))
   const levels = noiseLevels(noising.schedule, 1)
   const [ofSeen, ofUnseen] = [seen, unseen].map((strings, i) =>
@@ -116,7 +112,7 @@ export async function learningCurve<P extends Parameters>(
         const denoiser = denoisers.with(parameters)
         const generated = await sampleStrings(denoiser, { count: samples, levels, key: keys[4]! })
         const legal = validity(parse(grammar, generated, samples))
-        const copied = lettersOf({ leaves: generated, d, v: grammar.v }).filter((one) => letters.has(one))
+        const copied = lettersOf(generated, d).filter((one) => letters.has(one))
         const [training, unseenLoss] = [
           await loss.of(parameters, ofSeen.strings),
           await loss.of(parameters, ofUnseen.strings),

@@ -11,6 +11,10 @@ export interface CleanStrings {
   readonly v: number
 }
 
+/** Strings [count, d] by their letters: equal ones are the same text. */
+export const lettersOf = (leaves: Int32Array, d: number): string[] =>
+  Array.from({ length: leaves.length / d }, (_, n) => leaves.subarray(n * d, (n + 1) * d).join())
+
 /** Steps t = 1 … T of `count` strings, spread evenly. [count] */
 const stepsOf = ({ schedule }: NoiseProcess, count: number, key: random.Key): Int32Array =>
   stratifiedTimes(schedule, count, key).map((t) => t + 1)

@@ -175,17 +175,22 @@ function kernel(P: number, key: random.Key): KernelRow {
   return { of: 'kernel', random: halfTime(labels), smooth: halfTime(smooth) }
 }
 
-/** The grammar of a replica of a cell; none where there is none. */
-export const grammarsOf = (cell: Cell, key: random.Key): Grammar[] =>
-  cell.part === 'kernel' ? [] : [makeGrammar(fullShape(cell), random.split(key, 3)[0]!)]
+/** Grammars of a replica of a cell: none of a kernel; of prototypes one more, with the same rules and Zipf productions. */
+export function grammarsOf(cell: Cell, key: random.Key, { prototypes: { zipf } }: Config): Grammar[] {
+  if (cell.part === 'kernel') return []
+  const forGrammar = random.split(key, 3)[0]!
+  const own = makeGrammar(fullShape(cell), forGrammar)
+  return cell.draws ? [own, makeGrammar(fullShape(cell), forGrammar, { probabilities: { zipf } })] : [own]
+}
 
 /** Do one cell. Training sets of one grammar are nested; networks of one replica begin alike. */
 export async function measure(cell: Cell, bench: Bench<Config, void>): Promise<Row[]> {
   const { config, key } = bench
-  const [forGrammar, forData, forTraining] = random.split(key, 3) as [random.Key, random.Key, random.Key]
+  const [, forData, forTraining] = random.split(key, 3) as [random.Key, random.Key, random.Key]
   if (cell.part === 'kernel') return [kernel(cell.P, random.foldIn(forData, cell.P))]
-  if (cell.draws) return prototypes({ ...cell, draws: cell.draws }, bench, [forGrammar, forData, forTraining])
-  const grammar = grammarsOf(cell, key)[0]!
+  const [grammar, zipf] = grammarsOf(cell, key, config) as [Grammar, Grammar?]
+  if (cell.draws && zipf)
+    return prototypes({ ...cell, draws: cell.draws }, bench, [grammar, zipf], [forData, forTraining])
   const count = cell.part === 'halves' ? 2 * cell.P : cell.P
   const { train, test } = trainTest(grammar, forData, count, config.validation)
   const setting = { grammar, validation: test, noising: makeNoiseProcess({ steps: config.diffusionSteps }) }

@@ -2,18 +2,18 @@
  * @file Which strings are memorized first: training sets in which strings are repeated, because the productions of their grammar are
  * not uniform or by hand, and how often generated strings are copies of those that were repeated so many times.
  */
-import { type Look, learningCurve, lookSteps, makeNoiseProcess, treeUnetFor } from '../../diffusion/index.ts'
 import {
-  type Grammar,
-  logProbability,
-  makeGrammar,
-  sampleDistinct,
-  sampleTrees,
-  type Trees,
-} from '../../grammar/index.ts'
+  type Look,
+  learningCurve,
+  lettersOf,
+  lookSteps,
+  makeNoiseProcess,
+  treeUnetFor,
+} from '../../diffusion/index.ts'
+import { type Grammar, logProbability, sampleDistinct, sampleTrees, type Trees } from '../../grammar/index.ts'
 import type { Bench } from '../../lab/index.ts'
 import { random } from '../../tensor/index.ts'
-import { type Cell, fullShape, mostSteps } from './cells.ts'
+import { type Cell, mostSteps } from './cells.ts'
 import type { Config, Draws } from './config.ts'
 
 /** One look at the copies of one group of training strings. */
@@ -47,9 +47,6 @@ interface Sets {
   /** Strings of each group that are trained on, and that are held out. */
   readonly groups: readonly { readonly group: number; readonly seen: Drawn[]; readonly unseen: Drawn[] }[]
 }
-
-const lettersOf = (leaves: Int32Array, d: number): string[] =>
-  Array.from({ length: leaves.length / d }, (_, n) => leaves.subarray(n * d, (n + 1) * d).join())
 
 /** The trees at some places, in their order. */
 const treesAt = ({ levels, count }: Trees, places: readonly number[]): Trees => ({
@@ -146,15 +143,13 @@ export const copiedShare = ({ generated, chance, weight }: PrototypeRow): number
 /** The share at which strings of a group count as memorized. */
 export const onset = 0.1
 
-/** Train until the strings of every group are memorized, with room to spare. */
+/** Train until the strings of every group are memorized, with room to spare; grammars of equal rules with uniform and Zipf productions. */
 export async function prototypes(
   cell: Cell & { readonly draws: Draws },
   { config, signal, progress }: Pick<Bench<Config, void>, 'config' | 'signal' | 'progress'>,
-  [forGrammar, forData, forTraining]: readonly [random.Key, random.Key, random.Key],
+  [grammar, zipf]: readonly [Grammar, Grammar],
+  [forData, forTraining]: readonly [random.Key, random.Key],
 ): Promise<PrototypeRow[]> {
-  const shape = fullShape(cell)
-  const grammar = makeGrammar(shape, forGrammar)
-  const zipf = makeGrammar(shape, forGrammar, { probabilities: { zipf: config.prototypes.zipf } })
   const sets = halvesOf(grammar, zipf, cell.draws, cell.P, random.foldIn(forData, cell.P))
   const steps = mostSteps(cell, config)
   const rows: PrototypeRow[] = []
