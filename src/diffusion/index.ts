@@ -52,6 +52,7 @@ export {
 } from './gaussianField.ts'
 export * from './images/index.ts'
 export * from './learned/index.ts'
+export * from './masked/index.ts'
 export {
   type Mixture,
   type MixtureShape,
