@@ -9,12 +9,14 @@ import {
   jvp,
   matmul,
   pad,
+  printGraph,
   random,
   relu,
   type Tensor,
   type Tree,
   tanh,
   tensor,
+  trace,
   triangularMask,
 } from '../../src/tensor/index.ts'
 import { checkGradients, computed, integers, jittered, normal } from './differences.ts'
@@ -29,6 +31,7 @@ describe('gradients agree with finite differences', () => {
     variables: { p: jittered(layer.init(key) as Tree<Tensor>), x: normal(3, ...shape) },
   })
   const cross = attend({ heads: 2, contextFeatures: 4, causal: false })
+  const few = attend({ heads: 2, contextFeatures: 4, bias: false, scale: 0.7 })
   const cases: Record<string, { f: (v: never) => Tensor; variables: Tree<Tensor> }> = {
     dense: withInput(nn.dense(4, 3) as never, 2, 5, 4),
     'dense, scaled, no bias': withInput(nn.dense(4, 3, { scale: 0.3, bias: false }) as never, 5, 4),
@@ -69,6 +72,14 @@ describe('gradients agree with finite differences', () => {
         p: jittered(cross.init(key) as Tree<Tensor>),
         x: normal(3, 2, 3, 6),
         c: normal(4, 2, 5, 4),
+      },
+    },
+    'attention, few queries': {
+      f: (v: { p: never; x: Tensor; c: Tensor }) => few.apply(v.p, v.x, { context: v.c }),
+      variables: {
+        p: jittered(few.init(key) as Tree<Tensor>),
+        x: normal(3, 2, 1, 6),
+        c: normal(4, 2, 7, 4),
       },
     },
     embedding: {
@@ -150,6 +161,22 @@ describe('attention', () => {
     const shared = await computed(() => nn.attend(q, k, v, { causal: true }))
     const repeated = await computed(() => nn.attend(q, repeat(k), repeat(v), { causal: true }))
     expect(relativeError(shared, repeated)).toBeLessThan(1e-12)
+  })
+  it('gives few queries of a long context, for which it makes no keys, what it gives with keys', async () => {
+    const options = { heads: 2, headFeatures: 4, contextFeatures: 5, bias: false, scale: 0.6 }
+    const layer = nn.attention(6, options)
+    const parameters = jittered(layer.init(key) as Tree<Tensor>) as nn.AttentionParameters
+    const [x, context] = [normal(1, 3, 2, 6), normal(2, 3, 20, 5)]
+    // an open mask changes nothing but the way
+    const mask = tensor(Array<boolean>(20).fill(true))
+    const [without, withKeys] = [{ context }, { context, mask }].map(
+      (inputs) => () => layer.apply(parameters, x, inputs),
+    ) as [() => Tensor, () => Tensor]
+    expect(relativeError(await computed(without), await computed(withKeys))).toBeLessThan(1e-12)
+    const ofKeys = 'f64[3,2,20,4]'
+    const program = (f: () => Tensor) => printGraph(trace(f, []).graph)
+    expect(program(withKeys)).toContain(ofKeys)
+    expect(program(without)).not.toContain(ofKeys)
   })
   it('does not look at what comes later, or at what is masked', async () => {
     const layer = nn.attention(4, { heads: 2, causal: true, rotary: {} })

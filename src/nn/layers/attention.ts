@@ -15,6 +15,7 @@ import {
 } from '../../tensor/index.ts'
 import type { Initializer } from '../initializers.ts'
 import { initAll, type Key, type Layer, requireFeatures, requirePositive } from '../layer.ts'
+import { attendFew, isCheaperWithoutKeys } from './attendFew.ts'
 import { type DenseParameters, dense } from './dense.ts'
 import { dropout } from './dropout.ts'
 import { type RotaryOptions, rotary } from './rotary.ts'
@@ -144,12 +145,22 @@ export function attention(
     return [separate(q, heads), separate(k, keyValueHeads), separate(v, keyValueHeads)]
   }
 
+  // only what attends without keys does: a bias of them, rotary positions and groups of heads have no place in it
+  const canDoWithoutKeys =
+    !fused && !bias && !causal && rate === 0 && keyValueHeads === heads && options.rotary === undefined
+  const isFew = (x: Tensor, context: Tensor): boolean =>
+    canDoWithoutKeys && isCheaperWithoutKeys(x.shape[1]!, context.shape[1]!, headFeatures)
+
+  const fromFew = ({ query, key, value }: AttentionParameters, x: Tensor, context: Tensor): Tensor =>
+    attendFew(apart.query.apply(query!, x), context, { heads, key: key!.weight, value: value!.weight, scale })
+
   return {
     init: (key) => (fused ? initAll(key, { ...together, out }) : initAll(key, { ...apart, out })),
     apply: (parameters, x, { context = x, mask, key, positions } = {}) => {
       requireFeatures(`attention(${features})`, x, features)
       if (x.rank !== 3)
         fail('TL_SHAPE_MISMATCH', `attention: expected [B, T, ${features}], got ${showSpec(x)}`)
+      if (!mask && isFew(x, context)) return out.apply(parameters.out, fromFew(parameters, x, context))
       let [q, k, v] = project(parameters, x, context)
       if (options.rotary) {
         const turn = { ...options.rotary, ...(positions && { positions }) }
