@@ -12,6 +12,7 @@ const floors = [
   ['data'],
   ['grammar'],
   ['diffusion'],
+  ['vision'],
   ['lm'],
   ['merge'],
   ['edit'],

@@ -1,0 +1,22 @@
+/** @file Classifiers of images whose layers can be looked at: a small network of ours, MobileNet of others. */
+export {
+  answersOf,
+  type ClassifierLayer,
+  type ClassifierNetwork,
+  type ClassifierOptions,
+  type ImageClassifier,
+  imageClassifier,
+} from './classifier.ts'
+export { type Cnn, type CnnOptions, type CnnParameters, cnn, type FoldedCnn, type Moments } from './cnn.ts'
+export { type MobileNet, mobileNetActivations, readMobileNet } from './mobilenet.ts'
+export { type OpenMobileNetOptions, openMobileNet } from './openMobileNet.ts'
+export { type ChannelScale, channelScale, channelScales, cosines } from './similarity.ts'
+export {
+  classifierOf,
+  type LabelledImages,
+  openCnn,
+  saveCnn,
+  type TrainCnnOptions,
+  type TrainedCnn,
+  trainCnn,
+} from './trainCnn.ts'
