@@ -61,6 +61,11 @@ export {
 } from './networks/attentionStack.ts'
 export { type DdpmUnetOptions, type DdpmUnetParameters, ddpmUnet } from './networks/ddpmUnet.ts'
 export {
+  type DenoisingMlpOptions,
+  type DenoisingMlpParameters,
+  denoisingMlp,
+} from './networks/denoisingMlp.ts'
+export {
   type HierarchicalCnn,
   type HierarchicalCnnOptions,
   type HierarchicalCnnParameters,

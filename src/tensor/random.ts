@@ -54,11 +54,12 @@ export function uniform(
 }
 
 // Inverse error function in single precision (Giles 2012): two polynomials in w = −log(1 − x²).
-const gilesCentral = [
+type Nine = readonly [number, number, number, number, number, number, number, number, number]
+const gilesCentral: Nine = [
   2.81022636e-8, 3.43273939e-7, -3.5233877e-6, -4.39150654e-6, 0.00021858087, -0.00125372503, -0.00417768164,
   0.246640727, 1.50140941,
 ]
-const gilesTail = [
+const gilesTail: Nine = [
   -0.000200214257, 0.000100950558, 0.00134934322, -0.00367342844, 0.00573950773, -0.0076224613, 0.00943887047,
   1.00167406, 2.83297682,
 ]
@@ -130,13 +131,19 @@ export function sampleUniform(k: Key, n: number): Float32Array {
   return out
 }
 
-const giles = (c: readonly number[], t: number): number => c.reduce((p, a) => p * t + a, 0)
+/** The polynomials above by Horner's rule, written out: a loop over the coefficients takes three times as long. */
+const [c0, c1, c2, c3, c4, c5, c6, c7, c8] = gilesCentral
+const [t0, t1, t2, t3, t4, t5, t6, t7, t8] = gilesTail
+const central = (w: number): number =>
+  (((((((c0 * w + c1) * w + c2) * w + c3) * w + c4) * w + c5) * w + c6) * w + c7) * w + c8
+const tail = (w: number): number =>
+  (((((((t0 * w + t1) * w + t2) * w + t3) * w + t4) * w + t5) * w + t6) * w + t7) * w + t8
 
 /** A word as a standard normal number, the larger the larger; all are within ±5.5. */
 export function normalOfWord(word: number): number {
   const x = Math.min(Math.fround(Math.fround(unitOfWord(word) * (1 + belowOne)) - belowOne), belowOne)
   const w = -Math.log((1 - x) * (1 + x))
-  return Math.SQRT2 * x * (w < 5 ? giles(gilesCentral, w - 2.5) : giles(gilesTail, Math.sqrt(w) - 3))
+  return Math.SQRT2 * x * (w < 5 ? central(w - 2.5) : tail(Math.sqrt(w) - 3))
 }
 
 /** Standard normal numbers, as `normal` up to rounding. */

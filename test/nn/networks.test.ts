@@ -60,6 +60,8 @@ const transformer = nn.transformer({
 const unet = nn.unet({ channels: 8, groups: 2 })
 const ddpm = nn.ddpmUnet({ side: 12, channels: 2, time: 6, steps: 20 })
 
+const denoising = nn.denoisingMlp({ size: 12, width: 10, layers: 2, time: 6 })
+
 const subjects: Record<string, Subject> = {
   'small-cnn': {
     output: 'logits',
@@ -84,6 +86,13 @@ const subjects: Record<string, Subject> = {
       const rows = logits.shape[0]! * logits.shape[1]!
       const label = reshape(sliceAxis(tokens, 1, 1, 9), [rows])
       return { loss: nn.crossEntropyLoss(reshape(logits, [rows, 11]), label), output: logits }
+    },
+  },
+  'denoising-mlp': {
+    output: 'prediction',
+    run: (p: nn.DenoisingMlpParameters, inputs) => {
+      const prediction = denoising.apply(p, inputs['x']!, inputs['t']!)
+      return { loss: nn.meanSquaredError(prediction, inputs['noise']!), output: prediction }
     },
   },
   unet: {

@@ -51,8 +51,15 @@ const mostTogether = 16
 
 type Program = Compiled<[Tensor, Tensor, Tensor], Tensor>
 
+/** A network's answers: x [B, C, H, W], t [1] (i32), labels [B] (i32) ↦ [B, C, H, W]. */
+type Answers = (x: Tensor, t: Tensor, labels: Tensor) => Promise<Tensor>
+
 /** Labels of a call as the network takes them. */
-function labelsOf(network: ImageNetwork, labels: ArrayLike<number> | undefined, count: number): Int32Array {
+function labelsOf(
+  network: Pick<ImageNetwork, 'classes'>,
+  labels: ArrayLike<number> | undefined,
+  count: number,
+): Int32Array {
   const { classes } = network
   if (classes === undefined) {
     if (labels !== undefined) fail('TL_BAD_ARGUMENT', 'labels: this network has no classes: leave them out')
@@ -70,27 +77,18 @@ function labelsOf(network: ImageNetwork, labels: ArrayLike<number> | undefined, 
   return Int32Array.from(list)
 }
 
-/** A network and its schedule as a denoiser. */
-export function imageDenoiser(
-  network: ImageNetwork,
+/** A denoiser of a network whose answers to batches of a size are given. */
+export function denoiserBy(
+  network: Omit<ImageNetwork, 'apply'>,
   scheduler: ImageScheduler,
-  { batchSize, threads = 1 }: DenoiserOptions = {},
+  batchSize: number | undefined,
+  { answersFor, dispose }: { answersFor(together: number): Answers; dispose(): void },
 ): ImageDenoiser {
   if (batchSize !== undefined && !(Number.isSafeInteger(batchSize) && batchSize >= 1 && batchSize <= 4096))
     fail('TL_BAD_ARGUMENT', `batchSize: expected a whole number from 1 to 4096, got ${batchSize}`)
   const { shape, classes, firstTime } = network
   const { steps, alphaBar, prediction } = scheduler
   const size = shape.reduce((product, n) => product * n, 1)
-  let current: { readonly together: number; readonly program: Program } | undefined
-
-  /** One program at a time: each holds the weights. */
-  function programFor(together: number): Program {
-    if (current?.together !== together) {
-      current?.program.dispose()
-      current = { together, program: compile(network.apply, { name: 'image denoiser', threads }) }
-    }
-    return current.program
-  }
 
   async function output(x: Float32Array, t: number, labels?: ArrayLike<number>): Promise<Float32Array> {
     const count = x.length / size
@@ -111,7 +109,7 @@ export function imageDenoiser(
       images.set(x.subarray(from * size, (from + some) * size))
       const own = new Int32Array(together)
       own.set(ofImages.subarray(from, from + some))
-      const { data } = await programFor(together)(
+      const { data } = await answersFor(together)(
         tensor(images, { shape: [together, ...shape] }),
         time,
         tensor(own),
@@ -123,7 +121,7 @@ export function imageDenoiser(
   }
 
   return {
-    ...{ shape, steps, alphaBar, scheduler, output },
+    ...{ shape, steps, alphaBar, scheduler, output, dispose },
     ...(classes !== undefined && { classes }),
     async predict(x, t, labels) {
       const y = await output(x, t, labels)
@@ -133,9 +131,28 @@ export function imageDenoiser(
         y[i] = prediction === 'sample' ? (x[i]! - signal * y[i]!) / noise : signal * y[i]! + noise * x[i]!
       return y
     },
+  }
+}
+
+/** A network and its schedule as a denoiser. */
+export function imageDenoiser(
+  network: ImageNetwork,
+  scheduler: ImageScheduler,
+  { batchSize, threads = 1 }: DenoiserOptions = {},
+): ImageDenoiser {
+  let current: { readonly together: number; readonly program: Program } | undefined
+  return denoiserBy(network, scheduler, batchSize, {
+    // one program at a time: each holds the weights
+    answersFor(together) {
+      if (current?.together !== together) {
+        current?.program.dispose()
+        current = { together, program: compile(network.apply, { name: 'image denoiser', threads }) }
+      }
+      return current.program
+    },
     dispose() {
       current?.program.dispose()
       current = undefined
     },
-  }
+  })
 }
