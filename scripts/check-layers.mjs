@@ -14,6 +14,7 @@ const floors = [
   ['diffusion'],
   ['vision'],
   ['lm'],
+  ['vlm'],
   ['merge'],
   ['edit'],
   ['lab'],
