@@ -1,4 +1,4 @@
-/** @file Fast Fourier transforms of lengths that are powers of two, in place. */
+/** @file Fourier transforms in place: fast ones of lengths that are powers of two, sums of others. */
 import { fail } from '../base/index.ts'
 
 /** A complex array, its two parts side by side. */
@@ -23,17 +23,27 @@ function reverseBits(x: Float64Array, y: Float64Array, at: number, n: number, st
   }
 }
 
-/** Cosines and sines of a length, kept. */
-const tables = new Map<number, { cos: Float64Array; sin: Float64Array }>()
-function twiddles(n: number) {
-  const known = tables.get(n)
-  if (known) return known
+interface Turn {
+  readonly cos: Float64Array
+  readonly sin: Float64Array
+}
+
+/** Cosines and sines of the first `count` of the n-th parts of a turn. */
+const turnOf = (n: number, count: number): Turn => {
   const angle = (k: number): number => (2 * Math.PI * k) / n
-  const made = {
-    cos: Float64Array.from({ length: n / 2 }, (_, k) => Math.cos(angle(k))),
-    sin: Float64Array.from({ length: n / 2 }, (_, k) => Math.sin(angle(k))),
+  return {
+    cos: Float64Array.from({ length: count }, (_, k) => Math.cos(angle(k))),
+    sin: Float64Array.from({ length: count }, (_, k) => Math.sin(angle(k))),
   }
-  tables.set(n, made)
+}
+
+/** Half turns of fast transforms and whole turns of others, by their length, kept. */
+const [halfTurns, wholeTurns] = [new Map<number, Turn>(), new Map<number, Turn>()]
+function kept(turns: Map<number, Turn>, n: number, count: number): Turn {
+  const known = turns.get(n)
+  if (known) return known
+  const made = turnOf(n, count)
+  turns.set(n, made)
   return made
 }
 
@@ -46,7 +56,7 @@ export function fft({ re, im }: Complex, { n = re.length, at = 0, stride = 1, in
     fail('TL_BAD_ARGUMENT', `fft: expected a length that is a power of two, got ${n}`)
   if (n === 1) return
   reverseBits(re, im, at, n, stride)
-  const { cos, sin } = twiddles(n)
+  const { cos, sin } = kept(halfTurns, n, n / 2)
   const sign = inverse ? 1 : -1
   for (let size = 2; size <= n; size *= 2) {
     const half = size / 2
@@ -67,13 +77,32 @@ export function fft({ re, im }: Complex, { n = re.length, at = 0, stride = 1, in
   }
 }
 
-/** The same along every axis of a field with `side` points in each of `dimensions` directions. */
+/** The same of any length, by its sums: n² products. */
+function fourierSums({ re, im }: Complex, n: number, at: number, stride: number, inverse: boolean): void {
+  const { cos, sin } = kept(wholeTurns, n, n)
+  const sign = inverse ? 1 : -1
+  const [a, b] = [new Float64Array(n), new Float64Array(n)]
+  for (let k = 0; k < n; k++)
+    for (let j = 0, turn = 0; j < n; j++, turn = (turn + k) % n) {
+      const [x, y] = [re[at + j * stride]!, im[at + j * stride]!]
+      a[k]! += x * cos[turn]! - sign * y * sin[turn]!
+      b[k]! += y * cos[turn]! + sign * x * sin[turn]!
+    }
+  for (let k = 0; k < n; k++) {
+    re[at + k * stride] = a[k]!
+    im[at + k * stride] = b[k]!
+  }
+}
+
+/** Along every axis of a field with `side` points, any number, in each of `dimensions` directions. */
 export function fftField(field: Complex, side: number, dimensions: number, inverse = false): void {
   const count = side ** dimensions
+  const isFast = (side & (side - 1)) === 0
   for (let axis = 0; axis < dimensions; axis++) {
     const stride = side ** axis
     for (let start = 0; start < count; start += stride * side)
       for (let offset = 0; offset < stride; offset++)
-        fft(field, { n: side, at: start + offset, stride, inverse })
+        if (isFast) fft(field, { n: side, at: start + offset, stride, inverse })
+        else fourierSums(field, side, start + offset, stride, inverse)
   }
 }

@@ -12,7 +12,7 @@ export interface GaussianField {
   readonly dimensions: number
   /** Points of the grid, side^dimensions. */
   readonly d: number
-  /** Power S_k of each mode [d], their mean 1: every point has variance 1. */
+  /** Power S_k of each mode [d]; their mean is the variance of every point, 1 where a law gave them. */
   readonly power: Float64Array
 }
 
@@ -53,6 +53,33 @@ export function gaussianField({
   const power = wavenumbers(side, dimensions).map((k) => Math.max(1, k) ** -exponent)
   const mean = power.reduce((sum, s) => sum + s, 0) / power.length
   return { side, dimensions, d: power.length, power: power.map((s) => s / mean) }
+}
+
+/**
+ * The field with the power spectrum of images [n, side · side] around their mean: as grey and as rough as they are, with nothing but
+ * pairs of pixels to know. Throws TL_BAD_ARGUMENT for another number of pixels, or images without any difference.
+ */
+export function fieldLike(images: ArrayLike<number>, side: number): GaussianField {
+  const d = side * side
+  const n = images.length / d
+  if (!(Number.isSafeInteger(side) && side >= 2 && Number.isInteger(n) && n >= 1))
+    fail(
+      'TL_BAD_ARGUMENT',
+      `images: expected a whole number of images of ${side} × ${side} pixels, got ${images.length} numbers`,
+    )
+  const mean = new Float64Array(d)
+  for (let at = 0; at < images.length; at++) mean[at % d]! += images[at]! / n
+  const power = new Float64Array(d)
+  const space = zeros(d)
+  for (let k = 0; k < n; k++) {
+    for (let i = 0; i < d; i++) space.re[i] = images[k * d + i]! - mean[i]!
+    space.im.fill(0)
+    fftField(space, side, 2)
+    for (let i = 0; i < d; i++) power[i]! += (space.re[i]! ** 2 + space.im[i]! ** 2) / (n * d)
+  }
+  if (!power.some((s) => s > 0))
+    fail('TL_BAD_ARGUMENT', 'images: expected images that differ, got equal ones')
+  return { side, dimensions: 2, d, power }
 }
 
 /** Multiply every mode of a real field by a factor of its own, in place; `from` is where the field begins. */

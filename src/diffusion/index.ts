@@ -9,6 +9,14 @@ export {
   type Noisy,
   type ReverseStep,
 } from './channels.ts'
+export {
+  type ClassGaussian,
+  classGaussianRoundTrips,
+  classPosterior,
+  fitClassGaussians,
+  type GaussianMixture,
+  sampleClassGaussians,
+} from './classGaussians.ts'
 export { coherence, coherenceLength } from './coherence.ts'
 export {
   type ControlCovariances,
@@ -44,12 +52,22 @@ export {
 export { type Estimate, jackknife, meanAndError } from './errorBars.ts'
 export { exactCovarianceSums } from './exactCovariance.ts'
 export {
+  fieldLike,
   fieldRoundTrips,
   type GaussianField,
   gaussianField,
   modePosterior,
   sampleField,
 } from './gaussianField.ts'
+export {
+  type GridDistances,
+  gridCovarianceSums,
+  gridDistances,
+  type PatchChanges,
+  type PatchGrid,
+  patchChanges,
+  patchGrid,
+} from './gridCorrelations.ts'
 export * from './images/index.ts'
 export * from './learned/index.ts'
 export * from './masked/index.ts'
@@ -65,6 +83,7 @@ export { coordinateOverlap, type MixtureSurvival, mixtureSurvival } from './mixt
 export { type Reversed, reverseChain, roundTrips, sampleStrings, unmaskOneByOne } from './reverse.ts'
 export { chainCovariances, epsilonCovariances, roundTripCovariances } from './roundTripCovariances.ts'
 export { makeSchedule, noiseLevels, type Schedule, type ScheduleName, schedules } from './schedules.ts'
+export { type ShuffledPixels, sampleShuffled, shuffledRoundTrips, shufflePixels } from './shuffledPixels.ts'
 export { type Survival, survivalCurve, survivalOf } from './survival.ts'
 export { type TripStatistics, tripStatistics } from './tripStatistics.ts'
 export { survivalFromMarginals, survivalFromSamples, type TurnOptions, uTurn } from './uTurn.ts'

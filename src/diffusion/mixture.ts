@@ -61,6 +61,14 @@ export function sampleMixture(
   return { modes: chosen, points }
 }
 
+/** Probabilities of modes from the logarithms of their weights. */
+export function posteriorOf(logits: Float64Array): Float64Array {
+  const largest = logits.reduce((a, b) => Math.max(a, b))
+  const weights = logits.map((logit) => Math.exp(logit - largest))
+  const sum = weights.reduce((a, b) => a + b, 0)
+  return weights.map((weight) => weight / sum)
+}
+
 /**
  * Posterior probability of each mode [modes] given the noisy point x_t [d] at ᾱ: softmax of −‖x_t − √ᾱ μ‖²/2(s0² ᾱ + 1 − ᾱ);
  * for two modes the sigmoid of 2√ᾱ μ·x_t/(s0² ᾱ + 1 − ᾱ).
@@ -77,10 +85,7 @@ export function mixturePosterior(
     for (let i = 0; i < d; i++) product += centres[mode * d + i]! * noisy[i]!
     logits[mode] = (Math.sqrt(alphaBar) * product) / total // all centres have the same norm
   }
-  const largest = logits.reduce((a, b) => Math.max(a, b))
-  const weights = logits.map((logit) => Math.exp(logit - largest))
-  const sum = weights.reduce((a, b) => a + b, 0)
-  return weights.map((weight) => weight / sum)
+  return posteriorOf(logits)
 }
 
 /** `count` round trips of one point x_0 [d]: noise up to ᾱ, then an exact sample of p(x_0 | x_t): points and their modes. */

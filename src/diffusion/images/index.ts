@@ -1,4 +1,6 @@
 /** @file Diffusion models of images: others' and the small ones, sampled and taken through round trips. */
+
+export { cornerMean, keptBrightness } from './brightness.ts'
 export { copiedShare, copyRatio, type Neighbours, nearestOf } from './copies.ts'
 export { type DenoiserOptions, type ImageDenoiser, type ImageNetwork, imageDenoiser } from './denoiser.ts'
 export { fixedNoisyImages, type NoisyImages } from './noisyImages.ts'
