@@ -7,7 +7,6 @@ import {
   type Claim,
   claim,
   defineStudy,
-  difference,
   type Findings,
   groupBy,
   overReplicas,
@@ -16,26 +15,11 @@ import {
 import { type Cell, cellsOf, checkCells, mostSteps } from './memorization/cells.ts'
 import { chartsOf, type Parts, tablesOf } from './memorization/charts.ts'
 import { type Config, config, presets } from './memorization/config.ts'
-import {
-  type CurveRow,
-  grammarsOf,
-  type HalvesRow,
-  type KernelRow,
-  measure,
-  type Row,
-} from './memorization/measure.ts'
+import { type CurveRow, grammarsOf, type KernelRow, measure, type Row } from './memorization/measure.ts'
 import { type PrototypeFound, prototypeClaims, prototypeWords } from './memorization/prototypeFindings.ts'
-import {
-  affordable,
-  bestLook,
-  copyTime,
-  type Found,
-  kernelExponent,
-  learnedShare,
-  onsets,
-  powerLaw,
-  validationTime,
-} from './memorization/times.ts'
+import { affordable, type Found, kernelExponent, learnedShare, onsets } from './memorization/times.ts'
+import { type FoundHalves, halvesClaims } from './onset/halves.ts'
+import { bestLook, copyTime, powerLaw, validationTime } from './onset/times.ts'
 
 function partsOf(rows: readonly Found[], { m, width }: Config): Parts {
   const of = <K extends Row['of']>(kind: K) => rows.filter((row) => row.of === kind) as unknown
@@ -44,7 +28,7 @@ function partsOf(rows: readonly Found[], { m, width }: Config): Parts {
   return {
     curves: curves.filter(isOwn),
     others: curves.filter((row) => !isOwn(row)),
-    halves: of('halves') as Found<HalvesRow>[],
+    halves: of('halves') as FoundHalves[],
     kernel: of('kernel') as Found<KernelRow>[],
     prototypes: of('prototype') as PrototypeFound[],
   }
@@ -118,28 +102,10 @@ function curveClaims(curves: readonly Found<CurveRow>[]): Claim[] {
   ]
 }
 
-/** What two networks share, early and late, over what unpaired strings do. */
-function halvesClaims(halves: readonly Found<HalvesRow>[]): Claim[] {
-  return groupBy(halves, 'P').flatMap(({ key, rows }) => {
-    const excess = ({ agreement, unpaired }: HalvesRow): number => agreement - unpaired
-    const most = overReplicas(rows, (own) => Math.max(...own.map(excess)))
-    const last = overReplicas(rows, (own) => {
-      const end = own.reduce((a, b) => (b.step > a.step ? b : a))
-      return excess(end)
-    })
-    return [
-      claim(
-        `two networks on disjoint strings (P = ${key.P}): tokens alike beyond chance at their most, less at the end, when ${fixed(100 * overReplicas(rows, (own) => own.at(-1)!.copies).value, 0)} % are copies`,
-        difference(most, last),
-      ).atLeast(0.02),
-    ]
-  })
-}
-
 function claimsOf({ curves, halves, kernel, prototypes }: Parts): Claim[] {
   return [
     ...(curves.length > 0 ? curveClaims(curves) : []),
-    ...halvesClaims(halves),
+    ...halvesClaims(halves, { data: 'strings', what: 'tokens alike' }),
     ...(new Set(kernel.map(({ P }) => P)).size >= 3
       ? [
           claim(

@@ -2,148 +2,71 @@
 import {
   chart,
   type Figure,
-  geometricMeanOverReplicas,
   groupBy,
-  heatMap,
-  type LineSeries,
-  lineChart,
   meanAcross,
   overReplicas,
   pointOf,
   type ReportTable,
   shownEstimate,
-  shownWhole,
   table,
 } from '../../lab/index.ts'
+import { common, copyCharts, type Kind, lossChart, phaseMaps, timesChart, timeText } from '../onset/charts.ts'
+import { type FoundHalves, halvesChart } from '../onset/halves.ts'
+import { bestLook, copyTime, powerLaw, validationTime } from '../onset/times.ts'
 import type { Cell } from './cells.ts'
-import type { HalvesRow, KernelRow } from './measure.ts'
+import type { KernelRow } from './measure.ts'
 import { type PrototypeFound, prototypeCharts, prototypeTables } from './prototypeFindings.ts'
 import {
   affordable,
-  bestLook,
   type CurveFound,
-  copyTime,
-  countsOf,
   type Found,
   kernelExponent,
   learnedShare,
   onsets,
-  type PowerLaw,
-  powerLaw,
   ruleTime,
-  validationTime,
 } from './times.ts'
 
 const bars = 'Bands and bars: one standard error over grammars.'
-const stepsAxis = { x: 'step', xLabel: 'steps', xScale: 'log' } as const
 const heightsOf = (rows: readonly CurveFound[]): number[] =>
   Array.from({ length: rows[0]!.validity.length }, (_, i) => i + 1)
 
-/** Looks that every network of a P had: later ones would be means over fewer. */
-const common = (rows: readonly CurveFound[]): CurveFound[] =>
-  countsOf(rows).flatMap(({ rows: own }) => {
-    const replicas = new Set(own.map(({ seed, replica }) => `${seed} ${replica}`)).size
-    return groupBy(own, 'step').flatMap((at) => (at.rows.length === replicas ? at.rows : []))
-  })
-
 function curveCharts(rows: readonly CurveFound[]): (() => Figure)[] {
   const seen = common(rows)
-  const byCount = { series: 'P', seriesName: (P: string | number) => `P = ${P}` } as const
   return [
-    chart(seen, {
-      name: 'losses',
-      title: 'Validation loss turns, training loss goes on',
+    lossChart(seen, {
       caption: `Loss of one step back, nats a token, on fixed noise: of strings that are not trained on (solid), and of the training strings (dashed). ${bars}`,
-      ...{ ...stepsAxis, y: 'validationLoss', yLabel: 'loss', ...byCount },
-      more: countsOf(seen).map(
-        ({ rows: own }, hue): LineSeries => ({
-          ...{ name: '', hue, dashed: true },
-          points: groupBy(own, 'step').map(({ key, rows: at }) =>
-            pointOf(
-              key.step,
-              meanAcross(at, ({ trainingLoss }) => trainingLoss),
-            ),
-          ),
-        }),
-      ),
+      yLabel: 'loss',
     }),
-    chart(seen, {
-      name: 'copies',
-      title: 'Copies',
-      caption: `Share of generated strings that are training strings, less the share of training strings among all legal ones times the legal share. Dotted: ${onsets.join(' and ')}, the onsets of memorization. ${bars}`,
-      ...{ ...stepsAxis, y: 'copies', yLabel: 'copies above chance', ...byCount },
-      references: onsets.map((value) => ({ axis: 'y' as const, value, label: '' })),
-    }),
-    chart(seen, {
-      name: 'copies-rescaled',
-      title: 'The same on steps over P',
-      caption: `Copies above chance against steps for each training string: the curves meet where τ_mem grows as P. ${bars}`,
-      ...{ x: (row) => row.step / row.P, xLabel: 'steps / P', xScale: 'log' },
-      ...{ y: 'copies', yLabel: 'copies above chance', ...byCount },
+    ...copyCharts(seen, {
+      ...{ onsets, bars, datum: 'training string' },
+      caption:
+        'Share of generated strings that are training strings, less the share of training strings among all legal ones times the legal share.',
     }),
   ]
 }
 
-const fitted = (law: PowerLaw | undefined, hue: number): LineSeries[] =>
-  law
-    ? [
-        {
-          ...{ name: `P^${law.exponent.value.toFixed(2)}`, hue, dashed: true },
-          points: [law.counts[0]!, law.counts.at(-1)!].map((P) => ({
-            x: P,
-            y: law.factor * P ** law.exponent.value,
-          })),
-        },
-      ]
-    : []
+/** When half of the rules of the lower levels are learned. */
+const ruleKinds = (rows: readonly CurveFound[]): Kind<CurveFound>[] =>
+  heightsOf(rows)
+    .slice(0, 2)
+    .map((height) => [`level ${height} half learned`, (looks) => ruleTime(looks, height)])
 
 /** Times against P: of copies, of the least validation loss, and of the levels' rules. */
-function timesChart(rows: readonly CurveFound[]): () => Figure {
-  const kinds: [string, (looks: readonly CurveFound[]) => number][] = [
-    ...onsets.map((share): [string, (looks: readonly CurveFound[]) => number] => [
-      `copies ${share * 100} %`,
-      (looks) => copyTime(looks, share),
-    ]),
-    ['least validation loss', validationTime],
-    ...heightsOf(rows)
-      .slice(0, 2)
-      .map((height): [string, (looks: readonly CurveFound[]) => number] => [
-        `level ${height} half learned`,
-        (looks) => ruleTime(looks, height),
-      ]),
-  ]
-  const ends = [countsOf(rows)[0]!.P, countsOf(rows).at(-1)!.P]
-  const first = powerLaw(rows, kinds[0]![1])
-  return () =>
-    lineChart({
-      name: 'times',
-      title: 'When it memorizes, and when it learns',
+const allTimes = (rows: readonly CurveFound[]): (() => Figure) =>
+  timesChart(
+    rows,
+    [
+      ...onsets.map(
+        (share): Kind<CurveFound> => [`copies ${share * 100} %`, (looks) => copyTime(looks, share)],
+      ),
+      ['least validation loss', validationTime],
+      ...ruleKinds(rows),
+    ],
+    {
+      ...{ fits: onsets.length + 1, data: 'training strings' },
       caption: `Steps of each number of training strings P; networks that have not come so far are left out. Dashed: fitted powers, where three P have the time in every grammar. Pale: proportional to P. ${bars}`,
-      ...{ xLabel: 'training strings P', yLabel: 'steps', xScale: 'log', yScale: 'log' },
-      series: [
-        ...kinds.map(
-          ([name, time], hue): LineSeries => ({
-            ...{ name, hue, scatter: true },
-            points: countsOf(rows).map(({ P, rows: own }) =>
-              pointOf(P, geometricMeanOverReplicas(own, time)),
-            ),
-          }),
-        ),
-        ...kinds.slice(0, onsets.length + 1).flatMap(([, time], hue) => fitted(powerLaw(rows, time), hue)),
-        ...(first
-          ? [
-              {
-                ...{ name: 'proportional to P', hue: kinds.length, faint: true, dashed: true },
-                points: ends.map((P) => ({
-                  x: P,
-                  y: ((first.factor * first.counts[0]! ** first.exponent.value) / first.counts[0]!) * P,
-                })),
-              },
-            ]
-          : []),
-      ],
-    })
-}
+    },
+  )
 
 /** A_ℓ at the least validation loss. */
 function levelsChart(rows: readonly CurveFound[]): () => Figure {
@@ -165,98 +88,30 @@ function levelsChart(rows: readonly CurveFound[]): () => Figure {
 }
 
 /** Copies and rules over P and steps, with the lines of theory. */
-function phaseCharts(rows: readonly CurveFound[]): (() => Figure)[] {
-  const counts = countsOf(rows).map(({ P }) => P)
-  const steps = [...new Set(rows.map(({ step }) => step))].sort((a, b) => a - b)
-  if (counts.length < 2) return []
-  const law = powerLaw(rows, (looks) => copyTime(looks, onsets[0]))
-  const map = (value: (row: CurveFound) => number): (number | null)[][] =>
-    steps.map((step) =>
-      counts.map((P) => {
-        const at = rows.filter((row) => row.P === P && row.step === step)
-        return at.length === 0 ? null : overReplicas(at, ([row]) => value(row!)).value
-      }),
-    )
-  const overlays = [
-    ...(law
-      ? [
-          {
-            name: 'τ_mem',
-            points: counts.map((P) => ({
-              x: Math.log2(P),
-              y: Math.log2(law.factor * P ** law.exponent.value),
-            })),
-          },
-        ]
-      : []),
-    ...heightsOf(rows)
-      .slice(0, 2)
-      .map((height) => ({
-        ...{ name: `level ${height} half learned`, dashed: true },
-        points: countsOf(rows).flatMap(({ P, rows: own }) => {
-          const { value } = geometricMeanOverReplicas(own, (looks) => ruleTime(looks, height))
-          return Number.isFinite(value) ? [{ x: Math.log2(P), y: Math.log2(value) }] : []
-        }),
-      }))
-      .filter(({ points }) => points.length > 1),
-  ]
-  const axes = {
-    ...{
-      x: counts.map(Math.log2),
-      y: steps.map(Math.log2),
-      xLabel: 'P, as a power of 2',
-      yLabel: 'steps, as a power of 2',
-    },
-    overlays,
-  }
-  return [
-    () =>
-      heatMap({
+const phaseCharts = (rows: readonly CurveFound[]): (() => Figure)[] =>
+  phaseMaps(
+    rows,
+    powerLaw(rows, (looks) => copyTime(looks, onsets[0])),
+    ruleKinds(rows),
+    [
+      {
         name: 'phase-copies',
         title: 'Phase diagram: memory',
         caption:
           'Copies above chance for each P and number of steps; empty where training had ended. Line: the fitted τ_mem; dashed: where half of a level is learned.',
-        ...{
-          ...axes,
-          values: map(({ copies }) => copies),
-          valueLabel: 'copies above chance',
-          domain: [0, 0.1],
-        },
-      }),
-    () =>
-      heatMap({
+        ...{ value: ({ copies }) => copies, valueLabel: 'copies above chance', domain: [0, 0.1] },
+      },
+      {
         name: 'phase-rules',
         title: 'Phase diagram: rules',
         caption:
           'Share of level 1 that is learned, for each P and number of steps; lines as before. Between the dashed lines and τ_mem a network knows rules and copies nothing.',
-        ...{
-          ...axes,
-          values: map((row) => learnedShare(row, 1)),
-          valueLabel: '(A_1 − A_0)/(1 − A_0)',
-          domain: [0, 1],
-        },
-      }),
-  ]
-}
+        ...{ value: (row) => learnedShare(row, 1), valueLabel: '(A_1 − A_0)/(1 − A_0)', domain: [0, 1] },
+      },
+    ],
+  )
 
-const halvesChart = (rows: readonly Found<HalvesRow>[]): (() => Figure) =>
-  chart(rows, {
-    name: 'halves',
-    title: 'Two networks that have seen nothing alike',
-    caption: `Share of tokens that two networks, trained on disjoint sets of P strings, generate alike from the same noise (solid), and from noise of their own (dashed). What they share is what they know of the grammar; memories are their own. ${bars}`,
-    ...{ ...stepsAxis, y: 'agreement', yLabel: 'tokens alike', series: 'P', seriesName: (P) => `P = ${P}` },
-    more: groupBy(rows, 'P').map(
-      ({ rows: own }, hue): LineSeries => ({
-        ...{ name: '', hue, dashed: true },
-        points: groupBy(own, 'step').map(({ key, rows: at }) =>
-          pointOf(
-            key.step,
-            meanAcross(at, ({ unpaired }) => unpaired),
-          ),
-        ),
-      }),
-    ),
-  })
+const halvesCaption = `Share of tokens that two networks, trained on disjoint sets of P strings, generate alike from the same noise (solid), and from noise of their own (dashed). What they share is what they know of the grammar; memories are their own. ${bars}`
 
 const kernelChart = (rows: readonly Found<KernelRow>[]): (() => Figure) =>
   chart(rows, {
@@ -291,27 +146,21 @@ export interface Parts {
   readonly curves: readonly CurveFound[]
   /** Of other widths and numbers of rules. */
   readonly others: readonly CurveFound[]
-  readonly halves: readonly Found<HalvesRow>[]
+  readonly halves: readonly FoundHalves[]
   readonly kernel: readonly Found<KernelRow>[]
   readonly prototypes: readonly PrototypeFound[]
 }
 
 export const chartsOf = ({ curves, halves, kernel, prototypes }: Parts): (() => Figure)[] => [
   ...(curves.length > 0
-    ? [timesChart(curves), ...curveCharts(curves), levelsChart(curves), ...phaseCharts(curves)]
+    ? [allTimes(curves), ...curveCharts(curves), levelsChart(curves), ...phaseCharts(curves)]
     : []),
-  ...(halves.length > 0 ? [halvesChart(halves)] : []),
+  ...(halves.length > 0 ? [halvesChart(halves, { caption: halvesCaption, yLabel: 'tokens alike' })] : []),
   ...(kernel.length > 0 ? [kernelChart(kernel)] : []),
   ...prototypeCharts(prototypes),
 ]
 
 const settingOf = ({ m, width, P }: Cell): string => `m = ${m}, width ${width}, P = ${P}`
-
-const timeText = (rows: readonly CurveFound[], time: (looks: readonly CurveFound[]) => number): string => {
-  const found = geometricMeanOverReplicas(rows, time)
-  if (!Number.isFinite(found.value)) return `> ${Math.max(...rows.map(({ step }) => step))}`
-  return `${shownWhole(found)}${found.missing ? ` (${found.missing} not yet)` : ''}`
-}
 
 /** Times and levels of one P of one setting. */
 const columns = (heights: readonly number[]) => ({

@@ -11,6 +11,7 @@ import {
 import { type Grammar, makeGrammar, sliceTrees, type Trees, trainTest } from '../../grammar/index.ts'
 import type { Bench } from '../../lab/index.ts'
 import { random } from '../../tensor/index.ts'
+import { type Generated, type HalvesRow, halvesRows } from '../onset/halves.ts'
 import { type Cell, fullShape, mostSteps } from './cells.ts'
 import type { Config } from './config.ts'
 import { type PrototypeRow, prototypes } from './prototypes.ts'
@@ -25,17 +26,6 @@ export interface CurveRow {
   readonly copies: number
   /** A_1 … A_L of what is generated. */
   readonly validity: readonly number[]
-}
-
-/** Two networks trained on disjoint halves, at one look. */
-export interface HalvesRow {
-  readonly of: 'halves'
-  readonly step: number
-  /** Share of tokens that both generate alike from the same noise. */
-  readonly agreement: number
-  /** The same where each has its own noise. */
-  readonly unpaired: number
-  readonly copies: number
 }
 
 /** Gradient flow of kernel regression in closed form. */
@@ -100,7 +90,7 @@ async function halves(
   key: random.Key,
 ): Promise<HalvesRow[]> {
   const [first, second] = [sliceTrees(train, 0, cell.P), sliceTrees(train, cell.P, 2 * cell.P)]
-  const made: { copies: number; generated: Int32Array }[][] = [[], []]
+  const made: [Generated<Int32Array>[], Generated<Int32Array>[]] = [[], []]
   for (const [i, own] of [first, second].entries())
     await curveOf(
       setting,
@@ -108,24 +98,9 @@ async function halves(
       cell,
       { ...bench, progress: (share) => bench.progress((i + share) / 2) },
       key,
-      ({ copies }, generated) => void made[i]!.push({ copies, generated }),
+      ({ step, copies }, generated) => void made[i]!.push({ step, copies, generated }),
     )
-  const steps = lookSteps(32, mostSteps(cell, bench.config), bench.config.looks)
-  return made[0]!.slice(0, made[1]!.length).map(({ copies, generated }, i) => {
-    const other = made[1]![i]!
-    // strings of the same place in other noise: moved by one
-    const moved = new Int32Array(generated.length)
-    const { d } = setting.grammar
-    moved.set(generated.subarray(d))
-    moved.set(generated.subarray(0, d), generated.length - d)
-    return {
-      of: 'halves',
-      step: steps[i]!,
-      agreement: same(generated, other.generated),
-      unpaired: same(moved, other.generated),
-      copies: (copies + other.copies) / 2,
-    }
-  })
+  return halvesRows(made, setting.grammar.d, same)
 }
 
 /** Coordinates of the points of the kernel, and the squared length, for each of them, below which two points are near. */
