@@ -6,6 +6,8 @@
  */
 import { createHash } from 'node:crypto'
 import {
+  accessSync,
+  constants,
   existsSync,
   mkdirSync,
   readdirSync,
@@ -13,15 +15,26 @@ import {
   renameSync,
   rmdirSync,
   rmSync,
+  statfsSync,
   statSync,
 } from 'node:fs'
-import { basename, join } from 'node:path'
+import { basename, dirname, join, resolve } from 'node:path'
 import { fail } from './errors.ts'
 import { explainSystemError, makeFolder, writeAtomically } from './files.ts'
 import { prettyJson } from './json.ts'
 import { whenLeaving } from './leaving.ts'
 import { lockFolder } from './lock.ts'
-import { holds, isSame, isTaken, type OutputRule, refuseInput, requireParent, statusOf } from './outputs.ts'
+import { bytes } from './numbers.ts'
+import {
+  holds,
+  isSame,
+  isTaken,
+  type OutputRule,
+  refuseInput,
+  requireParent,
+  type Status,
+  statusOf,
+} from './outputs.ts'
 
 /** What is to be made in a folder. */
 export interface FolderWork extends OutputRule {
@@ -115,11 +128,8 @@ const visible = (folder: string): string[] => readdirSync(folder).filter((name) 
 const listed = (names: readonly string[]): string =>
   names.length > 3 ? `${names.slice(0, 3).join(', ')} and ${names.length - 3} more` : names.join(', ')
 
-/**
- * Lock a folder for output, making it (but not its parents) if need be. Returns what lets go of it. Throws TL_EXISTS for a
- * file, TL_USAGE for an input, TL_IO for a missing parent, TL_BUSY naming the process that holds it.
- */
-export function claimFolder(path: string, { inputs }: OutputRule = {}): () => void {
+/** Refuse a place where no folder can be, or which is an input; what is there already. */
+function requirePlace(path: string, inputs: OutputRule['inputs']): Status | undefined {
   if (path === '') fail('TL_USAGE', 'expected the name of a folder to write, got an empty one')
   const status = statusOf(path)
   if (status && !status.isDirectory())
@@ -129,6 +139,15 @@ export function claimFolder(path: string, { inputs }: OutputRule = {}): () => vo
   if (!status) requireParent(path)
   const same = inputs?.find((input) => isSame(path, input))
   if (same !== undefined) refuseInput(path, [same])
+  return status
+}
+
+/**
+ * Lock a folder for output, making it (but not its parents) if need be. Returns what lets go of it. Throws TL_EXISTS for a
+ * file, TL_USAGE for an input, TL_IO for a missing parent, TL_BUSY naming the process that holds it.
+ */
+export function claimFolder(path: string, { inputs }: OutputRule = {}): () => void {
+  const status = requirePlace(path, inputs)
   let isMade = false
   try {
     if (!status) {
@@ -231,6 +250,45 @@ export function refuseInputsIn(
   inputs: readonly string[],
 ): void {
   for (const name of replaceable(path, owns)) refuseInput(join(path, name), inputs)
+}
+
+/** Refuse work that the disk has no room for. Throws TL_IO. */
+export function requireSpace(path: string, needed: number): void {
+  let free: bigint
+  try {
+    const { bavail, bsize } = statfsSync(statusOf(path) ? path : dirname(resolve(path)), { bigint: true })
+    free = bavail * bsize
+  } catch {
+    // a file system that does not say
+    return
+  }
+  if (free < BigInt(Math.ceil(needed)))
+    fail(
+      'TL_IO',
+      `${path}: the output takes ${bytes(needed)}, and the disk has ${bytes(Number(free))} free: free some space or choose another folder`,
+    )
+}
+
+/**
+ * Could `openOutputFolder` begin this work, which writes so many bytes? Throws as it does, and TL_IO when the disk has no
+ * room; nothing is written.
+ */
+export function checkOutputFolder(path: string, work: FolderWork, needed: number): void {
+  const { task, mark, owns, force = false, inputs = [] } = work
+  const status = requirePlace(path, inputs)
+  try {
+    accessSync(status ? path : dirname(resolve(path)), constants.W_OK)
+    const record = status ? readRecord(path) : undefined
+    const isDone =
+      !force && record?.task === task && record.mark === mark && changedFiles(path, record).length === 0
+    if (isDone) return
+    if (status && !force) refuseOccupied(path, work)
+    if (status) refuseInputsIn(path, owns, inputs)
+    // unfinished work has taken its part already
+    if (readMark(join(path, stagingName(task)))?.mark !== mark) requireSpace(path, needed)
+  } catch (error) {
+    explainSystemError(error, `cannot write ${path}`)
+  }
 }
 
 /** Open a folder for a piece of work. `release` is given when the folder is claimed already. */

@@ -1,5 +1,5 @@
 /** @file Whole files, read into memory: bytes, text and JSON, with mistakes named in one line. */
-import { existsSync, readFileSync, statSync } from 'node:fs'
+import { accessSync, constants, existsSync, readFileSync, statSync } from 'node:fs'
 import { fail } from './errors.ts'
 import { explainSystemError } from './files.ts'
 import { isObject, type JsonObject, parseJson, parseJsonBytes, refuseUtf16 } from './json.ts'
@@ -22,6 +22,19 @@ export function readBytes(path: string | 0, most = mostBytes): Buffer {
     return content
   } catch (error) {
     return explainSystemError(error, `cannot read ${name}`)
+  }
+}
+
+/** Can `readBytes` read a file? Throws as it does; nothing is read. */
+export function checkReadable(path: string, most = mostBytes): void {
+  try {
+    accessSync(path, constants.R_OK)
+    const status = statSync(path)
+    if (!status.isFile()) fail('TL_IO', `cannot read ${path}: expected a file`)
+    if (status.size > most)
+      fail('TL_BAD_FILE', `${path}: expected at most ${showBytes(most)}, got ${showBytes(status.size)}`)
+  } catch (error) {
+    explainSystemError(error, `cannot read ${path}`)
   }
 }
 

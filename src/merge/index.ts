@@ -10,8 +10,10 @@ export {
 } from './diff.ts'
 export {
   assertPlan,
+  checkMerge,
   executeMerge,
   linesFactors,
+  type MergeCheck,
   type MergeOptions,
   type MergeOutcome,
   planFromFiles,
@@ -50,6 +52,7 @@ export {
   tallMask,
 } from './methods/index.ts'
 export { type MergePlan, type PlannedInput, type PlannedTensor, planMerge } from './plan/index.ts'
+export { type Problem, problemText } from './problems.ts'
 export {
   type Axis,
   gridOf,

@@ -1,5 +1,5 @@
 /** @file `treeline merge` and `treeline lines` as scripts meet them: results, plans, and one line for every mistake. */
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -87,6 +87,25 @@ describe('treeline merge', () => {
     expect(code).toBe(1)
     expect(err).toMatch(/^treeline: .*\n$/)
     expect(`${out}${err}`).toMatch(/layers in model\.layers/)
+  })
+
+  it('--check lists mistakes as JSON, exit 1; without mistakes exit 0; nothing is written', async () => {
+    const before = readdirSync(root).sort()
+    const bad = written('m.yaml', `${linear()}normalise: true\ndtype: f17\n`)
+    const first = await treeline('merge', bad, at('dry'), '--check', '--json')
+    expect([first.code, first.err]).toEqual([1, `treeline: ${bad}: 2 problems found\n`])
+    const { problems, ...rest } = JSON.parse(first.out) as { problems: object[] }
+    expect(Object.keys(rest)).toEqual(['tensors', 'bytes', 'seconds'])
+    expect(problems).toEqual([
+      { where: `${bad}:5`, message: expect.stringMatching(/^unknown key "normalise"/) },
+      { where: `${bad}:6`, message: expect.stringMatching(/^dtype: unknown type "f17"/) },
+    ])
+    const good = await treeline('merge', written('m.yaml', linear()), '--check')
+    expect([good.code, good.err]).toEqual([0, ''])
+    expect(good.out).toMatch(/no problems found; 5 tensors, 52 B/)
+    expect(readdirSync(root).sort()).toEqual(before)
+    const none = await treeline('merge', bad)
+    expect([none.code, none.err]).toEqual([2, expect.stringMatching(/expected CONFIG and OUT/)])
   })
 
   it.each([

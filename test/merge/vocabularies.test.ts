@@ -6,7 +6,7 @@ import * as fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { TreelineError } from '../../src/base/index.ts'
 import { openCheckpoint, readSafetensors, writeSafetensors } from '../../src/checkpoint/index.ts'
-import { executeMerge, parseMergeConfig, planFromFiles } from '../../src/merge/index.ts'
+import { executeMerge, parseMergeConfig, planFromFiles, problemText } from '../../src/merge/index.ts'
 
 interface Case {
   config: string
@@ -118,7 +118,9 @@ describe('beyond the fixture', () => {
   it('without a tokenizer the message says what to write', () => {
     const { problems } = planFromFiles(parse(linear('')))
     expect(problems).toHaveLength(1)
-    expect(problems[0]).toMatch(/vocabularies differ: .*lm_head\.weight.*60.*47.*`tokenizer_source: union`/)
+    expect(problemText(problems[0]!)).toMatch(
+      /vocabularies differ: .*lm_head\.weight.*60.*47.*`tokenizer_source: union`/,
+    )
   })
 
   it('tables of one size whose rows are other tokens give a warning when nothing aligns them', () => {
@@ -215,7 +217,7 @@ describe('beyond the fixture', () => {
     ['tokenizer: {tokens: {"[X]": {source: A}}}\n', /does not have it/],
   ])('%s', (tail, message) => {
     const { problems } = planFromFiles(parse(linear(tail.replace('A', () => place('a')))))
-    expect(problems[0]).toMatch(message)
+    expect(problemText(problems[0]!)).toMatch(message)
   })
 
   it('SentencePiece alone is refused by name', () => {
@@ -223,7 +225,9 @@ describe('beyond the fixture', () => {
     rmSync(join(folder, 'tokenizer.json'))
     writeFileSync(join(folder, 'tokenizer.model'), 'x')
     const text = `merge_method: linear\nmodels:\n- {model: ${folder}, parameters: {weight: 1}}\ntokenizer_source: union\n`
-    expect(() => planFromFiles(parse(text))).toThrow(/only there as tokenizer\.model \(SentencePiece\)/)
+    expect(problemText(planFromFiles(parse(text)).problems[0]!)).toMatch(
+      /only there as tokenizer\.model \(SentencePiece\)/,
+    )
   })
 
   it('a damaged tokenizer is one clear error or none, never a crash', () => {

@@ -1,6 +1,6 @@
 /** @file `treeline merge`: merges as mergekit's configuration files describe them. */
 import { Command, Option } from 'commander'
-import { bytes, duration, prettyJson } from '../../base/index.ts'
+import { bytes, duration, fail, prettyJson } from '../../base/index.ts'
 import { readText } from '../../base/read.ts'
 import type {
   LinesRow,
@@ -18,6 +18,7 @@ import { makeDisplay } from '../progress.ts'
 import { carryOutSearch, checkSearchFlags, type SearchFlags } from './search.ts'
 
 interface MergeFlags extends SearchFlags {
+  check?: boolean
   explain?: boolean
   force?: boolean
   arithmetic: 'float32' | 'dtype'
@@ -134,8 +135,40 @@ function showText(merging: Merging, config: MergeConfig, plan: MergePlan, inFull
       : `${tensors.length} tensors of ${types}, ${bytes(outputBytes)}`
   io.out(`${method} of ${config.models.join(', ')}: ${what}\n`)
   for (const warning of warnings) io.out(`warning: ${warning}\n`)
-  for (const problem of problems) io.out(`problem: ${problem}\n`)
-  if (problems.length === 0) io.out('nothing stands against it\n')
+  for (const problem of problems) io.out(`problem: ${merging.problemText(problem)}\n`)
+  if (problems.length === 0) io.out('no problems found\n')
+}
+
+/** Every mistake that can be known before work, for `--check`. Throws when there is one. */
+function showCheck(
+  merging: Merging,
+  recipe: { readonly text: string; readonly path: string },
+  out: string | undefined,
+  flags: MergeFlags,
+  io: Io,
+): void {
+  const { lenient = false, seed, shardSize, arithmetic, force = false } = flags
+  const options = { lenient, seed, shardSize, arithmetic, force }
+  const { problems, warnings, tensors, bytes: size } = merging.checkMerge(recipe, options, out)
+  // of the whole process: that is what a person waits for
+  const seconds = Number((performance.now() / 1000).toFixed(3))
+  if (flags.json)
+    io.out(
+      prettyJson({
+        problems: problems.map(({ where, message }) => ({ where, message })),
+        tensors,
+        bytes: size,
+        seconds,
+      }),
+    )
+  else {
+    if (!flags.quiet) for (const warning of warnings) io.out(`warning: ${warning}\n`)
+    for (const problem of problems) io.out(`problem: ${merging.problemText(problem)}\n`)
+    const what = `${tensors} tensors, ${bytes(size)}, checked in ${duration(seconds)}`
+    io.out(problems.length === 0 ? `${recipe.path}: no problems found; ${what}\n` : `${what}\n`)
+  }
+  const { length } = problems
+  if (length > 0) fail('TL_BAD_ARGUMENT', `${recipe.path}: ${length} problem${length === 1 ? '' : 's'} found`)
 }
 
 const searchExample = `A search, here over fifteen candidates; table, curve and the best model go to best/:
@@ -151,7 +184,8 @@ export const mergeCommand = (io: Io): Command =>
       '<config>',
       'a YAML file: merge_method, models or slices, parameters, dtype, lines … (docs/merge-config.md)',
     )
-    .argument('<out>', 'the folder of the new model')
+    .argument('[out]', 'the folder of the new model; --check and --dry-run need none')
+    .option('--check', 'every mistake that can be known before work, from headers; nothing is written')
     .option('--dry-run', 'only the plan, from headers: tensors, sizes, and everything that does not fit')
     .option('--explain', 'with --dry-run: the layer, factor and parameters of every tensor')
     .option('--lenient', 'unknown keys, keys without effect and missing tensors are warnings; NaN may pass')
@@ -195,19 +229,27 @@ export const mergeCommand = (io: Io): Command =>
     .addHelpText(
       'after',
       examples(
+        ['treeline merge merge.yaml --check', 'all mistakes, in a second; with a folder, its room, too'],
         ['treeline merge merge.yaml merged --dry-run', 'what it would do, and what stands against it'],
         ['treeline merge merge.yaml merged', 'do it; the same command goes on after any interruption'],
       ),
     )
     .addHelpText('after', searchExample)
-    .action(async (path: string, out: string, flags: MergeFlags) => {
+    .action(async (path: string, given: string | undefined, flags: MergeFlags) => {
       checkSearchFlags(flags)
+      if (given === undefined && !flags.check && !flags.dryRun)
+        fail('TL_USAGE', 'merge: expected CONFIG and OUT, the folder of the new model; got no OUT')
+      const out = given ?? ''
       const { lenient = false, threads, seed, shardSize, arithmetic, force = false } = flags
       const text = readText(path)
       // threads load what they need while this one does, reads and plans
-      const workers = flags.dryRun || flags.search ? undefined : openMergeWorkers(threads)
+      const workers = flags.dryRun || flags.check || flags.search ? undefined : openMergeWorkers(threads)
       try {
         const merging = await import('../../merge/index.ts')
+        if (flags.check) {
+          showCheck(merging, { path, text }, given, flags, io)
+          return
+        }
         if (flags.search) {
           await carryOutSearch(merging, { path, text }, out, flags, io)
           return

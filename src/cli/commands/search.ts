@@ -61,7 +61,7 @@ export function checkSearchFlags(flags: SearchFlags): void {
 }
 
 function showPlan(merging: Merging, plan: SearchPlan, lenient: boolean, flags: SearchFlags, io: Io): void {
-  const merge = merging.planFromFiles(plan.config(0), { lenient })
+  const merge = merging.planFromFiles(plan.config(0), { lenient, arithmetic: flags.arithmetic })
   const candidates = plan.candidates.map(({ values }) => values)
   if (flags.json) {
     io.out(prettyJson({ parameters: plan.parameters, candidates, merge }))
@@ -72,7 +72,7 @@ function showPlan(merging: Merging, plan: SearchPlan, lenient: boolean, flags: S
     for (const values of candidates.slice(0, 20)) io.out(`  ${merging.valuesText(values)}\n`)
     if (candidates.length > 20) io.out(`  … ${candidates.length - 20} more\n`)
     for (const warning of merge.warnings) io.out(`warning: ${warning}\n`)
-    for (const problem of merge.problems) io.out(`problem: ${problem}\n`)
+    for (const problem of merge.problems) io.out(`problem: ${merging.problemText(problem)}\n`)
   }
   merging.assertPlan(merge)
 }

@@ -1,5 +1,5 @@
 /** @file Merge configurations: reading mergekit's YAML strictly, and resolving parameters for one tensor. */
-export { parseMergeConfig, type ReadOptions } from './read.ts'
+export { parseMergeConfig, type ReadConfig, type ReadOptions, readMergeConfig } from './read.ts'
 export { atDepth, parametersFor, valueFor } from './resolve.ts'
 export { mergeConfigSchema } from './schema.ts'
 export * from './types.ts'

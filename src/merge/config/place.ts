@@ -1,6 +1,7 @@
 /** @file A value of the file with its line: every message of the reader begins with one. */
 import { fail } from '../../base/index.ts'
 import type { WrittenFile } from '../../base/written.ts'
+import { attempt, type Problem } from '../problems.ts'
 
 /** A value within the file. */
 export interface Place {
@@ -9,9 +10,13 @@ export interface Place {
   readonly where: () => string
   readonly path: readonly (string | number)[]
   readonly file: WrittenFile
-  /** A mistake that `--lenient` lets pass: thrown, or kept as a warning. */
+  /** A mistake that `--lenient` lets pass: kept as a problem, or as a warning. */
   readonly problem: (where: string, message: string) => void
   readonly warn: (where: string, message: string) => void
+  /** What `read` gives, or `otherwise` when what is written there cannot be read, which is kept as a problem. */
+  readonly attempt: <Value, Other>(read: () => Value, otherwise: Other) => Value | Other
+  /** Number of problems until now. */
+  readonly found: () => number
 }
 
 /** A YAML mapping as `yaml` gives it. */
@@ -34,17 +39,26 @@ export function child(place: Place, key: string | number): Place {
   return { ...place, value: inner, path, where: () => place.file.where(path) }
 }
 
-/** The top of a file. `lenient`: problems become warnings, which are added to `warnings`. */
-export function top(file: WrittenFile, lenient: boolean, warnings: string[]): Place {
+/** What is said of a file as it is read. */
+export interface Remarks {
+  readonly problems: Problem[]
+  readonly warnings: string[]
+}
+
+/** The top of a file. `lenient`: unknown keys and keys without effect are warnings. */
+export function top(file: WrittenFile, lenient: boolean, { problems, warnings }: Remarks): Place {
   const warn = (where: string, message: string): void => void warnings.push(`${where}: ${message}`)
-  const stop = (where: string, message: string): never => fail('TL_BAD_CONFIG', `${where}: ${message}`)
+  const note = (where: string, message: string): void =>
+    void problems.push({ where, message, code: 'TL_BAD_CONFIG' })
   return {
     value: file.value,
     path: [],
     file,
     where: () => file.where([]),
-    problem: lenient ? warn : stop,
+    problem: lenient ? warn : note,
     warn,
+    attempt: (read, otherwise) => attempt(problems, file.path, read, otherwise),
+    found: () => problems.length,
   }
 }
 

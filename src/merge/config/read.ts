@@ -2,8 +2,9 @@
 import { didYouMean, dtypeOf, dtypeWord, fail } from '../../base/index.ts'
 import { parseWritten, type WrittenFile } from '../../base/written.ts'
 import { type MergeMethod, mergeMethods } from '../methods/index.ts'
+import { assertNone, attempt, type Problem } from '../problems.ts'
 import { isMissing, mapping, optionalText, readModel, refuseForeign } from './entries.ts'
-import { child, isMapping, type Place, refuse, show, top } from './place.ts'
+import { child, isMapping, type Place, type Remarks, refuse, show, top } from './place.ts'
 import { readSettings } from './settings.ts'
 import { readChatTemplate, readTokenizerSetting } from './tokenizer.ts'
 import {
@@ -74,11 +75,14 @@ function noTwice(sources: readonly Source[], place: Place): void {
 
 /** `models`: one slice of all layers; an unlisted base is the last of its sources. */
 function readModels(place: Place, reading: Reading): OutputSlice {
-  const sources = entries(place, 'models', '- model: PATH').map((item): Source => {
+  const read = (item: Place): Source => {
     mapping(item, 'models', keys.model)
     const model = readModel(child(item, 'model'), 'model')
     return { model, parameters: modelSettings(item, model, reading), where: item.where() }
-  })
+  }
+  const sources = entries(place, 'models', '- model: PATH').flatMap((item) =>
+    place.attempt(() => [read(item)], []),
+  )
   noTwice(sources, place)
   const { baseModel } = reading
   if (baseModel !== undefined && !sources.some(({ model }) => model === baseModel))
@@ -104,14 +108,17 @@ function readSlice(place: Place, reading: Reading): OutputSlice {
   const own = child(place, 'base_model')
   const baseModel = isMissing(own.value) ? reading.baseModel : readModel(own, 'base_model')
   const inner = { ...reading, baseModel }
-  const sources = entries(child(place, 'sources'), 'sources', '- { model: PATH, layer_range: [0, 16] }').map(
-    (item): Source => {
-      mapping(item, 'sources', keys.source)
-      const model = readModel(child(item, 'model'), 'model')
-      const layers = readRange(child(item, 'layer_range'))
-      return { model, layers, parameters: modelSettings(item, model, inner), where: item.where() }
-    },
-  )
+  const read = (item: Place): Source => {
+    mapping(item, 'sources', keys.source)
+    const model = readModel(child(item, 'model'), 'model')
+    const layers = readRange(child(item, 'layer_range'))
+    return { model, layers, parameters: modelSettings(item, model, inner), where: item.where() }
+  }
+  const sources = entries(
+    child(place, 'sources'),
+    'sources',
+    '- { model: PATH, layer_range: [0, 16] }',
+  ).flatMap((item) => place.attempt(() => [read(item)], []))
   noTwice(sources, place)
   const sizes = sources.map(({ layers }) => layers![1] - layers![0])
   const odd = sizes.findIndex((size) => size !== sizes[0])
@@ -138,7 +145,9 @@ function readParts(place: Place, what: string, choices: readonly string[], readi
     )
   const inner = child(place, given[0]!)
   if (given[0] === 'models') return [readModels(inner, reading)]
-  return entries(inner, 'slices', '- sources: […]').map((item) => readSlice(item, reading))
+  return entries(inner, 'slices', '- sources: […]').flatMap((item) =>
+    place.attempt(() => [readSlice(item, reading)], []),
+  )
 }
 
 function readModules(place: Place, reading: Reading): OutputModule[] {
@@ -159,7 +168,7 @@ function readModules(place: Place, reading: Reading): OutputModule[] {
     )
   if (!isMapping(modules.value) || Object.keys(modules.value).length === 0)
     return refuse(modules, 'modules: expected names of modules, such as `default: { models: […] }`')
-  return Object.keys(modules.value).map((name) => {
+  const read = (name: string): OutputModule => {
     const item = mapping(child(modules, name), `module ${name}`, keys.module)
     return {
       name,
@@ -167,7 +176,8 @@ function readModules(place: Place, reading: Reading): OutputModule[] {
       parameters: readSettings(reading.method, 'wide', child(item, 'parameters')),
       where: item.where(),
     }
-  })
+  }
+  return Object.keys(modules.value).flatMap((name) => place.attempt(() => [read(name)], []))
 }
 
 function readDtype(place: Place, what: string): OutputDtype | undefined {
@@ -252,37 +262,57 @@ export interface ReadOptions {
   readonly lenient?: boolean
 }
 
-/**
- * Read a configuration. Throws TL_BAD_CONFIG for what is no YAML or no merge, beginning with file and line.
- */
-export function parseMergeConfig(
+/** A configuration with everything that is wrong with it. */
+export interface ReadConfig {
+  readonly problems: readonly Problem[]
+  /** Absent when the method or the models cannot be told. With problems it lacks what could not be read. */
+  readonly config?: MergeConfig
+}
+
+/** Read what a file says besides its method. */
+function readRest(place: Place, baseModel: string | undefined) {
+  const compute = place.attempt(() => readDtype(child(place, 'dtype'), 'dtype'), undefined)
+  return {
+    compute,
+    dtype: place.attempt(() => readDtype(child(place, 'out_dtype'), 'out_dtype'), undefined) ?? compute,
+    lines: place.attempt(() => readLines(child(place, 'lines'), baseModel), undefined),
+    tokenizer: place.attempt(() => readTokenizerSetting(place, baseModel), undefined),
+    chatTemplate: place.attempt(() => readChatTemplate(child(place, 'chat_template')), undefined),
+  }
+}
+
+function readFile(
+  file: WrittenFile,
   text: string,
-  path: string,
-  { lenient = false }: ReadOptions = {},
-): MergeConfig {
-  const file: WrittenFile = parseWritten(text, path)
-  const warnings: string[] = []
-  const whole = top(file, lenient, warnings)
-  refuseForeign(whole)
-  const place = mapping(whole, 'the configuration', keys.file)
-  const method = readMethod(child(place, 'merge_method'))
+  lenient: boolean,
+  remarks: Remarks,
+): MergeConfig | undefined {
+  const whole = top(file, lenient, remarks)
+  const { attempt } = whole
+  const place = attempt(() => {
+    refuseForeign(whole)
+    return mapping(whole, 'the configuration', keys.file)
+  }, undefined)
+  if (!place) return undefined
+  const method = attempt(() => readMethod(child(place, 'merge_method')), undefined)
   const base = child(place, 'base_model')
-  const baseModel = isMissing(base.value) ? undefined : readModel(base, 'base_model')
-  const reading = { method, baseModel }
-  const modules = readModules(place, reading)
-  checkCounts(modules, reading)
-  const compute = readDtype(child(place, 'dtype'), 'dtype')
-  const dtype = readDtype(child(place, 'out_dtype'), 'out_dtype') ?? compute
-  const lines = readLines(child(place, 'lines'), baseModel)
-  const tokenizer = readTokenizerSetting(place, baseModel)
-  const chatTemplate = readChatTemplate(child(place, 'chat_template'))
+  const baseModel = isMissing(base.value)
+    ? undefined
+    : attempt(() => readModel(base, 'base_model'), undefined)
+  const reading = method && { method, baseModel }
+  const before = place.found()
+  const modules = reading ? attempt(() => readModules(place, reading), []) : []
+  // with a model that could not be read their number is unknown
+  if (reading && place.found() === before) attempt(() => checkCounts(modules, reading), undefined)
+  const { compute, dtype, lines, tokenizer, chatTemplate } = readRest(place, baseModel)
   const sources = modules.flatMap(({ slices }) => slices.flatMap((slice) => slice.sources))
   const models = new Set([
     ...(baseModel === undefined ? [] : [baseModel]),
     ...sources.map(({ model }) => model),
   ])
+  if (!method || models.size === 0) return undefined
   return {
-    path,
+    path: file.path,
     text,
     method,
     ...(baseModel === undefined ? {} : { baseModel }),
@@ -294,6 +324,27 @@ export function parseMergeConfig(
     ...(chatTemplate === undefined ? {} : { chatTemplate }),
     ...(lines === undefined ? {} : { lines }),
     models: [...models],
-    warnings,
+    warnings: remarks.warnings,
   }
+}
+
+/** Read a configuration, and list everything that is wrong with it: what is no YAML, or no merge, with its line. */
+export function readMergeConfig(
+  text: string,
+  path: string,
+  { lenient = false }: ReadOptions = {},
+): ReadConfig {
+  const problems: Problem[] = []
+  const file = attempt(problems, path, () => parseWritten(text, path), undefined)
+  const config = file && readFile(file, text, lenient, { problems, warnings: [] })
+  return { problems, ...(config ? { config } : {}) }
+}
+
+/**
+ * Read a configuration. Throws TL_BAD_CONFIG for what is no YAML or no merge, beginning with file and line.
+ */
+export function parseMergeConfig(text: string, path: string, options: ReadOptions = {}): MergeConfig {
+  const { problems, config } = readMergeConfig(text, path, options)
+  assertNone(problems)
+  return config!
 }

@@ -102,7 +102,11 @@ export function readSettings(method: MergeMethod, scope: Scope, place: Place): S
   const { value } = place
   const settings = new Map<string, Setting>()
   if (value === undefined || value === null) return settings
-  if (!isMapping(value)) return refuse(place, 'parameters: expected names and values, such as `weight: 0.5`')
+  if (!isMapping(value))
+    return place.attempt(
+      () => refuse(place, 'parameters: expected names and values, such as `weight: 0.5`'),
+      settings,
+    )
   const { global, perModel } = method.parameters
   const own = scope === 'base' && method.needsBase !== false ? [] : perModel
   const specs = (scope === 'wide' ? [...global, ...perModel] : own).filter(({ computed }) => !computed)
@@ -114,7 +118,8 @@ export function readSettings(method: MergeMethod, scope: Scope, place: Place): S
       place.problem(at.where(), explainName(name, method, scope, valid))
       continue
     }
-    const setting = readSetting(spec, at)
+    const setting = place.attempt(() => readSetting(spec, at), undefined)
+    if (!setting) continue
     if (spec.inert) {
       const message = `${name} has no effect on ${method.name}: ${spec.inert}`
       // a hint on how to store masks is no mistake: files that mergekit users have are full of it

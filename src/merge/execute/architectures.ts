@@ -5,6 +5,7 @@ import { readObject } from '../../base/read.ts'
 import { companionsOf } from '../../checkpoint/index.ts'
 import type { MergeConfig } from '../config/index.ts'
 import { modelsOf } from '../plan/index.ts'
+import type { Problem } from '../problems.ts'
 
 /** The part of config.json that describes the language model; undefined where there is none. */
 export function textConfig(model: string): JsonObject | undefined {
@@ -74,8 +75,8 @@ const canonical = (value: unknown): string =>
  * What stands against merging these models, from their config.json: another `model_type` is a problem (mergekit wants
  * --allow-crimes for it), other meanings of equal matrices are warnings. The first model's configuration becomes the output's.
  */
-export function architectureFindings(config: MergeConfig): { problems: string[]; warnings: string[] } {
-  const [problems, warnings]: [string[], string[]] = [[], []]
+export function architectureFindings(config: MergeConfig): { problems: Problem[]; warnings: string[] } {
+  const [problems, warnings]: [Problem[], string[]] = [[], []]
   const first = config.baseModel ?? config.models[0]!
   const own = textConfig(first)
   for (const model of own ? modelsOf(config) : []) {
@@ -83,9 +84,11 @@ export function architectureFindings(config: MergeConfig): { problems: string[];
     if (!other) continue
     const [type, otherType] = [own!['model_type'], other['model_type']]
     if (type !== undefined && otherType !== undefined && type !== otherType)
-      problems.push(
-        `the architectures differ: ${first} is ${show(type)}, ${model} is ${show(otherType)}; the output would be a ${show(type)} with weights of both`,
-      )
+      problems.push({
+        where: model,
+        message: `the architectures differ: ${first} is ${show(type)}, ${model} is ${show(otherType)}; the output would be a ${show(type)} with weights of both`,
+        code: 'TL_SHAPE_MISMATCH',
+      })
     const odd = Object.entries(readings)
       .map(([key, read]) => ({ key, a: read(own!), b: read(other) }))
       .filter(({ a, b }) => canonical(a) !== canonical(b))

@@ -3,11 +3,11 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { writeAtomically } from '../../base/files.ts'
 import { isObject, type JsonObject, prettyJson, torchName } from '../../base/index.ts'
-import { readBytes, readObject, readText } from '../../base/read.ts'
+import { checkReadable, readBytes, readObject, readText } from '../../base/read.ts'
 import { companionsOf } from '../../checkpoint/index.ts'
 import type { MergeConfig } from '../config/index.ts'
 import type { MergePlan } from '../plan/index.ts'
-import { tokenizerFiles, type Vocabulary, writeTokenizer } from '../vocabulary/index.ts'
+import { checkTokenizer, tokenizerFiles, type Vocabulary, writeTokenizer } from '../vocabulary/index.ts'
 import { withTakenLayers } from './layerConfig.ts'
 
 function templateOf(model: string): string | undefined {
@@ -105,6 +105,22 @@ function modelCard(
     ...details.map((line) => `- ${line}`),
     '',
   ].join('\n')
+}
+
+/** Throws where `writeCompanions` would stop at a file of a model. */
+export function checkCompanions(
+  config: MergeConfig,
+  plan: MergePlan,
+  vocabulary: Vocabulary | undefined,
+): void {
+  outputConfig(config, plan, vocabulary)
+  const folder = companionsOf(config.baseModel ?? config.models[0]!)
+  const names = vocabulary ? ['generation_config.json'] : ['generation_config.json', ...tokenizerFiles]
+  for (const path of names.map((name) => join(folder, name))) if (existsSync(path)) checkReadable(path)
+  if (vocabulary) checkTokenizer(vocabulary)
+  if (config.chatTemplate === undefined) return
+  readObject(join(vocabulary?.tokenizer.model ?? folder, 'tokenizer_config.json'))
+  if (config.chatTemplate === 'auto') commonTemplate(config.models)
 }
 
 /** What companions are made of besides configuration and plan. */

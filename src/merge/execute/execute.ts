@@ -2,7 +2,12 @@
 import { basename, join } from 'node:path'
 import { writeAtomically } from '../../base/files.ts'
 import { fail, TreelineError } from '../../base/index.ts'
-import { type FolderWork, type OutputFolder, openOutputFolder } from '../../base/outputFolder.ts'
+import {
+  type FolderWork,
+  type OutputFolder,
+  openOutputFolder,
+  requireSpace,
+} from '../../base/outputFolder.ts'
 import { statusOf } from '../../base/outputs.ts'
 import type { Workers } from '../../base/workers.ts'
 import {
@@ -29,7 +34,7 @@ import { writeCompanions } from './companions.ts'
 import { linesSteps } from './linesSteps.ts'
 import type { MergeOptions } from './options.ts'
 import { findAlpha, mergePieces, piecesOf, prepared, type Running } from './pieces.ts'
-import { assertPlan, findModels, prepareMerge } from './prepare.ts'
+import { assertPlan, prepareMerge } from './prepare.ts'
 import { closeOpened, type MergeItem } from './work.ts'
 
 /** Merges that this process has begun. */
@@ -82,6 +87,41 @@ export function refuseFileName(out: string): void {
     fail('TL_USAGE', `${out}: a merge is written as a folder: expected a name without a file's ending`)
 }
 
+/** What is to be made of a plan, and where it belongs. */
+interface PlannedWork {
+  readonly work: FolderWork
+  readonly marks: readonly (readonly string[])[]
+  readonly shards: readonly Shard<PlannedTensor>[]
+}
+
+/** The work of a plan without problems. */
+export function workOf(
+  config: MergeConfig,
+  { plan, vocabulary }: { plan: MergePlan; vocabulary: Vocabulary | undefined },
+  options: MergeOptions,
+): PlannedWork {
+  const { seed = 0, lenient = false, shardSize = 5e9, arithmetic = 'float32', force = false } = options
+  const models = modelsOf(config)
+  const marks = models.map(fileMarks)
+  const asked = [3, config.text, seed, lenient, shardSize, arithmetic]
+  const mark = fingerprint([asked, plan.tensors, marks, vocabulary?.digest])
+  const inputs = [...models.flatMap(inputFiles), config.path]
+  return {
+    work: { task: 'merge', request: fingerprint(asked), mark, owns: isModelFile, inputs, force },
+    marks,
+    shards: layOut(plan.tensors, shardSize),
+  }
+}
+
+/** Bytes of the files of weights. */
+export const shardBytes = (shards: readonly Shard[]): number =>
+  shards.reduce((sum, { bytes }) => sum + bytes, 0)
+
+/** Errors that the same command would meet again: what was begun is of no use. */
+const isLasting = (error: unknown): boolean =>
+  error instanceof TreelineError &&
+  ['TL_NOT_FINITE', 'TL_UNSUPPORTED', 'TL_BAD_ARGUMENT', 'TL_SHAPE_MISMATCH'].includes(error.code)
+
 /** The same with workers that are there, in a folder that `open` opens. */
 export async function mergeInto(
   workers: Workers,
@@ -90,26 +130,18 @@ export async function mergeInto(
   options: MergeOptions,
   open: (work: FolderWork) => OutputFolder,
 ): Promise<MergeOutcome> {
-  const { seed = 0, lenient = false, shardSize = 5e9, arithmetic = 'float32', force = false } = options
   refuseFileName(out)
-  findModels(config)
-  const models = modelsOf(config)
-  const marks = models.map(fileMarks)
-  const { plan, vocabulary } = prepareMerge(config, { lenient })
-  assertPlan(plan)
-  const shards = layOut(plan.tensors, shardSize)
-  const asked = [3, config.text, seed, lenient, shardSize, arithmetic]
-  const mark = fingerprint([asked, plan.tensors, marks, vocabulary?.digest])
-  const inputs = [...models.flatMap(inputFiles), config.path]
-  const work = { task: 'merge', request: fingerprint(asked), mark, owns: isModelFile, inputs, force }
+  const prepared = prepareMerge(config, options)
+  assertPlan(prepared.plan)
+  const { work, marks, shards } = workOf(config, prepared, options)
   const output = open(work)
   try {
     const before = output.result as MergeOutcome | undefined
     if (before) return { ...before, out, resumed: false, isUnchanged: true }
-    return await carryOut(workers, config, out, options, { output, marks, plan, shards, vocabulary })
+    if (!output.isResumed) requireSpace(out, shardBytes(shards))
+    return await carryOut(workers, config, out, options, { output, marks, shards, ...prepared })
   } catch (error) {
-    // the same command would meet it again
-    if (error instanceof TreelineError && error.code === 'TL_NOT_FINITE') output.abandon()
+    if (isLasting(error)) output.abandon()
     throw error
   } finally {
     output.close()

@@ -1,4 +1,5 @@
 /** @file Carrying out merges. */
+export { checkMerge, type MergeCheck } from './check.ts'
 export { executeMerge, type MergeOutcome } from './execute.ts'
 export { linesFactors } from './linesSteps.ts'
 export type { MergeOptions } from './options.ts'

@@ -102,6 +102,9 @@ export async function findAlpha(running: Running): Promise<number> {
   return found
 }
 
+/** Is it the same bytes in several inputs, or no merge? */
+const mustAgree = ({ tensor }: Piece): boolean => tensor.action === 'copy' && tensor.models.length > 1
+
 export async function mergePieces(
   running: Running,
   factors: ReadonlyMap<string, number> | undefined,
@@ -110,8 +113,8 @@ export async function mergePieces(
   const open = pieces
     .map((piece, index) => ({ piece, index }))
     .filter(({ index }) => !unfinished.done.has(index))
-    // the largest first, so that no thread is left alone with one at the end
-    .sort((a, b) => b.piece.count - a.piece.count)
+    // copies that must agree first, for they may end the merge; then the largest, so that no thread is left alone with one
+    .sort((a, b) => Number(mustAgree(b.piece)) - Number(mustAgree(a.piece)) || b.piece.count - a.piece.count)
   const sizeOf = ({ tensor, count }: Piece): number =>
     (storedSize(tensor) / Math.max(1, elements(tensor.shape))) * count
   const total = pieces.reduce((sum, piece) => sum + sizeOf(piece), 0)

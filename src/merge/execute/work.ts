@@ -16,7 +16,7 @@ import {
   type StoredAt,
 } from '../../checkpoint/index.ts'
 import { mergeMethods, type Parameters } from '../methods/index.ts'
-import type { PlannedInput, PlannedTensor } from '../plan/index.ts'
+import { type PlannedInput, type PlannedTensor, roundedTo } from '../plan/index.ts'
 import {
   type Arithmetic,
   above,
@@ -160,10 +160,8 @@ function sourceOf(tensor: CheckpointTensor, offset: number): Source {
 }
 
 /** What the arithmetic of an item rounds to. */
-function arithmeticFor({ arithmetic, tensor }: MergeItem): Arithmetic {
-  const { compute } = tensor
-  return arithmeticOf(arithmetic === 'dtype' && (compute === 'BF16' || compute === 'F16') ? compute : 'F32')
-}
+const arithmeticFor = ({ arithmetic, tensor }: MergeItem): Arithmetic =>
+  arithmeticOf(roundedTo(arithmetic, tensor.compute))
 
 /** An input and its values. */
 interface Opened {

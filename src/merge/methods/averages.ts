@@ -1,9 +1,8 @@
 /** @file Averages of models: linear, passthrough, soups, WiSE-FT. */
-import { fail } from '../../base/index.ts'
 import { arithmeticOf, constant, fused, type Vector } from '../vector/index.ts'
 import { define, isSet, numberOf } from './define.ts'
 import { weight } from './parameters.ts'
-import type { LazyInput, MergeMethod } from './types.ts'
+import type { LazyInput, MergeMethod, Parameters } from './types.ts'
 import { f32 } from './vectors.ts'
 
 const inSingle = arithmeticOf('F32')
@@ -14,8 +13,14 @@ const weightedSum = ({ models }: LazyInput, weights: readonly number[]): Vector 
 
 const divided = (x: Vector, divisor: number): Vector => (divisor === 1 ? x : inSingle.divide(x, divisor))
 
-const weightsOf = ({ models }: LazyInput): number[] =>
-  models.map(({ parameters }) => numberOf(parameters, 'weight'))
+const weightsIn = (perModel: readonly Parameters[]): number[] =>
+  perModel.map((parameters) => numberOf(parameters, 'weight'))
+
+const weightsOf = ({ models }: LazyInput): number[] => weightsIn(models.map(({ parameters }) => parameters))
+
+/** Σ w in f32. */
+const singleTotal = (weights: readonly number[]): number =>
+  weights.reduce((partial, w) => f32(partial + f32(w)), 0)
 
 const linear = define({
   name: 'linear',
@@ -24,17 +29,17 @@ const linear = define({
   reach: 'element',
   global: [{ name: 'normalize', type: 'boolean', default: true, doc: 'divide by Σ w' }],
   perModel: [weight],
+  check({ parameters, perModel }) {
+    const weights = weightsIn(perModel)
+    return isSet(parameters, 'normalize') && singleTotal(weights) === 0
+      ? `expected weights whose sum is not 0, got ${weights.join(', ')}; set normalize: false`
+      : undefined
+  },
   run(input) {
     const weights = weightsOf(input)
     const sum = weightedSum(input, weights)
     if (!isSet(input.parameters, 'normalize')) return input.arithmetic.vector(sum)
-    const total = weights.reduce((partial, w) => f32(partial + f32(w)), 0)
-    if (total === 0)
-      fail(
-        'TL_BAD_ARGUMENT',
-        `linear: ${input.name}: expected weights whose sum is not 0, got ${weights.join(', ')}; set normalize: false`,
-      )
-    return input.arithmetic.vector(divided(sum, total))
+    return input.arithmetic.vector(divided(sum, singleTotal(weights)))
   },
 })
 
@@ -71,14 +76,15 @@ const rewardedSoup = define({
   source: 'Ramé et al. 2023, arXiv 2306.04488',
   reach: 'element',
   perModel: [{ ...weight, min: 0, max: 1, doc: 'μ, the preference for the reward of this model; Σ μ = 1' }],
+  check({ perModel }) {
+    const weights = weightsIn(perModel)
+    const total = weights.reduce((partial, w) => partial + w, 0)
+    return Math.abs(total - 1) > 1e-6
+      ? `expected weights that sum to 1, got ${weights.join(' + ')} = ${total}`
+      : undefined
+  },
   run(input) {
     const weights = weightsOf(input)
-    const total = weights.reduce((partial, w) => partial + w, 0)
-    if (Math.abs(total - 1) > 1e-6)
-      fail(
-        'TL_BAD_ARGUMENT',
-        `rewarded_soup: ${input.name}: expected weights that sum to 1, got ${weights.join(' + ')} = ${total}`,
-      )
     return input.arithmetic.vector(weightedSum(input, weights))
   },
 })

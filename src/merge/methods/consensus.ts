@@ -1,5 +1,4 @@
 /** @file TALL masks and Consensus: which parameters a task needs, and which several tasks need. (arXiv 2405.07813) */
-import { fail } from '../../base/index.ts'
 import { type Arithmetic, above, abs, atLeast, constant, keep, type Vector, where } from '../vector/index.ts'
 import { define, numberOf } from './define.ts'
 import { lambda, weight } from './parameters.ts'
@@ -75,10 +74,12 @@ const tall = define({
     { name: 'task', type: 'integer', min: 1, doc: 'the model to localize, counted from 1 without the base' },
   ],
   perModel: [optionalWeight, threshold],
+  check({ parameters, perModel }) {
+    const task = numberOf(parameters, 'task')
+    return task > perModel.length ? `task: expected 1 to ${perModel.length}, got ${task}` : undefined
+  },
   run(input) {
     const task = numberOf(input.parameters, 'task')
-    if (task > input.models.length)
-      fail('TL_BAD_ARGUMENT', `tall_mask: task: expected 1 to ${input.models.length}, got ${task}`)
     const { tasks, multiTask } = taskVectors(input)
     const { arithmetic, base, models, parameters } = input
     const ratio = numberOf(models[task - 1]!.parameters, 'threshold')

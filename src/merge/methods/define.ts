@@ -24,6 +24,7 @@ interface Description {
   readonly missing?: MergeMethod['missing']
   readonly random?: boolean
   readonly reach?: MergeMethod['reach'] | 'element'
+  readonly check?: MergeMethod['check']
   readonly prepare?: MergeMethod['prepare']
   /** The formula: all parameters are there and of the right type. */
   readonly run: Formula
@@ -173,6 +174,7 @@ export function define(description: Description): MergeMethod {
     missing: description.missing ?? 'error',
     random: description.random ?? false,
     prepare: description.prepare,
+    check: description.check ?? (() => undefined),
     reach: typeof reach === 'function' ? reach : () => reach ?? 'tensor',
     formula(input) {
       checkModels(method, input)
@@ -181,7 +183,11 @@ export function define(description: Description): MergeMethod {
         parameters: resolveParameters(perModel, parameters, `${name}, model ${i + 1}`),
       }))
       const base = method.needsBase === false ? undefined : input.base
-      return run({ ...input, base, models, parameters: resolveParameters(global, input.parameters, name) })
+      const parameters = resolveParameters(global, input.parameters, name)
+      const own = models.map((model) => model.parameters)
+      const mistake = method.check({ parameters, perModel: own, number: input.arithmetic.number })
+      if (mistake !== undefined) fail('TL_BAD_ARGUMENT', `${name}: ${input.name}: ${mistake}`)
+      return run({ ...input, base, models, parameters })
     },
     merge: (input) => mergeInMemory(method, input),
   }

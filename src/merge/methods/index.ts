@@ -39,4 +39,5 @@ export type {
   Parameters,
   ParameterValue,
   Preparation,
+  TensorParameters,
 } from './types.ts'

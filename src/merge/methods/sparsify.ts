@@ -2,7 +2,7 @@
  * @file Ways to thin out task vectors δ: by magnitude (TIES, arXiv 2306.01708), without outliers (Model Breadcrumbs,
  * 2312.06795), at random (DARE, 2311.03099), at random by rank (DELLA, 2406.11617). Each gives the mask of what stays.
  */
-import { fail, type Key } from '../../base/index.ts'
+import type { Key } from '../../base/index.ts'
 import {
   abs,
   before,
@@ -75,7 +75,11 @@ export function rankProbabilities(
   return byRank(delta, [rows, length, inner], ofRank)
 }
 
-/** Each element at random, the likelier the larger its magnitude is in its row. */
+/** Are the probabilities of all ranks within (0, 1)? Nothing is drawn at density 0 and 1. */
+export const drawsByRank = (density: number, epsilon: number): boolean =>
+  density <= 0 || density >= 1 || (density + epsilon < 1 && density - epsilon > 0)
+
+/** Each element at random, the likelier the larger its magnitude is in its row (`drawsByRank` holds). */
 export function byRankAtRandom(
   session: Session,
   delta: Vector,
@@ -92,11 +96,6 @@ export function byRankAtRandom(
   },
 ): Vector {
   if (density <= 0) return nothing
-  if (density + epsilon >= 1 || density - epsilon <= 0)
-    fail(
-      'TL_BAD_ARGUMENT',
-      `della: density ± epsilon: expected both within (0, 1), got ${density} ± ${epsilon}; lower epsilon`,
-    )
   const run = shape.length < 2 ? session.length : shape.slice(1).reduce((product, n) => product * n, 1)
   session.align(run)
   return vectorOf({

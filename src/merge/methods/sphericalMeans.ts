@@ -3,7 +3,7 @@ import { fail } from '../../base/index.ts'
 import { arithmeticOf, blend, type Measure, type Vector } from '../vector/index.ts'
 import { define, isSet, numberOf } from './define.ts'
 import { weight } from './parameters.ts'
-import type { LazyInput, MergeMethod } from './types.ts'
+import type { LazyInput, MergeMethod, Parameters } from './types.ts'
 import { clamp, f32, norms, sumOf, zeros } from './vectors.ts'
 
 /** Guards norms against 0 in multislerp. */
@@ -43,6 +43,10 @@ function barycentre(
   return multiply(onSphere, number(lengths.reduce((sum, n, i) => f32(sum + number(n * weights[i]!)), 0)))
 }
 
+/** Σ w as the arithmetic sums it. */
+const totalOf = (perModel: readonly Parameters[], number: (x: number) => number): number =>
+  number(perModel.reduce((partial, parameters) => f32(partial + number(numberOf(parameters, 'weight'))), 0))
+
 const multislerp = define({
   name: 'multislerp',
   title: 'Multi-SLERP',
@@ -53,19 +57,23 @@ const multislerp = define({
     { name: 'eps', type: 'number', default: epsilon, min: 0, doc: 'guards norms against 0' },
   ],
   perModel: [weight],
+  check({ parameters, perModel, number }) {
+    if (perModel.length === 1 || !isSet(parameters, 'normalize_weights')) return undefined
+    return totalOf(perModel, number) === 0
+      ? 'expected weights whose sum is not 0; set normalize_weights: false'
+      : undefined
+  },
   run(input) {
-    const { base, models, parameters, name, arithmetic } = input
+    const { base, models, parameters, arithmetic } = input
     const { number } = arithmetic
     if (models.length === 1) return models[0]!.values
     const vectors = models.map(({ values }) => (base ? arithmetic.subtract(values, base) : values))
     let weights = models.map((model) => number(numberOf(model.parameters, 'weight')))
     if (isSet(parameters, 'normalize_weights')) {
-      const total = number(weights.reduce((partial, w) => f32(partial + w), 0))
-      if (total === 0)
-        fail(
-          'TL_BAD_ARGUMENT',
-          `multislerp: ${name}: expected weights whose sum is not 0; set normalize_weights: false`,
-        )
+      const total = totalOf(
+        models.map((model) => model.parameters),
+        number,
+      )
       weights = weights.map((w) => number(w / total))
     }
     const merged = barycentre(input, vectors, weights, numberOf(parameters, 'eps'))

@@ -6,7 +6,7 @@ import { foldIn } from '../../base/index.ts'
 import { keep, type Vector } from '../vector/index.ts'
 import { define, isSet, numberOf } from './define.ts'
 import { density, inert, lambda, weight } from './parameters.ts'
-import { atRandom, byMagnitude, byRankAtRandom, withoutOutliers } from './sparsify.ts'
+import { atRandom, byMagnitude, byRankAtRandom, drawsByRank, withoutOutliers } from './sparsify.ts'
 import type { LazyInput, MergeMethod, ParameterSpec, Parameters } from './types.ts'
 import { f32, l1Norms } from './vectors.ts'
 import { votedSum } from './vote.ts'
@@ -31,6 +31,8 @@ interface Variant {
   readonly random?: boolean
   /** Parameters that only this sparsification has. */
   readonly extra?: readonly ParameterSpec[]
+  /** What is wrong with a model's parameters together. */
+  readonly check?: (parameters: Parameters) => string | undefined
   /** Elect a sign for every element and let only those models speak that agree with it. */
   readonly vote: boolean
   readonly normalize: boolean
@@ -134,6 +136,7 @@ function variantMethod(variant: Variant): MergeMethod {
       ),
     ],
     perModel: [weight, sparsify ? density : inert(density, 'this method drops nothing'), ...extra],
+    check: ({ perModel }) => perModel.map((own) => variant.check?.(own)).find(Boolean),
     reach: (_, perModel) => (!sparsify || dense(perModel) ? 'element' : 'tensor'),
     run: (input) => run(input, variant),
   })
@@ -175,7 +178,18 @@ const epsilon: ParameterSpec = {
 }
 
 const daring = { sparsify: bernoulli, random: true, normalize: false, rescale: true } as const
-const dellaBase = { sparsify: della, random: true, extra: [epsilon], rescale: true } as const
+const dellaBase = {
+  sparsify: della,
+  random: true,
+  extra: [epsilon],
+  rescale: true,
+  check(own: Parameters): string | undefined {
+    const [share, spread] = [numberOf(own, 'density'), numberOf(own, 'epsilon')]
+    return drawsByRank(share, spread)
+      ? undefined
+      : `density ± epsilon: expected both within (0, 1), got ${share} ± ${spread}; lower epsilon`
+  },
+} as const
 const crumbs = { sparsify: outliers, extra: [gamma], normalize: false, rescale: false } as const
 
 /** Ilharco et al. 2023 and its descendants. */

@@ -82,6 +82,15 @@ export interface Preparation {
   readonly perModel: () => Parameters[]
 }
 
+/** The parameters of one tensor, complete and each in its own range. */
+export interface TensorParameters {
+  readonly parameters: Parameters
+  /** Of each model besides the base. */
+  readonly perModel: readonly Parameters[]
+  /** A number as the arithmetic has it. */
+  readonly number: (x: number) => number
+}
+
 /** A merge method: what it needs, and `merge`, a pure function of the inputs of one tensor. */
 export interface MergeMethod {
   readonly name: string
@@ -105,6 +114,8 @@ export interface MergeMethod {
    * 'tensor' when the whole tensor is needed.
    */
   readonly reach: (parameters: Parameters, perModel: readonly Parameters[]) => 'element' | 'tensor'
+  /** What is wrong with parameters together, such as weights that sum to 0; undefined: nothing. */
+  readonly check: (given: TensorParameters) => string | undefined
   /** Present: the method has computed parameters, which come from a first pass over all tensors. */
   readonly prepare?: ((parameters: Parameters, perModel: readonly Parameters[]) => Preparation) | undefined
   /**

@@ -104,7 +104,8 @@ export function alignTables(
     wanted.base,
   )
   // the head says the same as the embedding
-  for (const line of problems) if (!findings.problems.includes(line)) findings.problems.push(line)
+  for (const problem of problems)
+    if (!findings.problems.some(({ message }) => message === problem.message)) findings.problems.push(problem)
   for (const line of warnings) if (!findings.warnings.includes(line)) findings.warnings.push(line)
   const viewed = (one: Found): Found => {
     const view = of(table(one))

@@ -1,8 +1,9 @@
 /** @file Makes the plan of a merge from headers alone; everything that does not fit is found here, before any work. */
-import { fail } from '../../base/index.ts'
 import type { MergeConfig, Settings } from '../config/index.ts'
+import { attempt } from '../problems.ts'
 import type { Vocabulary } from '../vocabulary/index.ts'
-import { conclude, type Findings, noteShapes } from './findings.ts'
+import { type ByMessage, checkTensor, mistakesOf, noteMistake } from './checks.ts'
+import { conclude, type Findings, misfit, noteShapes } from './findings.ts'
 import { groups, type Wanted } from './groups.ts'
 import { type Aligned, alignTables, type Found, findInputs, sameShape, shapesAgree } from './inputs.ts'
 import { type Headers, isVocabulary, layoutOf, tiedTo } from './stacks.ts'
@@ -15,6 +16,10 @@ export interface PlanOptions {
   readonly lenient?: boolean
   /** The output's vocabulary, when the configuration asks for one. */
   readonly vocabulary?: Vocabulary
+  /** As in `MergeOptions`. */
+  readonly arithmetic?: 'float32' | 'dtype'
+  /** Parts of the configuration could not be read: what it says of parameters is not the whole of it. */
+  readonly isPartial?: boolean
 }
 
 /** Filters that occur in no tensor's name: probably meant for another architecture. */
@@ -65,8 +70,32 @@ function checkLines(
   }
   if (lacking.length > 0)
     findings.problems.push(
-      `the base of lines, ${config.lines.base}, lacks ${lacking.length} of ${tensors.length} tensors, ${lacking[0]} first: nothing to measure their change from`,
+      misfit(
+        config.lines.base,
+        `the base of lines, ${config.lines.base}, lacks ${lacking.length} of ${tensors.length} tensors, ${lacking[0]} first: nothing to measure their change from`,
+      ),
     )
+}
+
+/** A method that looks at the whole model first must find the same models in every tensor. */
+function checkStatistics(
+  { method }: MergeConfig,
+  tensors: readonly PlannedTensor[],
+  { problems }: Findings,
+): void {
+  if (!method.prepare) return
+  const merged = tensors.filter(({ action }) => action === 'merge')
+  const listOf = (tensor: PlannedTensor): string => tensor.models.map(({ model }) => model).join(', ')
+  const most = merged.toSorted((a, b) => b.models.length - a.models.length)[0]
+  const odd = most && merged.filter((tensor) => listOf(tensor) !== listOf(most))
+  if (!odd || odd.length === 0) return
+  const { name } = odd[0]!
+  problems.push(
+    misfit(
+      name,
+      `${method.name} measures whole models first, so each tensor must be of the same ones: ${name} is of ${listOf(odd[0]!) || 'none'}, others of ${listOf(most)}${odd.length > 1 ? ` (and so for ${odd.length - 1} more)` : ''}`,
+    ),
+  )
 }
 
 /** The models whose headers a plan needs. */
@@ -74,14 +103,22 @@ export const modelsOf = ({ models, lines }: MergeConfig): string[] => [
   ...new Set([...models, ...(lines ? [lines.base] : [])]),
 ]
 
+/** What a merge whose planning cannot go on would be: nothing. */
+export const noPlan = ({ method, warnings }: MergeConfig, problems: MergePlan['problems']): MergePlan => ({
+  method: method.name,
+  tensors: [],
+  problems,
+  warnings,
+  outputBytes: 0,
+})
+
 /**
- * Plan a merge. `heads` holds the headers of every model of `modelsOf(config)`. What does not fit is listed in `problems`;
- * throws TL_BAD_CONFIG or TL_SHAPE_MISMATCH where the file asks for layers or parameters that are not there.
+ * Plan a merge. `heads` holds the headers of every model of `modelsOf(config)`. All that does not fit is listed in `problems`.
  */
 export function planMerge(
   config: MergeConfig,
   heads: ReadonlyMap<string, Headers>,
-  { lenient = false, vocabulary }: PlanOptions = {},
+  { lenient = false, vocabulary, arithmetic = 'float32', isPartial = false }: PlanOptions = {},
 ): MergePlan {
   const findings: Findings = {
     problems: [],
@@ -91,8 +128,11 @@ export function planMerge(
     shapes: new Map(),
   }
   const layouts = new Map([...heads].map(([model, headers]) => [model, layoutOf(headers)]))
-  const { wanted, layers } = groups(config, layouts)
+  const grouped = attempt(findings.problems, config.path, () => groups(config, layouts), undefined)
+  if (!grouped) return noPlan(config, findings.problems)
+  const { wanted, layers } = grouped
   const tensors: PlannedTensor[] = []
+  const mistakes: ByMessage = new Map()
   const align = (one: Wanted, found: readonly Found[]): Aligned | undefined => {
     if (vocabulary && isVocabulary(one.name))
       return alignTables(one, found, vocabulary, config, heads, findings)
@@ -104,12 +144,25 @@ export function planMerge(
     const aligned = align(one, found)
     if (!aligned) continue
     const decision = decide(config.method, found, one)
-    if (decision !== 'skip') tensors.push(plannedTensor(one, aligned, config, decision))
+    if (decision === 'skip') continue
+    const planned = noteMistake(mistakes, one.name, () => plannedTensor(one, aligned, config, decision))
+    if (!planned) continue
+    const dtypes = found.map(({ header }) => header.dtype)
+    noteMistake(mistakes, one.name, () => checkTensor(planned, dtypes, config, arithmetic))
+    tensors.push(planned)
   }
   if (wanted.length === 0)
-    fail('TL_BAD_CONFIG', `${config.path}: the models have no tensors, so there is nothing to merge`)
+    findings.problems.push({
+      where: config.path,
+      message: 'the models have no tensors, so there is nothing to merge',
+      code: 'TL_BAD_CONFIG',
+    })
   checkLines(config, tensors, heads, findings)
+  checkStatistics(config, tensors, findings)
+  // where a vocabulary was asked for and could not be made, that is said already
+  if (config.tokenizer) findings.vocabulary.clear()
   conclude(findings, lenient)
+  if (!isPartial) findings.problems.push(...mistakesOf(mistakes))
   if (config.dtype === 'F64' || tensors.some(({ dtype, action }) => dtype === 'F64' && action === 'merge'))
     findings.warnings.push(
       'arithmetic is in float32: values written as float64 have the precision of float32',

@@ -1,6 +1,7 @@
 /** @file The plan of a merge: every output tensor with its inputs and parameters, as data that a worker can be sent. */
 import type { StoredAt } from '../../checkpoint/index.ts'
 import type { Parameters } from '../methods/index.ts'
+import type { Problem } from '../problems.ts'
 import type { TableView } from '../vocabulary/index.ts'
 
 /** One input of one output tensor. */
@@ -43,7 +44,7 @@ export interface MergePlan {
   readonly lines?: { readonly alpha: number | 'auto'; readonly beta: number; readonly base: string }
   /** Layers of the output where they differ from those of the model that the config is taken from. */
   readonly layers?: number
-  readonly problems: readonly string[]
+  readonly problems: readonly Problem[]
   readonly warnings: readonly string[]
   /** Bytes of the output's tensors. */
   readonly outputBytes: number

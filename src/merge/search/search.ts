@@ -242,7 +242,7 @@ export async function searchMerge(
   const { lenient = false } = options
   const plan = planSearch(recipe, axes, lenient)
   const first = plan.config(0)
-  const headers = planFromFiles(first, { lenient })
+  const headers = planFromFiles(first, options)
   assertPlan(headers)
   refuseFileName(out)
   const inputs = [...modelsOf(first).flatMap(inputFiles), recipe.path]

@@ -1,5 +1,6 @@
 /** @file The tokenizer of the output: a model's own, or the union of all, with tokens that the recipe adds. */
 import { createHash } from 'node:crypto'
+import { readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { fail, isObject } from '../../base/index.ts'
 import { readObject } from '../../base/read.ts'
@@ -181,9 +182,11 @@ export function readVocabulary(config: MergeConfig, others: readonly string[] = 
 /** Models whose tables are as large as the first one's, but whose rows are other tokens: merged as they are, words mix. */
 export function differentTokens(config: MergeConfig): string[] {
   const [first, ...others] = config.models
-  const tokens = readIfPlain(first!)
+  // most fine-tunes have the tokenizer of their base, byte for byte: a vocabulary takes long to read
+  const files = others.filter((model) => !hasSameTokenizer(first!, model))
+  const tokens = files.length > 0 ? readIfPlain(first!) : undefined
   if (!tokens) return []
-  return others.flatMap((model) => {
+  return files.flatMap((model) => {
     const own = readIfPlain(model)
     if (!own) return []
     const odd = [...own.ids].find(([token, id]) => tokens.ids.has(token) && tokens.ids.get(token) !== id)
@@ -193,6 +196,19 @@ export function differentTokens(config: MergeConfig): string[] {
         ]
       : []
   })
+}
+
+/** Do two models have a tokenizer.json of the same bytes? */
+function hasSameTokenizer(a: string, b: string): boolean {
+  const [first, second] = [a, b].map((model) => join(companionsOf(model), 'tokenizer.json')) as [
+    string,
+    string,
+  ]
+  try {
+    return statSync(first).size === statSync(second).size && readFileSync(first).equals(readFileSync(second))
+  } catch {
+    return false
+  }
 }
 
 /** A tokenizer where there is a readable one: a merge that does not ask for it must not stop at it. */

@@ -1,5 +1,6 @@
 /** @file Which row of which table every token of the output takes, by mergekit's rules, as data that a worker can share. */
 import type { TokenRule } from '../config/index.ts'
+import type { Problem } from '../problems.ts'
 import type { Vocabulary } from './build.ts'
 
 /** A table of one model as the rows of the output's vocabulary. */
@@ -28,7 +29,7 @@ export interface Table {
 /** The views of a group of tables, one for each model; undefined where the table is taken as it is. */
 interface GroupViews {
   readonly of: (table: Table) => TableView | undefined
-  readonly problems: readonly string[]
+  readonly problems: readonly Problem[]
   readonly warnings: readonly string[]
 }
 
@@ -52,14 +53,15 @@ interface Group {
   readonly tables: readonly Table[]
   readonly own: readonly Int32Array[]
   readonly base: number
-  readonly problems: Set<string>
+  readonly problems: Map<string, Problem>
 }
 
 /** The donors that the recipe names for a token. */
 function namedDonors(rule: TokenRule, id: number, { tables, own, vocabulary, problems }: Group): Donor[] {
   const { source, token, where } = rule
   const refuse = (why: string): Donor[] => {
-    problems.add(`${where}: token ${quote(token)}: ${why}`)
+    const message = `token ${quote(token)}: ${why}`
+    problems.set(message, { where, message, code: 'TL_SHAPE_MISMATCH' })
     return []
   }
   if (source === undefined)
@@ -106,7 +108,7 @@ export function viewsOf(
   base: string | undefined,
 ): GroupViews {
   const own = tables.map((table) => ownRows(vocabulary, table))
-  const problems = new Set<string>()
+  const problems = new Map<string, Problem>()
   const at = tables.findIndex(({ model }) => model === base)
   const group: Group = { vocabulary, tables, own, base: at, problems }
   const byToken = new Map(rules.map((rule) => [rule.token, rule]))
@@ -151,5 +153,5 @@ export function viewsOf(
       donors: tables.map(({ model, tensor }) => ({ model, tensor })),
     }
   }
-  return { of: view, problems: [...problems], warnings }
+  return { of: view, problems: [...problems.values()], warnings }
 }

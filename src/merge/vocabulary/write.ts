@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { writeAtomically } from '../../base/files.ts'
 import { isObject, type JsonObject, prettyJson } from '../../base/index.ts'
-import { readBytes, readObject } from '../../base/read.ts'
+import { checkReadable, readBytes, readObject } from '../../base/read.ts'
 import type { Vocabulary } from './build.ts'
 import type { AddedToken } from './tokenizer.ts'
 
@@ -50,14 +50,25 @@ function changedFile(name: string, { tokenizer, change }: Vocabulary): JsonObjec
   }
 }
 
+/** The files of a merge's tokenizer: their new content, or the file that is copied. */
+function filesOf(vocabulary: Vocabulary): { name: string; from: string; content?: JsonObject }[] {
+  const { tokenizer, change } = vocabulary
+  return tokenizerFiles.flatMap((name) => {
+    const content = change === 'none' ? undefined : changedFile(name, vocabulary)
+    if (content === null) return []
+    const from = join(tokenizer.model, name)
+    if (content) return [{ name, from, content }]
+    return existsSync(from) ? [{ name, from }] : []
+  })
+}
+
+/** Throws where `writeTokenizer` would stop at a file that it reads. */
+export function checkTokenizer(vocabulary: Vocabulary): void {
+  for (const { from, content } of filesOf(vocabulary)) if (!content) checkReadable(from)
+}
+
 /** Write the tokenizer of a merge into `out`. */
 export function writeTokenizer(out: string, vocabulary: Vocabulary): void {
-  const { tokenizer, change } = vocabulary
-  for (const name of tokenizerFiles) {
-    const content = change === 'none' ? undefined : changedFile(name, vocabulary)
-    if (content === null) continue
-    const path = join(tokenizer.model, name)
-    if (content) writeAtomically(join(out, name), prettyJson(content))
-    else if (existsSync(path)) writeAtomically(join(out, name), readBytes(path))
-  }
+  for (const { name, from, content } of filesOf(vocabulary))
+    writeAtomically(join(out, name), content ? prettyJson(content) : readBytes(from))
 }
