@@ -8,6 +8,7 @@ const floors = [
   ['base'],
   ['tensor'],
   ['checkpoint'],
+  ['tokenizer'],
   ['nn'],
   ['data'],
   ['grammar'],

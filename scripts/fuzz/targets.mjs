@@ -25,9 +25,9 @@ import { curveRowsOf, gatherCurves } from '../../dist/lab/index.js'
 import { readSweepFile } from '../../dist/lab/sweep/sweepFile.js'
 import { readConfig } from '../../dist/lm/config.js'
 import { loadTokenizer } from '../../dist/lm/index.js'
-import { chatTemplate } from '../../dist/lm/tokenizer/chat.js'
 import { parseMergeConfig } from '../../dist/merge/index.js'
 import { random } from '../../dist/tensor/index.js'
+import { chatTemplate } from '../../dist/tokenizer/chat.js'
 import { byteLevel, config, prepended, weights } from './seeds.mjs'
 
 const fixture = (name) => readFileSync(fileURLToPath(new URL(`../../test/fixtures/${name}`, import.meta.url)))

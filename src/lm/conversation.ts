@@ -1,7 +1,7 @@
 /** @file A conversation: messages through a chat template into a model, answers back, within the model's context. */
 import { fail } from '../base/index.ts'
+import type { ChatMessage, Tokenizer } from '../tokenizer/index.ts'
 import type { Generated } from './generate.ts'
-import type { ChatMessage, Tokenizer } from './tokenizer/index.ts'
 
 /** What continues token ids; a session of a model behind it keeps what was seen before. */
 export interface ChatEngine {

@@ -1,5 +1,18 @@
 /** @file Language models. */
 
+export {
+  type ChatMessage,
+  type ChatOptions,
+  type Decoding,
+  type Encoding,
+  encodeAfter,
+  loadTokenizer,
+  type StreamDecoder,
+  spaced,
+  type Tokenizer,
+  tokenizerOfGguf,
+  tokensUpTo,
+} from '../tokenizer/index.ts'
 export { anyLengthAttention } from './anyLength.ts'
 export { type Architecture, supportedModels, type TensorNames } from './architectures.ts'
 export {
@@ -41,19 +54,6 @@ export type {
   SegmentOutputs,
 } from './segment.ts'
 export type { Session } from './session.ts'
-export {
-  type ChatMessage,
-  type ChatOptions,
-  type Decoding,
-  type Encoding,
-  encodeAfter,
-  loadTokenizer,
-  type StreamDecoder,
-  spaced,
-  type Tokenizer,
-  tokenizerOfGguf,
-  tokensUpTo,
-} from './tokenizer/index.ts'
 export { applyTop, lossAtTop, type Top, type TopTargets, topOf } from './top.ts'
 export { type Translation, toGguf, toHuggingFace } from './translate/index.ts'
 export type { BlockWeights, HeadWeights, ModelWeights, Norm } from './weights.ts'

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { gunzipSync } from 'node:zlib'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { randomStrings } from '../lm/strings.ts'
+import { randomStrings } from '../tokenizer/strings.ts'
 import { treeline } from './caught.ts'
 
 const root = mkdtempSync(join(tmpdir(), 'treeline-tokenize-'))

@@ -17,9 +17,10 @@ import {
   writeSafetensors,
 } from '../../src/checkpoint/index.ts'
 import { loadModel, loadTokenizer, toGguf, toHuggingFace } from '../../src/lm/index.ts'
-import { readGgufTokenizer } from '../../src/lm/tokenizer/gguf.ts'
 import { ggufTokenizer } from '../../src/lm/translate/ggufTokenizer.ts'
+import { readGgufTokenizer } from '../../src/tokenizer/gguf.ts'
 import { treeline } from '../cli/caught.ts'
+import { randomStrings } from '../tokenizer/strings.ts'
 import {
   furthest,
   isThere,
@@ -30,7 +31,6 @@ import {
   type Tiny,
   tinyModels,
 } from './fixtures.ts'
-import { randomStrings } from './strings.ts'
 
 const root = mkdtempSync(join(tmpdir(), 'treeline-translate-'))
 let all: { models: Tiny[]; clean: () => void }

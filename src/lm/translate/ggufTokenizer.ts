@@ -1,10 +1,8 @@
 /** @file A tokenizer of a Hugging Face folder as `tokenizer.ggml.*`: what llama.cpp has a name for, and nothing else. */
 import { fail, isObject } from '../../base/index.ts'
 import type { GgufField } from '../../checkpoint/index.ts'
-import type { Definition } from '../tokenizer/definition.ts'
-import { mergesByScore, pres, TYPE } from '../tokenizer/gguf.ts'
-import type { MergeTable } from '../tokenizer/merges.ts'
-import { isByteLevel } from '../tokenizer/split.ts'
+import type { Definition, MergeTable } from '../../tokenizer/index.ts'
+import { isByteLevel, mergesByScore, pres, TYPE } from '../../tokenizer/index.ts'
 
 const text = (value: string): GgufField => ({ type: 'string', value })
 const truth = (value: boolean): GgufField => ({ type: 'bool', value })

@@ -6,9 +6,9 @@ import {
   type GgufFile,
   isConvertible,
 } from '../../checkpoint/index.ts'
+import { readGgufTokenizer } from '../../tokenizer/index.ts'
 import { type Architecture, tensorPairs } from '../architectures.ts'
 import { type ModelConfig, readConfig } from '../config.ts'
-import { readGgufTokenizer } from '../tokenizer/gguf.ts'
 import { configJson, scalingOfFactors } from './configuration.ts'
 import { type Templates, tokenizerFiles } from './huggingFaceTokenizer.ts'
 import { renamed, type Transposed, transposed, withRowsOf } from './tensors.ts'

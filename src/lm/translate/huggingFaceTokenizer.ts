@@ -1,6 +1,6 @@
 /** @file A tokenizer as the files that Transformers loads: tokenizer.json, tokenizer_config.json, special_tokens_map.json. */
 import { prettyJson } from '../../base/index.ts'
-import type { Definition } from '../tokenizer/definition.ts'
+import type { Definition } from '../../tokenizer/index.ts'
 
 /** `bos_token` in front, and `eos_token` behind, as GGUF's `add_bos_token` and `add_eos_token` say. */
 function postProcessor(

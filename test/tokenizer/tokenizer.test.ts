@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { gunzipSync } from 'node:zlib'
 import { afterAll, describe, expect, test } from 'vitest'
-import { loadTokenizer, type Tokenizer } from '../../src/lm/index.ts'
+import { loadTokenizer, type Tokenizer } from '../../src/tokenizer/index.ts'
 import { randomStrings } from './strings.ts'
 
 interface Case {

@@ -1,5 +1,5 @@
 /** @file Normalizers of `tokenizer.json`: what happens to a text before it is split. One row each. */
-import { fail, type JsonObject } from '../../base/index.ts'
+import { fail, type JsonObject } from '../base/index.ts'
 import { patternOf } from './pattern.ts'
 import { objectOf, objectsOf, textOf } from './settings.ts'
 import { inert } from './unicode.ts'

@@ -1,8 +1,8 @@
 /** @file Chat templates against transformers (test/fixtures/make_tokenizer.py). */
 import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
-import { type ChatMessage, chatTemplate } from '../../src/lm/tokenizer/chat.ts'
-import { strftime } from '../../src/lm/tokenizer/strftime.ts'
+import { type ChatMessage, chatTemplate } from '../../src/tokenizer/chat.ts'
+import { strftime } from '../../src/tokenizer/strftime.ts'
 
 const read = (name: string) =>
   JSON.parse(readFileSync(new URL(`../fixtures/${name}`, import.meta.url), 'utf8'))

@@ -2,7 +2,7 @@
  * @file Tokenizers in GGUF metadata (`tokenizer.ggml.*`), put into tokenizer.json's terms. `gpt2` is byte-level BPE whose
  * way of cutting words is named by `pre`; `llama` is SentencePiece's BPE, which merges what has the best score.
  */
-import { fail } from '../../base/index.ts'
+import { fail } from '../base/index.ts'
 import type { AddedToken } from './added.ts'
 import { type Definition, turnEnds } from './definition.ts'
 import { mergeTable } from './huggingFace.ts'

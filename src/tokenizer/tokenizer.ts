@@ -1,5 +1,5 @@
 /** @file The tokenizer: text to ids and back, by a definition read from any file. */
-import { fail } from '../../base/index.ts'
+import { fail } from '../base/index.ts'
 import { cutterOf } from './added.ts'
 import { type ChatMessage, type ChatOptions, chatTemplate } from './chat.ts'
 import { type Decoding, decoderOf, type StreamDecoder } from './decode.ts'

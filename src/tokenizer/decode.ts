@@ -1,5 +1,5 @@
 /** @file Ids to text: every token is some bytes; the bytes together are UTF-8, also where a character spans tokens. */
-import { fail, isObject, type JsonObject } from '../../base/index.ts'
+import { fail, isObject, type JsonObject } from '../base/index.ts'
 import { bytesOfCharacters } from './alphabet.ts'
 import { objectOf, objectsOf, textOf } from './settings.ts'
 

@@ -7,9 +7,9 @@ import fc from 'fast-check'
 import { afterAll, describe, expect, test } from 'vitest'
 import { TreelineError } from '../../src/base/index.ts'
 import { type GgufMetadata, writeGguf } from '../../src/checkpoint/index.ts'
-import { loadTokenizer, type Tokenizer } from '../../src/lm/index.ts'
-import { merger } from '../../src/lm/tokenizer/merges.ts'
-import { translate } from '../../src/lm/tokenizer/pattern.ts'
+import { loadTokenizer, type Tokenizer } from '../../src/tokenizer/index.ts'
+import { merger } from '../../src/tokenizer/merges.ts'
+import { translate } from '../../src/tokenizer/pattern.ts'
 import { randomStrings } from './strings.ts'
 
 interface Json {

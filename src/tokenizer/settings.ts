@@ -1,5 +1,5 @@
 /** @file Parts of a tokenizer.json, checked: what has another form than expected is refused in one line. */
-import { fail, isObject, type JsonObject } from '../../base/index.ts'
+import { fail, isObject, type JsonObject } from '../base/index.ts'
 
 const short = (value: unknown): string => (JSON.stringify(value) ?? 'missing').slice(0, 60)
 

@@ -1,5 +1,5 @@
 /** @file Pieces to ids: byte-pair encoding over bytes or over characters with bytes to fall back on. */
-import { fail } from '../../base/index.ts'
+import { fail } from '../base/index.ts'
 import { byteCharacters, charactersOfBytes } from './alphabet.ts'
 import type { Definition } from './definition.ts'
 import { merger } from './merges.ts'

@@ -1,8 +1,8 @@
 /** @file Tokenizers of Hugging Face folders: tokenizer.json, and around it the special tokens and the chat template. */
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { fail, isObject, type JsonObject } from '../../base/index.ts'
-import { readObject, readText } from '../../base/read.ts'
+import { fail, isObject, type JsonObject } from '../base/index.ts'
+import { readObject, readText } from '../base/read.ts'
 import type { AddedToken } from './added.ts'
 import { type Definition, turnEnds } from './definition.ts'
 import type { MergeTable } from './merges.ts'

@@ -1,8 +1,8 @@
 /** @file A tokenizer by path: a Hugging Face folder or a GGUF file, told by its bytes and not by its name. */
 import { existsSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { fail, TreelineError } from '../../base/index.ts'
-import { type Checkpoint, companionsOf, isGguf, openCheckpoint } from '../../checkpoint/index.ts'
+import { fail, TreelineError } from '../base/index.ts'
+import { type Checkpoint, companionsOf, isGguf, openCheckpoint } from '../checkpoint/index.ts'
 import { readGgufTokenizer } from './gguf.ts'
 import { readHuggingFace } from './huggingFace.ts'
 import { makeTokenizer, type Tokenizer } from './tokenizer.ts'

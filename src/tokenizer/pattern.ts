@@ -3,7 +3,7 @@
  * `oniguruma-to-es` translates them; properties are held at the Unicode version of the reference.
  */
 import { toRegExpDetails } from 'oniguruma-to-es'
-import { fail, TreelineError } from '../../base/index.ts'
+import { fail, TreelineError } from '../base/index.ts'
 import { newIn17 } from './unicode.ts'
 
 const hex = (character: string): string => `\\u{${character.codePointAt(0)!.toString(16)}}`

@@ -1,5 +1,5 @@
 /** @file Chat templates: messages as the one text a model was trained to continue. */
-import { fail } from '../../base/index.ts'
+import { fail } from '../base/index.ts'
 import { readTemplate, renderTemplate, TemplateRefusal } from './jinja.ts'
 
 export interface ChatMessage {

@@ -1,5 +1,5 @@
 /** @file Pre-tokenizers of `tokenizer.json`: they cut a text into the pieces within which tokens are merged. One row each. */
-import { didYouMean, fail, isObject, type JsonObject } from '../../base/index.ts'
+import { didYouMean, fail, isObject, type JsonObject } from '../base/index.ts'
 import { literal, patternOf, translate } from './pattern.ts'
 import { objectOf, objectsOf, textOf } from './settings.ts'
 

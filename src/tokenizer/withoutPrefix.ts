@@ -1,5 +1,5 @@
 /** @file Normalizers and pre-tokenizers for a piece in the middle of a text. */
-import { isObject } from '../../base/index.ts'
+import { isObject } from '../base/index.ts'
 
 /** A normalizer's or pre-tokenizer's JSON without what it puts before a text: for a piece in the middle of one. */
 export function withoutPrefix(json: unknown): unknown {
