@@ -14,6 +14,7 @@ import { probes } from './probes.ts'
 import { sampleComplexity } from './sample-complexity.ts'
 import { scalingLaws } from './scaling-laws.ts'
 import { textCorrelations } from './text-correlations.ts'
+import { textDiffusion } from './text-diffusion.ts'
 import { tokenCorrelations } from './token-correlations.ts'
 
 export { loadExperiment, registry } from './load.ts'
@@ -32,6 +33,7 @@ export const experiments: readonly AnyExperiment[] = [
   sampleComplexity,
   composition,
   memorization,
+  textDiffusion,
   digits,
   ddpmMerging,
   lifelongEditing,

@@ -34,6 +34,7 @@ writeFileSync(written, madeUpText(20_000))
 const inputs: Readonly<Record<string, object>> = {
   digits: { dataset: drawn },
   'text-correlations': { text: written },
+  'text-diffusion': { text: written },
 }
 
 const tiny = (experiment: AnyExperiment, seed = 0) =>

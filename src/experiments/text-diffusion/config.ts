@@ -1,0 +1,77 @@
+/** @file What the study of masked diffusion on a text can be told. */
+import { z } from 'zod'
+import { seedField } from '../../lab/index.ts'
+
+export const config = z.strictObject({
+  seed: seedField,
+  text: z
+    .string()
+    .min(1)
+    .default('state-of-the-union')
+    .describe('a text of treeline data (state-of-the-union, moby-dick), or the path of a file'),
+  alphabet: z
+    .enum(['letters', 'all'])
+    .default('letters')
+    .describe('letters: a to z and the space, in place of all else; all: every character'),
+  symbols: z.int().min(2).max(1024).default(64).describe('kinds of symbols; the rarest together are one'),
+  window: z.int().min(8).max(512).default(64).describe('symbols that the network sees'),
+  width: z.int().min(8).max(1024).default(96).describe('width of the transformer'),
+  heads: z.int().min(1).max(64).default(4),
+  layers: z.int().min(1).max(24).default(3).describe('blocks of the transformer'),
+  batchSize: z.int().min(1).max(1024).default(32).describe('windows of each step'),
+  learningRate: z.number().gt(0).max(1).default(2e-3).describe('of AdamW, constant after 100 steps'),
+  steps: z.int().min(8).max(1e7).multipleOf(8).default(4096).describe('steps of the long training'),
+  firstLook: z
+    .int()
+    .min(8)
+    .max(1e6)
+    .multipleOf(8)
+    .default(64)
+    .describe('step of the first look; the others are at its doublings'),
+  validation: z
+    .int()
+    .min(16)
+    .max(65536)
+    .default(512)
+    .describe('held-out windows, with the same masks at every look'),
+  samples: z
+    .int()
+    .min(16)
+    .max(65536)
+    .default(512)
+    .describe('windows generated at each look; errors leave a sixteenth of them out at a time'),
+  perStep: z.int().min(1).max(64).default(2).describe('symbols of a window that are drawn at once'),
+  reach: z.int().min(2).max(64).default(12).describe('largest distance of the overlap, in symbols'),
+  data: z
+    .strictObject({
+      P: z.array(z.int().min(8).max(65536)).max(12).default([32, 64, 128, 256]),
+      window: z.int().min(8).max(512).default(32),
+      learningRate: z.number().gt(0).max(1).default(1e-3),
+      steps: z.int().min(32).max(1e6).multipleOf(8).default(4096),
+      validation: z.int().min(16).max(65536).default(256),
+      samples: z.int().min(16).max(65536).default(1536),
+    })
+    .prefault({})
+    .describe(
+      'trainings on P fixed windows of the text, stopped where held-out text is predicted best; without decay of weights',
+    ),
+  networks: z.int().min(1).max(64).default(1).describe('trainings of each kind, each with its own seed'),
+})
+export type Config = z.infer<typeof config>
+
+export const presets = {
+  tiny: {
+    ...{ window: 16, width: 16, heads: 2, layers: 1, batchSize: 16, steps: 64, firstLook: 16 },
+    ...{ validation: 32, samples: 32, reach: 4 },
+    data: { P: [8, 32], window: 16, steps: 64, validation: 32, samples: 32 },
+  },
+  tour: {
+    ...{ window: 32, width: 48, layers: 2, steps: 512, validation: 128, samples: 256, reach: 8 },
+    data: { P: [] },
+  },
+  quick: {
+    ...{ window: 32, width: 64, layers: 2, steps: 1024, validation: 256 },
+    data: { P: [32, 128], steps: 1024, samples: 512 },
+  },
+  paper: { samples: 1024 },
+}
