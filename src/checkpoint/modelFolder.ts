@@ -22,6 +22,7 @@ const besideWeights = [
   'chat_template.jinja',
   'chat_template.json',
   'mergekit_config.yml',
+  'treeline-merge.json',
 ]
 
 /** Files that a model folder is made of. They go together: the weights of one model and the tokenizer of another are no model. */

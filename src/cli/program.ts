@@ -1,10 +1,10 @@
 /** @file The program `treeline`: its commands, and the way from an argument list to an exit code. */
 import { Command } from 'commander'
+import { packageVersion } from '../base/version.ts'
 import { exitCodes, reportError } from './errors.ts'
 import { watchInterrupts } from './interrupt.ts'
 import { type Io, processIo } from './io.ts'
 import { examples } from './options.ts'
-import { version } from './version.ts'
 
 /** Makes a command; `argv` are all words of the program. */
 type Make = (io: Io, argv: readonly string[]) => Command
@@ -56,7 +56,7 @@ async function wanted(argv: readonly string[], io: Io): Promise<Command[]> {
 
 /** The program with all its commands, as help and completion show it. */
 async function allCommands(io: Io): Promise<Command> {
-  const program = new Command('treeline').version(version())
+  const program = new Command('treeline').version(packageVersion())
   for (const command of await wanted([], io)) program.addCommand(command)
   return program
 }
@@ -65,7 +65,7 @@ async function allCommands(io: Io): Promise<Command> {
 export async function main(argv: readonly string[], io: Io = processIo()): Promise<number> {
   const program = new Command('treeline')
     .description('What does a neural network know, at which level of abstraction?')
-    .version(version(), '-V, --version', 'print the version')
+    .version(packageVersion(), '-V, --version', 'print the version')
     .helpOption('-h, --help', 'show help')
     .addHelpText(
       'after',

@@ -5,11 +5,12 @@ import { join } from 'node:path'
 import { explainSystemError, makeFolder, writeAtomically } from '../base/files.ts'
 import { fail, notFiniteIn, notFiniteText, prettyJson, TreelineError, toJson } from '../base/index.ts'
 import { lockFolder } from '../base/lock.ts'
+import { packageVersion } from '../base/version.ts'
 import { packageCommit } from './commit.ts'
 import { configHash, configRows, resumeCommand } from './config.ts'
 import { appendLog, makeContext, type RunListeners } from './context.ts'
 import type { AnyExperiment, BaseConfig } from './experiment.ts'
-import { packageVersion, thisMachine } from './machine.ts'
+import { thisMachine } from './machine.ts'
 import { readMetrics } from './metrics.ts'
 import {
   type ConfigFile,

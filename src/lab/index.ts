@@ -2,6 +2,7 @@
 
 export { type Json, prettyJson, toJson } from '../base/index.ts'
 export { lockFolder, lockHolder } from '../base/lock.ts'
+export { packageVersion } from '../base/version.ts'
 export { parseWritten, readWritten, type WrittenFile } from '../base/written.ts'
 export { canonicalJson, contentHash } from './canonical.ts'
 export { type Cell, type Column, sortRuns, type Table, type TableOptions, tableOf } from './collect/table.ts'
@@ -49,7 +50,7 @@ export { groupRuns, type OverSeeds, overSeeds, varyingFields } from './groups.ts
 export { importExperiment, isModule } from './importExperiment.ts'
 export { type JobsOptions, runJobs } from './jobs.ts'
 export { experimentNamed, experimentOf } from './known.ts'
-export { type Machine, packageVersion, thisMachine } from './machine.ts'
+export { type Machine, thisMachine } from './machine.ts'
 export { appendMetric, type Metric, readMetrics, truncateMetrics } from './metrics.ts'
 export { measuredMarkdown, putMeasured } from './report/markdown.ts'
 export { type ReportFiles, writeReport, writingReport } from './report/report.ts'

@@ -1,5 +1,4 @@
-/** @file The machine and the package that made a measurement. */
-import { readFileSync } from 'node:fs'
+/** @file The machine that made a measurement. */
 import { arch, availableParallelism, cpus, platform, release, totalmem } from 'node:os'
 
 /** What a report says about where its numbers were measured. */
@@ -20,9 +19,3 @@ export const thisMachine = (): Machine => ({
   memory: totalmem(),
   node: process.versions.node,
 })
-
-/** The version in Treeline's own package.json. */
-export function packageVersion(): string {
-  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8')
-  return (JSON.parse(text) as { version: string }).version
-}

@@ -17,6 +17,7 @@ export {
   type MergeOptions,
   type MergeOutcome,
   planFromFiles,
+  replayMerge,
 } from './execute/index.ts'
 export {
   applyLines,

@@ -108,6 +108,26 @@ describe('treeline merge', () => {
     expect([none.code, none.err]).toEqual([2, expect.stringMatching(/expected CONFIG and OUT/)])
   })
 
+  it('--replay makes the same bytes from a manifest; options that it decides are refused', async () => {
+    const config = written('m.yaml', linear())
+    expect(await treeline('merge', config, at('original'), '--quiet')).toMatchObject({ code: 0 })
+    const manifest = join(at('original'), 'treeline-merge.json')
+    const { code, out } = await treeline('merge', '--replay', manifest, at('replayed'), '--json')
+    expect([code, JSON.parse(out)]).toEqual([0, expect.objectContaining({ tensors: 5 })])
+    for (const name of ['model.safetensors', 'config.json', 'treeline-merge.json'])
+      expect(readFileSync(join(at('replayed'), name)).equals(readFileSync(join(at('original'), name)))).toBe(
+        true,
+      )
+    const seeded = await treeline('merge', '--replay', manifest, at('never'), '--seed', '3')
+    expect([seeded.code, seeded.err]).toEqual([
+      2,
+      expect.stringMatching(/--seed: it has no effect with --replay/),
+    ])
+    const two = await treeline('merge', '--replay', manifest, config, at('never'))
+    expect([two.code, two.err]).toEqual([2, expect.stringMatching(/expected one OUT/)])
+    expect(existsSync(at('never'))).toBe(false)
+  })
+
   it.each([
     ['normalise: true\n', 2, /m\.yaml:5: unknown key "normalise" in the configuration.*\n$/],
     [

@@ -214,6 +214,7 @@ describe('a search', () => {
       'model.safetensors',
       'search.csv',
       'search.jsonl',
+      'treeline-merge.json',
     ])
   })
 

@@ -5,9 +5,9 @@ import { totalmem } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { Command } from 'commander'
 import { bytes, fail, prettyJson } from '../../base/index.ts'
+import { packageVersion } from '../../base/version.ts'
 import type { Io } from '../io.ts'
 import { jsonOption } from '../options.ts'
-import { version } from '../version.ts'
 
 /** One thing that was looked at. `fix` says what to do when it is not well. */
 interface Check {
@@ -123,7 +123,7 @@ async function examine(out: string) {
   ]
   const ready = checks.every(({ ok, needed }) => ok || !needed)
   return {
-    treeline: version(),
+    treeline: packageVersion(),
     ready,
     machine: { ...machine, memory: totalmem() },
     threads: machine.cores,

@@ -88,7 +88,14 @@ export const linesCommand = (io: Io): Command =>
           'the recipe of lines',
         )
         if (!workers) return showPlan(merging, config, flags, io)
-        await carryOut(merging, config, out, { workers, force }, flags, io, 'lines')
+        await carryOut(
+          (rest) => merging.executeMerge(config, out, rest),
+          out,
+          { workers, force },
+          flags,
+          io,
+          'lines',
+        )
       } finally {
         await workers?.close()
       }

@@ -19,6 +19,7 @@ import { carryOutSearch, checkSearchFlags, type SearchFlags } from './search.ts'
 
 interface MergeFlags extends SearchFlags {
   check?: boolean
+  replay?: string
   explain?: boolean
   force?: boolean
   arithmetic: 'float32' | 'dtype'
@@ -28,8 +29,7 @@ type Merging = typeof import('../../merge/index.ts')
 
 /** Merge with progress, messages and the result on the right streams. */
 export async function carryOut(
-  merging: Merging,
-  config: MergeConfig,
+  merge: (options: MergeOptions) => Promise<MergeOutcome>,
   out: string,
   options: Omit<MergeOptions, 'signal' | 'onProgress'>,
   flags: { json?: boolean; quiet?: boolean },
@@ -43,11 +43,13 @@ export async function carryOut(
   let first: number | undefined
   let outcome: MergeOutcome
   try {
-    outcome = await merging.executeMerge(config, out, {
+    outcome = await merge({
       ...options,
       signal: interrupt.signal,
       onProgress({ phase, done, total }) {
         if (phase === 'measure') return display.update({ done, total, detail: 'measuring norms for alpha' })
+        if (phase === 'hash')
+          return display.update({ done, total, detail: 'hashing what went in and came out' })
         first ??= done
         // the first word is no pace yet
         const pace = done > first ? ` · ${rate(done - first)}` : ''
@@ -171,6 +173,48 @@ function showCheck(
   if (length > 0) fail('TL_BAD_ARGUMENT', `${recipe.path}: ${length} problem${length === 1 ? '' : 's'} found`)
 }
 
+/** Options that a manifest decides, or that are another command's. */
+const notWithReplay = [
+  'check',
+  'dryRun',
+  'explain',
+  'search',
+  'lenient',
+  'seed',
+  'arithmetic',
+  'shardSize',
+] as const
+
+/** The folder of `--replay FILE OUT`. */
+function replayFolder(out: string | undefined, more: string | undefined, command: Command): string {
+  const odd = command.options.find(
+    (option) =>
+      (notWithReplay as readonly string[]).includes(option.attributeName()) &&
+      command.getOptionValueSource(option.attributeName()) === 'cli',
+  )
+  if (odd)
+    fail('TL_USAGE', `${odd.long}: it has no effect with --replay: the manifest says it all; leave it out`)
+  if (out === undefined) fail('TL_USAGE', 'merge --replay FILE: expected OUT, the folder of the new model')
+  if (more !== undefined)
+    fail(
+      'TL_USAGE',
+      `merge --replay FILE: expected one OUT, got ${out} and ${more}; the recipe is in the manifest`,
+    )
+  return out
+}
+
+/** A merge once more, from its manifest. */
+async function replay(path: string, out: string, flags: MergeFlags, io: Io): Promise<void> {
+  const workers = openMergeWorkers(flags.threads)
+  try {
+    const merging = await import('../../merge/index.ts')
+    const again = (options: MergeOptions) => merging.replayMerge(path, out, options)
+    await carryOut(again, out, { workers, force: flags.force ?? false }, flags, io, 'replay')
+  } finally {
+    await workers.close()
+  }
+}
+
 const searchExample = `A search, here over fifteen candidates; table, curve and the best model go to best/:
   treeline merge merge.yaml best --search lambda=0.1..1.5:0.1 --score 'node eval.mjs {model}'
   treeline merge merge.yaml best --search beta=0.1..1:0.1 --search alpha=auto,0.2 --score 'python eval.py {model}' --minimize
@@ -181,12 +225,13 @@ export const mergeCommand = (io: Io): Command =>
   new Command('merge')
     .description('merge models as a mergekit configuration says; an interrupted merge goes on where it was')
     .argument(
-      '<config>',
+      '[config]',
       'a YAML file: merge_method, models or slices, parameters, dtype, lines … (docs/merge-config.md)',
     )
     .argument('[out]', 'the folder of the new model; --check and --dry-run need none')
     .option('--check', 'every mistake that can be known before work, from headers; nothing is written')
     .option('--dry-run', 'only the plan, from headers: tensors, sizes, and everything that does not fit')
+    .option('--replay <file>', 'the treeline-merge.json of a merged model: make the same bytes in OUT again')
     .option('--explain', 'with --dry-run: the layer, factor and parameters of every tensor')
     .option('--lenient', 'unknown keys, keys without effect and missing tensors are warnings; NaN may pass')
     .addOption(integerOption('--threads <n>', 'worker threads (default: all cores, at most 8)', 1, 1024))
@@ -231,40 +276,49 @@ export const mergeCommand = (io: Io): Command =>
       examples(
         ['treeline merge merge.yaml --check', 'all mistakes, in a second; with a folder, its room, too'],
         ['treeline merge merge.yaml merged --dry-run', 'what it would do, and what stands against it'],
+        ['treeline merge --replay merged/treeline-merge.json again', 'the same bytes, from the same inputs'],
         ['treeline merge merge.yaml merged', 'do it; the same command goes on after any interruption'],
       ),
     )
     .addHelpText('after', searchExample)
-    .action(async (path: string, given: string | undefined, flags: MergeFlags) => {
-      checkSearchFlags(flags)
-      if (given === undefined && !flags.check && !flags.dryRun)
-        fail('TL_USAGE', 'merge: expected CONFIG and OUT, the folder of the new model; got no OUT')
-      const out = given ?? ''
-      const { lenient = false, threads, seed, shardSize, arithmetic, force = false } = flags
-      const text = readText(path)
-      // threads load what they need while this one does, reads and plans
-      const workers = flags.dryRun || flags.check || flags.search ? undefined : openMergeWorkers(threads)
-      try {
-        const merging = await import('../../merge/index.ts')
-        if (flags.check) {
-          showCheck(merging, { path, text }, given, flags, io)
+    .action(
+      async (config: string | undefined, folder: string | undefined, flags: MergeFlags, own: Command) => {
+        checkSearchFlags(flags)
+        if (flags.replay !== undefined) {
+          const out = replayFolder(config, folder, own)
+          await replay(flags.replay, out, flags, io)
           return
         }
-        if (flags.search) {
-          await carryOutSearch(merging, { path, text }, out, flags, io)
-          return
+        const [path, given] = [config, folder]
+        if (path === undefined) fail('TL_USAGE', 'merge: expected CONFIG and OUT, or --replay FILE and OUT')
+        if (given === undefined && !flags.check && !flags.dryRun)
+          fail('TL_USAGE', 'merge: expected CONFIG and OUT, the folder of the new model; got no OUT')
+        const out = given ?? ''
+        const { lenient = false, threads, seed, shardSize, arithmetic, force = false } = flags
+        const text = readText(path)
+        // threads load what they need while this one does, reads and plans
+        const workers = flags.dryRun || flags.check || flags.search ? undefined : openMergeWorkers(threads)
+        try {
+          const merging = await import('../../merge/index.ts')
+          if (flags.check) {
+            showCheck(merging, { path, text }, given, flags, io)
+            return
+          }
+          if (flags.search) {
+            await carryOutSearch(merging, { path, text }, out, flags, io)
+            return
+          }
+          const config = merging.parseMergeConfig(text, path, { lenient })
+          if (!workers) return showPlan(merging, config, flags, io)
+          await carryOut(
+            (rest) => merging.executeMerge(config, out, rest),
+            out,
+            { lenient, seed, shardSize, arithmetic, force, workers },
+            flags,
+            io,
+          )
+        } finally {
+          await workers?.close()
         }
-        const config = merging.parseMergeConfig(text, path, { lenient })
-        if (!workers) return showPlan(merging, config, flags, io)
-        await carryOut(
-          merging,
-          config,
-          out,
-          { lenient, seed, shardSize, arithmetic, force, workers },
-          flags,
-          io,
-        )
-      } finally {
-        await workers?.close()
-      }
-    })
+      },
+    )

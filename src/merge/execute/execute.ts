@@ -28,13 +28,13 @@ import type { MergeConfig } from '../config/index.ts'
 import { linesPlan } from '../lines/index.ts'
 import { mergeMethods } from '../methods/index.ts'
 import { type MergePlan, modelsOf, type PlannedTensor } from '../plan/index.ts'
-import type { Vocabulary } from '../vocabulary/index.ts'
 import { openMergeWorkers } from '../workers.ts'
 import { writeCompanions } from './companions.ts'
 import { linesSteps } from './linesSteps.ts'
-import type { MergeOptions } from './options.ts'
+import { hashOutputs, inputsForManifest, manifestName, manifestText } from './manifest.ts'
+import { type MergeOptions, settingsOf } from './options.ts'
 import { findAlpha, mergePieces, piecesOf, prepared, type Running } from './pieces.ts'
-import { assertPlan, prepareMerge } from './prepare.ts'
+import { assertPlan, type PreparedMerge, prepareMerge } from './prepare.ts'
 import { closeOpened, type MergeItem } from './work.ts'
 
 /** Merges that this process has begun. */
@@ -97,10 +97,11 @@ interface PlannedWork {
 /** The work of a plan without problems. */
 export function workOf(
   config: MergeConfig,
-  { plan, vocabulary }: { plan: MergePlan; vocabulary: Vocabulary | undefined },
+  { plan, vocabulary }: PreparedMerge,
   options: MergeOptions,
 ): PlannedWork {
-  const { seed = 0, lenient = false, shardSize = 5e9, arithmetic = 'float32', force = false } = options
+  const { seed, lenient, shardSize, arithmetic } = settingsOf(options)
+  const { force = false } = options
   const models = modelsOf(config)
   const marks = models.map(fileMarks)
   const asked = [3, config.text, seed, lenient, shardSize, arithmetic]
@@ -120,7 +121,9 @@ export const shardBytes = (shards: readonly Shard[]): number =>
 /** Errors that the same command would meet again: what was begun is of no use. */
 const isLasting = (error: unknown): boolean =>
   error instanceof TreelineError &&
-  ['TL_NOT_FINITE', 'TL_UNSUPPORTED', 'TL_BAD_ARGUMENT', 'TL_SHAPE_MISMATCH'].includes(error.code)
+  ['TL_NOT_FINITE', 'TL_UNSUPPORTED', 'TL_BAD_ARGUMENT', 'TL_SHAPE_MISMATCH', 'TL_CHECKSUM'].includes(
+    error.code,
+  )
 
 /** The same with workers that are there, in a folder that `open` opens. */
 export async function mergeInto(
@@ -148,22 +151,29 @@ export async function mergeInto(
   }
 }
 
-interface Prepared {
+interface Opened extends PreparedMerge {
   readonly output: OutputFolder
   readonly marks: readonly (readonly string[])[]
-  readonly plan: MergePlan
   readonly shards: readonly Shard<PlannedTensor>[]
-  readonly vocabulary: Vocabulary | undefined
 }
+
+/** The factor of LiNeS by tensor. */
+const factorsOf = (plan: MergePlan, lines: { alpha: number; beta: number }): Map<string, number> =>
+  new Map(
+    linesPlan(
+      plan.tensors.map(({ name }) => name),
+      lines,
+    ).map(({ name, factor }) => [name, factor]),
+  )
 
 async function carryOut(
   workers: Workers,
   config: MergeConfig,
   out: string,
   options: MergeOptions,
-  { output, marks, plan, shards, vocabulary }: Prepared,
+  { output, marks, plan, shards, vocabulary, bytesRead }: Opened,
 ): Promise<MergeOutcome> {
-  const { seed = 0, lenient = false, arithmetic = 'float32' } = options
+  const { seed, lenient, arithmetic } = settingsOf(options)
   const models = modelsOf(config)
   const unfinished = openUnfinished(output, shards)
   const resumed = unfinished.done.size > 0
@@ -198,13 +208,9 @@ async function carryOut(
       options,
     }
     const lines = plan.lines && { alpha: await findAlpha(running), beta: plan.lines.beta }
-    const rows =
-      lines &&
-      linesPlan(
-        plan.tensors.map(({ name }) => name),
-        lines,
-      )
-    await mergePieces(running, rows && new Map(rows.map(({ name, factor }) => [name, factor])))
+    const factors = lines && factorsOf(plan, lines)
+    await mergePieces(running, factors)
+    const inputs = await inputsForManifest(workers, config, plan, options)
     const changed = models.find((model, i) => fileMarks(model).join() !== marks[i]!.join())
     if (changed !== undefined)
       fail('TL_IO', `${changed} changed while it was merged; run the same command again when it is at rest`)
@@ -225,6 +231,11 @@ async function carryOut(
       isUnchanged: false,
       ...(lines ? { lines } : {}),
       warnings: [...plan.warnings, ...warnings],
+    }
+    if (inputs) {
+      const outputs = await hashOutputs(workers, out, finished(unfinished, shards, beside), options)
+      const text = manifestText(config, plan, options, { inputs, outputs, bytesRead, lines, factors })
+      writeAtomically(join(beside, manifestName), text)
     }
     const files = finished(unfinished, shards, beside)
     unfinished.close()

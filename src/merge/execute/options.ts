@@ -1,5 +1,6 @@
 /** @file How to merge. */
 import type { Workers } from '../../base/workers.ts'
+import type { Manifest, MergeSettings } from './manifestFormat.ts'
 
 /** How to merge. */
 export interface MergeOptions {
@@ -17,6 +18,22 @@ export interface MergeOptions {
   readonly shardSize?: number
   /** Replace the model that is there. Never an input. */
   readonly force?: boolean
+  /** Write `treeline-merge.json` beside the model, which takes a look at all files. Default true. */
+  readonly manifest?: boolean
+  /** The manifest that this merge repeats: its inputs were checked, its output must be the same. */
+  readonly replay?: Manifest
   readonly signal?: AbortSignal
-  readonly onProgress?: (progress: { done: number; total: number; phase: 'measure' | 'merge' }) => void
+  readonly onProgress?: (progress: {
+    done: number
+    total: number
+    phase: 'measure' | 'merge' | 'hash'
+  }) => void
 }
+
+/** Defaults of the options that decide bytes. */
+export const settingsOf = ({
+  seed = 0,
+  lenient = false,
+  shardSize = 5e9,
+  arithmetic = 'float32',
+}: MergeOptions): MergeSettings => ({ seed, lenient, shardSize, arithmetic })

@@ -58,16 +58,31 @@ function unreadable(plan: MergePlan, opened: ReadonlyMap<string, Checkpoint>): P
   return problems
 }
 
-interface Prepared {
+export interface PreparedMerge {
   readonly plan: MergePlan
   readonly vocabulary: Vocabulary | undefined
+  /** Bytes of the tensors that the merge reads, each counted once. */
+  readonly bytesRead: number
+}
+
+/** Bytes of all inputs of a plan. */
+function readBytes({ tensors, lines }: MergePlan, opened: ReadonlyMap<string, Checkpoint>): number {
+  const read = new Map<string, number>()
+  for (const { base, models } of tensors)
+    for (const { model, tensor } of base ? [base, ...models] : models)
+      read.set(`${model}\n${tensor}`, opened.get(model)!.tensors.get(tensor)!.byteLength)
+  const from = lines && opened.get(lines.base)!.tensors
+  if (from)
+    for (const { name, action } of tensors)
+      if (action === 'merge' && from.has(name)) read.set(`${lines.base}\n${name}`, from.get(name)!.byteLength)
+  return [...read.values()].reduce((sum, size) => sum + size, 0)
 }
 
 function prepareFrom(
   config: MergeConfig,
   opened: ReadonlyMap<string, Checkpoint>,
   { lenient = false, ...options }: PrepareOptions,
-): Prepared {
+): PreparedMerge {
   const problems: Problem[] = []
   const check = <Value>(where: string, read: () => Value): Value | undefined =>
     attempt(problems, where, read, undefined)
@@ -99,14 +114,14 @@ function prepareFrom(
     ...(tokenizer ? [] : differentTokens(config)),
     ...(check(first, () => withoutConfig(config, heads.get(first)!.has('token_embd.weight'))) ?? []),
   ]
-  return { plan: { ...plan, problems, warnings }, vocabulary }
+  return { plan: { ...plan, problems, warnings }, vocabulary, bytesRead: readBytes(plan, opened) }
 }
 
 /**
  * The plan, and the vocabulary of the output when the configuration asks for one. Everything that can be known before work
  * is in the plan's `problems`: this is the one pass of `--check`, of `--dry-run` and of the merge itself.
  */
-export function prepareMerge(config: MergeConfig, options: PrepareOptions): Prepared {
+export function prepareMerge(config: MergeConfig, options: PrepareOptions): PreparedMerge {
   const problems: Problem[] = []
   const opened = new Map<string, Checkpoint>()
   try {
@@ -120,7 +135,7 @@ export function prepareMerge(config: MergeConfig, options: PrepareOptions): Prep
         },
         undefined,
       )
-    if (problems.length > 0) return { plan: noPlan(config, problems), vocabulary: undefined }
+    if (problems.length > 0) return { plan: noPlan(config, problems), vocabulary: undefined, bytesRead: 0 }
     return prepareFrom(config, opened, options)
   } finally {
     for (const checkpoint of opened.values()) checkpoint.close()

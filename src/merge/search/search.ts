@@ -199,7 +199,7 @@ async function tryCandidate(
     makeFolder(join(out, stagingFolder))
     const config = plan.config(index)
     tell('merge')
-    await executeMerge(config, folder, merging)
+    await executeMerge(config, folder, { ...merging, manifest: false })
     tell('score')
     const value = await score(folder, signal)
     requireOwn(folder, config)
