@@ -8,6 +8,7 @@ export {
   maskedLoss,
   maskedTransformer,
 } from './network.ts'
+export { type NgramModel, ngramFill, ngramLogProbability, ngramModel } from './ngram.ts'
 export { type FillOptions, fillMasks, fillStrings } from './sampling.ts'
 export {
   type MaskedSource,
