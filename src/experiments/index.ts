@@ -13,6 +13,7 @@ import { plateaus } from './plateaus.ts'
 import { probes } from './probes.ts'
 import { sampleComplexity } from './sample-complexity.ts'
 import { scalingLaws } from './scaling-laws.ts'
+import { textChunks } from './text-chunks.ts'
 import { textCorrelations } from './text-correlations.ts'
 import { textDiffusion } from './text-diffusion.ts'
 import { tokenCorrelations } from './token-correlations.ts'
@@ -34,6 +35,7 @@ export const experiments: readonly AnyExperiment[] = [
   composition,
   memorization,
   textDiffusion,
+  textChunks,
   digits,
   ddpmMerging,
   lifelongEditing,

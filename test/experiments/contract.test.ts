@@ -35,6 +35,7 @@ const inputs: Readonly<Record<string, object>> = {
   digits: { dataset: drawn },
   'text-correlations': { text: written },
   'text-diffusion': { text: written },
+  'text-chunks': { text: written },
 }
 
 const tiny = (experiment: AnyExperiment, seed = 0) =>

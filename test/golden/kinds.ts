@@ -7,6 +7,7 @@ import {
   heatMap,
   layerMap,
   lineChart,
+  markedText,
   planStop,
   smallMultiples,
   stopFigure,
@@ -175,6 +176,17 @@ const stopping = {
   name: 'kind-stop',
 }
 
+const marked = markedText({
+  ...text('marked'),
+  items: ['it is a truth universally acknowledged', 'it is a  youth usually much acquainted with'].map(
+    (words, i) => ({
+      name: ['text', 't = 0.6'][i]!,
+      text: words,
+      marks: Array.from(words, (_, at) => i === 1 && (at === 8 || (at > 8 && at % 5 < 2))),
+    }),
+  ),
+})
+
 /** One figure of each kind. */
 export const kinds: readonly Figure[] = [
   lines,
@@ -186,5 +198,6 @@ export const kinds: readonly Figure[] = [
   layers,
   tree,
   multiples,
+  marked,
   stopping,
 ]

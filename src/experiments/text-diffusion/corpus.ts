@@ -94,3 +94,18 @@ export function someWindows(ids: Uint16Array, P: number, d: number, key: random.
 /** Symbols as a text. */
 export const textFrom = (ids: ArrayLike<number>, symbols: readonly string[]): string =>
   Array.from(ids, (id) => symbols[id] ?? '?').join('')
+
+/** A text with the symbols of another; characters that the other does not have are its last symbol. */
+export async function encodeText(
+  { text, alphabet }: Pick<TextChoice, 'text' | 'alphabet'>,
+  symbols: readonly string[],
+): Promise<Corpus> {
+  const { title, text: raw } = await loadText(text)
+  const numbers = new Map(symbols.map((symbol, id) => [symbol, id]))
+  const ids = Uint16Array.from(
+    Array.from(normalizeText(raw, alphabet)),
+    (character) => numbers.get(character) ?? symbols.length - 1,
+  )
+  const end = Math.floor(trainShare * ids.length)
+  return { title, symbols, train: ids.subarray(0, end), heldOut: ids.subarray(end) }
+}

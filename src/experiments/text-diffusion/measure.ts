@@ -87,7 +87,7 @@ export const modelFile = (step: number): string => `model-${step}.safetensors`
 
 const stateFile = 'state.safetensors'
 
-type Network = MaskedNetwork<TransformerParameters>
+export type Network = MaskedNetwork<TransformerParameters>
 
 /** The network of a config, for windows of d symbols. */
 export const networkOf = (

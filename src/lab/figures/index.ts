@@ -7,6 +7,7 @@ export { encodePng, type Gallery, type GalleryItem, gallery, pngDataUri, type Sm
 export { type HeatMap, type HeatMapOverlay, heatMap } from './heatMap.ts'
 export { fullest, type LayerMap, type LayerMapPanel, layerMap } from './layerMap.ts'
 export { type LineChart, type LinePoint, type LineSeries, lineChart, type Reference } from './lineChart.ts'
+export { type MarkedItem, type MarkedText, markedText } from './markedText.ts'
 export { mathHtml, mathPlain } from './mathText.ts'
 export { posterSvg, svgToPng } from './poster.ts'
 export { type SmallMultiples, smallMultiples } from './smallMultiples.ts'
