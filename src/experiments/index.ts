@@ -6,6 +6,8 @@ import { contexts } from './contexts.ts'
 import { correlatedChunks } from './correlated-chunks.ts'
 import { ddpmMerging } from './ddpm-merging.ts'
 import { digits } from './digits.ts'
+import { imageChunks } from './image-chunks.ts'
+import { imageTransition } from './image-transition.ts'
 import { lifelongEditing } from './lifelong-editing.ts'
 import { memorization } from './memorization.ts'
 import { phaseTransition } from './phase-transition.ts'
@@ -36,6 +38,8 @@ export const experiments: readonly AnyExperiment[] = [
   memorization,
   textDiffusion,
   textChunks,
+  imageTransition,
+  imageChunks,
   digits,
   ddpmMerging,
   lifelongEditing,

@@ -23,7 +23,7 @@ export interface LabelledImages {
 export interface TrainCnnOptions extends CnnOptions {
   readonly train: LabelledImages
   readonly test: LabelledImages
-  /** Passes over the training images. Default 2. */
+  /** Passes over the training images. Default 3. */
   readonly epochs?: number
   /** Default 64. */
   readonly batchSize?: number
@@ -119,7 +119,7 @@ async function accuracyOf(
 
 /** Train the small network. The same options give the same parameters, also when it was interrupted. Throws `TL_BAD_ARGUMENT`. */
 export async function trainCnn(options: TrainCnnOptions): Promise<TrainedCnn> {
-  const { image, epochs = 2, batchSize = 64, learningRate = 4e-3, seed = 0, threads = 1 } = options
+  const { image, epochs = 3, batchSize = 64, learningRate = 4e-3, seed = 0, threads = 1 } = options
   const network = cnn(options)
   const table = tableOf(options.train, image, 'train')
   const test = tableOf(options.test, image, 'test')

@@ -33,6 +33,8 @@ const written = join(root, 'text.txt')
 writeFileSync(written, madeUpText(20_000))
 const inputs: Readonly<Record<string, object>> = {
   digits: { dataset: drawn },
+  'image-transition': { images: drawn },
+  'image-chunks': { images: drawn },
   'text-correlations': { text: written },
   'text-diffusion': { text: written },
   'text-chunks': { text: written },

@@ -1,0 +1,111 @@
+/** @file χ and C(r) of changes on a grid, and where χ has its peak. */
+import { gridDistances, type PatchGrid, susceptibility } from '../../diffusion/index.ts'
+import {
+  type Curve,
+  distinct,
+  type Estimate,
+  groupBy,
+  jackknife,
+  type Measured,
+  peakOf,
+} from '../../lab/index.ts'
+import type { PictureRow } from '../imageTrips/pictures.ts'
+import type { SourceName } from '../imageTrips/sources.ts'
+import type { Cell, ChunkRow, Measure, Row } from './measure.ts'
+
+export type Found = Measured<Cell, Row>
+export type ChunkFound = Measured<Cell, ChunkRow>
+export type PicturesFound = Measured<Cell, PictureRow>
+
+export const chunksOf = (rows: readonly Found[]): ChunkFound[] =>
+  rows.filter((row): row is ChunkFound => row.of === 'chunks')
+export const picturesOf = (rows: readonly Found[]): PicturesFound[] =>
+  rows.filter((row): row is PicturesFound => row.of === 'picture')
+
+/** Sums over the rows, distance by distance. */
+function total(rows: readonly ChunkFound[]): Float64Array {
+  const out = new Float64Array(rows[0]?.sums.length ?? 0)
+  for (const { sums } of rows) for (const [at, sum] of sums.entries()) out[at]! += sum
+  return out
+}
+
+/** χ of some rows of one time; NaN where nothing changed. */
+export const chiOf = (rows: readonly ChunkFound[]): number => {
+  const sums = total(rows)
+  return sums[0]! > 0 ? susceptibility(sums) : Number.NaN
+}
+
+/** C(r)/C(0) at each distance of the grid, from rows of one time. */
+export function correlationsAt(
+  rows: readonly ChunkFound[],
+  grid: PatchGrid,
+): { r: number; value: Estimate }[] {
+  const { distances, pairs } = gridDistances(grid)
+  return distances.map((r, at) => ({
+    r,
+    value: jackknife(rows, (own) => {
+      const sums = total(own)
+      return sums[at]! / pairs[at]! / (sums[0]! / pairs[0]!)
+    }),
+  }))
+}
+
+/** χ over t/T. */
+function chiCurve(rows: readonly ChunkFound[]): Curve {
+  const points = groupBy(rows, 'time')
+    .map(({ key, rows: own }) => ({ x: key.time, y: chiOf(own) }))
+    .filter(({ y }) => Number.isFinite(y))
+    .sort((a, b) => a.x - b.x)
+  return { x: points.map(({ x }) => x), y: points.map(({ y }) => y) }
+}
+
+const at = (rows: readonly ChunkFound[], time: number): number =>
+  chiOf(rows.filter((row) => row.time === time))
+
+/** What is known of one source by one measure. */
+export interface ChunkFacts {
+  readonly source: SourceName
+  readonly measure: Measure
+  readonly rows: readonly ChunkFound[]
+  /** t/T of the largest χ that was measured. */
+  readonly top: number
+  readonly last: number
+  /** t/T of the top of the parabola through it. */
+  readonly peak: Estimate
+  readonly height: Estimate
+  /** χ at the top over χ at the last time, and over χ at the first. */
+  readonly overLast: Estimate
+  readonly overFirst: Estimate
+}
+
+export function factsOf(all: readonly ChunkFound[], source: SourceName, measure: Measure): ChunkFacts {
+  const rows = all.filter((row) => row.source === source && row.measure === measure)
+  const { x, y } = chiCurve(rows)
+  const top = x[y.indexOf(Math.max(...y))] ?? Number.NaN
+  const [first, last] = [x[0] ?? Number.NaN, x.at(-1) ?? Number.NaN]
+  return {
+    ...{ source, measure, rows, top, last },
+    peak: jackknife(rows, (own) => peakOf(chiCurve(own)).at),
+    height: jackknife(rows, (own) => at(own, top)),
+    overLast: jackknife(rows, (own) => at(own, top) / at(own, last)),
+    overFirst: jackknife(rows, (own) => at(own, top) / at(own, first)),
+  }
+}
+
+/** Mean of χ − 1 over the times: 0 for independent patches. */
+export const awayFromOne = (rows: readonly ChunkFound[]): Estimate =>
+  jackknife(rows, (own) => {
+    const { y } = chiCurve(own)
+    return y.reduce((sum, chi) => sum + chi - 1, 0) / y.length
+  })
+
+/** χ of one source over that of another at a time. */
+export function ratioAt(a: ChunkFacts, b: ChunkFacts, time: number): number {
+  return at(a.rows, time) / at(b.rows, time)
+}
+
+/** Share of round trips that are rejected at a time. */
+export const shareRejected = (rows: readonly ChunkFound[]): number =>
+  1 - rows.reduce((sum, { good }) => sum + good, 0) / rows.reduce((sum, { trips }) => sum + trips, 0)
+
+export const sourcesOf = (rows: readonly ChunkFound[]): SourceName[] => distinct(rows, 'source')
