@@ -6,6 +6,7 @@ import { assertNone, attempt, type Problem } from '../problems.ts'
 import { isMissing, mapping, optionalText, readModel, refuseForeign } from './entries.ts'
 import { child, isMapping, type Place, type Remarks, refuse, show, top } from './place.ts'
 import { readSettings } from './settings.ts'
+import { readSkip } from './skip.ts'
 import { readChatTemplate, readTokenizerSetting } from './tokenizer.ts'
 import {
   isOutputDtype,
@@ -35,6 +36,7 @@ const keys = {
     'tokenizer',
     'chat_template',
     'lines',
+    'skip',
   ],
   model: ['model', 'parameters'],
   slice: ['sources', 'base_model', 'parameters'],
@@ -323,6 +325,7 @@ function readFile(
     ...(tokenizer === undefined ? {} : { tokenizer }),
     ...(chatTemplate === undefined ? {} : { chatTemplate }),
     ...(lines === undefined ? {} : { lines }),
+    skip: readSkip(child(place, 'skip')),
     models: [...models],
     warnings: remarks.warnings,
   }

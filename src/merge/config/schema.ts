@@ -183,6 +183,10 @@ export function mergeConfigSchema(): Schema {
         additionalProperties: false,
       },
       chat_template: text(`auto, Jinja text, or one of ${Object.keys(chatTemplates).join(', ')}`),
+      skip: {
+        description: 'parts of names (`*`: any characters) of tensors that stay as the base has them',
+        anyOf: [text('one pattern'), { type: 'array', items: text('a pattern') }],
+      },
       lines: {
         type: 'object',
         description: 'LiNeS: the change from the base, scaled by depth: α + β · depth',

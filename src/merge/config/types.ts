@@ -1,5 +1,6 @@
 /** @file A merge configuration after reading: what mergekit's YAML says, with the line of everything that may be wrong. */
 import type { MergeMethod, ParameterValue } from '../methods/index.ts'
+import type { SkipPattern } from './skip.ts'
 
 /** A scalar, or a gradient: values at evenly spaced depths, from the first layer to the last. */
 export type Scalars = ParameterValue | readonly ParameterValue[]
@@ -108,6 +109,8 @@ export interface MergeConfig {
   /** 'auto', or Jinja. */
   readonly chatTemplate?: string
   readonly lines?: LinesSetting
+  /** Tensors that stay as the base (without one, the first model) has them. */
+  readonly skip: readonly SkipPattern[]
   /** Every model, the base first, in the order of their first appearance. */
   readonly models: readonly string[]
   /** What `--lenient` let pass, and what is accepted without effect. */

@@ -161,7 +161,7 @@ interface Opened extends PreparedMerge {
 const factorsOf = (plan: MergePlan, lines: { alpha: number; beta: number }): Map<string, number> =>
   new Map(
     linesPlan(
-      plan.tensors.map(({ name }) => name),
+      plan.tensors.filter(({ action }) => action === 'merge').map(({ name }) => name),
       lines,
     ).map(({ name, factor }) => [name, factor]),
   )

@@ -6,6 +6,14 @@ import { type ByMessage, checkTensor, mistakesOf, noteMistake } from './checks.t
 import { conclude, type Findings, misfit, noteShapes } from './findings.ts'
 import { groups, type Wanted } from './groups.ts'
 import { type Aligned, alignTables, type Found, findInputs, sameShape, shapesAgree } from './inputs.ts'
+import {
+  isSkipped,
+  refuseTable,
+  skippedOfBase,
+  skippedTensor,
+  unusedSkips,
+  withoutSkipped,
+} from './skipped.ts'
 import { type Headers, isVocabulary, layoutOf, tiedTo } from './stacks.ts'
 import { bytesOf, decide, plannedTensor } from './tensor.ts'
 import type { MergePlan, PlannedTensor } from './types.ts'
@@ -127,10 +135,12 @@ export function planMerge(
     vocabulary: new Map(),
     shapes: new Map(),
   }
-  const layouts = new Map([...heads].map(([model, headers]) => [model, layoutOf(headers)]))
+  const merged = withoutSkipped(config, heads)
+  const layouts = new Map([...merged].map(([model, headers]) => [model, layoutOf(headers)]))
   const grouped = attempt(findings.problems, config.path, () => groups(config, layouts), undefined)
   if (!grouped) return noPlan(config, findings.problems)
-  const { wanted, layers } = grouped
+  const { layers } = grouped
+  const wanted = [...grouped.wanted, ...skippedOfBase(config, heads)]
   const tensors: PlannedTensor[] = []
   const mistakes: ByMessage = new Map()
   const align = (one: Wanted, found: readonly Found[]): Aligned | undefined => {
@@ -139,6 +149,12 @@ export function planMerge(
     return shapesAgree(one, found, findings) ? { found, shape: found[0]!.header.shape } : undefined
   }
   for (const one of wanted) {
+    if (isSkipped(config, one.name)) {
+      if (vocabulary && isVocabulary(one.name)) noteMistake(mistakes, one.name, () => refuseTable(one.name))
+      const planned = skippedTensor(one, config, heads)
+      if (planned) tensors.push(planned)
+      continue
+    }
     const found = findInputs(one, heads, findings)
     if (!found || found.length === 0) continue
     const aligned = align(one, found)
@@ -182,6 +198,7 @@ export function planMerge(
       ...config.warnings,
       ...(vocabulary?.warnings ?? []),
       ...unusedFilters(config, names),
+      ...unusedSkips(config, names),
       ...findings.warnings,
     ],
     outputBytes: tensors.reduce((sum, tensor) => sum + bytesOf(tensor), 0),
