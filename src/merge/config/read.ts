@@ -4,13 +4,13 @@ import { parseWritten, type WrittenFile } from '../../base/written.ts'
 import { type MergeMethod, mergeMethods } from '../methods/index.ts'
 import { assertNone, attempt, type Problem } from '../problems.ts'
 import { isMissing, mapping, optionalText, readModel, refuseForeign } from './entries.ts'
+import { readLines } from './lines.ts'
 import { child, isMapping, type Place, type Remarks, refuse, show, top } from './place.ts'
 import { readSettings } from './settings.ts'
 import { readSkip } from './skip.ts'
 import { readChatTemplate, readTokenizerSetting } from './tokenizer.ts'
 import {
   isOutputDtype,
-  type LinesSetting,
   type MergeConfig,
   type OutputDtype,
   type OutputModule,
@@ -42,7 +42,6 @@ const keys = {
   slice: ['sources', 'base_model', 'parameters'],
   source: ['model', 'layer_range', 'parameters'],
   module: ['models', 'slices', 'parameters'],
-  lines: ['alpha', 'beta', 'base'],
 } as const
 
 /** A list with something in it. */
@@ -191,28 +190,6 @@ function readDtype(place: Place, what: string): OutputDtype | undefined {
     'TL_BAD_CONFIG',
     `${place.where()}: ${what}: unknown type ${show(word)}: ${didYouMean(word.toLowerCase(), [...Object.values(outputDtypes).map(dtypeWord), ...Object.keys(outputDtypes)])}`,
   )
-}
-
-function readLines(place: Place, baseModel: string | undefined): LinesSetting | undefined {
-  if (isMissing(place.value)) return undefined
-  mapping(place, 'lines', keys.lines)
-  const [alpha, beta, own] = keys.lines.map((key) => child(place, key))
-  const number = (at: Place, name: string, expected: string): number =>
-    typeof at.value === 'number' && Number.isFinite(at.value)
-      ? at.value
-      : refuse(at, `lines.${name}: expected ${expected}`)
-  const base = isMissing(own!.value) ? baseModel : readModel(own!, 'lines.base')
-  if (base === undefined)
-    return fail(
-      'TL_BAD_CONFIG',
-      `${place.where()}: lines scales the change from a base model by depth; name it with base_model, or with lines.base when it takes no part in the merge`,
-    )
-  return {
-    alpha: alpha!.value === 'auto' ? 'auto' : number(alpha!, 'alpha', '`auto` or a number'),
-    beta: number(beta!, 'beta', 'a number'),
-    base,
-    where: place.where(),
-  }
 }
 
 /** Number of models besides the base, wherever the file names them. */

@@ -151,8 +151,7 @@ export function planMerge(
   for (const one of wanted) {
     if (isSkipped(config, one.name)) {
       if (vocabulary && isVocabulary(one.name)) noteMistake(mistakes, one.name, () => refuseTable(one.name))
-      const planned = skippedTensor(one, config, heads)
-      if (planned) tensors.push(planned)
+      tensors.push(...skippedTensor(one, config, heads))
       continue
     }
     const found = findInputs(one, heads, findings)

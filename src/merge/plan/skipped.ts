@@ -40,19 +40,19 @@ export function skippedOfBase(config: MergeConfig, heads: ReadonlyMap<string, He
   }))
 }
 
-/** A skipped tensor: the bytes of the base, in its type; undefined where the base lacks it. */
+/** A skipped tensor: the bytes of the base, in its type; none where the base lacks it. */
 export function skippedTensor(
   wanted: Wanted,
   config: MergeConfig,
   heads: ReadonlyMap<string, Headers>,
-): PlannedTensor | undefined {
+): PlannedTensor[] {
   const base = wanted.base ?? config.models[0]!
   const { source, tensor } = wanted.inputs.find((one) => one.source.model === base) ?? wanted.inputs[0]!
   const header = heads.get(source.model)!.get(tensor)
-  if (!header) return undefined
+  if (!header) return []
   const isStored = storedDtypes.includes(header.dtype as StoredDtype)
   const dtype = isStored ? header.dtype : (config.dtype ?? 'F32')
-  return {
+  const planned: PlannedTensor = {
     name: wanted.name,
     shape: header.shape,
     dtype,
@@ -63,6 +63,7 @@ export function skippedTensor(
     reach: 'tensor',
     ...(wanted.depth ? { depth: wanted.depth } : {}),
   }
+  return [planned]
 }
 
 /** Throws for a table of tokens that is to stay while the tokens change. */
