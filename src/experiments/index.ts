@@ -7,6 +7,7 @@ import { correlatedChunks } from './correlated-chunks.ts'
 import { ddpmMerging } from './ddpm-merging.ts'
 import { digits } from './digits.ts'
 import { imageChunks } from './image-chunks.ts'
+import { imageMemorization } from './image-memorization.ts'
 import { imageTransition } from './image-transition.ts'
 import { lifelongEditing } from './lifelong-editing.ts'
 import { memorization } from './memorization.ts'
@@ -40,6 +41,7 @@ export const experiments: readonly AnyExperiment[] = [
   textChunks,
   imageTransition,
   imageChunks,
+  imageMemorization,
   digits,
   ddpmMerging,
   lifelongEditing,

@@ -35,6 +35,7 @@ const inputs: Readonly<Record<string, object>> = {
   digits: { dataset: drawn },
   'image-transition': { images: drawn },
   'image-chunks': { images: drawn },
+  'image-memorization': { dataset: drawn },
   'text-correlations': { text: written },
   'text-diffusion': { text: written },
   'text-chunks': { text: written },

@@ -43,7 +43,7 @@ export interface ImageTraining<P extends Parameters> {
   /** Default Adam. */
   readonly optimizer?: Optimizer
   /** Keep a moving average of the weights, which is what is looked at. */
-  readonly averageDecay?: number
+  readonly averageDecay?: number | ((step: number) => number)
   readonly key: random.Key
   /** Looks at the parameters after these steps; training ends when one returns false. */
   readonly looks?: readonly number[]

@@ -93,8 +93,11 @@ export interface TrainOptions<P extends Parameters, B extends Batch> {
   readonly augment?: (batch: B, key: Key, step: number) => B | undefined
   /** Clip the gradient to this global norm; the norm is reported as `gradientNorm`. */
   readonly clipNorm?: number
-  /** Keep an exponential moving average of the parameters, used in evaluations: its decay, such as 0.999. */
-  readonly averageDecay?: number
+  /**
+   * Keep a moving average of the parameters, used in evaluations: its decay, such as 0.999, or that of a step (counted from 1):
+   * `(step) => 1 - Math.min(1, 10 / step)` averages about the last tenth of the steps.
+   */
+  readonly averageDecay?: number | ((step: number) => number)
   /** Parameters that stay as they are, by dotted name. */
   readonly isFrozen?: (name: string) => boolean
   readonly evaluate?: Evaluation<P, B> | readonly Evaluation<P, B>[]

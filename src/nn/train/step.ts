@@ -52,8 +52,13 @@ export function makeStep<P extends Parameters, B extends Batch>(
     fail('TL_BAD_ARGUMENT', 'train: expected at least one parameter to train (is everything frozen?)')
   if (clipNorm !== undefined && !(clipNorm > 0))
     fail('TL_BAD_ARGUMENT', `clipNorm: expected a number above 0, got ${clipNorm}`)
-  if (averageDecay !== undefined && !(averageDecay >= 0 && averageDecay < 1))
-    fail('TL_BAD_ARGUMENT', `averageDecay: expected a number in [0, 1), got ${averageDecay}`)
+  const decayOf = (step: number): number => {
+    const decay = typeof averageDecay === 'function' ? averageDecay(step) : averageDecay!
+    if (!(decay >= 0 && decay < 1))
+      fail('TL_BAD_ARGUMENT', `averageDecay: expected a number in [0, 1), got ${decay}`)
+    return decay
+  }
+  if (averageDecay !== undefined) decayOf(1)
   let names: readonly string[] = ['loss']
   const evaluateLoss = (p: Parameters, batch: Batch, key: Tensor) =>
     asRecord(loss(join(p), batch as B, { key }))
@@ -69,7 +74,7 @@ export function makeStep<P extends Parameters, B extends Batch>(
     }),
     scalars: (step, rate) => [
       ...optimizer.scalars(step + 1, rate),
-      ...(averageDecay === undefined ? [] : [1 - averageDecay]),
+      ...(averageDecay === undefined ? [] : [1 - decayOf(step + 1)]),
     ],
     run: (state, batch, scalars, key) => {
       const { value, gradient, aux } = valueAndGradWithAux((p: Parameters) => {

@@ -98,7 +98,7 @@ const fingerprintOf = <P extends Parameters, B extends Batch>(
   optimizer: { name: optimizer.name, ...optimizer.settings },
   parameters: leaves(trainable).map(showSpec).join(' '),
   clipNorm: clipNorm ?? null,
-  averageDecay: averageDecay ?? null,
+  averageDecay: typeof averageDecay === 'function' ? 'by step' : (averageDecay ?? null),
   config: config ?? null,
 })
 
