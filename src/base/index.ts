@@ -27,6 +27,7 @@ export {
 export { native } from './native.ts'
 export { type NotFinite, notFiniteIn, notFiniteText } from './notFinite.ts'
 export { bytes, count, duration, fixed, formatMeasured, formatNumber, percent, plusMinus } from './numbers.ts'
+export { isFiniteNumber, isSize, isText, type Settings, settingsOf } from './settings.ts'
 export { sha256 } from './sha256.ts'
 export { finish, inSteps, type Steps } from './steps.ts'
 export { didYouMean, editDistance, entryOf, namedOf, nearest } from './suggest.ts'

@@ -14,6 +14,7 @@ export {
 export { type IdxFolderOptions, loadDataset, loadIdxFolder, loadImages } from './load.ts'
 export { loadNpyImages } from './npyImages.ts'
 export {
+  cropped,
   decodePicture,
   type Fit,
   fitPicture,
@@ -23,6 +24,7 @@ export {
   type ResizeFilter,
   readPicture,
   resizePicture,
+  withChannels,
 } from './pictures/index.ts'
 export { type NpmSettings, npmSettings } from './registry.ts'
 export * from './sequences/index.ts'

@@ -16,6 +16,8 @@ export interface Definition {
   readonly fuseUnknown: boolean
   /** Characters without a token become `<0x..>` tokens of their bytes. */
   readonly byteFallback: boolean
+  /** What the last symbol of a piece carries in the vocabulary, `</w>` in CLIP's. */
+  readonly endOfWord?: string
   /** A piece that is a token as a whole is not merged. */
   readonly ignoreMerges: boolean
   readonly normalizer: unknown
@@ -52,6 +54,7 @@ export function fingerprintOf(definition: Definition): string {
   const hash = createHash('sha256')
   const part = (value: unknown): void => void hash.update(`${JSON.stringify(canonical(value))}\n`)
   part([definition.unknown, definition.fuseUnknown, definition.byteFallback, definition.ignoreMerges])
+  if (definition.endOfWord !== undefined) part(definition.endOfWord)
   part([definition.normalizer, definition.preTokenizer, definition.addsBos, definition.bosId])
   part(definition.added.toSorted((a, b) => a.id - b.id))
   part([...definition.vocabulary].sort(([, a], [, b]) => a - b))

@@ -6,7 +6,7 @@ import { readObject, readText } from '../base/read.ts'
 import type { AddedToken } from './added.ts'
 import { type Definition, turnEnds } from './definition.ts'
 import type { MergeTable } from './merges.ts'
-import { objectsOf } from './settings.ts'
+import { objectsOf, textOf } from './settings.ts'
 
 function vocabularyOf(model: JsonObject, label: string): Map<string, number> {
   const { vocab } = model
@@ -111,10 +111,11 @@ export function readHuggingFace(folder: string): Definition {
   const config = readObject(join(folder, 'tokenizer_config.json')) ?? {}
   const { model } = json
   if (!isObject(model)) return fail('TL_BAD_FILE', `${label}: expected an entry "model"`)
+  const suffix = model['end_of_word_suffix']
   const type = model['type'] ?? (Array.isArray(model['merges']) ? 'BPE' : 'none')
   if (type !== 'BPE')
     fail('TL_UNSUPPORTED', `${label}: a ${type} tokenizer is not supported (supported: BPE)`)
-  for (const key of ['dropout', 'continuing_subword_prefix', 'end_of_word_suffix'])
+  for (const key of ['dropout', 'continuing_subword_prefix'])
     if (model[key])
       fail('TL_UNSUPPORTED', `${label}: model.${key} = ${JSON.stringify(model[key])} is not supported`)
   if (!Array.isArray(model['merges'])) fail('TL_BAD_FILE', `${label}: model.merges: expected a list`)
@@ -155,6 +156,7 @@ export function readHuggingFace(folder: string): Definition {
     fuseUnknown: model['fuse_unk'] === true,
     byteFallback: model['byte_fallback'] === true,
     ignoreMerges: model['ignore_merges'] === true,
+    ...(suffix ? { endOfWord: textOf(suffix, 'model.end_of_word_suffix', label) } : {}),
     normalizer: json['normalizer'] ?? null,
     preTokenizer: json['pre_tokenizer'] ?? null,
     decoder: json['decoder'] ?? null,

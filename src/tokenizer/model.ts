@@ -35,10 +35,17 @@ export function pieceEncoder(definition: Definition): (piece: string, ids: numbe
       'TL_BAD_FILE',
       `${label}: the unknown token ${JSON.stringify(definition.unknown)} is not in the vocabulary`,
     )
-  const idsOfBytes = Int32Array.from(
-    { length: 256 },
-    (_, byte) => vocabulary.get(bytes ? byteCharacters[byte]! : byteToken(byte)) ?? -1,
-  )
+  const idsOf = (symbol: (byte: number) => string): Int32Array =>
+    Int32Array.from({ length: 256 }, (_, byte) => vocabulary.get(symbol(byte)) ?? -1)
+  const idsOfBytes = idsOf(bytes ? (byte) => byteCharacters[byte]! : byteToken)
+  const { endOfWord } = definition
+  if (endOfWord !== undefined && !bytes)
+    fail(
+      'TL_UNSUPPORTED',
+      `${label}: model.end_of_word_suffix is supported with the pre-tokenizer ByteLevel only`,
+    )
+  const idsOfLastBytes =
+    endOfWord === undefined ? idsOfBytes : idsOf((byte) => byteCharacters[byte]! + endOfWord)
   const utf8 = new TextEncoder()
 
   /** Unknown symbols wait until a known one follows, so that a run of them can become one. */
@@ -79,7 +86,8 @@ export function pieceEncoder(definition: Definition): (piece: string, ids: numbe
     const whole = ignoreMerges ? vocabulary.get(charactersOfBytes(encoded)) : undefined
     if (whole !== undefined) return [whole]
     const known: number[] = new Array(encoded.length)
-    for (let i = 0; i < encoded.length; i++) known[i] = idsOfBytes[encoded[i]!]!
+    const last = encoded.length - 1
+    for (let i = 0; i <= last; i++) known[i] = (i === last ? idsOfLastBytes : idsOfBytes)[encoded[i]!]!
     return merge(known.includes(-1) ? symbolsOf(known) : known)
   }
 

@@ -7,6 +7,8 @@ export {
   type ImageClassifier,
   imageClassifier,
 } from './classifier.ts'
+export { type Clip, type OpenClipOptions, openClip } from './clip/openClip.ts'
+export { defaultTemplate, type ZeroShotClassifier, zeroShotClassifier } from './clip/zeroShot.ts'
 export { type Cnn, type CnnOptions, type CnnParameters, cnn, type FoldedCnn, type Moments } from './cnn.ts'
 export { type MobileNet, mobileNetActivations, readMobileNet } from './mobilenet.ts'
 export { type OpenMobileNetOptions, openMobileNet } from './openMobileNet.ts'

@@ -1,4 +1,4 @@
 /** @file Pictures: PNG and JPEG read with bounded memory, resized as Pillow does. */
-export type { Picture, PictureLimits } from './picture.ts'
+export { cropped, type Picture, type PictureLimits, withChannels } from './picture.ts'
 export { decodePicture, type ReadPictureOptions, readPicture } from './read.ts'
 export { type Fit, fitPicture, type ResizeFilter, resizePicture } from './resize.ts'

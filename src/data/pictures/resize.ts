@@ -1,6 +1,7 @@
 /**
  * @file Resizing as Pillow does it: each axis a weighted sum over the pixels below the filter, which is stretched where the picture
- * becomes smaller; across first, bytes between, weights of 22 bits. (Pillow 13, `Resample.c`)
+ * becomes smaller; bytes between, weights of 22 bits. Down goes before across where it drops more than twice as many lines as columns.
+ * (Pillow 13; the order is measured on it)
  */
 import { entryOf, fail } from '../../base/index.ts'
 import { cropped, type Picture } from './picture.ts'
@@ -98,12 +99,16 @@ export function resizePicture(
       'TL_BAD_ARGUMENT',
       `size: expected two whole numbers from 1 on, and at most 2^30 bytes, got ${size.join(' × ')}`,
     )
-  let { data } = picture
-  if (width !== picture.width)
-    data = along(data, { before: picture.height, from: picture.width, to: width, after: channels }, chosen)
-  if (height !== picture.height)
-    data = along(data, { before: 1, from: picture.height, to: height, after: width * channels }, chosen)
-  return { height, width, channels, data }
+  const across = (one: Picture): Picture => {
+    const sizes = { before: one.height, from: one.width, to: width, after: channels }
+    return width === one.width ? one : { ...one, width, data: along(one.data, sizes, chosen) }
+  }
+  const down = (one: Picture): Picture => {
+    const sizes = { before: 1, from: one.height, to: height, after: one.width * channels }
+    return height === one.height ? one : { ...one, height, data: along(one.data, sizes, chosen) }
+  }
+  const lines = picture.height - height
+  return lines > 0 && lines > 2 * (picture.width - width) ? across(down(picture)) : down(across(picture))
 }
 
 /** How a picture of another shape is brought to a size: its middle, or the whole of it. */

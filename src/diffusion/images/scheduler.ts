@@ -2,8 +2,7 @@
  * @file Noise schedules of image models as the `diffusers` library configures them (0.35, `DDPMScheduler` and `DDIMScheduler`): ᾱ of
  * every time, what the network predicts, how an estimate of the clean image is bounded, and which times a strided chain visits.
  */
-import { fail } from '../../base/index.ts'
-import { isFiniteNumber, type Settings, settingsOf } from './settings.ts'
+import { fail, isFiniteNumber, type Settings, settingsOf } from '../../base/index.ts'
 
 /** What a network's output is: the noise, the clean image, or v = √ᾱ ε − √(1 − ᾱ) x₀ (Salimans & Ho 2022). */
 export type Prediction = 'epsilon' | 'sample' | 'v_prediction'

@@ -1,7 +1,6 @@
 /** @file A `UNet2DModel` configuration of the `diffusers` library as options of `unet2d`; what is not supported is refused by name. */
-import { fail } from '../../base/index.ts'
+import { fail, isSize, isText, type Settings, settingsOf } from '../../base/index.ts'
 import type { TimeFeatures, Unet2dLevel, Unet2dOptions } from '../../nn/index.ts'
-import { isSize, isText, type Settings, settingsOf } from './settings.ts'
 
 /** A network and the images it is made for. */
 interface UnetConfig {

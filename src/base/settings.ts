@@ -1,5 +1,6 @@
 /** @file Typed access to the settings in a JSON file of a model; a wrong one is named with its file, what was expected, and the value. */
-import { fail, isObject, type JsonObject } from '../../base/index.ts'
+import { fail } from './errors.ts'
+import { isObject, type JsonObject } from './json.ts'
 
 /** Settings of one file. A setting that is absent or null has its fallback. */
 export interface Settings {
