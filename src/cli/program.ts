@@ -38,6 +38,7 @@ const commands: Readonly<Record<string, () => Promise<Make>>> = {
   score: async () => (await import('./commands/score.ts')).scoreCommand,
   edit: async () => (await import('./commands/edit/index.ts')).editCommand,
   tokenize: async () => (await import('./commands/tokenize.ts')).tokenizeCommand,
+  classify: async () => (await import('./commands/classify.ts')).classifyCommand,
   schema: async () => (await import('./commands/schema.ts')).schemaCommand,
   completion: async () => {
     const { completionCommand } = await import('./commands/completion.ts')

@@ -5,21 +5,21 @@ import type { WeightReader } from '../weights.ts'
 import type { EncoderShape } from './config.ts'
 
 /** x ↦ the same shape. */
-export type Map = (x: Tensor) => Tensor
+type Step = (x: Tensor) => Tensor
 
 /** A product and a bias, by their names. */
-export function readDense(read: WeightReader, name: string, inputs: number, outputs: number): Map {
+function readDense(read: WeightReader, name: string, inputs: number, outputs: number): Step {
   const parameters = { weight: read(`${name}.weight`, outputs, inputs), bias: read(`${name}.bias`, outputs) }
   return (x) => dense(inputs, outputs).apply(parameters, x)
 }
 
-export function readNorm(read: WeightReader, name: string, { width, epsilon }: EncoderShape): Map {
+export function readNorm(read: WeightReader, name: string, { width, epsilon }: EncoderShape): Step {
   const parameters = { weight: read(`${name}.weight`, width), bias: read(`${name}.bias`, width) }
   return (x) => layerNorm(width, { epsilon }).apply(parameters, x)
 }
 
 /** Two products with an activation between them. */
-export function readMlp(read: WeightReader, name: string, shape: EncoderShape): Map {
+export function readMlp(read: WeightReader, name: string, shape: EncoderShape): Step {
   const [up, down] = [
     readDense(read, `${name}.fc1`, shape.width, shape.hidden),
     readDense(read, `${name}.fc2`, shape.hidden, shape.width),
@@ -27,7 +27,7 @@ export function readMlp(read: WeightReader, name: string, shape: EncoderShape): 
   return (x) => down(activation(shape.activation)(up(x)))
 }
 
-function readBlock(read: WeightReader, name: string, shape: EncoderShape, causal: boolean): Map {
+function readBlock(read: WeightReader, name: string, shape: EncoderShape, causal: boolean): Step {
   const { width, heads } = shape
   const projection = (part: string) => ({
     weight: read(`${name}.self_attn.${part}.weight`, width, width),

@@ -21,7 +21,7 @@ import type { ImageTowerShape, TextTowerShape } from './config.ts'
 import { readEncoder, readMlp, readNorm } from './encoder.ts'
 
 /** What a tower makes of its input. */
-export interface Seen {
+interface Seen {
   /** Before the first block, and after each, [N, T, width]. */
   readonly states: readonly Tensor[]
   /** One vector for each input, [N, width or dimension]. */
