@@ -3,7 +3,16 @@
  * images, beside a mixture of Gaussians that has classes and no hierarchy. (Sclocchi, Favero and Wyart 2025, Figs. 1–3)
  */
 import { percent } from '../base/index.ts'
-import { type Claim, claim, control, defineStudy, type Findings, ratio, shownEstimate } from '../lab/index.ts'
+import {
+  type Claim,
+  claim,
+  control,
+  defineStudy,
+  type Estimate,
+  type Findings,
+  ratio,
+  shownEstimate,
+} from '../lab/index.ts'
 import { chartsOf, tablesOf } from './image-transition/charts.ts'
 import { type Config, check, config, presets } from './image-transition/config.ts'
 import {
@@ -53,6 +62,10 @@ function claimsOf({ source, layers, half, crossing }: SourceFacts, times: readon
   ]
 }
 
+/** A share of T in words. */
+const shownTime = (estimate: Estimate): string =>
+  Number.isFinite(estimate.value) ? `t = ${shownEstimate(estimate)} T` : 'no time that was measured'
+
 function findings(rows: readonly Found[], given: Config): Findings {
   const parts = partsOf(rows)
   const facts = parts.sources.map((source) => factsOf(parts, source))
@@ -61,10 +74,10 @@ function findings(rows: readonly Found[], given: Config): Findings {
   const rejected = shareRejected(first.trips)
   const sentences = facts.map(
     ({ source, half, crossing }) =>
-      `${sourceTitles[source][0]!.toUpperCase()}${sourceTitles[source].slice(1)}: half of the classes are lost at t = ${shownEstimate(half)} T, and the deep layer becomes less alike than the shallow one at ${shownEstimate(crossing)} T.`,
+      `${sourceTitles[source][0]!.toUpperCase()}${sourceTitles[source].slice(1)}: half of the classes are lost at ${shownTime(half)}, and the logits become less alike than the first layer at ${shownTime(crossing)}.`,
   )
   return {
-    headline: `half of the classes are lost at t = ${shownEstimate(first.half)} T (${sourceTitles[first.source]}); deep and shallow layers cross at ${shownEstimate(first.crossing)} T`,
+    headline: `half of the classes are lost at ${shownTime(first.half)} (${sourceTitles[first.source]}); deep and shallow layers cross at ${shownTime(first.crossing)}`,
     paragraph: [
       'Images were noised up to a time t and taken back. What is left of their class, and of their features in each layer of a classifier?',
       ...sentences,
@@ -78,12 +91,12 @@ function findings(rows: readonly Found[], given: Config): Findings {
       ...facts.flatMap(({ source, half, crossing }) => [
         {
           label: `half of the classes lost: ${sourceTitles[source]}`,
-          value: `${shownEstimate(half)} T`,
+          value: shownTime(half),
           note: intervalText(half),
         },
         {
           label: `layers cross: ${sourceTitles[source]}`,
-          value: `${shownEstimate(crossing)} T`,
+          value: shownTime(crossing),
           note: intervalText(crossing),
         },
       ]),
