@@ -3,7 +3,8 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parse as parseYaml } from 'yaml'
-import { parseRecords } from '../../dist/base/json.js'
+import { fail } from '../../dist/base/errors.js'
+import { isObject, parseJson, parseRecords } from '../../dist/base/json.js'
 import {
   encodeGguf,
   encodeSafetensors,
@@ -28,11 +29,19 @@ import { loadTokenizer } from '../../dist/lm/index.js'
 import { parseMergeConfig } from '../../dist/merge/index.js'
 import { random } from '../../dist/tensor/index.js'
 import { chatTemplate } from '../../dist/tokenizer/chat.js'
+import { clipShape, siglipShape } from '../../dist/vision/clip/config.js'
+import { preprocessor } from '../../dist/vision/preprocess.js'
 import { byteLevel, config, prepended, weights } from './seeds.mjs'
 
 const fixture = (name) => readFileSync(fileURLToPath(new URL(`../../test/fixtures/${name}`, import.meta.url)))
 const json = (value) => Buffer.from(JSON.stringify(value))
 const text = (bytes) => bytes.toString('utf8')
+
+/** The object in a configuration, as readers of folders take it. */
+function objectIn(source) {
+  const value = parseJson(source, 'file')
+  return isObject(value) ? value : fail('TL_BAD_FILE', 'file: expected a JSON object')
+}
 
 /** Everything a reader does with weights: names, shapes, the values of a few tensors. */
 function readAll(path) {
@@ -382,6 +391,26 @@ export const targets = [
       Buffer.from('"a ""b"", c",P,step,validationLoss\r\nx,32,10,2.5\r\n,32,20,2.25\r\n'),
     ],
     (source) => void gatherCurves(curveRowsOf(source, 'curves.csv')),
+  ),
+  textTarget(
+    'image towers',
+    'json',
+    () => ['openai', 'laion', 'siglip'].map((name) => fixture(`clip/${name}/config.json`)),
+    (source) => {
+      const value = objectIn(source)
+      const read = value.model_type === 'clip' ? clipShape : siglipShape
+      read(value, 'config.json')
+    },
+  ),
+  textTarget(
+    'preprocessing',
+    'json',
+    () => ['openai', 'siglip'].map((name) => fixture(`clip/${name}/preprocessor_config.json`)),
+    (source) => {
+      const picture = { height: 30, width: 20, channels: 3, data: new Uint8Array(1800).fill(9) }
+      const numbers = preprocessor(objectIn(source), 'preprocessor_config.json', 24, 'clip').apply(picture)
+      if (numbers.some(Number.isNaN)) throw new Error('a NaN')
+    },
   ),
   {
     name: 'idx',

@@ -10,8 +10,17 @@ interface Size {
   readonly to: readonly [number, number] | number
 }
 
+/** A side of a picture that no tower sees: memory for it would be taken in vain. */
+const mostSide = 4096
+
 /** `{ shortest_edge }`, `{ height, width }`, or in old files a number. */
 function sizeOf(s: Settings, key: string, fallback: number, isSquare: boolean): Size {
+  const size = anySizeOf(s, key, fallback, isSquare)
+  const largest = typeof size.to === 'number' ? size.to : Math.max(...size.to)
+  return largest <= mostSide ? size : s.refuse(key, `at most ${mostSide} pixels`)
+}
+
+function anySizeOf(s: Settings, key: string, fallback: number, isSquare: boolean): Size {
   const value = s.fields[key]
   if (!isObject(value)) {
     const side = s.whole(key, fallback)

@@ -200,6 +200,7 @@ describe('pictures for a tower', () => {
     expect(() => of({ resample: 0 })).toThrow(
       '"resample" is 0, which is not supported: expected 1, 2, 3 or 4',
     )
+    expect(() => of({ size: { shortest_edge: 15000 } })).toThrow('expected at most 4096 pixels')
     expect(() => of({ image_std: [1, 0, 1] })).toThrow('"image_std" is [1,0,1]')
     expect(() => of({ size: { longest_edge: 3 } })).toThrow(
       'expected "shortest_edge", or "height" and "width"',
