@@ -56,11 +56,19 @@ export const presets = {
     train: { window: 16, width: 16, heads: 2, layers: 1, batchSize: 16, steps: 64 },
   },
   tour: {
-    ...{ t: [0.3, 0.6, 0.9], passages: 16, trajectories: 24, shuffledPassages: 8, ngrams: [1, 2, 3] },
-    train: { window: 32, width: 48, layers: 2, steps: 384 },
+    ...{ text: 'moby-dick', t: [0.3, 0.6, 0.9], passages: 16, trajectories: 16, shuffledPassages: 4 },
+    ...{ ngrams: [1, 2, 3] },
+    train: { window: 32, width: 48, layers: 2, steps: 192 },
   },
   quick: {
-    ...{ t: [0.2, 0.4, 0.6, 0.8, 1], passages: 24, trajectories: 32, ngrams: [1, 2, 3], shuffledPassages: 8 },
+    ...{
+      text: 'moby-dick',
+      t: [0.2, 0.4, 0.6, 0.8, 1],
+      passages: 24,
+      trajectories: 32,
+      ngrams: [1, 2, 3],
+      shuffledPassages: 8,
+    },
     train: { window: 32, width: 64, layers: 2, steps: 1024 },
   },
   paper: {},

@@ -66,12 +66,14 @@ export const presets = {
     data: { P: [8, 32], window: 16, steps: 64, validation: 32, samples: 32 },
   },
   tour: {
-    ...{ window: 32, width: 48, layers: 2, steps: 512, validation: 128, samples: 256, reach: 8 },
+    ...{ text: 'moby-dick', window: 32, width: 48, layers: 2, steps: 256, validation: 128 },
+    ...{ samples: 128, reach: 8, firstLook: 128 },
     data: { P: [] },
   },
   quick: {
-    ...{ window: 32, width: 64, layers: 2, steps: 1024, validation: 256 },
-    data: { P: [32, 128], steps: 1024, samples: 512 },
+    ...{ text: 'moby-dick', window: 32, width: 64, layers: 2, steps: 1024, validation: 256 },
+    ...{ samples: 256 },
+    data: { P: [32, 128], steps: 768, samples: 256 },
   },
   paper: { samples: 1024 },
 }
