@@ -19,6 +19,7 @@ import { scalingLaws } from './scaling-laws.ts'
 import { textChunks } from './text-chunks.ts'
 import { textCorrelations } from './text-correlations.ts'
 import { textDiffusion } from './text-diffusion.ts'
+import { textMemorization } from './text-memorization.ts'
 import { tokenCorrelations } from './token-correlations.ts'
 
 export { loadExperiment, registry } from './load.ts'
@@ -42,6 +43,7 @@ export const experiments: readonly AnyExperiment[] = [
   imageTransition,
   imageChunks,
   imageMemorization,
+  textMemorization,
   digits,
   ddpmMerging,
   lifelongEditing,

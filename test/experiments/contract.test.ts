@@ -39,6 +39,7 @@ const inputs: Readonly<Record<string, object>> = {
   'text-correlations': { text: written },
   'text-diffusion': { text: written },
   'text-chunks': { text: written },
+  'text-memorization': { text: written },
 }
 
 const tiny = (experiment: AnyExperiment, seed = 0) =>
