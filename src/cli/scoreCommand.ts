@@ -68,6 +68,19 @@ export function lastNumber(text: string): number | undefined {
   return undefined
 }
 
+/** The scores of single items, where the last line of a text is a JSON list of numbers. */
+function lastItems(text: string): number[] | undefined {
+  const line = text.replace(colours, '').trimEnd().split('\n').at(-1)!.trim()
+  if (!/^\[.*\]$/.test(line)) return undefined
+  try {
+    const value: unknown = JSON.parse(line)
+    const isItems = Array.isArray(value) && value.length > 0 && value.every((one) => Number.isFinite(one))
+    return isItems ? (value as number[]) : undefined
+  } catch {
+    return undefined
+  }
+}
+
 /** The end of an output within a message. */
 function shown(text: string): string {
   const line = text.replace(colours, '').trim().replace(/\s+/g, ' ')
@@ -154,17 +167,34 @@ export function checkScoreCommand(command: string): void {
     )
 }
 
-/**
- * Run the command in a shell and take the last number on its standard output. Throws TL_SCORE for an exit code other than
- * 0, an output without a finite number, and a timeout; TL_USAGE when the shell cannot run it (exit 126, 127);
- * TL_INTERRUPTED.
- */
-export async function scoreByCommand(
+/** What a command says of a model. */
+interface CommandScore {
+  readonly score: number
+  /** Where it printed a list, whose mean is the score. */
+  readonly items?: readonly number[]
+}
+
+/** `measureByCommand` for the score alone. */
+export const scoreByCommand = async (
   command: string,
   model: string,
   options: ScoreCommandOptions = {},
   signal?: AbortSignal,
-): Promise<number> {
+): Promise<number> => (await measureByCommand(command, model, options, signal, false)).score
+
+/**
+ * Run the command in a shell and take the last number on its standard output, or the list of numbers that is its last line.
+ * Throws TL_SCORE for an exit code other than
+ * 0, an output without a finite number, and a timeout; TL_USAGE when the shell cannot run it (exit 126, 127);
+ * TL_INTERRUPTED.
+ */
+export async function measureByCommand(
+  command: string,
+  model: string,
+  options: ScoreCommandOptions = {},
+  signal?: AbortSignal,
+  mayBeList = true,
+): Promise<CommandScore> {
   const { code, killedBy, out, err } = await run(fillCommand(command, model), options, signal).catch(
     (error) => fail('TL_USAGE', `--score: cannot be run: ${(error as Error).message}`, error),
   )
@@ -176,11 +206,13 @@ export async function scoreByCommand(
   if (code === 127 || code === 126)
     fail('TL_USAGE', `--score: the shell cannot run it (exit ${code}): ${shown(err)}`)
   if (code !== 0) fail('TL_SCORE', `the score command ended with exit code ${code}; ${printed}`)
+  const items = mayBeList ? lastItems(out) : undefined
+  if (items) return { score: items.reduce((sum, x) => sum + x, 0) / items.length, items }
   const score = lastNumber(out)
   if (score === undefined || !Number.isFinite(score))
     fail(
       'TL_SCORE',
       `the score command ended with exit code 0, but ${score === undefined ? 'without a number' : 'its last number is not finite'}; ${printed}`,
     )
-  return score!
+  return { score: score! }
 }

@@ -78,3 +78,40 @@ export function searchFigure(
     format: short,
   })
 }
+
+type Merging = typeof import('../merge/index.ts')
+
+/**
+ * The picture of a selection: with two measures the trade-off between them, a mark for each candidate; with one the score over
+ * the first parameter that is a number. Bars are 95 % intervals over items.
+ */
+export function selectionFigure(lab: Lab, merging: Merging, outcome: SearchOutcome, method: string): Figure {
+  const { candidates, parameters, best } = outcome
+  const scored = candidates.filter(({ score }) => score !== null)
+  const [first, second] = best.measures!
+  const across = parameters.find((name) => (numbersOf(candidates, name)?.length ?? 0) > 1)
+  const xOf = (row: SearchRow): number | null =>
+    second ? row.measures![1]!.score : ((across === undefined ? null : row.values[across]) as number | null)
+  const families = [...new Set(scored.map((row) => merging.familyOf(row, method)))]
+  const pointsOf = (family: string) =>
+    scored
+      .filter((row) => merging.familyOf(row, method) === family)
+      .map((row, i) => {
+        const { score, items } = row.measures![0]!
+        const { low, high } = items ? merging.bootstrapMean(items) : { low: score, high: score }
+        return { x: xOf(row) ?? i, y: score, low, high }
+      })
+  return lab.lineChart({
+    name: 'selection',
+    title: second ? `${first!.name} against ${second.name}` : `${first!.name} over ${across ?? 'candidates'}`,
+    caption: `${scored.length} candidates; bars are 95 % intervals over items. The highest mean of ${first!.name}, ${short(best.score!)}, is at ${valuesIn(best)}.`,
+    xLabel: second ? second.name : (across ?? 'candidate'),
+    yLabel: first!.name,
+    series: families.map((name) => ({ name, points: pointsOf(name), scatter: true })),
+  })
+}
+
+const valuesIn = ({ values }: SearchRow): string =>
+  Object.entries(values)
+    .map(([name, value]) => `${name}=${value}`)
+    .join(', ')

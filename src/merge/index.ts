@@ -56,10 +56,17 @@ export { type MergePlan, type PlannedInput, type PlannedTensor, planMerge } from
 export { type Problem, problemText } from './problems.ts'
 export {
   type Axis,
+  bootstrapMean,
+  type Comparison,
+  comparisons,
+  type Estimate,
+  familyOf,
   gridOf,
+  type MeasuredScore,
   parseAxis,
   planSearch,
   type Recipe,
+  requireFineTunes,
   type Score,
   type SearchOptions,
   type SearchOutcome,

@@ -179,6 +179,7 @@ const notWithReplay = [
   'dryRun',
   'explain',
   'search',
+  'select',
   'lenient',
   'seed',
   'arithmetic',
@@ -217,6 +218,8 @@ async function replay(path: string, out: string, flags: MergeFlags, io: Io): Pro
 
 const searchExample = `A search, here over fifteen candidates; table, curve and the best model go to best/:
   treeline merge merge.yaml best --search lambda=0.1..1.5:0.1 --score 'node eval.mjs {model}'
+  treeline merge merge.yaml best --select answers=task.json --select texts=general.json
+  treeline merge merge.yaml best --search merge_method=task_arithmetic,ties --search lambda=0.2..1:0.2 --select texts=held-out.json
   treeline merge merge.yaml best --search beta=0.1..1:0.1 --search alpha=auto,0.2 --score 'python eval.py {model}' --minimize
 `
 
@@ -255,6 +258,11 @@ export const mergeCommand = (io: Io): Command =>
     .option(
       '--search <name=values>',
       'try values of a parameter: FROM..TO:STEP or A,B,C; several make a grid (lambda, weight, models[1].weight, lines.beta)',
+      collect,
+    )
+    .option(
+      '--select <measure>',
+      'choose among methods, coefficients and slopes of LiNeS (or the values of --search) by your own data: texts=FILE.json, answers=FILE.json or command=COMMAND; repeated, the first decides',
       collect,
     )
     .option(
@@ -297,14 +305,15 @@ export const mergeCommand = (io: Io): Command =>
         const { lenient = false, threads, seed, shardSize, arithmetic, force = false } = flags
         const text = readText(path)
         // threads load what they need while this one does, reads and plans
-        const workers = flags.dryRun || flags.check || flags.search ? undefined : openMergeWorkers(threads)
+        const workers =
+          flags.dryRun || flags.check || flags.search || flags.select ? undefined : openMergeWorkers(threads)
         try {
           const merging = await import('../../merge/index.ts')
           if (flags.check) {
             showCheck(merging, { path, text }, given, flags, io)
             return
           }
-          if (flags.search) {
+          if (flags.search || flags.select) {
             await carryOutSearch(merging, { path, text }, out, flags, io)
             return
           }

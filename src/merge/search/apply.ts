@@ -6,7 +6,7 @@ import { Document, isAlias, isMap, parseDocument, visit } from 'yaml'
 import { didYouMean, fail } from '../../base/index.ts'
 import { parseMergeConfig } from '../config/index.ts'
 import { type MergeMethod, mergeMethods } from '../methods/index.ts'
-import type { SearchValue } from './grid.ts'
+import type { Axis, SearchValue } from './grid.ts'
 
 /** A configuration file as it is written; it may leave out what the search fills in. */
 export interface Recipe {
@@ -26,6 +26,7 @@ interface Target {
 }
 
 const lineNames = ['alpha', 'beta']
+const methodKey = 'merge_method'
 
 /** The document to write into. Aliases are written out: a value of one place must not appear in another. */
 function documentOf({ text, path }: Recipe): Document {
@@ -47,18 +48,40 @@ function documentOf({ text, path }: Recipe): Document {
     : document
 }
 
-function methodOf(document: Document, { text, path }: Recipe): MergeMethod {
-  const name = document.get('merge_method')
-  if (typeof name === 'string' && Object.hasOwn(mergeMethods, name)) return mergeMethods[name]!
-  parseMergeConfig(text, path)
-  return fail('TL_BAD_CONFIG', `${path}: merge_method is missing`)
+/** The methods of the candidates: those of an axis, else that of the file. */
+function methodsOf(document: Document, { text, path }: Recipe, axes: readonly Axis[]): MergeMethod[] {
+  const axis = axes.find(({ name }) => name === methodKey)
+  const names = axis ? axis.values.map(String) : [document.get(methodKey)]
+  return names.map((name) => {
+    if (typeof name === 'string' && Object.hasOwn(mergeMethods, name)) return mergeMethods[name]!
+    if (axis)
+      fail(
+        'TL_USAGE',
+        `--search ${methodKey}: there is no method ${name}: ${didYouMean(String(name), Object.keys(mergeMethods))}`,
+      )
+    parseMergeConfig(text, path)
+    return fail('TL_BAD_CONFIG', `${path}: merge_method is missing`)
+  })
 }
 
 /** Names of parameters that have an effect. */
 const live = (specs: MergeMethod['parameters']['global']): string[] =>
   specs.filter(({ computed, inert }) => !computed && !inert).map(({ name }) => name)
 
-const unknown = (name: string, method: MergeMethod, valid: readonly string[]): never =>
+/** What is asked of one method or of several. */
+interface Asked {
+  readonly name: string
+  readonly global: readonly string[]
+  readonly perModel: readonly string[]
+}
+
+const askedOf = (methods: readonly MergeMethod[]): Asked => ({
+  name: methods.map(({ name }) => name).join(', '),
+  global: [...new Set(methods.flatMap(({ parameters }) => live(parameters.global)))],
+  perModel: [...new Set(methods.flatMap(({ parameters }) => live(parameters.perModel)))],
+})
+
+const unknown = (name: string, method: Asked, valid: readonly string[]): never =>
   fail(
     'TL_USAGE',
     `--search ${name}: ${method.name} has no such parameter: ${didYouMean(name, valid)}; for one model, such as models[1].weight`,
@@ -85,21 +108,17 @@ function stepsOf(text: string, document: Document): Path | undefined {
 }
 
 /** A parameter of one place of the file. */
-function placed(name: string, method: MergeMethod, document: Document): Target {
+function placed(name: string, method: Asked, document: Document): Target {
   const dot = name.lastIndexOf('.')
   const [place, parameter] = [name.slice(0, dot), name.slice(dot + 1)]
-  const { global, perModel } = method.parameters
+  const { global, perModel } = method
   const steps = stepsOf(place, document)
   if (!steps)
-    return unknown(name, method, [
-      ...live(global),
-      ...live(perModel),
-      ...lineNames.map((one) => `lines.${one}`),
-    ])
+    return unknown(name, method, [...global, ...perModel, ...lineNames.map((one) => `lines.${one}`)])
   if (!document.hasIn(steps))
     fail('TL_USAGE', `--search ${name}: the configuration has no ${place}; numbers begin at 0`)
   const isModel = steps.at(-2) !== 'slices'
-  const valid = isModel ? live(perModel) : [...live(global), ...live(perModel)]
+  const valid = isModel ? perModel : [...global, ...perModel]
   if (!valid.includes(parameter))
     fail(
       'TL_USAGE',
@@ -109,9 +128,9 @@ function placed(name: string, method: MergeMethod, document: Document): Target {
 }
 
 /** What a name of `--search` means for this recipe. Throws TL_USAGE with the valid names. */
-function targetOf(name: string, method: MergeMethod, document: Document): Target {
-  const { global, perModel } = method.parameters
-  const own = [...live(global), ...live(perModel)]
+function targetOf(name: string, method: Asked, document: Document): Target {
+  if (name === methodKey) return { name, path: [methodKey], isWide: false }
+  const own = [...method.global, ...method.perModel]
   const short = name.replace(/^parameters\./, '')
   if (own.includes(short)) {
     if (short === name && lineNames.includes(name) && document.has('lines'))
@@ -157,6 +176,22 @@ function write(document: Document, { path, isWide }: Target, value: SearchValue)
   document.setIn(path, value)
 }
 
+/** Take out parameters that a method does not have: a recipe for several methods has those of all of them. */
+function prune(document: Document, { parameters: { global, perModel } }: MergeMethod): void {
+  const known = new Set([...live(global), ...live(perModel)])
+  const below = (value: unknown, path: Path): void => {
+    if (typeof value !== 'object' || value === null) return
+    for (const [key, inner] of Object.entries(value)) {
+      const here = [...path, Array.isArray(value) ? Number(key) : key]
+      if (key !== 'parameters' || typeof inner !== 'object' || inner === null) below(inner, here)
+      else
+        for (const name of Object.keys(inner as object))
+          if (!known.has(name)) document.deleteIn([...here, name])
+    }
+  }
+  below(document.toJS(), [])
+}
+
 /** A way to write the values of some parameters into a recipe. */
 interface Writer {
   /** The parameters' names in full. */
@@ -168,12 +203,13 @@ interface Writer {
 /**
  * Find the places of these parameters in a recipe: a parameter of its method, for the whole merge or all models (`lambda`,
  * `weight`), of one place (`models[1].weight`, `slices[0].sources[1].weight`), or `lines.alpha` and `lines.beta`, also without
- * `lines.`. Throws TL_USAGE for a name that is not known or given twice, TL_BAD_CONFIG for what is no configuration.
+ * `lines.`; and `merge_method`, whose candidates leave out parameters that their method does not have. Throws TL_USAGE for a name that is not known or given twice, TL_BAD_CONFIG for what is no configuration.
  */
-export function recipeWriter(recipe: Recipe, names: readonly string[]): Writer {
+export function recipeWriter(recipe: Recipe, axes: readonly Axis[]): Writer {
   const document = documentOf(recipe)
-  const method = methodOf(document, recipe)
-  const targets = names.map((name) => targetOf(name, method, document))
+  const asked = askedOf(methodsOf(document, recipe, axes))
+  const targets = axes.map(({ name }) => targetOf(name, asked, document))
+  const methodAt = axes.findIndex(({ name }) => name === methodKey)
   const twice = targets.find(({ name }, i) => targets.findIndex((one) => one.name === name) < i)
   if (twice)
     fail('TL_USAGE', `--search ${twice.name}: it is there twice; give all its values in one --search`)
@@ -184,6 +220,7 @@ export function recipeWriter(recipe: Recipe, names: readonly string[]): Writer {
     fill(values) {
       const own = documentOf(recipe)
       for (const i of order) write(own, targets[i]!, values[i]!)
+      if (methodAt >= 0) prune(own, mergeMethods[String(values[methodAt])]!)
       return own.toString({ lineWidth: 0 })
     },
   }

@@ -19,13 +19,14 @@ import { type MergePlan, modelsOf } from '../plan/index.ts'
 import { openMergeWorkers } from '../workers.ts'
 import { type Recipe, recipeWriter } from './apply.ts'
 import { type Axis, gridOf, type SearchValue, valuesText } from './grid.ts'
-import { csvOf, openTable, type Row, type Table } from './table.ts'
+import { csvOf, type MeasuredScore, openTable, type Row, type Table } from './table.ts'
 
 /**
- * The score of the model in a folder: a finite number. What it throws makes a failed candidate, but TL_USAGE, TL_IO and
+ * The score of the model in a folder: a finite number, or measures of which the first is the score. What it throws makes a failed candidate, but TL_USAGE, TL_IO and
  * TL_INTERRUPTED end the search.
  */
-export type Score = (model: string, signal?: AbortSignal) => Promise<number> | number
+type Scored = number | readonly MeasuredScore[]
+export type Score = (model: string, signal?: AbortSignal) => Promise<Scored> | Scored
 
 /** How to search. */
 export interface SearchOptions extends Omit<MergeOptions, 'onProgress'> {
@@ -81,10 +82,7 @@ export interface SearchPlan {
  * TL_BAD_CONFIG as `gridOf`, `recipeWriter` and `parseMergeConfig` do.
  */
 export function planSearch(recipe: Recipe, axes: readonly Axis[], lenient = false): SearchPlan {
-  const writer = recipeWriter(
-    recipe,
-    axes.map(({ name }) => name),
-  )
+  const writer = recipeWriter(recipe, axes)
   const grid = gridOf(axes)
   const config = (index: number): MergeConfig =>
     parseMergeConfig(writer.fill(grid[index]!), recipe.path, { lenient })
@@ -183,7 +181,7 @@ async function tryCandidate(
   const { workers, seed, lenient, shardSize, arithmetic, signal, keepAll } = options
   const folder = resolve(out, stagingFolder, 'candidate')
   const begun = performance.now()
-  const row = (result: { score: number | null; error?: string }): Row => ({
+  const row = (result: Pick<Row, 'score' | 'error' | 'measures'>): Row => ({
     candidate: id,
     values,
     ...result,
@@ -201,16 +199,19 @@ async function tryCandidate(
     tell('merge')
     await executeMerge(config, folder, { ...merging, manifest: false })
     tell('score')
-    const value = await score(folder, signal)
+    const scored = await score(folder, signal)
     requireOwn(folder, config)
-    if (!Number.isFinite(value)) fail('TL_NOT_FINITE', `the score is ${value}; expected a finite number`)
+    const measures = typeof scored === 'number' ? [{ name: 'score', score: scored }] : scored
+    for (const { name, score: one } of measures)
+      if (!Number.isFinite(one)) fail('TL_NOT_FINITE', `the ${name} is ${one}; expected a finite number`)
+    const value = measures[0]!.score
     if (keepAll) {
       const kept = join(out, 'candidates', folderName(values))
       makeFolder(join(out, 'candidates'))
       rmSync(kept, { recursive: true, force: true })
       renameSync(folder, kept)
     }
-    return row({ score: value })
+    return row({ score: value, ...(typeof scored === 'number' ? {} : { measures }) })
   } catch (error) {
     if (error instanceof Error && 'syscall' in error) explainSystemError(error, `cannot write ${out}`)
     if (ends(error)) throw error

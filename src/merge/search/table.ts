@@ -7,6 +7,7 @@ import { explainSystemError, writeAtomically } from '../../base/files.ts'
 import { fail, isObject } from '../../base/index.ts'
 import { appendJournal, type JournalKind, openJournal } from '../../base/journal.ts'
 import type { SearchValue } from './grid.ts'
+import { bootstrapMean } from './intervals.ts'
 
 /** What every score of a table depends on, beside the values. */
 interface Conditions {
@@ -19,6 +20,14 @@ interface Conditions {
   readonly arithmetic: 'float32' | 'dtype'
 }
 
+/** What one measure says of a candidate. */
+export interface MeasuredScore {
+  readonly name: string
+  readonly score: number
+  /** The score is the mean of these, one for each text, prompt or image. */
+  readonly items?: readonly number[]
+}
+
 /** One candidate that was scored, or failed. */
 export interface Row {
   /** A name for its recipe. */
@@ -27,6 +36,8 @@ export interface Row {
   /** Null when it failed; `error` says why. */
   readonly score: number | null
   readonly error?: string
+  /** All measures, the first of which is the score; absent where the score is a number alone. */
+  readonly measures?: readonly MeasuredScore[]
   /** Merging and scoring. */
   readonly seconds: number
 }
@@ -118,14 +129,26 @@ const cell = (value: unknown): string => {
   return /[",\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text
 }
 
-/** The rows as CSV (RFC 4180): a column for each parameter, then score, seconds, error. */
+/** The rows as CSV (RFC 4180): a column for each parameter, then score, seconds, error, and three for each measure. */
 export function csvOf(names: readonly string[], rows: readonly Row[]): string {
-  const head = [...names, 'score', 'seconds', 'error']
-  const lines = rows.map(({ values, score, seconds, error }) => [
+  const measures = rows.find((row) => row.measures)?.measures?.map(({ name }) => name) ?? []
+  const head = [
+    ...names,
+    'score',
+    'seconds',
+    'error',
+    ...measures.flatMap((name) => [name, `${name} low`, `${name} high`]),
+  ]
+  const lines = rows.map(({ values, score, seconds, error, measures: own }) => [
     ...names.map((name) => values[name]),
     score,
     seconds,
     error,
+    ...measures.flatMap((name) => {
+      const found = own?.find((one) => one.name === name)
+      const interval = found?.items && bootstrapMean(found.items)
+      return [found?.score, interval?.low, interval?.high]
+    }),
   ])
   return [head, ...lines].map((line) => `${line.map(cell).join(',')}\n`).join('')
 }
