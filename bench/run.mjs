@@ -1,4 +1,5 @@
 /** @file `npm run bench -- NAME [options]`: one of the benchmarks below. */
+import { denoising, usage as denoisingUsage } from './denoising.mjs'
 import { diffusion, usage as diffusionUsage } from './diffusion.mjs'
 import { edit, usage as editUsage } from './edit.mjs'
 import { engine, usage as engineUsage } from './engine.mjs'
@@ -15,6 +16,7 @@ import { questions, usage as questionsUsage } from './questions.mjs'
 import { runtime, usage as runtimeUsage } from './runtime.mjs'
 
 const benchmarks = {
+  denoising,
   diffusion,
   edit,
   engine,
@@ -37,7 +39,7 @@ else {
   const isHelp = name === '--help' || name === '-h'
   const names = Object.keys(benchmarks).join(', ')
   const complaint = `${name ? `unknown benchmark "${name}"` : 'which benchmark?'} expected ${names}\n\n`
-  const text = `${isHelp ? '' : complaint}${diffusionUsage}\n\n${editUsage}\n\n${engineUsage}\n\n${hierarchicalUsage}\n\n${imagemodelUsage}\n\n${inferenceUsage}\n\n${largerUsage}\n\n${lasttokenUsage}\n\n${lmUsage}\n\n${maskedUsage}\n\n${mergeUsage}\n\n${profileUsage}\n\n${questionsUsage}\n\n${runtimeUsage}\n`
+  const text = `${isHelp ? '' : complaint}${denoisingUsage}\n\n${diffusionUsage}\n\n${editUsage}\n\n${engineUsage}\n\n${hierarchicalUsage}\n\n${imagemodelUsage}\n\n${inferenceUsage}\n\n${largerUsage}\n\n${lasttokenUsage}\n\n${lmUsage}\n\n${maskedUsage}\n\n${mergeUsage}\n\n${profileUsage}\n\n${questionsUsage}\n\n${runtimeUsage}\n`
   ;(isHelp ? process.stdout : process.stderr).write(text)
   process.exitCode = isHelp ? 0 : 2
 }

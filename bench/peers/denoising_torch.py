@@ -1,4 +1,4 @@
-"""The denoising perceptron of treeline/nn in PyTorch: the oracle of its fixture, and training steps to time by hand.
+"""Training steps of the denoising perceptron of `npm run bench -- denoising` in PyTorch; its network is the oracle of a fixture.
 
     python bench/peers/denoising_torch.py --problem FILE --mode eager --threads 1
 

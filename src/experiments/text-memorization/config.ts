@@ -65,8 +65,8 @@ export const presets: Record<'tiny' | 'tour' | 'quick' | 'paper', PartialConfig<
     ...{ samples: 32, validation: 32 },
   },
   tour: {
-    ...{ window: 16, match: 10, counts: [4, 8, 16], halves: [], seeds: 2, width: 32, layers: 2 },
-    ...{ learningRate: 3e-3, leastSteps: 160, stepsPerWindow: 20, looks: 1.5, samples: 128, validation: 128 },
+    ...{ window: 16, match: 10, counts: [4, 8, 16], halves: [], seeds: 2, width: 32, layers: 1 },
+    ...{ learningRate: 3e-3, leastSteps: 160, stepsPerWindow: 16, looks: 1, samples: 64, validation: 64 },
   },
   quick: {
     ...{ window: 16, match: 10, counts: [4, 8, 16, 32], halves: [8], seeds: 2, width: 48, layers: 2 },
