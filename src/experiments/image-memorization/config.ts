@@ -87,8 +87,8 @@ export const presets: Record<'tiny' | 'tour' | 'quick' | 'paper', PartialConfig<
   },
   tour: {
     ...without,
-    ...{ counts: [8, 16, 32], width: 96, seeds: 2, looks: 1.5, samples: 64, samplingSteps: 15 },
-    ...{ leastSteps: 200, stepsPerImage: 36, validation: 300 },
+    ...{ counts: [6, 12, 24], width: 96, seeds: 2, looks: 1.5, samples: 64, samplingSteps: 15 },
+    ...{ leastSteps: 200, stepsPerImage: 30, validation: 300 },
   },
   quick: {
     ...{ counts: [8, 16, 32, 64], width: 128, seeds: 2, looks: 2, samples: 128, samplingSteps: 20 },
