@@ -70,6 +70,8 @@ export interface ReportTable {
   rows: readonly (readonly (string | number)[])[]
   /** Only its title is seen until it is unfolded. */
   folded?: boolean
+  /** Columns of texts that are data: a single letter in them is no variable. */
+  verbatim?: readonly string[]
 }
 
 /** One experiment; `defineExperiment` makes it, the table `experiments` lists it. */

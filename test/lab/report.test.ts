@@ -161,6 +161,10 @@ it('a measured value is shown to the second digit of its error', () => {
 
 it('folds a table that is long and looked up: its title is what one sees', () => {
   const look = { title: 'Names', columns: ['v', 'name'], rows: [[4, 'c08021eebeee']] }
+  // a letter of a text is no variable
+  const texts = { title: 'Texts', columns: ['m', 'text'], rows: [['m = 1', 'a m b']] }
+  expect(tableHtml(texts)).toContain('<td>a <i>m</i> <i>b</i></td>')
+  expect(tableHtml({ ...texts, verbatim: ['text'] })).toContain('<td>a m b</td>')
   expect(tableHtml({ ...look, folded: true })).toMatch(
     /^<details><summary>Names<\/summary>.*c08021eebeee.*<\/details>$/,
   )

@@ -32,8 +32,14 @@ function lossChart({ losses, text }: Parts): Figure {
   })
 }
 
+/** Beyond it an overlap says nothing between like and unlike, 1 and 0. */
+const mostError = 0.3
+
 const curve = (rows: readonly OverlapFound[]) =>
-  groupBy(rows, 'r').map(({ key, rows: own }) => pointOf(key.r, rhoAt(own, key.r)))
+  groupBy(rows, 'r').flatMap(({ key, rows: own }) => {
+    const rho = rhoAt(own, key.r)
+    return rho.error === null || rho.error <= mostError ? [pointOf(key.r, rho)] : []
+  })
 
 /** Looks that are shown in one picture. */
 const mostCurves = 6
@@ -45,7 +51,7 @@ function overlapChart({ overlaps, heldOut, shuffled, text }: Parts): Figure {
   return lineChart({
     name: 'overlap',
     title: 'How far generated text agrees',
-    caption: `Overlap ρ(r) of the covariances of characters at distance r in generated windows with those of ${text.title}: 1 for text like it, 0 for text without its correlations. Bands: one standard error, leaving out one block of windows at a time. Held out: windows of text that was not trained on. Shuffled: the same characters in random order.`,
+    caption: `Overlap ρ(r) of the covariances of characters at distance r in generated windows with those of ${text.title}: 1 for text like it, 0 for text without its correlations. Bands: one standard error, leaving out one block of windows at a time. Held out: windows of text that was not trained on. Shuffled: the same characters in random order. Distances with an error above ${mostError} are left out.`,
     ...{ xLabel: 'distance r (characters)', yLabel: 'ρ(r)', labels: 'beside' },
     references: [{ axis: 'y', value: 0.5, label: '1/2' }],
     series: [
@@ -163,6 +169,7 @@ function sampleTable({ samples }: Parts): ReportTable {
   return {
     title: 'What is generated',
     columns: ['after', 'text'],
+    verbatim: ['text'],
     rows: named.flatMap(([name, rows]) => rows.slice(0, 2).map(({ text }) => [name, `“${text}”`])),
   }
 }

@@ -95,6 +95,7 @@ export const tablesOf = ({ curves, passages }: Parts): ReportTable[] => [
         {
           title: 'Generated passages with the longest copies, in brackets',
           columns: ['P', 'step', 'passage', 'characters'],
+          verbatim: ['passage'],
           rows: groupBy(passages, 'P')
             .sort((a, b) => a.key.P - b.key.P)
             .flatMap(({ rows }) => rows.map((row) => [row.P, row.step, marked(row), row.length])),

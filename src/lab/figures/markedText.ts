@@ -20,40 +20,51 @@ export interface MarkedText extends FigureText {
 
 const size = 12
 const lineHeight = 20
+/** Room of each character: what stands below each other has the same place in all texts, whatever letters the reader's font has. */
+const cellWidth = 9.5
 
 /** A space has no shape of its own, so one that is marked is drawn as a dot. */
 const shown = (character: string, isMarked: boolean): string =>
   character === ' ' && isMarked ? '·' : character
 
-/** Character by character: here no letter is a variable. */
-const widthOf = (text: string): number =>
-  Array.from(text).reduce((sum, character) => sum + textWidth(character, size), 0)
-
-/** Characters of one kind next to each other. */
-interface Run {
-  readonly text: string
+/** A character in its place. */
+interface Cell {
+  readonly character: string
   readonly isMarked: boolean
 }
 
-/** Lines that are full where the next character has no room. */
-function linesOf({ text, marks }: MarkedItem, width: number): Run[][] {
-  const lines: Run[][] = [[]]
-  let used = 0
-  for (const [i, own] of Array.from(text).entries()) {
-    const isMarked = marks[i] ?? false
-    const character = shown(own, isMarked)
-    const wide = widthOf(character)
-    if (used + wide > width) {
-      lines.push([])
-      used = 0
+/** Lines of at most so many characters. */
+function linesOf({ text, marks }: MarkedItem, most: number): Cell[][] {
+  const cells = Array.from(text).map((character, i) => ({ character, isMarked: marks[i] ?? false }))
+  const lines = Math.max(1, Math.ceil(cells.length / most))
+  return Array.from({ length: lines }, (_, i) => cells.slice(i * most, (i + 1) * most))
+}
+
+/** Marks of neighbours are one. */
+function marksOf(line: readonly Cell[]): { from: number; to: number }[] {
+  const found: { from: number; to: number }[] = []
+  for (const [i, { isMarked }] of line.entries())
+    if (isMarked) {
+      const last = found.at(-1)
+      if (last?.to === i) last.to = i + 1
+      else found.push({ from: i, to: i + 1 })
     }
-    used += wide
-    const line = lines.at(-1)!
-    const last = line.at(-1)
-    if (last?.isMarked === isMarked) line[line.length - 1] = { ...last, text: last.text + character }
-    else line.push({ text: character, isMarked })
-  }
-  return lines
+  return found
+}
+
+function lineSvg(line: readonly Cell[], left: number, top: number): string[] {
+  const marks = marksOf(line).map(({ from, to }) => {
+    const [x, wide] = [left + from * cellWidth, (to - from) * cellWidth]
+    return `<rect x="${x.toFixed(1)}" y="${top + 1}" width="${wide.toFixed(1)}" height="17" rx="2" fill="${seriesColor(1)}" fill-opacity="0.22"></rect>`
+  })
+  const characters = line.flatMap(({ character, isMarked }, i) => {
+    const own = shown(character, isMarked)
+    if (own === ' ') return []
+    const x = (left + (i + 0.5) * cellWidth).toFixed(2)
+    const fill = isMarked ? seriesColor(1) : color('ink')
+    return [`<text x="${x}" y="${top + 14}" text-anchor="middle" fill="${fill}">${escapeText(own)}</text>`]
+  })
+  return [...marks, ...characters]
 }
 
 /** Draw texts with marks. */
@@ -65,30 +76,12 @@ export function markedText(chart: MarkedText): Figure {
   let y = 4
   for (const item of items) {
     const names = wrapText(item.name, left - 10, size)
-    const lines = linesOf(item, width - left - 4)
+    const lines = linesOf(item, Math.floor((width - left - 4) / cellWidth))
     for (const [i, words] of names.entries())
       parts.push(
         `<text x="0" y="${y + 14 + lineHeight * i}" font-weight="600" fill="${color('muted')}">${escapeText(words)}</text>`,
       )
-    for (const [i, line] of lines.entries()) {
-      let x = left
-      for (const { text, isMarked } of line) {
-        const wide = widthOf(text)
-        const top = y + lineHeight * i
-        if (isMarked)
-          parts.push(
-            `<rect x="${x.toFixed(1)}" y="${top + 1}" width="${wide.toFixed(1)}" height="17" rx="2" fill="${seriesColor(1)}" fill-opacity="0.22"></rect>`,
-          )
-        // spaces at the ends of a run have no place in SVG: the run begins after them
-        const before = text.length - text.trimStart().length
-        const words = text.trim()
-        if (words !== '')
-          parts.push(
-            `<text x="${(x + widthOf(text.slice(0, before))).toFixed(1)}" y="${top + 14}" fill="${isMarked ? seriesColor(1) : color('ink')}">${escapeText(words)}</text>`,
-          )
-        x += wide
-      }
-    }
+    for (const [i, line] of lines.entries()) parts.push(...lineSvg(line, left, y + lineHeight * i))
     y += lineHeight * Math.max(names.length, lines.length) + 6
   }
   const height = y

@@ -40,10 +40,11 @@ export function tableHtml(table: ReportTable, { quiet = false, code = false }: T
   const head = table.columns.map(
     (column, index) => `<th scope="col"${numeric[index] ? ' class="number"' : ''}>${mathHtml(column)}</th>`,
   )
-  const rows = table.rows.map(
-    ([first = '', ...rest]) =>
-      `<tr><th scope="row">${words(String(first))}</th>${rest.map((value) => cell(value, words)).join('')}</tr>`,
-  )
+  const isVerbatim = table.columns.map((column) => table.verbatim?.includes(column))
+  const rows = table.rows.map(([first = '', ...rest]) => {
+    const cells = rest.map((value, i) => cell(value, isVerbatim[i + 1] ? escapeText : words))
+    return `<tr><th scope="row">${words(String(first))}</th>${cells.join('')}</tr>`
+  })
   const title = mathHtml(table.title)
   const caption = table.folded ? '' : `<caption${quiet ? ' class="quiet"' : ''}>${title}</caption>`
   const html =
