@@ -92,15 +92,19 @@ describe('estimates', () => {
     expect(shareRejected(trips)).toBe(0.5)
   })
 
-  it('of χ: its peak, its height over both ends, its error', () => {
-    const heights: Record<number, number> = { 0.2: 1, 0.4: 3, 0.6: 2 }
-    const made = Object.entries(heights).flatMap(([time, chi]) =>
+  /** Rows of three groups in which χ is as given at each time, and differs between groups by what `wobble` says. */
+  const rowsOf = (heights: Record<number, number>, wobble: (time: number) => number = () => 0) =>
+    Object.entries(heights).flatMap(([key, chi]) =>
       [0, 1, 2].map((replica) => ({
-        ...{ source: 'model', time: Number(time), seed: 0, replica, of: 'chunks', measure: 'distances' },
+        ...{ source: 'model', time: Number(key), seed: 0, replica, of: 'chunks', measure: 'distances' },
         // Σ_i Var = 2, all pairs together 2 χ
-        ...{ sums: [2, 2 * chi - 2], grid: [1, 2], counted: 1, images: 1, trips: 8, good: 8 },
+        sums: [2, 2 * (chi + wobble(Number(key)) * (replica - 1)) - 2],
+        ...{ grid: [1, 2], counted: 1, images: 1, trips: 8, good: 8 },
       })),
     ) as unknown as ChunkFound[]
+
+  it('of χ: its peak, its height over both ends, its error', () => {
+    const made = rowsOf({ 0.2: 1, 0.4: 3, 0.6: 2 })
     const facts = chunkFacts(made, 'model', 'distances')
     expect(facts.top).toBe(0.4)
     expect(facts.height.value).toBeCloseTo(3, 12)
@@ -110,6 +114,18 @@ describe('estimates', () => {
     // parabola through (.2, 1), (.4, 3), (.6, 2)
     expect(facts.peak.value).toBeCloseTo(0.3 + 10 / (2 * 37.5), 12)
     expect(chiOf([{ ...made[0]!, sums: [0, 0] }])).toBeNaN()
+  })
+
+  it('of χ: beside the end at which it is largest, with the noise of both', () => {
+    // without one group: (2 ± .2)/4 and 2/4; the end does not differ between groups
+    const noise = (time: number) => (time === 0.4 ? 0.4 : 0)
+    const rising = chunkFacts(rowsOf({ 0.2: 1, 0.4: 2, 0.6: 4 }, noise), 'model', 'distances')
+    expect(rising.top).toBe(0.6)
+    expect(rising.overLast.value).toBeCloseTo(0.5, 12)
+    expect(rising.overLast.error).toBeCloseTo(Math.sqrt((2 / 3) * 2 * (0.2 / 4) ** 2), 12)
+    const falling = chunkFacts(rowsOf({ 0.2: 4, 0.4: 2, 0.6: 1 }, noise), 'model', 'distances')
+    expect(falling.overFirst).toEqual({ ...rising.overLast, value: falling.overFirst.value })
+    expect(falling.overFirst.value).toBeCloseTo(0.5, 12)
   })
 })
 

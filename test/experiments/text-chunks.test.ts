@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { config } from '../../src/experiments/text-chunks/config.ts'
 import {
   correlationAt,
+  innerExcess,
   lengthAt,
   peakOf,
   rangeAt,
@@ -80,6 +81,26 @@ describe('estimates', () => {
     expect([value, n]).toEqual([1.5, 4])
     // means without one: 5/3, 4/3, …
     expect(error).toBeCloseTo(Math.sqrt((3 / 4) * 4 * (1 / 6) ** 2), 12)
+  })
+
+  it('hold χ inside against χ at the last t, passage by passage', () => {
+    expect(innerExcess(sources.network).value).toBeCloseTo(10 / 8, 12)
+    // χ rises to the end in passages that differ, by as much in each
+    const rising = [0.3, 0.6, 0.9].flatMap((t, i) =>
+      [0, 1, 2].map((passage) => ({
+        ...sources.network.trips[0]!,
+        ...{ t, passage, all: 1 + i + passage, byDistance: [1, 0] },
+      })),
+    )
+    const even = innerExcess({ ...sources.network, trips: rising })
+    expect(even.value).toBeCloseTo(-1, 12)
+    expect(even.error).toBeCloseTo(0, 12)
+    // by 0, 1 and 2: an error as of a mean of three
+    const uneven = rising.map((row) => (row.t === 0.9 ? { ...row, all: row.all + row.passage - 1 } : row))
+    const found = innerExcess({ ...sources.network, trips: uneven })
+    expect(found.value).toBeCloseTo(-1, 12)
+    expect(found.error).toBeCloseTo(Math.sqrt(1 / 3), 12)
+    expect(innerExcess({ ...sources.network, trips: rising.slice(0, 3) }).value).toBeNaN()
   })
 
   it('know the rung that the network stands on', () => {

@@ -73,9 +73,17 @@ export interface ChunkFacts {
   /** t/T of the top of the parabola through it. */
   readonly peak: Estimate
   readonly height: Estimate
-  /** χ at the top over χ at the last time, and over χ at the first. */
+  /** Largest χ at the times before the last over χ at the last; below 1 where χ rises to the end. */
   readonly overLast: Estimate
+  /** Largest χ at the times after the first over χ at the first. */
   readonly overFirst: Estimate
+}
+
+/** Largest χ at the other times over χ at one. That time is not among them: its χ over itself would be 1 without an error. */
+function largestOver(rows: readonly ChunkFound[], time: number): Estimate {
+  const others = chiCurve(rows.filter((row) => row.time !== time))
+  const top = others.x[others.y.indexOf(Math.max(...others.y))] ?? Number.NaN
+  return jackknife(rows, (own) => at(own, top) / at(own, time))
 }
 
 export function factsOf(all: readonly ChunkFound[], source: SourceName, measure: Measure): ChunkFacts {
@@ -87,8 +95,8 @@ export function factsOf(all: readonly ChunkFound[], source: SourceName, measure:
     ...{ source, measure, rows, top, last },
     peak: jackknife(rows, (own) => peakOf(chiCurve(own)).at),
     height: jackknife(rows, (own) => at(own, top)),
-    overLast: jackknife(rows, (own) => at(own, top) / at(own, last)),
-    overFirst: jackknife(rows, (own) => at(own, top) / at(own, first)),
+    overLast: largestOver(rows, last),
+    overFirst: largestOver(rows, first),
   }
 }
 

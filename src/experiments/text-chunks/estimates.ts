@@ -122,6 +122,25 @@ export const peakOf = (source: Source): { readonly t: number; readonly chi: Esti
     .map((t) => ({ t, chi: susceptibilityAt(source, t) }))
     .reduce((best, own) => (own.chi.value > best.chi.value ? own : best))
 
+/**
+ * Largest χ before the last t, less χ at the last: below 0 where χ rises to the end. Both are of the same passages, so each is left out of
+ * both. NaN with a single t.
+ */
+export function innerExcess(source: Source): Estimate {
+  const [last, ...others] = sharesOf(source).reverse() as [number, ...number[]]
+  if (others.length === 0) return { value: Number.NaN, error: null }
+  const inner = { ...source, trips: source.trips.filter(({ t }) => t !== last) }
+  const tripsAt = (t: number) => source.trips.filter((row) => row.t === t)
+  const [before, after] = [tripsAt(peakOf(inner).t), tripsAt(last)]
+  return {
+    ...jackknife(
+      before.map(({ all, byDistance }, i) => [all, byDistance[0]!, after[i]!.all, after[i]!.byDistance[0]!]),
+      ([all, own, allAfter, ownAfter]) => all! / own! - allAfter! / ownAfter!,
+    ),
+    n: before.length,
+  }
+}
+
 /** The longest n-gram that predicts held-out text worse than the network: the rung that the network stands on. */
 export const rungOf = ({ network, ngrams }: Sources): Sources['ngrams'][number] | undefined =>
   ngrams.filter(({ loss }) => loss.value > network.loss!.value).at(-1)
