@@ -6,13 +6,10 @@ import { fail } from '../base/index.ts'
 import { getDataset } from '../data/index.ts'
 import {
   type Claim,
-  claim,
-  control,
   defineStudy,
   type Findings,
   groupBy,
   type Measured,
-  overReplicas,
   shownEstimate,
 } from '../lab/index.ts'
 import { chartsOf, copyOnsets, kinds, type Parts, tablesOf } from './image-memorization/charts.ts'
@@ -20,8 +17,16 @@ import { type Config, config, presets } from './image-memorization/config.ts'
 import { type Images, openImages } from './image-memorization/images.ts'
 import { type Cell, type CurveRow, measure, type PairRow, type Row } from './image-memorization/measure.ts'
 import { trainingOf, wordsOf } from './image-memorization/variants.ts'
+import {
+  earlyClaims,
+  exponentClaims,
+  lawNumbers,
+  lawResult,
+  lawSentences,
+  lawsOf,
+  passingControl,
+} from './onset/findings.ts'
 import { type FoundHalves, halvesClaims } from './onset/halves.ts'
-import { copyTime, powerLaw } from './onset/times.ts'
 
 type Found = Measured<Cell, Row>
 type FoundCurve = Measured<Cell, CurveRow>
@@ -37,45 +42,17 @@ function partsOf(rows: readonly Found[]): Parts {
   }
 }
 
-/** Exponents of the times of one way to train. */
-const exponentClaims = (rows: readonly FoundCurve[], setting: string): Claim[] =>
-  kinds.flatMap(([name, time]) => {
-    const law = powerLaw(rows, time)
-    return law
-      ? [
-          claim(
-            `${setting}exponent of the time of ${name} in P (P = ${law.counts.join(', ')})`,
-            law.exponent,
-          ).equals(1, { by: 0.15 }),
-        ]
-      : []
-  })
-
 function claimsOf({ curves, others, halves }: Parts): Claim[] {
-  const early = overReplicas(curves, (own) => {
-    const shares = groupBy(own, 'P').flatMap(({ rows: looks }) => {
-      const time = copyTime(looks, copyOnsets[0])
-      return looks.filter(({ step }) => step <= time / 4).map(({ copies }) => copies)
-    })
-    return shares.reduce((a, b) => a + b, 0) / shares.length
-  })
-  const passing = overReplicas(curves, (own) =>
-    groupBy(own, 'P').reduce((most, { rows: [look] }) => Math.max(most, look!.passing), 0),
-  )
   return [
     ...(curves.length > 0
       ? [
-          ...exponentClaims(curves, ''),
-          ...(Number.isFinite(early.value)
-            ? [claim('copies above chance until a quarter of τ_mem', early).equals(0, { by: 0.01 })]
-            : []),
-          control('share of test images that pass as copies, at its most over P', passing).vanishes({
-            below: 0.03,
-          }),
+          ...exponentClaims(lawsOf(curves, kinds)),
+          ...earlyClaims(curves, copyOnsets[0], 0.01),
+          passingControl(curves, { data: 'test images', below: 0.03 }),
         ]
       : []),
     ...groupBy(others, 'variant').flatMap(({ key, rows }) =>
-      exponentClaims(rows, `${wordsOf(key.variant)}: `),
+      exponentClaims(lawsOf(rows, kinds), `${wordsOf(key.variant)}: `),
     ),
     ...halvesClaims(halves, { data: 'images', what: 'likeness of images' }),
   ]
@@ -83,35 +60,22 @@ function claimsOf({ curves, others, halves }: Parts): Claim[] {
 
 function findings(rows: readonly Found[], given: Config): Findings {
   const parts = partsOf(rows)
-  const { curves } = parts
-  const laws = kinds.map(([name, time]) => ({ name, law: powerLaw(curves, time) }))
-  const known = laws.flatMap(({ name, law }) => (law ? [{ name, exponent: law.exponent }] : []))
-  const first = known.find(({ name }) => name.startsWith('copies'))
+  const laws = lawsOf(parts.curves, kinds)
+  const first = laws.find(({ name }) => name.startsWith('copies'))
   return {
     headline: first
-      ? `${first.name} come at steps ∝ P^b, b = ${shownEstimate(first.exponent)}`
+      ? `${first.name} come at steps ∝ P^b, b = ${shownEstimate(first.law.exponent)}`
       : `${rows.length} rows of networks of ${new Set(rows.map(({ P }) => P)).size} numbers of images`,
     paragraph: [
       `Perceptrons of width ${given.width} learned to denoise P images of ${given.dataset}, and were looked at until they copied them.`,
-      ...known.map(
-        ({ name, exponent }) => `The time of ${name} grows as P to the power ${shownEstimate(exponent)}.`,
-      ),
+      ...lawSentences(laws),
       'A time proportional to P has the exponent 1. A copy is a generated image whose nearest training image is less than a third as far as the next.',
     ].join(' '),
-    numbers: known.map(({ name, exponent }) => ({
-      label: `exponent of ${name}`,
-      value: shownEstimate(exponent),
-      note: 'proportional: 1',
-    })),
+    numbers: lawNumbers(laws),
     claims: claimsOf(parts),
     charts: chartsOf(parts),
     tables: tablesOf(parts),
-    result: {
-      exponent: first?.exponent.value ?? null,
-      exponentError: first?.exponent.error ?? null,
-      exponentTheory: 1,
-      validationExponent: laws.find(({ name }) => name.startsWith('least'))?.law?.exponent.value ?? null,
-    },
+    result: lawResult(laws),
   }
 }
 

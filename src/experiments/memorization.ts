@@ -18,8 +18,9 @@ import { type Config, config, presets } from './memorization/config.ts'
 import { type CurveRow, grammarsOf, type KernelRow, measure, type Row } from './memorization/measure.ts'
 import { type PrototypeFound, prototypeClaims, prototypeWords } from './memorization/prototypeFindings.ts'
 import { affordable, type Found, kernelExponent, learnedShare, onsets } from './memorization/times.ts'
+import { earlyClaims, exponentClaims, lawsOf } from './onset/findings.ts'
 import { type FoundHalves, halvesClaims } from './onset/halves.ts'
-import { bestLook, copyTime, powerLaw, validationTime } from './onset/times.ts'
+import { bestLook, copyTime, onsetKinds, powerLaw, validationTime } from './onset/times.ts'
 
 function partsOf(rows: readonly Found[], { m, width }: Config): Parts {
   const of = <K extends Row['of']>(kind: K) => rows.filter((row) => row.of === kind) as unknown
@@ -39,31 +40,6 @@ const learned = 0.5
 const unlearned = 0.05
 
 function curveClaims(curves: readonly Found<CurveRow>[]): Claim[] {
-  const timed = onsets.map((share) => ({ share, law: powerLaw(curves, (looks) => copyTime(looks, share)) }))
-  const validation = powerLaw(curves, validationTime)
-  const exponents = [
-    ...timed.map(({ share, law }) => ({ text: `copies of ${share * 100} %`, law })),
-    { text: 'the least validation loss', law: validation },
-  ].flatMap(({ text, law }) =>
-    law
-      ? [
-          claim(`exponent of the time of ${text} in P (P = ${law.counts.join(', ')})`, law.exponent).equals(
-            1,
-            {
-              by: 0.15,
-            },
-          ),
-        ]
-      : [],
-  )
-  // copies of a network a quarter of the way to its onset
-  const before = overReplicas(curves, (own) => {
-    const early = groupBy(own, 'P').flatMap(({ rows: looks }) => {
-      const time = copyTime(looks, onsets[0])
-      return looks.filter(({ step }) => step <= time / 4).map(({ copies }) => copies)
-    })
-    return early.reduce((a, b) => a + b, 0) / early.length
-  })
   const best = groupBy(curves, 'P', 'seed', 'replica').map(({ rows: looks }) => bestLook(looks))
   const heights = Array.from({ length: curves[0]!.validity.length }, (_, i) => i + 1)
   const levels = heights.flatMap((height) => {
@@ -94,10 +70,8 @@ function curveClaims(curves: readonly Found<CurveRow>[]): Claim[] {
     ]
   })
   return [
-    ...exponents,
-    ...(Number.isFinite(before.value)
-      ? [claim('copies above chance until a quarter of τ_mem', before).equals(0, { by: 0.005 })]
-      : []),
+    ...exponentClaims(lawsOf(curves, onsetKinds(onsets))),
+    ...earlyClaims(curves, onsets[0], 0.005),
     ...levels,
   ]
 }

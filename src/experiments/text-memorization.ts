@@ -3,19 +3,17 @@
  * (Favero, Sclocchi and Wyart 2025, arXiv 2505.16959)
  */
 import { fail } from '../base/index.ts'
+import { type Claim, defineStudy, type Findings, type Measured, shownEstimate } from '../lab/index.ts'
 import {
-  type Claim,
-  claim,
-  control,
-  defineStudy,
-  type Findings,
-  groupBy,
-  type Measured,
-  overReplicas,
-  shownEstimate,
-} from '../lab/index.ts'
+  earlyClaims,
+  exponentClaims,
+  lawNumbers,
+  lawResult,
+  lawSentences,
+  lawsOf,
+  passingControl,
+} from './onset/findings.ts'
 import { type FoundHalves, halvesClaims } from './onset/halves.ts'
-import { copyTime, powerLaw } from './onset/times.ts'
 import { type Corpus, readCorpus } from './text-diffusion/corpus.ts'
 import {
   type CurveFound,
@@ -46,41 +44,22 @@ function partsOf(rows: readonly Found[]): Parts {
   }
 }
 
-const lawsOf = (curves: readonly CurveFound[]) =>
-  kinds.flatMap(([name, time]) => {
-    const law = powerLaw(curves, time)
-    return law ? [{ name, law }] : []
-  })
-
 function claimsOf({ curves, halves }: Parts): Claim[] {
-  if (curves.length === 0) return halvesClaims(halves, { data: 'windows', what: 'characters alike' })
-  const early = overReplicas(curves, (own) => {
-    const shares = groupBy(own, 'P').flatMap(({ rows: looks }) => {
-      const time = copyTime(looks, copyOnsets[0])
-      return looks.filter(({ step }) => step <= time / 4).map(({ copies }) => copies)
-    })
-    return shares.reduce((a, b) => a + b, 0) / shares.length
-  })
-  const passing = overReplicas(curves, (own) => Math.max(...own.map((look) => look.passing)))
   return [
-    ...lawsOf(curves).map(({ name, law: { counts, exponent } }) =>
-      claim(`exponent of the time of ${name} in P (P = ${counts.join(', ')})`, exponent).equals(1, {
-        by: 0.15,
-      }),
-    ),
-    ...(Number.isFinite(early.value)
-      ? [claim('copies above chance until a quarter of τ_mem', early).equals(0, { by: 0.01 })]
+    ...(curves.length > 0
+      ? [
+          ...exponentClaims(lawsOf(curves, kinds)),
+          ...earlyClaims(curves, copyOnsets[0], 0.01),
+          passingControl(curves, { data: 'held-out windows', below: 0.02 }),
+        ]
       : []),
-    control('share of held-out windows that pass as copies, at its most over P', passing).vanishes({
-      below: 0.02,
-    }),
     ...halvesClaims(halves, { data: 'windows', what: 'characters alike' }),
   ]
 }
 
 function findings(rows: readonly Found[], given: Config): Findings {
   const parts = partsOf(rows)
-  const laws = lawsOf(parts.curves)
+  const laws = lawsOf(parts.curves, kinds)
   const [first] = laws
   return {
     headline: first
@@ -88,25 +67,14 @@ function findings(rows: readonly Found[], given: Config): Findings {
       : `${rows.length} rows of networks of ${new Set(rows.map(({ P }) => P)).size} numbers of windows`,
     paragraph: [
       `Transformers that fill masks learned P windows of ${given.window} characters, and were looked at until they wrote out ${given.match} characters in a row of them.`,
-      ...laws.map(
-        ({ name, law }) => `The time of ${name} grows as P to the power ${shownEstimate(law.exponent)}.`,
-      ),
+      ...lawSentences(laws),
       'A time proportional to P has the exponent 1.',
     ].join(' '),
-    numbers: laws.map(({ name, law }) => ({
-      label: `exponent of ${name}`,
-      value: shownEstimate(law.exponent),
-      note: 'proportional: 1',
-    })),
+    numbers: lawNumbers(laws),
     claims: claimsOf(parts),
     charts: chartsOf(parts),
     tables: tablesOf(parts),
-    result: {
-      exponent: first?.law.exponent.value ?? null,
-      exponentError: first?.law.exponent.error ?? null,
-      exponentTheory: 1,
-      validationExponent: laws.find(({ name }) => name.startsWith('least'))?.law.exponent.value ?? null,
-    },
+    result: lawResult(laws),
   }
 }
 
@@ -137,7 +105,7 @@ export const textMemorization = defineStudy<Config, Cell, Row, Corpus, Prepared>
   name: 'text-memorization',
   title: 'When diffusion models memorize a text',
   resultNames: {
-    exponent: 'exponent of τ_mem in P',
+    exponent: 'exponent of τ_mem in P, copies of 2 %',
     validationExponent: 'exponent of the least validation loss in P',
   },
   question:

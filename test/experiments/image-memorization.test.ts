@@ -37,7 +37,7 @@ const found = (...rows: ReturnType<typeof curves>[]) =>
 describe('exponents', () => {
   it('are found where times are proportional to P', () => {
     const { claims, result, charts } = found(curves(1, 1))
-    for (const text of ['copies of 5 %', 'copies of 20 %', 'least validation loss']) {
+    for (const text of ['copies of 5 %', 'copies of 20 %', 'the least validation loss']) {
       const { measured, outcome } = claimWith(claims, `exponent of the time of ${text}`)
       expect(measured).toBeCloseTo(1, 1)
       expect(outcome).toBe('holds')
@@ -54,7 +54,7 @@ describe('exponents', () => {
     expect(claimWith(claims, 'SGD with momentum 0.9: exponent of the time of copies of 5 %').outcome).toBe(
       'holds',
     )
-    expect(claimWith(claims, 'SGD with momentum 0.9: exponent of the time of least').outcome).toBe('fails')
+    expect(claimWith(claims, 'SGD with momentum 0.9: exponent of the time of the least').outcome).toBe('fails')
     const table = tables!.find(({ title }) => title.startsWith('Exponents'))!
     expect(table.rows.map(([name]) => name)).toEqual(['recipe', 'SGD with momentum 0.9'])
   })

@@ -52,7 +52,7 @@ it.each([
   const copies = claimWith(claims, 'exponent of the time of copies of 2 %')
   expect(copies.measured).toBeCloseTo(b, 1)
   expect(copies.outcome).toBe(outcome)
-  const least = claimWith(claims, 'exponent of the time of least validation loss')
+  const least = claimWith(claims, 'exponent of the time of the least validation loss')
   expect(least.measured).toBeCloseTo(e, 1)
   expect(least.outcome).toBe(outcome)
   expect(result!['exponent']).toBeCloseTo(b, 1)

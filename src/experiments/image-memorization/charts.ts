@@ -12,9 +12,10 @@ import {
   shownEstimate,
   table,
 } from '../../lab/index.ts'
-import { common, copyCharts, type Kind, lossChart, phaseMaps, timesChart, timeText } from '../onset/charts.ts'
+import { common, copyCharts, copyMaps, fitted, lossChart, timesChart, timeText } from '../onset/charts.ts'
+import { timeColumns, timesTable } from '../onset/findings.ts'
 import { type FoundHalves, halvesChart } from '../onset/halves.ts'
-import { copyTime, countsOf, powerLaw, validationTime } from '../onset/times.ts'
+import { countsOf, type Kind, onsetKinds, powerLaw, validationTime } from '../onset/times.ts'
 import type { Cell, CurveRow, PairRow } from './measure.ts'
 import { type VariantName, wordsOf } from './variants.ts'
 
@@ -24,12 +25,7 @@ type CurveFound = Measured<Cell, CurveRow>
 export const copyOnsets = [0.05, 0.2] as const
 
 /** The times that are held against P. */
-export const kinds: readonly Kind<CurveFound>[] = [
-  ...copyOnsets.map(
-    (share): Kind<CurveFound> => [`copies of ${share * 100} %`, (looks) => copyTime(looks, share)],
-  ),
-  ['least validation loss', validationTime],
-]
+export const kinds = onsetKinds<CurveFound>(copyOnsets)
 
 const wholeTime = (looks: readonly CurveFound[]): number =>
   validationTime(looks.map((look) => ({ ...look, validationLoss: look.wholeLoss })))
@@ -72,18 +68,10 @@ function phaseCharts(rows: readonly CurveFound[]): (() => Figure)[] {
       Math.min(...own.map(({ validationLoss }) => validationLoss)),
     ]),
   )
-  return phaseMaps(
-    rows,
-    powerLaw(rows, (looks) => copyTime(looks, copyOnsets[0])),
-    [['least validation loss', validationTime]],
-    [
-      {
-        name: 'phase-copies',
-        title: 'Phase diagram: memory',
-        caption:
-          'Copies above chance for each P and number of steps; empty where training had ended. Line: the fitted τ_mem of the first onset; dashed: the least validation loss.',
-        ...{ value: ({ copies }) => copies, valueLabel: 'copies above chance', domain: [0, 0.25] },
-      },
+  return copyMaps(rows, {
+    onset: copyOnsets[0],
+    domain: [0, 0.25],
+    more: [
       {
         name: 'phase-validation',
         title: 'Phase diagram: what new images cost',
@@ -93,7 +81,7 @@ function phaseCharts(rows: readonly CurveFound[]): (() => Figure)[] {
         ...{ valueLabel: 'ln loss / least', domain: [0, 0.7] },
       },
     ],
-  )
+  })
 }
 
 /** One time of every way to train against P. */
@@ -105,26 +93,13 @@ function variantChart(rows: readonly CurveFound[], [name, time]: Kind<CurveFound
       title: `What moves the exponent: ${name}`,
       caption: `Steps of ${name} against P, by the way to train. Dashed: fitted powers. ${bars}`,
       ...{ xLabel: 'training images P', yLabel: 'steps', xScale: 'log', yScale: 'log' },
-      series: groups.flatMap(({ key, rows: own }, hue): LineSeries[] => {
-        const law = powerLaw(own, time)
-        return [
-          {
-            ...{ name: wordsOf(key.variant), hue, scatter: true },
-            points: countsOf(own).map(({ P, rows: at }) => pointOf(P, geometricMeanOverReplicas(at, time))),
-          },
-          ...(law
-            ? [
-                {
-                  ...{ name: '', hue, dashed: true },
-                  points: [law.counts[0]!, law.counts.at(-1)!].map((P) => ({
-                    x: P,
-                    y: law.factor * P ** law.exponent.value,
-                  })),
-                },
-              ]
-            : []),
-        ]
-      }),
+      series: groups.flatMap(({ key, rows: own }, hue): LineSeries[] => [
+        {
+          ...{ name: wordsOf(key.variant), hue, scatter: true },
+          points: countsOf(own).map(({ P, rows: at }) => pointOf(P, geometricMeanOverReplicas(at, time))),
+        },
+        ...fitted(powerLaw(own, time), hue, ''),
+      ]),
     })
 }
 
@@ -188,22 +163,13 @@ const exponentTable = (rows: readonly CurveFound[]): ReportTable => ({
   ]),
 })
 
-const timeColumns = {
-  ...Object.fromEntries(
-    kinds.map(([name, time]) => [name, (rows: readonly CurveFound[]) => timeText(rows, time)]),
-  ),
+const columns = {
+  ...timeColumns(kinds),
   'least loss of all times': (rows: readonly CurveFound[]) => timeText(rows, wholeTime),
 }
 
 export const tablesOf = ({ curves, others }: Parts): ReportTable[] => [
-  ...(curves.length > 0
-    ? [
-        table(
-          [...curves].sort((a, b) => a.P - b.P),
-          { title: 'Times of each P, in steps', by: ['P'], columns: timeColumns },
-        ),
-      ]
-    : []),
+  ...(curves.length > 0 ? [timesTable(curves, columns)] : []),
   ...(others.length > 0
     ? [
         exponentTable([...curves, ...others]),
@@ -211,7 +177,7 @@ export const tablesOf = ({ curves, others }: Parts): ReportTable[] => [
           [...others]
             .sort((a, b) => a.P - b.P)
             .map((row) => ({ ...row, training: `${wordsOf(row.variant)}, P = ${row.P}` })),
-          { title: 'Times of other ways to train, in steps', by: ['training'], columns: timeColumns },
+          { title: 'Times of other ways to train, in steps', by: ['training'], columns },
         ),
       ]
     : []),

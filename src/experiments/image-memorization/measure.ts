@@ -13,7 +13,8 @@ import {
 import type { Bench } from '../../lab/index.ts'
 import { denoisingMlp } from '../../nn/index.ts'
 import { random } from '../../tensor/index.ts'
-import { type Generated, type HalvesRow, halvesRows } from '../onset/halves.ts'
+import { type HalvesRow, halvesOf } from '../onset/halves.ts'
+import { bestLook, isOver } from '../onset/times.ts'
 import type { Config } from './config.ts'
 import type { Images } from './images.ts'
 import { trainingOf, type VariantName } from './variants.ts'
@@ -93,13 +94,6 @@ function pairsOf(
   }))
 }
 
-/** Enough is seen once the network copies a quarter and its validation loss has turned. */
-function isOver(looks: readonly CurveRow[]): boolean {
-  const least = Math.min(...looks.map(({ validationLoss }) => validationLoss))
-  const { copies, validationLoss } = looks.at(-1)!
-  return copies > 0.25 && validationLoss > 1.02 * least
-}
-
 /** Train a network on images and look at it. Networks of one replica begin alike and generate from the same noise. */
 async function curveOf(
   train: Float32Array,
@@ -153,7 +147,7 @@ async function curveOf(
           wholeLoss: await lossOf(whole),
           copies: copiedShare(nearestOf(made, train, size)) - passing,
         })
-        return !isOver(looks)
+        return !isOver(looks, 0.25)
       },
     })
     return { looks, generated }
@@ -195,22 +189,19 @@ export async function measure(cell: Cell, bench: ImageBench): Promise<Row[]> {
     const { looks, generated } = await curveOf(train, test, cell, bench, forTraining)
     // pictures of one draw are enough
     if (replica > 0 || cell.variant !== 'recipe') return looks
-    const least = looks.reduce(
-      (best, look, i) => (look.validationLoss < looks[best]!.validationLoss ? i : best),
-      0,
-    )
+    const least = looks.indexOf(bestLook(looks))
     const pairs = (at: number, when: PairRow['when']): PairRow[] =>
       pairsOf(generated[at]!, train, resource.shape, { step: looks[at]!.step, when })
     return [...looks, ...pairs(least, 'best'), ...pairs(looks.length - 1, 'end')]
   }
   const both = drawn('train', forTrain, 2 * P)
   const middle = both.length / 2
-  const made: [Generated<Float32Array>[], Generated<Float32Array>[]] = [[], []]
-  for (const [i, own] of [both.slice(0, middle), both.slice(middle)].entries()) {
-    const progress = (share: number): void => bench.progress((i + share) / 2)
-    const { looks, generated } = await curveOf(own, test, cell, { ...bench, progress }, forTraining)
-    made[i] = looks.map(({ step, copies }, at) => ({ step, copies, generated: generated[at]! }))
-  }
   const size = resource.shape.reduce((product, n) => product * n, 1)
-  return halvesRows(made, size, (a, b) => likeness(a, b, size))
+  return halvesOf([both.slice(0, middle), both.slice(middle)], {
+    ...{ progress: bench.progress, size, alike: (a: Float32Array, b: Float32Array) => likeness(a, b, size) },
+    async train(own, progress) {
+      const { looks, generated } = await curveOf(own, test, cell, { ...bench, progress }, forTraining)
+      return looks.map(({ step, copies }, at) => ({ step, copies, generated: generated[at]! }))
+    },
+  })
 }

@@ -10,9 +10,10 @@ import {
   shownEstimate,
   table,
 } from '../../lab/index.ts'
-import { common, copyCharts, type Kind, lossChart, phaseMaps, timesChart, timeText } from '../onset/charts.ts'
+import { common, copyCharts, lossChart, phaseMaps, timesChart, timeText } from '../onset/charts.ts'
+import { timesTable } from '../onset/findings.ts'
 import { type FoundHalves, halvesChart } from '../onset/halves.ts'
-import { bestLook, copyTime, powerLaw, validationTime } from '../onset/times.ts'
+import { bestLook, copyTime, type Kind, powerLaw, validationTime } from '../onset/times.ts'
 import type { Cell } from './cells.ts'
 import type { KernelRow } from './measure.ts'
 import { type PrototypeFound, prototypeCharts, prototypeTables } from './prototypeFindings.ts'
@@ -182,10 +183,7 @@ export function tablesOf({ curves, others, prototypes }: Parts): ReportTable[] {
   const named =
     others.length > 0 ? [...curves.filter(({ P }) => others.some((row) => row.P === P)), ...others] : []
   return [
-    table(
-      [...curves].sort((a, b) => a.P - b.P),
-      { title: 'Times of each P, in steps', by: ['P'], columns: kinds },
-    ),
+    timesTable(curves, kinds),
     ...(named.length > 0
       ? [
           table(

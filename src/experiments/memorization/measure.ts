@@ -11,7 +11,8 @@ import {
 import { type Grammar, makeGrammar, sliceTrees, type Trees, trainTest } from '../../grammar/index.ts'
 import type { Bench } from '../../lab/index.ts'
 import { random } from '../../tensor/index.ts'
-import { type Generated, type HalvesRow, halvesRows } from '../onset/halves.ts'
+import { alikeTokens, type Generated, type HalvesRow, halvesOf } from '../onset/halves.ts'
+import { isOver } from '../onset/times.ts'
 import { type Cell, fullShape, mostSteps } from './cells.ts'
 import type { Config } from './config.ts'
 import { type PrototypeRow, prototypes } from './prototypes.ts'
@@ -37,13 +38,6 @@ export interface KernelRow {
 }
 
 export type Row = CurveRow | HalvesRow | KernelRow | PrototypeRow
-
-/** Enough is seen once the network copies a tenth and its validation loss has turned. */
-function isOver(looks: readonly Look[]): boolean {
-  const least = Math.min(...looks.map(({ validationLoss }) => validationLoss))
-  const { copies, validationLoss } = looks.at(-1)!
-  return copies > 0.1 && validationLoss > 1.02 * least
-}
 
 interface Setting {
   readonly grammar: ReturnType<typeof makeGrammar>
@@ -73,34 +67,30 @@ async function curveOf(
     onLook: (look, _, generated) => {
       looks.push(look)
       onLook?.(look, generated)
-      return !isOver(looks)
+      return !isOver(looks, 0.1)
     },
   })
 }
 
-const same = (a: Int32Array, b: Int32Array): number =>
-  a.reduce((n, token, i) => n + Number(token === b[i]), 0) / a.length
-
-/** Two networks on disjoint halves that see the same noise, look by look while both go on. */
-async function halves(
+/** Two networks on disjoint halves that see the same noise. */
+function halves(
   setting: Setting,
   train: Trees,
   cell: Cell,
   bench: Bench<Config, void>,
   key: random.Key,
 ): Promise<HalvesRow[]> {
-  const [first, second] = [sliceTrees(train, 0, cell.P), sliceTrees(train, cell.P, 2 * cell.P)]
-  const made: [Generated<Int32Array>[], Generated<Int32Array>[]] = [[], []]
-  for (const [i, own] of [first, second].entries())
-    await curveOf(
-      setting,
-      own,
-      cell,
-      { ...bench, progress: (share) => bench.progress((i + share) / 2) },
-      key,
-      ({ step, copies }, generated) => void made[i]!.push({ step, copies, generated }),
-    )
-  return halvesRows(made, setting.grammar.d, same)
+  return halvesOf([sliceTrees(train, 0, cell.P), sliceTrees(train, cell.P, 2 * cell.P)], {
+    progress: bench.progress,
+    ...{ size: setting.grammar.d, alike: alikeTokens },
+    async train(own, progress) {
+      const made: Generated<Int32Array>[] = []
+      await curveOf(setting, own, cell, { ...bench, progress }, key, ({ step, copies }, generated) => {
+        made.push({ step, copies, generated })
+      })
+      return made
+    },
+  })
 }
 
 /** Coordinates of the points of the kernel, and the squared length, for each of them, below which two points are near. */

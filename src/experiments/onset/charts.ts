@@ -13,7 +13,15 @@ import {
   pointOf,
   shownWhole,
 } from '../../lab/index.ts'
-import { countsOf, type Looked, type PowerLaw, powerLaw } from './times.ts'
+import {
+  copyTime,
+  countsOf,
+  type Kind,
+  type Looked,
+  type PowerLaw,
+  powerLaw,
+  validationTime,
+} from './times.ts'
 
 export const stepsAxis = { x: 'step', xLabel: 'steps', xScale: 'log' } as const
 const byCount = { series: 'P', seriesName: (P: string | number) => `P = ${P}` } as const
@@ -79,11 +87,12 @@ export const copyCharts = <R extends Looked>(
   }),
 ]
 
-const fitted = (law: PowerLaw | undefined, hue: number): LineSeries[] =>
+/** A fitted power over its P, with its exponent beside it unless it has no `name`. */
+export const fitted = (law: PowerLaw | undefined, hue: number, name?: string): LineSeries[] =>
   law
     ? [
         {
-          ...{ name: `P^${law.exponent.value.toFixed(2)}`, hue, dashed: true },
+          ...{ name: name ?? `P^${law.exponent.value.toFixed(2)}`, hue, dashed: true },
           points: [law.counts[0]!, law.counts.at(-1)!].map((P) => ({
             x: P,
             y: law.factor * P ** law.exponent.value,
@@ -91,9 +100,6 @@ const fitted = (law: PowerLaw | undefined, hue: number): LineSeries[] =>
         },
       ]
     : []
-
-/** A time of a network, by name. */
-export type Kind<R extends Looked> = readonly [name: string, time: (looks: readonly R[]) => number]
 
 /** Times against P: the first `fits` of them with their fitted powers, and a pale line of times proportional to P. */
 export function timesChart<R extends Looked>(
@@ -185,6 +191,35 @@ export function phaseMaps<R extends Looked>(
         }),
   )
 }
+
+/** Copies over P and steps, with the fitted τ_mem and the least validation loss, and more maps of that kind. */
+export const copyMaps = <R extends Looked>(
+  rows: readonly R[],
+  {
+    onset,
+    domain,
+    more = [],
+  }: {
+    readonly onset: number
+    readonly domain: readonly [number, number]
+    readonly more?: Parameters<typeof phaseMaps<R>>[3]
+  },
+): (() => Figure)[] =>
+  phaseMaps(
+    rows,
+    powerLaw(rows, (looks) => copyTime(looks, onset)),
+    [['least validation loss', validationTime]],
+    [
+      {
+        name: 'phase-copies',
+        title: 'Phase diagram: memory',
+        caption:
+          'Copies above chance for each P and number of steps; empty where training had ended. Line: the fitted τ_mem of the first onset; dashed: the least validation loss.',
+        ...{ value: ({ copies }) => copies, valueLabel: 'copies above chance', domain },
+      },
+      ...more,
+    ],
+  )
 
 /** A time for a table: a bound where it has not come in any network. */
 export function timeText<R extends Looked>(

@@ -34,7 +34,7 @@ export interface Generated<T> {
 }
 
 /** Rows of all looks that both networks had. Unpaired: samples of the same place in other noise, moved by one. */
-export const halvesRows = <T extends Int32Array | Float32Array>(
+const halvesRows = <T extends Int32Array | Float32Array>(
   [first, second]: readonly [readonly Generated<T>[], readonly Generated<T>[]],
   size: number,
   alike: (a: T, b: T) => number,
@@ -51,6 +51,31 @@ export const halvesRows = <T extends Int32Array | Float32Array>(
       copies: (copies + other.copies) / 2,
     }
   })
+
+/** The share of equal tokens. */
+export const alikeTokens = (a: Int32Array, b: Int32Array): number =>
+  a.reduce((n, token, i) => n + Number(token === b[i]), 0) / a.length
+
+/** Train on one half, then on the other, and hold what both generate against each other, look by look while both go on. */
+export async function halvesOf<D, T extends Int32Array | Float32Array>(
+  halves: readonly [D, D],
+  {
+    train,
+    progress,
+    size,
+    alike,
+  }: {
+    readonly train: (half: D, progress: (share: number) => void) => Promise<readonly Generated<T>[]>
+    readonly progress: (share: number) => void
+    /** Numbers of one sample. */
+    readonly size: number
+    readonly alike: (a: T, b: T) => number
+  },
+): Promise<HalvesRow[]> {
+  const first = await train(halves[0], (share) => progress(share / 2))
+  const second = await train(halves[1], (share) => progress((1 + share) / 2))
+  return halvesRows([first, second], size, alike)
+}
 
 export type FoundHalves = HalvesRow & Drawn & { readonly P: number }
 
@@ -90,7 +115,7 @@ export const halvesClaims = (
     })
     return [
       claim(
-        `two networks on disjoint ${data} (P = ${key.P}): ${what} beyond chance at their most, less at the end, when ${fixed(100 * overReplicas(rows, (own) => own.at(-1)!.copies).value, 0)} % are copies`,
+        `two networks on disjoint ${data} (P = ${key.P}): ${what} beyond chance at their most, less at the end, when ${fixed(100 * Math.max(0, overReplicas(rows, (own) => own.at(-1)!.copies).value), 0)} % are copies`,
         difference(most, last),
       ).atLeast(0.02),
     ]

@@ -47,8 +47,24 @@ export function validationTime(looks: readonly Looked[]): number {
   return Math.exp(peakOf({ x: rows.map(({ step }) => Math.log(step)), y: losses.map((loss) => -loss) }).at)
 }
 
+/** Enough is seen once more than this share is copied and the validation loss has turned. */
+export function isOver(looks: readonly Pick<Looked, 'copies' | 'validationLoss'>[], share: number): boolean {
+  const least = Math.min(...looks.map(({ validationLoss }) => validationLoss))
+  const { copies, validationLoss } = looks.at(-1)!
+  return copies > share && validationLoss > 1.02 * least
+}
+
+/** A time of a network, by name. */
+export type Kind<R extends Looked> = readonly [name: string, time: (looks: readonly R[]) => number]
+
+/** The times that are held against P: of copies of each share, rising, and of the least validation loss. */
+export const onsetKinds = <R extends Looked>(shares: readonly number[]): readonly Kind<R>[] => [
+  ...shares.map((share): Kind<R> => [`copies of ${share * 100} %`, (looks) => copyTime(looks, share)]),
+  ['least validation loss', validationTime],
+]
+
 /** The look with the least validation loss. */
-export const bestLook = <R extends Looked>(looks: readonly R[]): R =>
+export const bestLook = <R extends Pick<Looked, 'validationLoss'>>(looks: readonly R[]): R =>
   looks.reduce((best, look) => (look.validationLoss < best.validationLoss ? look : best))
 
 /** P of rows, rising. */

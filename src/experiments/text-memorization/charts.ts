@@ -1,8 +1,9 @@
 /** @file The figures and tables of `text-memorization`. */
-import { type Figure, groupBy, type Measured, type ReportTable, table } from '../../lab/index.ts'
-import { common, copyCharts, type Kind, lossChart, phaseMaps, timesChart, timeText } from '../onset/charts.ts'
+import { type Figure, groupBy, type Measured, type ReportTable } from '../../lab/index.ts'
+import { common, copyCharts, copyMaps, lossChart, timesChart } from '../onset/charts.ts'
+import { timeColumns, timesTable } from '../onset/findings.ts'
 import { type FoundHalves, halvesChart } from '../onset/halves.ts'
-import { copyTime, powerLaw, validationTime } from '../onset/times.ts'
+import { onsetKinds } from '../onset/times.ts'
 import type { Cell, CurveRow, PassageRow } from './measure.ts'
 
 export type CurveFound = Measured<Cell, CurveRow>
@@ -11,12 +12,7 @@ export type CurveFound = Measured<Cell, CurveRow>
 export const copyOnsets = [0.02, 0.1] as const
 
 /** The times that are held against P. */
-export const kinds: readonly Kind<CurveFound>[] = [
-  ...copyOnsets.map(
-    (share): Kind<CurveFound> => [`copies of ${share * 100} %`, (looks) => copyTime(looks, share)],
-  ),
-  ['least validation loss', validationTime],
-]
+export const kinds = onsetKinds<CurveFound>(copyOnsets)
 
 export interface Parts {
   readonly curves: readonly CurveFound[]
@@ -42,20 +38,7 @@ function curveCharts(rows: readonly CurveFound[]): (() => Figure)[] {
       caption:
         'Share of generated windows of which a long part stands word for word in a training window, less the share of held-out windows of which that is so.',
     }),
-    ...phaseMaps(
-      rows,
-      powerLaw(rows, (looks) => copyTime(looks, copyOnsets[0])),
-      [['least validation loss', validationTime]],
-      [
-        {
-          name: 'phase-copies',
-          title: 'Phase diagram: memory',
-          caption:
-            'Copies above chance for each P and number of steps; empty where training had ended. Line: the fitted τ_mem of the first onset; dashed: the least validation loss.',
-          ...{ value: ({ copies }) => copies, valueLabel: 'copies above chance', domain: [0, 0.15] },
-        },
-      ],
-    ),
+    ...copyMaps(rows, { onset: copyOnsets[0], domain: [0, 0.15] }),
   ]
 }
 
@@ -76,20 +59,7 @@ const marked = ({ text, from, length }: PassageRow): string =>
   `${text.slice(0, from)}[${text.slice(from, from + length)}]${text.slice(from + length)}`
 
 export const tablesOf = ({ curves, passages }: Parts): ReportTable[] => [
-  ...(curves.length > 0
-    ? [
-        table(
-          [...curves].sort((a, b) => a.P - b.P),
-          {
-            title: 'Times of each P, in steps',
-            by: ['P'],
-            columns: Object.fromEntries(
-              kinds.map(([name, time]) => [name, (rows: readonly CurveFound[]) => timeText(rows, time)]),
-            ),
-          },
-        ),
-      ]
-    : []),
+  ...(curves.length > 0 ? [timesTable(curves, timeColumns(kinds))] : []),
   ...(passages.length > 0
     ? [
         {

@@ -10,7 +10,8 @@ import {
 } from '../../diffusion/index.ts'
 import type { Bench } from '../../lab/index.ts'
 import { random } from '../../tensor/index.ts'
-import { type Generated, type HalvesRow, halvesRows } from '../onset/halves.ts'
+import { alikeTokens, type HalvesRow, halvesOf } from '../onset/halves.ts'
+import { isOver } from '../onset/times.ts'
 import { type Corpus, someWindows, spreadWindows, textFrom } from '../text-diffusion/corpus.ts'
 import type { Config } from './config.ts'
 import { longestMatches } from './matches.ts'
@@ -52,13 +53,6 @@ type TextBench = Bench<Config, Corpus, unknown>
 const passagesKept = 4
 
 const mean = (values: Float32Array): number => values.reduce((a, b) => a + b, 0) / values.length
-
-/** Enough is seen once a seventh is copied and the validation loss has turned. */
-function isOver(looks: readonly CurveRow[]): boolean {
-  const least = Math.min(...looks.map(({ validationLoss }) => validationLoss))
-  const { copies, validationLoss } = looks.at(-1)!
-  return copies > 0.15 && validationLoss > 1.02 * least
-}
 
 /** Train a network on windows and look at it. Networks of one replica begin alike and generate from the same noise. */
 async function curveOf(
@@ -105,7 +99,7 @@ async function curveOf(
           validationLoss: mean(await losses.of(parameters, unseen)),
           copies: shareOf(made) - passing,
         })
-        return !isOver(looks)
+        return !isOver(looks, 0.15)
       },
     })
     return { looks, generated }
@@ -114,9 +108,6 @@ async function curveOf(
     denoisers.dispose()
   }
 }
-
-const same = (a: Int32Array, b: Int32Array): number =>
-  a.reduce((n, symbol, i) => n + Number(symbol === b[i]), 0) / a.length
 
 /** Do one cell. Training sets of one replica are nested. */
 export async function measure(cell: Cell, bench: TextBench): Promise<Row[]> {
@@ -138,11 +129,11 @@ export async function measure(cell: Cell, bench: TextBench): Promise<Row[]> {
     return [...looks, ...passages.map((found): PassageRow => ({ of: 'passage', step, ...found }))]
   }
   const both = someWindows(resource.train, 2 * P, d, forWindows)
-  const made: [Generated<Int32Array>[], Generated<Int32Array>[]] = [[], []]
-  for (const [i, own] of [both.slice(0, P * d), both.slice(P * d)].entries()) {
-    const progress = (share: number): void => bench.progress((i + share) / 2)
-    const { looks, generated } = await curveOf(own, cell, { ...bench, progress }, forTraining)
-    made[i] = looks.map(({ step, copies }, at) => ({ step, copies, generated: generated[at]! }))
-  }
-  return halvesRows(made, d, same)
+  return halvesOf([both.slice(0, P * d), both.slice(P * d)], {
+    ...{ progress: bench.progress, size: d, alike: alikeTokens },
+    async train(own, progress) {
+      const { looks, generated } = await curveOf(own, cell, { ...bench, progress }, forTraining)
+      return looks.map(({ step, copies }, at) => ({ step, copies, generated: generated[at]! }))
+    },
+  })
 }
