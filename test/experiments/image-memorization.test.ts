@@ -54,7 +54,9 @@ describe('exponents', () => {
     expect(claimWith(claims, 'SGD with momentum 0.9: exponent of the time of copies of 5 %').outcome).toBe(
       'holds',
     )
-    expect(claimWith(claims, 'SGD with momentum 0.9: exponent of the time of the least').outcome).toBe('fails')
+    expect(claimWith(claims, 'SGD with momentum 0.9: exponent of the time of the least').outcome).toBe(
+      'fails',
+    )
     const table = tables!.find(({ title }) => title.startsWith('Exponents'))!
     expect(table.rows.map(([name]) => name)).toEqual(['recipe', 'SGD with momentum 0.9'])
   })

@@ -1,6 +1,7 @@
 /** @file What the study of changes in a text can be told. */
 import { z } from 'zod'
 import { seedField } from '../../lab/index.ts'
+import { networkFields, perStepField, windowField } from '../text-diffusion/fields.ts'
 
 export const config = z.strictObject({
   seed: seedField,
@@ -28,7 +29,7 @@ export const config = z.strictObject({
   passages: z.int().min(4).max(4096).default(40).describe('held-out windows; error bars are over them'),
   trajectories: z.int().min(2).max(4096).default(64).describe('round trips of each passage at each t'),
   shuffledPassages: z.int().min(0).max(4096).default(12).describe('passages in random order, a control'),
-  perStep: z.int().min(1).max(64).default(2).describe('characters that the network draws at once'),
+  perStep: perStepField,
   ngrams: z
     .array(z.int().min(1).max(4))
     .max(4)
@@ -37,11 +38,8 @@ export const config = z.strictObject({
   reach: z.int().min(2).max(64).default(16).describe('largest distance of C(r) that is kept'),
   train: z
     .strictObject({
-      window: z.int().min(8).max(512).default(64),
-      width: z.int().min(8).max(1024).default(96),
-      heads: z.int().min(1).max(64).default(4),
-      layers: z.int().min(1).max(24).default(3),
-      batchSize: z.int().min(1).max(1024).default(32),
+      window: windowField.default(64),
+      ...networkFields,
       learningRate: z.number().gt(0).max(1).default(2e-3),
       steps: z.int().min(8).max(1e7).multipleOf(8).default(4096),
     })

@@ -1,24 +1,13 @@
 /** @file What the study of masked diffusion on a text can be told. */
 import { z } from 'zod'
 import { seedField } from '../../lab/index.ts'
+import { networkFields, perStepField, textFields, validationField, windowField } from './fields.ts'
 
 export const config = z.strictObject({
   seed: seedField,
-  text: z
-    .string()
-    .min(1)
-    .default('state-of-the-union')
-    .describe('a text of treeline data (state-of-the-union, moby-dick), or the path of a file'),
-  alphabet: z
-    .enum(['letters', 'all'])
-    .default('letters')
-    .describe('letters: a to z and the space, in place of all else; all: every character'),
-  symbols: z.int().min(2).max(1024).default(64).describe('kinds of symbols; the rarest together are one'),
-  window: z.int().min(8).max(512).default(64).describe('symbols that the network sees'),
-  width: z.int().min(8).max(1024).default(96).describe('width of the transformer'),
-  heads: z.int().min(1).max(64).default(4),
-  layers: z.int().min(1).max(24).default(3).describe('blocks of the transformer'),
-  batchSize: z.int().min(1).max(1024).default(32).describe('windows of each step'),
+  ...textFields,
+  window: windowField.default(64).describe('symbols that the network sees'),
+  ...networkFields,
   learningRate: z.number().gt(0).max(1).default(2e-3).describe('of AdamW, constant after 100 steps'),
   steps: z.int().min(8).max(1e7).multipleOf(8).default(4096).describe('steps of the long training'),
   firstLook: z
@@ -28,24 +17,19 @@ export const config = z.strictObject({
     .multipleOf(8)
     .default(64)
     .describe('step of the first look; the others are at its doublings'),
-  validation: z
-    .int()
-    .min(16)
-    .max(65536)
-    .default(512)
-    .describe('held-out windows, with the same masks at every look'),
+  validation: validationField,
   samples: z
     .int()
     .min(16)
     .max(65536)
     .default(512)
     .describe('windows generated at each look; errors leave a sixteenth of them out at a time'),
-  perStep: z.int().min(1).max(64).default(2).describe('symbols of a window that are drawn at once'),
+  perStep: perStepField,
   reach: z.int().min(2).max(64).default(12).describe('largest distance of the overlap, in symbols'),
   data: z
     .strictObject({
       P: z.array(z.int().min(8).max(65536)).max(12).default([32, 64, 128, 256]),
-      window: z.int().min(8).max(512).default(32),
+      window: windowField.default(32),
       learningRate: z.number().gt(0).max(1).default(1e-3),
       steps: z.int().min(32).max(1e6).multipleOf(8).default(4096),
       validation: z.int().min(16).max(65536).default(256),

@@ -1,22 +1,20 @@
 /** @file The config of `text-memorization`: which text, how many windows of it, which network, how long. */
 import { z } from 'zod'
 import { type PartialConfig, seedField } from '../../lab/index.ts'
+import {
+  networkFields,
+  perStepField,
+  textFields,
+  validationField,
+  windowField,
+} from '../text-diffusion/fields.ts'
 
 const counts = z.array(z.int().min(2).max(65536))
 
 export const config = z.strictObject({
   seed: seedField,
-  text: z
-    .string()
-    .min(1)
-    .default('state-of-the-union')
-    .describe('a text of treeline data (state-of-the-union, moby-dick), or the path of a file'),
-  alphabet: z
-    .enum(['letters', 'all'])
-    .default('letters')
-    .describe('letters: a to z and the space, in place of all else; all: every character'),
-  symbols: z.int().min(2).max(1024).default(64).describe('kinds of symbols; the rarest together are one'),
-  window: z.int().min(8).max(512).default(32).describe('symbols of a window'),
+  ...textFields,
+  window: windowField.default(32).describe('symbols of a window'),
   match: z
     .int()
     .min(4)
@@ -34,10 +32,7 @@ export const config = z.strictObject({
     .max(32)
     .default(3)
     .describe('draws of windows and networks of each P; error bars are over them'),
-  width: z.int().min(8).max(1024).default(96).describe('width of the transformer'),
-  heads: z.int().min(1).max(64).default(4),
-  layers: z.int().min(1).max(24).default(3).describe('blocks of the transformer'),
-  batchSize: z.int().min(1).max(1024).default(32).describe('windows of each step'),
+  ...networkFields,
   learningRate: z.number().gt(0).max(1).default(1e-3).describe('of Adam, constant after 100 steps'),
   leastSteps: z.int().min(32).max(1e7).default(1000).describe('steps of training, whatever P is'),
   stepsPerWindow: z
@@ -48,13 +43,8 @@ export const config = z.strictObject({
     .describe('more steps for each window; training ends before them once a seventh is copied'),
   looks: z.number().min(0.5).max(16).default(3).describe('looks for each doubling of steps'),
   samples: z.int().min(16).max(65536).default(512).describe('windows generated at each look'),
-  perStep: z.int().min(1).max(64).default(2).describe('symbols of a window that are drawn at once'),
-  validation: z
-    .int()
-    .min(16)
-    .max(65536)
-    .default(512)
-    .describe('held-out windows, with the same masks at every look'),
+  perStep: perStepField,
+  validation: validationField,
 })
 export type Config = z.infer<typeof config>
 
