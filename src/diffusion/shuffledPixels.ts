@@ -4,6 +4,7 @@
  */
 import { fail } from '../base/index.ts'
 import { random } from '../tensor/index.ts'
+import { drawFrom } from './channels.ts'
 
 /** Grey levels of each of d places: how often each was seen. */
 export interface ShuffledPixels {
@@ -30,19 +31,6 @@ export function shufflePixels(points: ArrayLike<number>, d: number, count = 32):
   return { d, levels, shares }
 }
 
-/** A level of a place from weights, by a number in [0, 1). */
-function levelOf(weights: Float64Array, unit: number): number {
-  let rest = unit * weights.reduce((sum, weight) => sum + weight, 0)
-  let last = 0
-  for (let level = 0; level < weights.length; level++) {
-    if (weights[level]! <= 0) continue
-    last = level
-    rest -= weights[level]!
-    if (rest < 0) break
-  }
-  return last
-}
-
 /** `count` points [count, d], every place by itself. */
 export function sampleShuffled(
   { d, levels, shares }: ShuffledPixels,
@@ -53,7 +41,7 @@ export function sampleShuffled(
   const size = levels.length
   return Float64Array.from(units, (unit, at) => {
     const place = at % d
-    return levels[levelOf(shares.subarray(place * size, (place + 1) * size), unit)]!
+    return levels[drawFrom(shares, place * size, size, unit)]!
   })
 }
 
@@ -85,6 +73,6 @@ export function shuffledRoundTrips(
           ? 0
           : share * Math.exp((nearest - (noisy - signal * levels[level]!) ** 2) / (2 * variance))
     }
-    return levels[levelOf(weights, units[at]!)]!
+    return levels[drawFrom(weights, 0, levels.length, units[at]!)]!
   })
 }

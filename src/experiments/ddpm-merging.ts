@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto'
 import { z } from 'zod'
 import { fail } from '../base/index.ts'
 import { type ImageDataset, loadDataset } from '../data/index.ts'
-import { defineStudy, type Preparing, seedField } from '../lab/index.ts'
+import { defineStudy, fetchListeners, type Preparing, seedField } from '../lab/index.ts'
 import { random } from '../tensor/index.ts'
 import { bestCompromise, layerWise, type Measured, modelsOf, onLine } from './ddpm-merging/analyse.ts'
 import { imagesDrawn, mergingCharts } from './ddpm-merging/charts.ts'
@@ -114,21 +114,7 @@ const firstOf = (images: Uint8Array, count: number): Uint8Array => images.subarr
 
 /** The images of a run. Throws TL_IO with the way to get Fashion-MNIST. */
 async function loadImages(c: Config, telling?: Preparing): Promise<Record<TaskName, Uint8Array>> {
-  const listeners = telling && {
-    signal: telling.signal,
-    onNotice: telling.log,
-    onProgress: ({
-      name,
-      phase,
-      done,
-      total,
-    }: {
-      name: string
-      phase: string
-      done: number
-      total?: number | null
-    }) => telling.progress({ done, total: total ?? done, detail: `${phase} ${name}` }),
-  }
+  const listeners = telling && fetchListeners(telling)
   const mnist = await loadDataset(c.mnistImages, listeners)
   const fashion = await loadDataset(c.fashionImages, listeners).catch((cause: Error & { code?: string }) =>
     cause.code === 'TL_IO'

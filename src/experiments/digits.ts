@@ -12,6 +12,7 @@ import {
   distinct,
   type Estimate,
   type Findings,
+  fetchListeners,
   gallery,
   groupBy,
   lineChart,
@@ -222,14 +223,9 @@ export const digits = defineStudy<Config, Cell, Row>(import.meta.url, {
     paper: { epochs: 20, channels: [48, 96] },
   },
   // fetched once, before the bar begins
-  async prepare({ dataset }, { signal, log, progress }) {
+  async prepare({ dataset }, preparing) {
     if (/[\\/]/.test(dataset)) return
-    await getDataset(dataset, {
-      signal,
-      onNotice: log,
-      onProgress: ({ name, phase, done, total }) =>
-        progress({ done, total: total ?? done, detail: `${phase} ${name}` }),
-    })
+    await getDataset(dataset, fetchListeners(preparing))
   },
   cells: () => [{ network: 'smallCnn' }],
   replicas: () => 1,

@@ -22,10 +22,10 @@ import {
   type Found,
   factsOf,
   picturesOf,
-  shareRejected,
   sourcesOf,
 } from './image-chunks/estimates.ts'
 import { type Cell, gridOf, measure, open, type Resource, type Row } from './image-chunks/measure.ts'
+import { shareRejected } from './imageTrips/overTime.ts'
 import { type Prepared, prepareTrips } from './imageTrips/settings.ts'
 import { type SourceName, sourceTitles } from './imageTrips/sources.ts'
 

@@ -24,9 +24,9 @@ import {
   partsOf,
   type SourceFacts,
   shallowAndDeep,
-  shareRejected,
 } from './image-transition/estimates.ts'
 import { type Cell, close, measure, open, type Resource, type Row } from './image-transition/measure.ts'
+import { shareRejected } from './imageTrips/overTime.ts'
 import { type Prepared, prepareTrips } from './imageTrips/settings.ts'
 import { mostCoordinates, type SourceName, sourceTitles } from './imageTrips/sources.ts'
 

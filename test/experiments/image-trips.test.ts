@@ -8,14 +8,10 @@ import {
   chiOf,
   factsOf as chunkFacts,
   chunksOf,
+  correlationsAt,
 } from '../../src/experiments/image-chunks/estimates.ts'
-import {
-  type Found,
-  factsOf,
-  gapAt,
-  partsOf,
-  shareRejected,
-} from '../../src/experiments/image-transition/estimates.ts'
+import { type Found, factsOf, gapAt, partsOf } from '../../src/experiments/image-transition/estimates.ts'
+import { shareRejected } from '../../src/experiments/imageTrips/overTime.ts'
 import { pictureOf } from '../../src/experiments/imageTrips/pictures.ts'
 import { blockMeans } from '../../src/experiments/imageTrips/settings.ts'
 import { experiments } from '../../src/experiments/index.ts'
@@ -114,6 +110,11 @@ describe('estimates', () => {
     // parabola through (.2, 1), (.4, 3), (.6, 2)
     expect(facts.peak.value).toBeCloseTo(0.3 + 10 / (2 * 37.5), 12)
     expect(chiOf([{ ...made[0]!, sums: [0, 0] }])).toBeNaN()
+    // three patches in a row: four ordered pairs at distance 1, two at distance 2
+    const line = made.slice(0, 3).map((row) => ({ ...row, sums: [3, 2, -1] }))
+    const found = correlationsAt(line, { rows: 1, columns: 3 })
+    expect(found.map(({ r }) => r)).toEqual([0, 1, 2])
+    for (const [i, value] of [1, 0.5, -0.5].entries()) expect(found[i]!.value.value).toBeCloseTo(value, 12)
   })
 
   it('of χ: beside the end at which it is largest, with the noise of both', () => {
@@ -164,6 +165,33 @@ describe('a model of a user', () => {
     const rejected = partsOf(strict.result['rows'] as unknown as Found[])
     expect(shareRejected(rejected.trips.filter(({ source }) => source === 'model'))).toBe(1)
     expect(strict.summary.headline).toContain('no time that was measured')
+  })
+
+  it('keeps the class by chance after noise to the end', async () => {
+    const given = { ...small, times: [0.97, 0.98, 0.99], groups: 8, imagesPerGroup: 16, trainOn: 200 }
+    const found = await run(transition, { ...given, examples: 200, epochs: 4, shown: 1 })
+    const { trips } = partsOf(found.result['rows'] as unknown as Found[])
+    // the same noise at all three times: 128 images, two round trips of each
+    for (const time of given.times) {
+      const own = trips.filter((row) => row.time === time)
+      const share = own.reduce((sum, { kept }) => sum + kept, 0) / 256
+      expect(Math.abs(share - 0.5)).toBeLessThan(0.12)
+    }
+  })
+
+  it('counts round trips whose brightness was kept, and no others; controls have none that drift', async () => {
+    const given = { ...small, controls: ['field'], patch: 3, examples: 200, trajectories: 6 }
+    const rowsAt = async (drift: number) =>
+      chunksOf((await run(chunks, { model, ...given, shown: 1, drift })).result['rows'] as never)
+    const [all, some] = [await rowsAt(0), await rowsAt(0.1)]
+    const total = (rows: readonly ChunkFound[], source: string) =>
+      rows.filter((row) => row.source === source).reduce((sum, { good }) => sum + good, 0)
+    expect(total(some, 'field')).toBe(total(all, 'field'))
+    expect(total(some, 'model')).toBeLessThan(total(all, 'model'))
+    for (const [i, row] of some.entries())
+      if (row.good < row.trips) expect(row.sums).not.toEqual(all[i]!.sums)
+      else expect(row.sums).toEqual(all[i]!.sums)
+    expect(some.some(({ good, trips, counted }) => good < trips && counted > 0)).toBe(true)
   })
 
   it('has as many patches as its controls', async () => {

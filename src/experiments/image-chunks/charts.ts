@@ -3,7 +3,6 @@ import type { PatchGrid } from '../../diffusion/index.ts'
 import {
   distinct,
   type Figure,
-  groupBy,
   jackknife,
   type LineSeries,
   lineChart,
@@ -11,46 +10,33 @@ import {
   type ReportTable,
   table,
 } from '../../lab/index.ts'
+import { bars, pointsOf, shareRejected, timeAxis } from '../imageTrips/overTime.ts'
 import { type PictureFound, tripPictures } from '../imageTrips/pictures.ts'
 import { sourceTitles } from '../imageTrips/sources.ts'
-import {
-  type ChunkFacts,
-  chiOf,
-  correlationsAt,
-  type PicturesFound,
-  ratioAt,
-  shareRejected,
-} from './estimates.ts'
-
-const bars = 'Bands: one standard error, leaving out one group of images at a time.'
-const axis = { xLabel: 't/T', xDomain: [0, 1] } as const
+import { type ChunkFacts, chiOf, correlationsAt, type PicturesFound, ratioAt } from './estimates.ts'
 
 const measures = {
   distances: 'the root mean square of the changes of its pixels',
   flips: 'the number of its pixels that are no longer on the same side of grey',
 } as const
 
-function chiChart(facts: readonly ChunkFacts[]): (() => Figure)[] {
+function chiChart(facts: readonly ChunkFacts[]): () => Figure {
   const [{ measure }] = facts as [ChunkFacts]
-  return [
-    () =>
-      lineChart({
-        name: `chi-${measure}`,
-        title:
-          measure === 'distances' ? 'How many patches change together' : 'The same by pixels that cross grey',
-        caption: `Susceptibility χ of changes after round trips to t: 1 where patches change on their own. A patch changes by ${measures[measure]}. ${bars}`,
-        ...{ ...axis, yLabel: 'χ', labels: 'beside' },
-        references: [{ axis: 'y', value: 1, label: '' }],
-        series: facts.map(
-          ({ source, rows }, hue): LineSeries => ({
-            ...{ name: sourceTitles[source], hue, dots: true },
-            points: groupBy(rows, 'time')
-              .map(({ key, rows: own }) => pointOf(key.time, jackknife(own, chiOf)))
-              .sort((a, b) => a.x - b.x),
-          }),
-        ),
-      }),
-  ]
+  return () =>
+    lineChart({
+      name: `chi-${measure}`,
+      title:
+        measure === 'distances' ? 'How many patches change together' : 'The same by pixels that cross grey',
+      caption: `Susceptibility χ of changes after round trips to t: 1 where patches change on their own. A patch changes by ${measures[measure]}. ${bars}`,
+      ...{ ...timeAxis, yLabel: 'χ', labels: 'beside' },
+      references: [{ axis: 'y', value: 1, label: '' }],
+      series: facts.map(
+        ({ source, rows }, hue): LineSeries => ({
+          ...{ name: sourceTitles[source], hue, dots: true },
+          points: pointsOf(rows, chiOf),
+        }),
+      ),
+    })
 }
 
 /** C(r) at the first time, at the top of χ and at the last time. */
@@ -84,8 +70,8 @@ export function chartsOf(
   grid: PatchGrid,
 ): (() => Figure)[] {
   return [
-    ...chiChart(distances),
-    ...chiChart(flips),
+    chiChart(distances),
+    chiChart(flips),
     ...distances.flatMap((own) => correlationChart(own, grid)),
     ...distances.flatMap(({ source }) => tripPictures(pictures as readonly PictureFound[], source) ?? []),
   ]

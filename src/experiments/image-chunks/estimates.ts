@@ -1,14 +1,7 @@
 /** @file χ and C(r) of changes on a grid, and where χ has its peak. */
 import { gridDistances, type PatchGrid, susceptibility } from '../../diffusion/index.ts'
-import {
-  type Curve,
-  distinct,
-  type Estimate,
-  groupBy,
-  jackknife,
-  type Measured,
-  peakOf,
-} from '../../lab/index.ts'
+import { type Curve, distinct, type Estimate, jackknife, type Measured, peakOf } from '../../lab/index.ts'
+import { curveOf } from '../imageTrips/overTime.ts'
 import type { PictureRow } from '../imageTrips/pictures.ts'
 import type { SourceName } from '../imageTrips/sources.ts'
 import type { Cell, ChunkRow, Measure, Row } from './measure.ts'
@@ -51,13 +44,7 @@ export function correlationsAt(
 }
 
 /** χ over t/T. */
-function chiCurve(rows: readonly ChunkFound[]): Curve {
-  const points = groupBy(rows, 'time')
-    .map(({ key, rows: own }) => ({ x: key.time, y: chiOf(own) }))
-    .filter(({ y }) => Number.isFinite(y))
-    .sort((a, b) => a.x - b.x)
-  return { x: points.map(({ x }) => x), y: points.map(({ y }) => y) }
-}
+const chiCurve = (rows: readonly ChunkFound[]): Curve => curveOf(rows, chiOf)
 
 const at = (rows: readonly ChunkFound[], time: number): number =>
   chiOf(rows.filter((row) => row.time === time))
@@ -111,9 +98,5 @@ export const awayFromOne = (rows: readonly ChunkFound[]): Estimate =>
 export function ratioAt(a: ChunkFacts, b: ChunkFacts, time: number): number {
   return at(a.rows, time) / at(b.rows, time)
 }
-
-/** Share of round trips that are rejected at a time. */
-export const shareRejected = (rows: readonly ChunkFound[]): number =>
-  1 - rows.reduce((sum, { good }) => sum + good, 0) / rows.reduce((sum, { trips }) => sum + trips, 0)
 
 export const sourcesOf = (rows: readonly ChunkFound[]): SourceName[] => distinct(rows, 'source')

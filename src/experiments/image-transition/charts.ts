@@ -3,15 +3,14 @@ import {
   chart,
   distinct,
   type Figure,
-  groupBy,
   jackknife,
   type LineSeries,
   lineChart,
-  pointOf,
   type ReportTable,
   shareOf,
   table,
 } from '../../lab/index.ts'
+import { bars, pointsOf, shareRejected, timeAxis } from '../imageTrips/overTime.ts'
 import { type PictureFound, tripPictures } from '../imageTrips/pictures.ts'
 import { sourceTitles } from '../imageTrips/sources.ts'
 import {
@@ -21,20 +20,7 @@ import {
   type SourceFacts,
   shallowAndDeep,
   shareKept,
-  shareRejected,
 } from './estimates.ts'
-
-const bars = 'Bands: one standard error, leaving out one group of images at a time.'
-const axis = { xLabel: 't/T', xDomain: [0, 1] } as const
-
-/** Points of a statistic at each time. */
-const pointsOf = <R extends { readonly time: number; readonly seed: number; readonly replica: number }>(
-  rows: readonly R[],
-  statistic: (rows: readonly R[]) => number,
-) =>
-  groupBy(rows, 'time')
-    .map(({ key, rows: own }) => pointOf(key.time, jackknife(own, statistic)))
-    .sort((a, b) => a.x - b.x)
 
 function classChart(facts: readonly SourceFacts[]): () => Figure {
   return () =>
@@ -42,7 +28,7 @@ function classChart(facts: readonly SourceFacts[]): () => Figure {
       name: 'class-kept',
       title: 'Where the class is lost',
       caption: `Share of round trips to t after which the classifier answers as before. Dotted: one half. ${bars}`,
-      ...{ ...axis, yLabel: 'class kept', yDomain: [0, 1] },
+      ...{ ...timeAxis, yLabel: 'class kept', yDomain: [0, 1] },
       references: [{ axis: 'y', value: 0.5, label: '' }],
       series: facts.map(({ source, trips }, hue): LineSeries => {
         return { name: sourceTitles[source], hue, dots: true, points: pointsOf(trips, shareKept) }
@@ -72,7 +58,7 @@ function layersChart({ source, layers, half }: SourceFacts): () => Figure {
       name: `layers-${source}`,
       title: `Layer by layer: ${sourceTitles[source]}`,
       caption: `Cosine between the features of an image before and after a round trip to t, standardized by channel, in layers from the pixels to the logits. Dotted: where half of the classes are lost. ${bars}`,
-      ...{ ...axis, yLabel: 'cosine', labels: 'beside' },
+      ...{ ...timeAxis, yLabel: 'cosine', labels: 'beside' },
       references: Number.isFinite(half.value) ? [{ axis: 'x', value: half.value, label: '' }] : [],
       series: shown.map((depth, hue): LineSeries => {
         const own = layers.filter((row) => row.depth === depth)
@@ -88,7 +74,7 @@ const rejectedChart = (facts: readonly SourceFacts[], drift: number): (() => Fig
       name: 'rejected',
       title: 'Round trips that are rejected',
       caption: `Share of round trips to t whose corners – the mean over four squares of 3×3 pixels – became brighter or darker by more than ${drift} on a scale from −1 to 1. They count in no other figure. ${bars}`,
-      ...{ ...axis, x: 'time', y: (row) => row.trips, yLabel: 'rejected', yFormat: '.0%' },
+      ...{ ...timeAxis, x: 'time', y: (row) => row.trips, yLabel: 'rejected', yFormat: '.0%' },
       estimate: (rows) => jackknife(rows, shareRejected),
       ...{ series: 'source', seriesName: (name) => sourceTitles[name as 'model'], marks: 'dots' },
     },

@@ -1,16 +1,15 @@
 /** @file Curves of round trips over t: class kept, similarity of layers, where they cross, where half of the classes are lost. */
 import {
-  type Curve,
   distinct,
   type Estimate,
   fallsTo,
-  groupBy,
   intervalOf,
   jackknife,
   type Measured,
   mean,
   meeting,
 } from '../../lab/index.ts'
+import { curveOf } from '../imageTrips/overTime.ts'
 import type { PictureRow } from '../imageTrips/pictures.ts'
 import type { SourceName } from '../imageTrips/sources.ts'
 import type { Cell, ClassifierRow, LayerRow, Row, TripsRow } from './measure.ts'
@@ -47,22 +46,6 @@ const sum = (values: readonly number[]): number => values.reduce((a, b) => a + b
 /** Share of round trips with their brightness in which the class is kept. */
 export const shareKept = (rows: readonly TripsFound[]): number =>
   sum(rows.map(({ kept }) => kept)) / sum(rows.map(({ good }) => good))
-
-/** Share of round trips that are rejected. */
-export const shareRejected = (rows: readonly TripsFound[]): number =>
-  1 - sum(rows.map(({ good }) => good)) / sum(rows.map(({ trips }) => trips))
-
-/** A statistic of the rows at each time, as a curve over t/T. */
-function curveOf<R extends { readonly time: number }>(
-  rows: readonly R[],
-  statistic: (rows: readonly R[]) => number,
-): Curve {
-  const groups = groupBy(rows, 'time')
-    .map(({ key, rows: own }) => ({ x: key.time, y: statistic(own) }))
-    .filter(({ y }) => Number.isFinite(y))
-    .sort((a, b) => a.x - b.x)
-  return { x: groups.map(({ x }) => x), y: groups.map(({ y }) => y) }
-}
 
 export const meanCosine = (rows: readonly LayerFound[]): number => mean(rows.map(({ cosine }) => cosine))
 

@@ -4,7 +4,7 @@ import { z } from 'zod'
 import { fail } from '../../base/index.ts'
 import { type ImageDataset, loadDataset, normalizeImages, type Split } from '../../data/index.ts'
 import { type ImageDenoiser, openImageDenoiser } from '../../diffusion/index.ts'
-import { type Preparing, seedField } from '../../lab/index.ts'
+import { fetchListeners, type Preparing, seedField } from '../../lab/index.ts'
 import { random } from '../../tensor/index.ts'
 
 /** Fields of the config that both studies have. */
@@ -116,23 +116,6 @@ function partOf({ images, labels, count }: Split, set: ImageDataset, by: number,
   }
 }
 
-/** Listeners of a download, while a run is prepared. */
-const listening = ({ signal, log, progress }: Preparing) => ({
-  signal,
-  onNotice: log,
-  onProgress: ({
-    name,
-    phase,
-    done,
-    total,
-  }: {
-    name: string
-    phase: string
-    done: number
-    total?: number | null
-  }) => progress({ done, total: total ?? done, detail: `${phase} ${name}` }),
-})
-
 /** The images of a config: as a model wants them, or of the config's side. */
 export async function readImages(
   { images, side }: Pick<TripConfig, 'images' | 'side'>,
@@ -141,7 +124,7 @@ export async function readImages(
 ): Promise<ImageSet> {
   const size = wanted ? ([wanted[1], wanted[2]] as const) : ([side, side] as const)
   const set = await loadDataset(images, {
-    ...(telling && listening(telling)),
+    ...(telling && fetchListeners(telling)),
     images: { size, ...(wanted && { channels: wanted[0] as 1 | 3 }) },
   })
   const [height, width, channels] = set.shape

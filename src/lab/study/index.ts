@@ -52,6 +52,7 @@ export {
   shareOf,
   studentQuantile,
 } from './estimate.ts'
+export { fetchListeners } from './fetchListeners.ts'
 export { cellFolder } from './measure.ts'
 export { claimsOfSummary, countOutcomes, outcomeMark, outcomesInWords } from './outcomes.ts'
 export { column, type Drawn, distinct, groupBy, type Measured, replicasOf, studyRows, where } from './rows.ts'
