@@ -78,6 +78,16 @@ describe('overlaps', () => {
     expect(weights[2]).toBe(0)
   })
 
+  it('are of the whole text, and of one half with the other: the noise of the halves does not add up', () => {
+    const ids = Uint16Array.from([0, 0, 0, 1, 0, 0, 1, 1, 0, 0, 0, 0])
+    const { covariances, norms } = referenceOf(ids, 2, 1)
+    // pairs within the halves: 00 six times, 01 once, 10 twice, 11 once
+    for (const [at, n] of [0.6 - 0.7 * 0.8, 0.1 - 0.7 * 0.2, 0.2 - 0.3 * 0.8, 0.1 - 0.3 * 0.2].entries())
+      expect(covariances[0]![at]!).toBeCloseTo(n, 12)
+    // C_A = ∓1/25, C_B = ±3/25, and the weights 16/9, 16/3, 16/3, 16 sum to 256/9
+    expect(norms[0]!).toBeCloseTo((-3 / 625) * (256 / 9), 12)
+  })
+
   it('refuse fewer strings than blocks', () => {
     expect(refusal(() => overlaps(reference, chain(15 * d, 0, 3), d)).message).toMatch(
       /at least 16 of 16 symbols, got 15/,
@@ -88,6 +98,7 @@ describe('overlaps', () => {
 it('a length is where ρ falls below 1/2, straight between points', () => {
   expect(overlapLength([0.9, 0.7, 0.3])).toBeCloseTo(2.5, 12)
   expect(overlapLength([0])).toBeCloseTo(0.5, 12)
+  expect(overlapLength([0.9, 0.49, 0.9])).toBeCloseTo(1 + 40 / 41, 12)
   expect(overlapLength([0.2, 0.9])).toBeCloseTo(0.625, 12)
   expect(overlapLength([0.9, 0.8])).toBe(Number.POSITIVE_INFINITY)
 })

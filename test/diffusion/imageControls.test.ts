@@ -329,4 +329,8 @@ it('brightness is told by the corners', () => {
   const both = new Float64Array([...x0, ...grey, ...spot])
   expect(keptBrightness(x0, both, [1, 10, 10], 0.1)).toEqual([true, false, true])
   expect(keptBrightness(x0, both, [1, 10, 10], 0.05)).toEqual([true, false, false])
+  // darker counts as brighter does, and so does a change of one colour
+  const dark = x0.map((x) => x - 0.2)
+  expect(keptBrightness(x0, dark, [1, 10, 10], 0.1)).toEqual([false])
+  expect(cornerMean([...x0, ...grey], [2, 10, 10])).toBeCloseTo(-0.9, 6)
 })

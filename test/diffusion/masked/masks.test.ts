@@ -51,14 +51,20 @@ it('weights are 1/k at the k masks', () => {
     d,
     random.key(4),
   )
+  const counts: number[] = []
   for (let b = 0; b < 50; b++) {
     const own = Array.from(noisy.data.subarray(b * d, (b + 1) * d), Number)
     const k = own.filter((token) => token < 0).length
+    counts.push(k)
     for (const [i, token] of own.entries()) {
       expect(weight.data[b * d + i]).toBe(token < 0 ? Math.fround(1 / k) : 0)
       if (token >= 0) expect(token).toBe(clean.data[b * d + i])
     }
   }
+  // each k as often, and not in the order of the strings, which is often that of a text
+  const rising = counts.toSorted((a, b) => a - b)
+  expect(rising).toEqual(Array.from({ length: 50 }, (_, i) => 1 + Math.floor(i / 10)))
+  expect(counts).not.toEqual(rising)
 })
 
 it('the loss of an exact denoiser is −ln p a symbol: the bound is tight', async () => {
@@ -90,6 +96,22 @@ it('filled one at a time, masks have the distribution of the denoiser', async ()
   const counts = countStrings(strings, found, grammar.d)
   expect(counts.at(-1)).toBe(0)
   expect(excess(counts.slice(0, -1), new Array(32).fill(1 / 32))).toBeLessThan(4)
+
+  // the first symbol is drawn at each place as often
+  const calls: Int32Array[] = []
+  const watched = {
+    ...denoiser,
+    denoise: (noisy: Parameters<typeof denoiser.denoise>[0], level: number) => {
+      calls.push(Int32Array.from(noisy as Int32Array))
+      return denoiser.denoise(noisy, level)
+    },
+  }
+  await fillStrings(watched, 400, { key: random.key(7) })
+  const first = Array.from(
+    { length: 4 },
+    (_, i) => calls[1]!.filter((x, at) => at % 4 === i && x >= 0).length,
+  )
+  expect(excess(first, new Array(4).fill(1 / 4))).toBeLessThan(4)
 
   // what is shown stays, strings with fewer masks are done earlier
   const noisy = Int32Array.from([...strings[0]!, ...strings[9]!, ...strings[9]!], (token, at) =>
