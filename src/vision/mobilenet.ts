@@ -3,8 +3,9 @@
  * channel by itself and one across channels. Batch normalization is folded into the weights when they are read.
  */
 import { fail } from '../base/index.ts'
-import { type Checkpoint, type CheckpointTensor, openCheckpoint } from '../checkpoint/index.ts'
+import { type Checkpoint, openCheckpoint } from '../checkpoint/index.ts'
 import { add, conv2d, maximum, mean, minimum, reshape, type Tensor, tensor } from '../tensor/index.ts'
+import { storedWeight } from './weights.ts'
 
 /** A convolution and what is added to each of its channels. */
 interface Step {
@@ -29,24 +30,12 @@ const halving = new Set([2, 4, 6, 12])
 /** Added to variances. (Keras applications, MobileNet) */
 const epsilon = 1e-3
 
-/** A tensor of a checkpoint that must be there, with its numbers. */
-function read(
-  weights: Checkpoint,
-  name: string,
-  rank: number,
-): { shape: readonly number[]; data: Float32Array } {
-  const found: CheckpointTensor | undefined = weights.tensors.get(name)
-  if (!found)
-    return fail(
-      'TL_BAD_FILE',
-      `${weights.path}: no tensor "${name}": expected the weights of a MobileNet v1 with the names of Keras`,
-    )
-  if (found.shape.length !== rank)
-    fail('TL_BAD_FILE', `${weights.path}: tensor "${name}" is [${found.shape}], expected ${rank} axes`)
-  const data = found.f32()
-  const bad = data.findIndex((value) => !Number.isFinite(value))
-  if (bad >= 0) fail('TL_BAD_FILE', `${weights.path}: tensor "${name}" has ${data[bad]} at element ${bad}`)
-  return { shape: found.shape, data }
+/** A weight with so many axes. */
+function read(weights: Checkpoint, name: string, rank: number): ReturnType<typeof storedWeight> {
+  const stored = storedWeight(weights, name, 'a MobileNet v1 with the names of Keras')
+  if (stored.shape.length !== rank)
+    fail('TL_BAD_FILE', `${weights.path}: tensor "${name}" is [${stored.shape}], expected ${rank} axes`)
+  return stored
 }
 
 /** A convolution with its normalization: y = γ (W x − μ)/√(σ² + ε) + β. Kernels [h, w, in, out], or [h, w, channels, 1] of each channel. */

@@ -15,7 +15,7 @@ import { timeText } from './charts.ts'
 import { copyTime, type Kind, type Looked, type PowerLaw, powerLaw } from './times.ts'
 
 /** A time that grows as a power of P. */
-export interface OnsetLaw {
+interface OnsetLaw {
   readonly name: string
   readonly law: PowerLaw
 }
