@@ -3,14 +3,20 @@
  * noise at every step on both sides. Every side is a child process that waits; rounds take turns. That PyTorch's network is ours, its
  * gradients too, is a test (test/nn/networks.test.ts).
  */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import os from 'node:os'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { machineFacts, machineText } from './lib/machine.mjs'
-import { findTorch } from './lib/python.mjs'
+import { machineText } from './lib/machine.mjs'
 import { milliseconds } from './lib/report.mjs'
-import { measureSides, optionsOf, pairedRatio, quietOrSay, say, writeResults } from './lib/sides.mjs'
+import {
+  inFolder,
+  measureSides,
+  optionsOf,
+  pairedRatio,
+  quietMachine,
+  torchOrSay,
+  writeResults,
+} from './lib/sides.mjs'
 
 const here = fileURLToPath(new URL('.', import.meta.url))
 const peer = join(here, 'peers', 'denoising_torch.py')
@@ -103,15 +109,12 @@ export async function denoising(args) {
   )
   if (!values) return code
   const settings = { ...values, timeout: 900 }
-  const torch = findTorch(values.python)
-  if (torch.reason) say(`without PyTorch: ${torch.reason}`)
-  const folder = mkdtempSync(join(os.tmpdir(), 'treeline-bench-'))
-  try {
+  const torch = torchOrSay(values.python)
+  return inFolder(async (folder) => {
     const path = join(folder, 'problem.json')
     writeFileSync(path, JSON.stringify(await makeProblem()))
-    const busy = await quietOrSay(values.force)
-    if (busy === undefined) return 1
-    const machine = { ...machineFacts(), busyCores: busy }
+    const machine = await quietMachine(values.force)
+    if (!machine) return 1
     const { threads, rounds } = settings
     const rows = await measureSides(
       sidesOf({ path, threads, torch, compiled: !values['no-compile'] }),
@@ -128,10 +131,5 @@ export async function denoising(args) {
     }
     writeResults(values.out, 'denoising', results, markdown({ ...results, torch }))
     return 0
-  } catch (error) {
-    say(error.message)
-    return 1
-  } finally {
-    rmSync(folder, { recursive: true, force: true })
-  }
+  })
 }

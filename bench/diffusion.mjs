@@ -2,14 +2,21 @@
  * @file `npm run bench -- diffusion`: training steps and sampling of the tree U-Net, ours beside PyTorch's, in the published
  * setting. Every side is a child process that waits; rounds take turns. PyTorch's network is checked to be ours first.
  */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import os from 'node:os'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { machineFacts, machineText } from './lib/machine.mjs'
-import { findTorch } from './lib/python.mjs'
+import { machineText } from './lib/machine.mjs'
 import { milliseconds } from './lib/report.mjs'
-import { measureSides, optionsOf, pairedRatio, quietOrSay, say, writeResults } from './lib/sides.mjs'
+import {
+  inFolder,
+  measureSides,
+  optionsOf,
+  pairedRatio,
+  quietMachine,
+  say,
+  torchOrSay,
+  writeResults,
+} from './lib/sides.mjs'
 import { checkPeer, makeProblem, setting } from './lib/treeDiffusion.mjs'
 
 const here = fileURLToPath(new URL('.', import.meta.url))
@@ -135,11 +142,9 @@ export async function diffusion(args) {
   const [widths, sampled] = [widthsOf('widths', values.widths), widthsOf('sample', values.sample)]
   if (!widths || !sampled) return 2
   const settings = { ...values, timeout: 900 }
-  const torch = findTorch(values.python)
-  if (torch.reason) say(`without PyTorch: ${torch.reason}`)
+  const torch = torchOrSay(values.python)
   if (torch.reason && values.check) return 1
-  const folder = mkdtempSync(join(os.tmpdir(), 'treeline-bench-'))
-  try {
+  return inFolder(async (folder) => {
     const [problem, path] = [await makeProblem(), join(folder, 'problem.json')]
     writeFileSync(path, JSON.stringify(problem))
     const checks = []
@@ -151,9 +156,8 @@ export async function diffusion(args) {
       )
     }
     if (values.check) return 0
-    const busy = await quietOrSay(values.force)
-    if (busy === undefined) return 1
-    const machine = { ...machineFacts(), busyCores: busy }
+    const machine = await quietMachine(values.force)
+    if (!machine) return 1
     const found = []
     const steps = [
       ...widths.map((width) => ({ task: 'train', width })),
@@ -176,10 +180,5 @@ export async function diffusion(args) {
     }
     writeResults(values.out, 'diffusion', results, markdown({ machine, settings, found, checks, torch }))
     return 0
-  } catch (error) {
-    say(error.message)
-    return 1
-  } finally {
-    rmSync(folder, { recursive: true, force: true })
-  }
+  })
 }

@@ -3,15 +3,22 @@
  * weights, ours beside diffusers in PyTorch, and the memory of both. They are compared on the same images first.
  */
 import { execFileSync } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import os from 'node:os'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { writeImageModel } from './lib/imageModel.mjs'
-import { machineFacts, machineText } from './lib/machine.mjs'
+import { machineText } from './lib/machine.mjs'
 import { findTorch, has } from './lib/python.mjs'
 import { milliseconds } from './lib/report.mjs'
-import { measureSides, optionsOf, pairedRatio, quietOrSay, say, writeResults } from './lib/sides.mjs'
+import {
+  inFolder,
+  measureSides,
+  optionsOf,
+  pairedRatio,
+  quietMachine,
+  say,
+  writeResults,
+} from './lib/sides.mjs'
 
 const here = fileURLToPath(new URL('.', import.meta.url))
 
@@ -108,13 +115,11 @@ export async function imagemodel(args) {
     say(`without diffusers: ${torch.reason}`)
     torch.command = undefined
   }
-  const folder = mkdtempSync(join(os.tmpdir(), 'treeline-bench-'))
-  try {
+  return inFolder(async (folder) => {
     const model = join(folder, 'model')
     writeImageModel(model)
-    const busy = await quietOrSay(settings.force)
-    if (busy === undefined) return 1
-    const machine = { ...machineFacts(), busyCores: busy }
+    const machine = await quietMachine(settings.force)
+    if (!machine) return 1
     const common = { model, threads: settings.threads, torch }
     const difference = torch.command ? compare(sidesOf({ ...common, batch: 1 }), folder) : undefined
     const found = []
@@ -126,10 +131,5 @@ export async function imagemodel(args) {
     const results = { machine, torch: torch.torch ?? null, settings: { threads, rounds }, difference, found }
     writeResults(settings.out, 'imagemodel', results, markdown({ ...results, torch }))
     return 0
-  } catch (error) {
-    say(error.message)
-    return 1
-  } finally {
-    rmSync(folder, { recursive: true, force: true })
-  }
+  })
 }

@@ -2,15 +2,22 @@
  * @file `npm run bench -- lasttoken`: online steps of the networks of `scaling-laws`, ours beside PyTorch's, fresh strings at every
  * step on both sides. Every side is a child process that waits; rounds take turns. PyTorch's networks are checked to be ours first.
  */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import os from 'node:os'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { checkPeer, makeProblem, setting } from './lib/lastToken.mjs'
-import { machineFacts, machineText } from './lib/machine.mjs'
-import { findTorch } from './lib/python.mjs'
+import { machineText } from './lib/machine.mjs'
 import { milliseconds } from './lib/report.mjs'
-import { measureSides, optionsOf, pairedRatio, quietOrSay, say, writeResults } from './lib/sides.mjs'
+import {
+  inFolder,
+  measureSides,
+  optionsOf,
+  pairedRatio,
+  quietMachine,
+  say,
+  torchOrSay,
+  writeResults,
+} from './lib/sides.mjs'
 
 const here = fileURLToPath(new URL('.', import.meta.url))
 const peer = join(here, 'peers', 'lasttoken_torch.py')
@@ -127,11 +134,9 @@ export async function lasttoken(args) {
     return 2
   }
   const settings = { ...values, timeout: 900 }
-  const torch = findTorch(values.python)
-  if (torch.reason) say(`without PyTorch: ${torch.reason}`)
+  const torch = torchOrSay(values.python)
   if (torch.reason && values.check) return 1
-  const folder = mkdtempSync(join(os.tmpdir(), 'treeline-bench-'))
-  try {
+  return inFolder(async (folder) => {
     const path = join(folder, 'problem.json')
     writeFileSync(path, JSON.stringify(await makeProblem()))
     const checks = []
@@ -143,9 +148,8 @@ export async function lasttoken(args) {
         say(`the same network (${name}, ${form}): logits within ${checks.at(-1).logit.toExponential(1)}`)
       }
     if (values.check) return 0
-    const busy = await quietOrSay(values.force)
-    if (busy === undefined) return 1
-    const machine = { ...machineFacts(), busyCores: busy }
+    const machine = await quietMachine(values.force)
+    if (!machine) return 1
     const found = []
     for (const name of names) {
       say(`${name} …`)
@@ -161,10 +165,5 @@ export async function lasttoken(args) {
     }
     writeResults(values.out, 'lasttoken', results, markdown({ machine, settings, found, checks, torch }))
     return 0
-  } catch (error) {
-    say(error.message)
-    return 1
-  } finally {
-    rmSync(folder, { recursive: true, force: true })
-  }
+  })
 }

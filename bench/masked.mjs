@@ -3,15 +3,22 @@
  * and masks at every step on both sides. Every side is a child process that waits; rounds take turns. PyTorch's network is checked to
  * be ours first, gradients too.
  */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import os from 'node:os'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { machineFacts, machineText } from './lib/machine.mjs'
+import { machineText } from './lib/machine.mjs'
 import { checkPeer, makeProblem, setting } from './lib/maskedText.mjs'
-import { findTorch } from './lib/python.mjs'
 import { milliseconds } from './lib/report.mjs'
-import { measureSides, optionsOf, pairedRatio, quietOrSay, say, writeResults } from './lib/sides.mjs'
+import {
+  inFolder,
+  measureSides,
+  optionsOf,
+  pairedRatio,
+  quietMachine,
+  say,
+  torchOrSay,
+  writeResults,
+} from './lib/sides.mjs'
 
 const here = fileURLToPath(new URL('.', import.meta.url))
 const peer = join(here, 'peers', 'masked_torch.py')
@@ -99,11 +106,9 @@ export async function masked(args) {
   )
   if (!values) return code
   const settings = { ...values, timeout: 900 }
-  const torch = findTorch(values.python)
-  if (torch.reason) say(`without PyTorch: ${torch.reason}`)
+  const torch = torchOrSay(values.python)
   if (torch.reason && values.check) return 1
-  const folder = mkdtempSync(join(os.tmpdir(), 'treeline-bench-'))
-  try {
+  return inFolder(async (folder) => {
     const path = join(folder, 'problem.json')
     writeFileSync(path, JSON.stringify(await makeProblem()))
     const checks = []
@@ -115,9 +120,8 @@ export async function masked(args) {
       )
     }
     if (values.check) return 0
-    const busy = await quietOrSay(values.force)
-    if (busy === undefined) return 1
-    const machine = { ...machineFacts(), busyCores: busy }
+    const machine = await quietMachine(values.force)
+    if (!machine) return 1
     const { threads, rounds } = settings
     const rows = await measureSides(
       sidesOf({ path, threads, torch, compiled: !values['no-compile'] }),
@@ -135,10 +139,5 @@ export async function masked(args) {
     }
     writeResults(values.out, 'masked', results, markdown({ machine, settings, rows, ratio, checks, torch }))
     return 0
-  } catch (error) {
-    say(error.message)
-    return 1
-  } finally {
-    rmSync(folder, { recursive: true, force: true })
-  }
+  })
 }

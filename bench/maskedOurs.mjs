@@ -1,12 +1,9 @@
-/**
- * @file Serves training steps of our masked transformer to masked.mjs. The training loop itself is held between orders: it stops to
- * look after each `count` steps, and goes on when as many are ordered. The first `count` steps are warm-up.
- */
+/** @file Serves training steps of our masked transformer to masked.mjs, by the protocol of lib/protocol.mjs. */
 import { readFileSync } from 'node:fs'
-import { createInterface } from 'node:readline'
 import { parseArgs } from 'node:util'
 import { maskedTransformer, trainMasked } from '../dist/diffusion/index.js'
 import { random } from '../dist/tensor/index.js'
+import { holdTraining, setupFacts } from './lib/protocol.mjs'
 
 const { values } = parseArgs({
   options: { problem: { type: 'string' }, threads: { type: 'string' }, count: { type: 'string' } },
@@ -15,37 +12,11 @@ const started = performance.now()
 const problem = JSON.parse(readFileSync(values.problem, 'utf8'))
 const network = maskedTransformer(problem)
 const count = Number(values.count)
-const print = (value) => process.stdout.write(`${JSON.stringify(value)}\n`)
-const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]()
-let [left, done, begun] = [count, 0, 0]
-
-/** Says what the steps took and waits for the next order; false when there is none. */
-async function held() {
-  left -= count
-  done += count
-  if (left > 0) return true
-  const now = performance.now()
-  if (begun > 0) print({ seconds: (now - begun) / 1000, steps: done, loss: 0 })
-  else
-    print({
-      ...{ ready: true, setupSeconds: (now - started) / 1000 },
-      megabytes: process.memoryUsage().rss / 1e6,
-    })
-  const { value = 'quit' } = await lines.next()
-  const [word, number] = value.trim().split(/\s+/)
-  if (word !== 'run') return false
-  left = Math.ceil(Number(number) / count) * count
-  done = 0
-  begun = performance.now()
-  return true
-}
-
-const steps = 10_000 * count
+const held = holdTraining(count, () => setupFacts(started))
 await trainMasked(network, {
   ...{ source: { sequence: problem.sequence }, parameters: network.init(random.key(5)), key: random.key(6) },
-  ...{ steps, batchSize: problem.batchSize, learningRate: problem.learningRate },
+  ...{ batchSize: problem.batchSize, learningRate: problem.learningRate },
   threads: Number(values.threads),
-  looks: Array.from({ length: 10_000 }, (_, i) => (i + 1) * count),
-  onLook: held,
+  ...held,
 })
 process.exit(0)

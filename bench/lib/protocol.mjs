@@ -33,6 +33,42 @@ export async function serve(info, call, stepsPerCall = 1) {
   process.exit(0)
 }
 
+/**
+ * A training loop that is held between orders: it calls `onLook` at the steps of `looks`, and goes on when as many steps are ordered.
+ * The first `count` steps are warm-up; `facts()` goes with the word that it is ready, `more()` with the answer to each order.
+ */
+export function holdTraining(count, facts, more = () => ({})) {
+  const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]()
+  let [left, done, begun] = [count, 0, 0]
+  async function onLook() {
+    left -= count
+    done += count
+    if (left > 0) return true
+    const seconds = (performance.now() - begun) / 1000
+    print(begun === 0 ? { ready: true, ...facts() } : { seconds, steps: done, loss: 0, ...more(seconds) })
+    for (;;) {
+      const { value = 'quit', done: isOver } = await lines.next()
+      const [word, number] = value.trim().split(/\s+/)
+      if (isOver || word === 'quit') return false
+      if (word === 'run' && /^[1-9]\d*$/.test(number ?? '')) {
+        left = Math.ceil(Number(number) / count) * count
+        done = 0
+        begun = performance.now()
+        return true
+      }
+      print({ error: `${JSON.stringify(value)}: expected "run K" with K at least 1, or "quit"` })
+    }
+  }
+  const steps = 10_000 * count
+  return { steps, looks: Array.from({ length: 10_000 }, (_, i) => (i + 1) * count), onLook }
+}
+
+/** Seconds since `started`, and what is resident, in megabytes. */
+export const setupFacts = (started) => ({
+  setupSeconds: (performance.now() - started) / 1000,
+  megabytes: process.memoryUsage().rss / 1e6,
+})
+
 /** Start a timed program. Returns { ready, pid, run(K), stop() }; promises fail with the program's last words. */
 export async function start(command, args, env, secondsToStart) {
   const child = spawn(command, args, { env: { ...process.env, ...env }, stdio: ['pipe', 'pipe', 'pipe'] })

@@ -1,9 +1,11 @@
 /** @file What benches of waiting child processes share: their options, rounds that take turns, the table, the files. */
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import os from 'node:os'
 import { join, relative } from 'node:path'
 import { parseArgs } from 'node:util'
-import { busyCores, processSeconds, sleep } from './machine.mjs'
+import { busyCores, machineFacts, processSeconds, sleep } from './machine.mjs'
 import { start } from './protocol.mjs'
+import { findTorch } from './python.mjs'
 import { median, milliseconds, summarize } from './report.mjs'
 
 export const say = (text) => process.stderr.write(`${text}\n`)
@@ -37,6 +39,32 @@ export function optionsOf(name, usage, options, args) {
     return { code: 2 }
   }
   return { values: { ...values, threads: Number(values.threads), rounds: Number(values.rounds) } }
+}
+
+/** Work in a folder that goes again. Returns its exit code; 1 where it fails, once it has been said why. */
+export async function inFolder(work) {
+  const folder = mkdtempSync(join(os.tmpdir(), 'treeline-bench-'))
+  try {
+    return await work(folder)
+  } catch (error) {
+    say(error.message)
+    return 1
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+/** A Python with PyTorch; where there is none, why is said. */
+export function torchOrSay(python) {
+  const torch = findTorch(python)
+  if (torch.reason) say(`without PyTorch: ${torch.reason}`)
+  return torch
+}
+
+/** Facts of a machine that may measure; undefined, once it has been said, where other programs keep it busy. */
+export async function quietMachine(force) {
+  const busy = await quietOrSay(force)
+  return busy === undefined ? undefined : { ...machineFacts(), busyCores: busy }
 }
 
 /** Cores that other programs keep at work; undefined, once it has been said, where that forbids to measure. */
