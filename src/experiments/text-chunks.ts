@@ -17,8 +17,8 @@ import { chartsOf, tablesOf } from './text-chunks/charts.ts'
 import { type Config, config, presets } from './text-chunks/config.ts'
 import {
   innerExcess,
+  largestOf,
   lengthAt,
-  peakOf,
   rungOf,
   type Sources,
   sharesOf,
@@ -83,7 +83,7 @@ function findings(rows: readonly Found[]): Findings {
   const { network, ngrams } = sources
   const t = usualShare(sharesOf(network))
   const chi = susceptibilityAt(network, t)
-  const peak = peakOf(network)
+  const peak = largestOf(network)
   const rung = rungOf(sources)
   const length = lengthAt(network, t)
   const ladder = ngrams.map((own) => `${own.n}: ${shownEstimate(susceptibilityAt(own, t))}`).join('; ')

@@ -7,8 +7,8 @@ import { config } from '../../src/experiments/text-chunks/config.ts'
 import {
   correlationAt,
   innerExcess,
+  largestOf,
   lengthAt,
-  peakOf,
   rangeAt,
   rungOf,
   type Source,
@@ -18,7 +18,8 @@ import {
 import type { Found, TripRow } from '../../src/experiments/text-chunks/measure.ts'
 import { prepareChunks } from '../../src/experiments/text-chunks/texts.ts'
 import { textChunks } from '../../src/experiments/text-chunks.ts'
-import { encodeText } from '../../src/experiments/text-diffusion/corpus.ts'
+import { config as diffusionConfig } from '../../src/experiments/text-diffusion/config.ts'
+import { encodeText, readCorpus } from '../../src/experiments/text-diffusion/corpus.ts'
 import { textDiffusion } from '../../src/experiments/text-diffusion.ts'
 import { composeConfig, executeRun, loadRun } from '../../src/lab/index.ts'
 import { rejection } from '../data/helpers.ts'
@@ -66,7 +67,7 @@ describe('estimates', () => {
     expect(lengthAt(own, 0.6).value).toBeCloseTo((0.5 + 2 * 0.25) / 0.75, 12)
     expect(rangeAt(own, 0.3)).toBe(1)
     expect(lengthAt(own, 0.9).value).toBeNaN()
-    expect(peakOf(own).t).toBe(0.6)
+    expect(largestOf(own).t).toBe(0.6)
   })
 
   it('have errors over passages', () => {
@@ -124,6 +125,18 @@ describe('runs', () => {
         ).folder,
       )
     const losses = [await chunks({}), await chunks({ step: 16 })].map(({ result }) => result['loss'])
+    // a masked character stays what it is as often as its frequency says; single characters depend on nothing else
+    const single = (await chunks({})).result['rows'] as unknown as Found<TripRow>[]
+    const { train, heldOut, symbols } = await readCorpus(diffusionConfig.parse({ text }))
+    const shares = (ids: Uint16Array) =>
+      symbols.map((_, id) => ids.filter((own) => own === id).length / ids.length)
+    const [p, q] = [shares(train), shares(heldOut)]
+    const other = 1 - p.reduce((sum, share, id) => sum + share * q[id]!, 0)
+    for (const t of [0.3, 0.7]) {
+      const own = single.filter((row) => row.source === 'ngram' && row.of === 'trips' && row.t === t)
+      const changed = own.reduce((sum, row) => sum + row.changed, 0) / own.length
+      expect(Math.abs(changed - t * other)).toBeLessThan(0.06)
+    }
     const known = loadRun(folder).result['loss'] as number
     // other windows with other masks, of the same network
     expect(Math.abs((losses[0] as number) - known)).toBeLessThan(0.3)
@@ -133,7 +146,7 @@ describe('runs', () => {
       (await rejection(prepareChunks(config.parse({ model: folder, ...values })))).message
     expect(await refused({ step: 24 })).toMatch(/config.step: .* steps 16, 32, 64, got 24/)
     expect(await refused({ passages: 4096 })).toMatch(/config.text: expected at least .* lower passages/)
-    const other = loadRun(
+    const chunksRun = loadRun(
       (
         await executeRun(
           textChunks,
@@ -145,10 +158,12 @@ describe('runs', () => {
         )
       ).folder,
     )
-    expect(await refused({ model: other.folder })).toMatch(
+    expect(await refused({ model: chunksRun.folder })).toMatch(
       /config.model: .*text-diffusion, got one of text-chunks/,
     )
     expect(await refused({ model: at('nowhere') })).toContain('nowhere')
+    rmSync(join(folder, 'cells'), { recursive: true })
+    expect(await refused({})).toMatch(/config.model: .* has no network yet/)
   })
 
   it('refuse windows that no transform fits, and texts that cannot be read', async () => {

@@ -11,7 +11,7 @@ import {
   spreadWindows,
   textFrom,
 } from '../../src/experiments/text-diffusion/corpus.ts'
-import { lengthOf, lossOf, ofRho } from '../../src/experiments/text-diffusion/estimates.ts'
+import { lengthOf, lossOf, ofRho, partsOf } from '../../src/experiments/text-diffusion/estimates.ts'
 import { type Found, looksOf, modelFile } from '../../src/experiments/text-diffusion/measure.ts'
 import { textDiffusion } from '../../src/experiments/text-diffusion.ts'
 import { cellFolder, composeConfig, executeRun, exportRun, loadRun } from '../../src/lab/index.ts'
@@ -101,6 +101,12 @@ describe('texts', () => {
       /expected at least 327680 symbols.*lower validation or window/,
     ],
     ['of one symbol', 'a'.repeat(1000), 'TL_BAD_ARGUMENT', /at least two kinds of symbols/],
+    [
+      'without letters',
+      '12 3 '.repeat(100),
+      'TL_BAD_ARGUMENT',
+      /without-letters.txt .alphabet=all keeps more/,
+    ],
   ])('%s is refused in one line', async (name, content, code, message) => {
     const path = at(`${name.replaceAll(' ', '-')}.txt`)
     writeFileSync(path, content)
@@ -125,6 +131,29 @@ describe('texts', () => {
     )
     expect(await refused({ reach: 16, data: { P: [] } })).toMatch(/config.reach: .*less than the window, 16/)
   })
+})
+
+it('looks at held-out text, and stops where it is predicted worse again', async () => {
+  // the last tenth has letters of its own: the more is learned, the worse they are predicted
+  const alien = Array.from(random.sampleIntegers(random.key(3), 2000, 2), (x) => 'zq'[x]!).join('')
+  writeFileSync(at('alien.txt'), madeUpText(18_000).slice(0, 18_000) + alien)
+  const given = composeConfig(textDiffusion, {
+    preset: 'tiny',
+    values: {
+      ...{ text: at('alien.txt'), learningRate: 0.02 },
+      data: { P: [32], window: 16, steps: 512, learningRate: 0.02, validation: 32, samples: 32 },
+    },
+  })
+  const { folder } = await executeRun(textDiffusion, given, { root: at('runs'), threads: 1 })
+  const { losses, dataLosses, dataOverlaps, text } = partsOf(loadRun(folder).result['rows'] as never)
+  expect(losses.at(-1)!.loss).toBeGreaterThan(losses[0]!.loss)
+  expect(text.frequencies).toBeGreaterThan(5)
+  const best = dataLosses.reduce((a, b) => (b.loss < a.loss ? b : a))
+  const last = dataLosses.at(-1)!
+  expect(last.step).toBeLessThan(512)
+  expect(last.step).toBeGreaterThan(1.6 * best.step)
+  expect(last.loss).toBeGreaterThan(1.01 * best.loss)
+  expect(new Set(dataOverlaps.map(({ step }) => step))).toEqual(new Set([best.step]))
 })
 
 it('a run leaves its networks, the last of which is exported', async () => {

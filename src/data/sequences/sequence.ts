@@ -40,9 +40,9 @@ export const rare = '…'
 
 /**
  * Items as symbols by how frequent they are, the most frequent first; where there are more than `most` kinds, the rarest together
- * are one symbol. Throws TL_BAD_ARGUMENT for fewer than two kinds.
+ * are one symbol. Throws TL_BAD_ARGUMENT for fewer than two kinds; `name` is what the message calls the text.
  */
-export function sequenceOf(items: Iterable<string>, most: number): Sequence {
+export function sequenceOf(items: Iterable<string>, most: number, name = 'text'): Sequence {
   const counts = new Map<string, number>()
   let length = 0
   for (const item of items) {
@@ -55,7 +55,7 @@ export function sequenceOf(items: Iterable<string>, most: number): Sequence {
   if (symbols.length < 2)
     fail(
       'TL_BAD_ARGUMENT',
-      `text: expected at least two kinds of symbols, got ${symbols.length} in ${length} symbols`,
+      `${name}: expected at least two kinds of symbols, got ${symbols.length} in ${length} symbols`,
     )
   const numbers = new Map(symbols.map((symbol, id) => [symbol, id]))
   const ids = new Uint16Array(length)

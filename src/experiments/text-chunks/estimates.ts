@@ -1,6 +1,7 @@
 /** @file Susceptibility, correlations and their range, with errors over passages. */
 import { jackknife } from '../../diffusion/index.ts'
-import { type Estimate, groupBy, meanAcross } from '../../lab/index.ts'
+import { type Estimate, groupBy } from '../../lab/index.ts'
+import { lossOf } from '../text-diffusion/estimates.ts'
 import type { Found, LossRow, PassageRow, TripRow } from './measure.ts'
 
 type TripFound = Found<TripRow>
@@ -16,9 +17,6 @@ export interface Source {
   /** Of an n-gram. */
   readonly n?: number
 }
-
-const lossOf = (rows: readonly Found<LossRow>[]): Estimate =>
-  rows.length === 1 ? { value: rows[0]!.loss, error: rows[0]!.error } : meanAcross(rows, ({ loss }) => loss)
 
 /** The network, its control, and the n-grams. */
 export interface Sources {
@@ -44,13 +42,9 @@ export function sourcesOf(rows: readonly Found[]): Sources {
     shuffled: shuffled.length > 0 ? { name: 'network, shuffled text', trips: shuffled, d } : undefined,
     ngrams: groupBy(counted, 'n')
       .map(({ key: { n }, rows: some }) => ({
-        ...{
-          name: `${n}-gram`,
-          n,
-          d,
-          trips: (some as Found[]).filter(isTrip),
-          loss: lossOf((some as Found[]).filter(isLoss)),
-        },
+        ...{ name: `${n}-gram`, n, d },
+        trips: (some as Found[]).filter(isTrip),
+        loss: lossOf((some as Found[]).filter(isLoss)),
       }))
       .sort((a, b) => a.n - b.n),
     passages: rows.filter(
@@ -117,7 +111,7 @@ export const usualShare = (shares: readonly number[]): number =>
   shares.reduce((best, t) => (Math.abs(t - 0.6) < Math.abs(best - 0.6) ? t : best))
 
 /** Where χ is largest. */
-export const peakOf = (source: Source): { readonly t: number; readonly chi: Estimate } =>
+export const largestOf = (source: Source): { readonly t: number; readonly chi: Estimate } =>
   sharesOf(source)
     .map((t) => ({ t, chi: susceptibilityAt(source, t) }))
     .reduce((best, own) => (own.chi.value > best.chi.value ? own : best))
@@ -131,7 +125,7 @@ export function innerExcess(source: Source): Estimate {
   if (others.length === 0) return { value: Number.NaN, error: null }
   const inner = { ...source, trips: source.trips.filter(({ t }) => t !== last) }
   const tripsAt = (t: number) => source.trips.filter((row) => row.t === t)
-  const [before, after] = [tripsAt(peakOf(inner).t), tripsAt(last)]
+  const [before, after] = [tripsAt(largestOf(inner).t), tripsAt(last)]
   return {
     ...jackknife(
       before.map(({ all, byDistance }, i) => [all, byDistance[0]!, after[i]!.all, after[i]!.byDistance[0]!]),

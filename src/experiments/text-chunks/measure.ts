@@ -18,7 +18,7 @@ import { appendMetric, type Bench, type Measured, readMetrics, truncateMetrics }
 import type { TransformerParameters } from '../../nn/index.ts'
 import { random } from '../../tensor/index.ts'
 import { type Corpus, spreadWindows, textFrom } from '../text-diffusion/corpus.ts'
-import { type Network, networkOf } from '../text-diffusion/measure.ts'
+import { lossOver, type Network, networkOf } from '../text-diffusion/measure.ts'
 import { loadModel } from '../text-diffusion/model.ts'
 import type { Config } from './config.ts'
 import { modelOf, type PreparedChunks, readTexts } from './texts.ts'
@@ -55,7 +55,7 @@ export interface PassageRow {
 export interface LossRow {
   readonly of: 'loss'
   readonly loss: number
-  readonly error: number
+  readonly error: number | null
   /** Characters of a passage. */
   readonly d: number
 }
@@ -151,12 +151,7 @@ const passagesOf = ({ resource: { corpus, d }, config }: ChunkBench) => ({
   windows: spreadWindows(corpus.heldOut, Math.min(lossWindows, Math.floor(corpus.heldOut.length / d)), d),
 })
 
-function meanOf(losses: ArrayLike<number>, d: number): LossRow {
-  const all = Array.from(losses)
-  const loss = all.reduce((a, b) => a + b, 0) / all.length
-  const squares = all.reduce((sum, x) => sum + (x - loss) ** 2, 0)
-  return { of: 'loss', loss, error: Math.sqrt(squares / (all.length - 1) / all.length), d }
-}
+const lossRow = (losses: ArrayLike<number>, d: number): LossRow => ({ of: 'loss', ...lossOver(losses), d })
 
 async function ofNgram(n: number, bench: ChunkBench): Promise<Row[]> {
   const { resource, config, key, signal, progress } = bench
@@ -164,7 +159,7 @@ async function ofNgram(n: number, bench: ChunkBench): Promise<Row[]> {
   const model = ngramModel(corpus.train, corpus.symbols.length, n)
   const { passages, windows } = passagesOf(bench)
   const rows: Row[] = [
-    meanOf(
+    lossRow(
       ngramLogProbability(model, windows, d).map((log) => -log / d),
       d,
     ),
@@ -237,7 +232,7 @@ async function ofNetwork(bench: ChunkBench): Promise<Row[]> {
     if (done.length === 0)
       appendMetric(journal, {
         step: 0,
-        rows: [meanOf(await losses.of(parameters, fixedMasks(windows, d, random.foldIn(key, 6))), d)],
+        rows: [lossRow(await losses.of(parameters, fixedMasks(windows, d, random.foldIn(key, 6))), d)],
       })
     for (const [i, t] of config.t.entries()) {
       if (done.some(({ step }) => step === i + 1)) continue

@@ -13,15 +13,19 @@ import {
 } from '../../lab/index.ts'
 import { bestByP, lengthOf, looksAt, lossOf, type OverlapFound, type Parts, rhoAt } from './estimates.ts'
 
+const overSteps = { xLabel: 'steps', xScale: 'log' } as const
+const lossLabel = 'loss (nats a character)'
+const lengthLabel = 'coherence length ξ (characters)'
+
 const inBits = (nats: number): number => nats / Math.LN2
 
-/** Loss against steps: of the long training, or a line for each P. */
+/** Loss of the long training against steps. */
 function lossChart({ losses, text }: Parts): Figure {
   return lineChart({
     name: 'loss',
     title: 'What is left to learn',
     caption: `Loss of held-out windows of ${text.title} in nats a character, with the same masks at every look: a bound on −ln p. Divided by ln 2 it is in bits. Bands: one standard error. Dashed: what the frequencies of single characters give.`,
-    ...{ xLabel: 'steps', yLabel: 'loss (nats a character)', xScale: 'log' },
+    ...{ ...overSteps, yLabel: lossLabel },
     references: [{ axis: 'y', value: text.frequencies, label: 'frequencies' }],
     series: [
       {
@@ -73,7 +77,7 @@ function lengthChart({ overlaps }: Parts): Figure {
     title: 'Coherence grows with training',
     caption:
       'Coherence length ξ of generated text, the first distance at which its overlap with the text is below 1/2, against steps of training. Bands: one standard error, leaving out one block of windows at a time, or over networks.',
-    ...{ xLabel: 'steps', yLabel: 'coherence length ξ (characters)', xScale: 'log' },
+    ...{ ...overSteps, yLabel: lengthLabel },
     series: [
       {
         ...{ name: '', dots: true },
@@ -89,7 +93,7 @@ function dataLengthChart(parts: Parts): Figure {
     title: 'Coherence grows with data',
     caption:
       'Coherence length ξ of what networks generate that learned from P windows, at the look with the least loss on held-out text. Bars: one standard error.',
-    ...{ xLabel: 'windows P', yLabel: 'coherence length ξ (characters)', xScale: 'log', yScale: 'log' },
+    ...{ xLabel: 'windows P', yLabel: lengthLabel, xScale: 'log', yScale: 'log' },
     series: [
       {
         ...{ name: '', scatter: true },
@@ -105,7 +109,7 @@ function dataLossChart({ dataLosses }: Parts): Figure {
     title: 'Few windows are learned by heart',
     caption:
       'Loss of held-out windows against steps, of networks that learned from P windows: it rises again once these are learned by heart. Training stops there.',
-    ...{ xLabel: 'steps', yLabel: 'loss (nats a character)', xScale: 'log', labels: 'beside' },
+    ...{ ...overSteps, yLabel: lossLabel, labels: 'beside' },
     series: groupBy(dataLosses, 'P')
       .sort((a, b) => a.key.P - b.key.P)
       .map(({ key, rows }) => ({

@@ -35,7 +35,8 @@ export async function readCorpus(
 ): Promise<Corpus & { readonly sha256: string }> {
   const { title, text: raw } = await loadText(text, signal ? { signal } : {})
   const normal = normalizeText(raw, alphabet)
-  const { ids, symbols } = sequenceOf(normal, most)
+  const kept = alphabet === 'letters' ? `the letters of ${title} (alphabet=all keeps more)` : title
+  const { ids, symbols } = sequenceOf(normal, most, kept)
   const end = Math.floor(trainShare * ids.length)
   return {
     ...{ title, symbols, train: ids.subarray(0, end), heldOut: ids.subarray(end) },

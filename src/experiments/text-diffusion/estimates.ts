@@ -1,6 +1,6 @@
 /** @file Losses and coherence lengths with their errors: over networks where there are several, else over blocks of windows. */
 import { overlapLength } from '../../data/index.ts'
-import { type Estimate, groupBy, meanAcross, overReplicas, replicasOf } from '../../lab/index.ts'
+import { type Drawn, type Estimate, groupBy, meanAcross, overReplicas, replicasOf } from '../../lab/index.ts'
 import type { Found, LossRow, OverlapRow, SampleRow, TextRow } from './measure.ts'
 
 type LossFound = Found<LossRow>
@@ -75,7 +75,7 @@ export const looksAt = (rows: readonly OverlapFound[]): { step: number; rows: Ov
     .sort((a, b) => a.step - b.step)
 
 /** Held-out loss of one look, nats: over networks, or over windows of a single one. */
-export function lossOf(rows: readonly LossFound[]): Estimate {
+export function lossOf(rows: readonly (Drawn & Pick<LossRow, 'loss' | 'error'>)[]): Estimate {
   if (rows.length === 1) return { value: rows[0]!.loss, error: rows[0]!.error }
   return meanAcross(rows, ({ loss }) => loss)
 }

@@ -10,6 +10,7 @@ import {
   maskedDenoiser,
   maskedLosses,
   maskedTransformer,
+  meanAndError,
   trainMasked,
 } from '../../diffusion/index.ts'
 import { appendMetric, type Bench, type Measured, readMetrics, truncateMetrics } from '../../lab/index.ts'
@@ -31,7 +32,7 @@ export interface LossRow {
   readonly of: 'loss'
   readonly step: number
   readonly loss: number
-  readonly error: number
+  readonly error: number | null
 }
 
 /** Overlap at distance r of what is generated after so many steps (0: of a text). */
@@ -96,11 +97,10 @@ export const networkOf = (
   d: number,
 ): Network => maskedTransformer({ v, d, width, heads, layers })
 
-/** Mean and its standard error, over windows. */
-function meanOf(losses: Float32Array): { loss: number; error: number } {
-  const loss = losses.reduce((a, b) => a + b, 0) / losses.length
-  const squares = losses.reduce((sum, x) => sum + (x - loss) ** 2, 0)
-  return { loss, error: Math.sqrt(squares / (losses.length - 1) / losses.length) }
+/** Mean over windows, and its standard error. */
+export function lossOver(windows: ArrayLike<number>): { loss: number; error: number | null } {
+  const { value, error } = meanAndError(windows)
+  return { loss: value, error }
 }
 
 /** What windows [count, d] say of themselves after a step. */
@@ -128,7 +128,7 @@ function looker(network: Network, { config, key, resource, signal, threads }: Te
   const [forMasks, forSamples] = random.split(random.foldIn(key, 4))
   return {
     async loss(parameters: TransformerParameters, held: ReturnType<typeof fixedMasks>, step: number) {
-      return { of: 'loss', step, ...meanOf(await losses.of(parameters, held)) } satisfies LossRow
+      return { of: 'loss', step, ...lossOver(await losses.of(parameters, held)) } satisfies LossRow
     },
     heldOut: (count: number) => fixedMasks(spreadWindows(resource.heldOut, count, d), d, forMasks),
     generate: async (parameters: TransformerParameters, step: number) =>

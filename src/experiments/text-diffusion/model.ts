@@ -41,12 +41,14 @@ export function findModel(folder: string, step: number): RunModel {
     )
   const own = cellFolder(folder, 0, 0)
   const steps = stepsIn(own)
-  const wanted = step === 0 ? steps.at(-1) : step
-  if (wanted === undefined || !steps.includes(wanted))
+  if (steps.length === 0)
     fail(
       'TL_BAD_CONFIG',
-      `config.step: ${folder} has networks of ${steps.length > 0 ? `steps ${steps.join(', ')}` : 'no step'}, got ${step}`,
+      `config.model: ${folder} has no network yet: expected cells/0-0/model-STEP.safetensors in it; finish that run first`,
     )
+  const wanted = step === 0 ? steps.at(-1) : step
+  if (wanted === undefined || !steps.includes(wanted))
+    fail('TL_BAD_CONFIG', `config.step: ${folder} has networks of steps ${steps.join(', ')}, got ${step}`)
   return {
     ...{ config: config.parse(run.config), hash: run.hash },
     ...{ step: wanted, path: join(own, modelFile(wanted)) },
