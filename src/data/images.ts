@@ -63,6 +63,28 @@ export function normalizeImages(images: Uint8Array, { shape, mean, std }: Normal
   return out
 }
 
+/** Means over blocks of `by` × `by` pixels of images [n, C, H, W]: [n, C, H / by, W / by]. Throws `TL_BAD_ARGUMENT`. */
+export function blockMeans(
+  images: ArrayLike<number>,
+  [channels, height, width]: readonly [channels: number, height: number, width: number],
+  by: number,
+): Float32Array {
+  const [tall, wide] = [height / by, width / by]
+  const planes = images.length / (height * width)
+  if (![tall, wide, planes / channels].every(Number.isInteger))
+    fail(
+      'TL_BAD_ARGUMENT',
+      `images: ${images.length} numbers are not whole images of ${channels} × ${height} × ${width} in blocks of ${by}`,
+    )
+  const out = new Float32Array(planes * tall * wide)
+  for (let plane = 0; plane < planes; plane++)
+    for (let y = 0; y < height; y++)
+      for (let x = 0; x < width; x++)
+        out[(plane * tall + Math.floor(y / by)) * wide + Math.floor(x / by)]! +=
+          images[(plane * height + y) * width + x]! / (by * by)
+  return out
+}
+
 /** Mean and standard deviation per channel of bytes [n, height, width, channels] scaled to [0, 1]. Exact but for one rounding. */
 export function pixelStatistics(images: Uint8Array, channels: number): { mean: number[]; std: number[] } {
   if (!Number.isInteger(channels) || channels < 1 || images.length === 0 || images.length % channels !== 0)

@@ -5,6 +5,7 @@ export { type IdxArray, readIdx } from './idx.ts'
 export { readImageSheet, readLabelList } from './image-sheet.ts'
 export { type ImageFolderOptions, loadImageFolder } from './imageFolder.ts'
 export {
+  blockMeans,
   type ImageDataset,
   type Normalization,
   normalizeImages,

@@ -8,6 +8,7 @@ import {
   type Claim,
   defineStudy,
   type Findings,
+  fetchListeners,
   groupBy,
   type Measured,
   shownEstimate,
@@ -122,14 +123,8 @@ export const imageMemorization = defineStudy<Config, Cell, Row, Images>(import.m
       )
   },
   // fetched once, before the bar begins
-  async prepare(given, { signal, log, progress }) {
-    if (!/[\\/]/.test(given.dataset))
-      await getDataset(given.dataset, {
-        signal,
-        onNotice: log,
-        onProgress: ({ name, phase, done, total }) =>
-          progress({ done, total: total ?? done, detail: `${phase} ${name}` }),
-      })
+  async prepare(given, preparing) {
+    if (!/[\\/]/.test(given.dataset)) await getDataset(given.dataset, fetchListeners(preparing))
     const { train } = await openImages(given)
     const most = Math.max(...given.counts, ...given.others.counts, ...given.halves.map((P) => 2 * P))
     if (most > train)

@@ -3,7 +3,13 @@ import fc from 'fast-check'
 import { PNG } from 'pngjs'
 import { describe, expect, it } from 'vitest'
 import { TreelineError } from '../../src/base/index.ts'
-import { normalizeImages, pixelStatistics, readImageSheet, readLabelList } from '../../src/data/index.ts'
+import {
+  blockMeans,
+  normalizeImages,
+  pixelStatistics,
+  readImageSheet,
+  readLabelList,
+} from '../../src/data/index.ts'
 import { pixels, refusal, sheet } from './helpers.ts'
 
 const size = { height: 4, width: 2 }
@@ -206,5 +212,18 @@ describe('normalizeImages', () => {
     }
     expect(refusal(() => pixelStatistics(images, 7)).code).toBe('TL_BAD_ARGUMENT')
     expect(refusal(() => pixelStatistics(new Uint8Array(0), 1)).code).toBe('TL_BAD_ARGUMENT')
+  })
+})
+
+describe('blockMeans', () => {
+  it('takes the mean of every block of every channel', () => {
+    const two = [0, 2, 1, 1, 4, 6, 1, 1, 8, 8, 0, 0, 8, 8, 0, 0]
+    expect(Array.from(blockMeans(two, [1, 4, 4], 2))).toEqual([3, 1, 8, 0])
+    expect(Array.from(blockMeans([...two, ...two.map((x) => -x)], [2, 4, 4], 4))).toEqual([3, -3])
+  })
+
+  it('refuses what is not whole images in whole blocks', () => {
+    expect(refusal(() => blockMeans(new Float32Array(16), [1, 4, 4], 3)).message).toContain('blocks of 3')
+    expect(refusal(() => blockMeans(new Float32Array(16), [3, 4, 4], 2)).message).toContain('16 numbers')
   })
 })

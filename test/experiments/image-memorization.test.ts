@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
-import { blockMeans, smallImages } from '../../src/experiments/image-memorization/images.ts'
+import { smallImages } from '../../src/experiments/image-memorization/images.ts'
 import { likeness } from '../../src/experiments/image-memorization/measure.ts'
 import { trainingOf } from '../../src/experiments/image-memorization/variants.ts'
 import { imageMemorization } from '../../src/experiments/image-memorization.ts'
@@ -63,10 +63,16 @@ describe('exponents', () => {
 })
 
 describe('small images', () => {
+  const setOf = (images: Uint8Array, shape: [number, number, number], block: number) => {
+    const count = images.length / (shape[0] * shape[1] * shape[2])
+    const split = { images, labels: new Uint8Array(count), count }
+    const set = { name: 'x', title: 'x', classes: ['a'], mean: [0], std: [1], train: split, test: split }
+    return smallImages({ ...set, shape }, block)
+  }
   const bytes = Uint8Array.from({ length: 2 * 4 * 4 * 3 }, (_, i) => (i * 37) % 256)
 
   it('are means of blocks, channels first, from −1 to 1', () => {
-    const made = blockMeans({ images: bytes }, [4, 4, 3], 2, [1])
+    const made = setOf(bytes, [4, 4, 3], 2).of('test', [1])
     expect(made).toHaveLength(12)
     for (let c = 0; c < 3; c++)
       for (let y = 0; y < 2; y++)
@@ -75,13 +81,11 @@ describe('small images', () => {
           const mean = (at(0, 0) + at(0, 1) + at(1, 0) + at(1, 1)) / 4
           expect(made[c * 4 + y * 2 + x]).toBeCloseTo(mean / 127.5 - 1, 6)
         }
-    expect(Array.from(blockMeans({ images: new Uint8Array(16).fill(255) }, [4, 4, 1], 4, [0]))).toEqual([1])
+    expect(Array.from(setOf(new Uint8Array(16).fill(255), [4, 4, 1], 4).of('train', [0]))).toEqual([1])
   })
 
   it('need blocks that divide them', () => {
-    const split = { images: new Uint8Array(28 * 28), labels: new Uint8Array(1), count: 1 }
-    const set = { name: 'x', title: 'x', classes: ['a'], mean: [0], std: [1], train: split, test: split }
-    expect(() => smallImages({ ...set, shape: [28, 28, 1] }, 3)).toThrow('3 does not divide images of 28×28')
+    expect(() => setOf(new Uint8Array(28 * 28), [28, 28, 1], 3)).toThrow('3 does not divide images of 28×28')
   })
 })
 

@@ -13,7 +13,6 @@ import {
 import { type Found, factsOf, gapAt, partsOf } from '../../src/experiments/image-transition/estimates.ts'
 import { shareRejected } from '../../src/experiments/imageTrips/overTime.ts'
 import { pictureOf } from '../../src/experiments/imageTrips/pictures.ts'
-import { blockMeans } from '../../src/experiments/imageTrips/settings.ts'
 import { experiments } from '../../src/experiments/index.ts'
 import { composeConfig, executeRun, loadRun } from '../../src/lab/index.ts'
 import { ddpmUnet, saveParameters } from '../../src/nn/index.ts'
@@ -130,9 +129,7 @@ describe('estimates', () => {
   })
 })
 
-it('block means and bytes of pictures', () => {
-  const two = [0, 2, 1, 1, 4, 6, 1, 1, 8, 8, 0, 0, 8, 8, 0, 0]
-  expect(Array.from(blockMeans(two, [1, 4, 4], 2))).toEqual([3, 1, 8, 0])
+it('pictures as bytes', () => {
   const { width, height, channels, pixels } = pictureOf(Float32Array.of(-1, 1, 0, 3), [1, 2, 2])
   expect({ width, height, channels, pixels }).toEqual({
     ...{ width: 2, height: 2, channels: 1 },

@@ -1,6 +1,7 @@
 /** @file Rows of round trips over t, as people look at them. */
+import { blockMeans } from '../../data/index.ts'
 import { type Drawn, distinct, type Figure, type GalleryItem, gallery } from '../../lab/index.ts'
-import { blockMeans, type Shape } from './settings.ts'
+import type { Shape } from './settings.ts'
 import { type SourceName, sourceTitles } from './sources.ts'
 
 /** One image before or after a round trip, as bytes. */

@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto'
 import { z } from 'zod'
 import { fail } from '../../base/index.ts'
-import { type ImageDataset, loadDataset, normalizeImages, type Split } from '../../data/index.ts'
+import { blockMeans, type ImageDataset, loadDataset, normalizeImages, type Split } from '../../data/index.ts'
 import { type ImageDenoiser, openImageDenoiser } from '../../diffusion/index.ts'
 import { fetchListeners, type Preparing, seedField } from '../../lab/index.ts'
 import { random } from '../../tensor/index.ts'
@@ -84,23 +84,6 @@ export interface Prepared {
   readonly model: string
 }
 
-/** Mean over blocks of `by` × `by` pixels of images [n, C, H, W]. */
-export function blockMeans(
-  images: ArrayLike<number>,
-  [channels, height, width]: Shape,
-  by: number,
-): Float32Array {
-  const [tall, wide] = [height / by, width / by]
-  const planes = images.length / (height * width)
-  const out = new Float32Array(planes * tall * wide)
-  for (let plane = 0; plane < planes; plane++)
-    for (let y = 0; y < height; y++)
-      for (let x = 0; x < width; x++)
-        out[(plane * tall + Math.floor(y / by)) * wide + Math.floor(x / by)]! +=
-          images[(plane * height + y) * width + x]! / (by * by)
-  return planes % channels === 0 ? out : fail('TL_BAD_ARGUMENT', 'images: not a whole number of images')
-}
-
 /** A split as numbers, the first `most` images, in blocks of `by` pixels. */
 function partOf({ images, labels, count }: Split, set: ImageDataset, by: number, most: number): Part {
   const [height, width, channels] = set.shape
@@ -108,9 +91,8 @@ function partOf({ images, labels, count }: Split, set: ImageDataset, by: number,
   const bytes = images.subarray(0, some * height * width * channels)
   const half = new Array<number>(channels).fill(0.5)
   const numbers = normalizeImages(bytes, { shape: set.shape, mean: half, std: half })
-  const own: Shape = [channels, height, width]
   return {
-    images: by === 1 ? numbers : blockMeans(numbers, own, by),
+    images: by === 1 ? numbers : blockMeans(numbers, [channels, height, width], by),
     labels: labels.subarray(0, some),
     count: some,
   }

@@ -1,5 +1,6 @@
 /** @file What images are taken through round trips by: a user's model, and controls with exact posteriors. */
 import { fail } from '../../base/index.ts'
+import { blockMeans } from '../../data/index.ts'
 import {
   classGaussianRoundTrips,
   fieldLike,
@@ -16,7 +17,6 @@ import {
 } from '../../diffusion/index.ts'
 import { random } from '../../tensor/index.ts'
 import {
-  blockMeans,
   type ImageSet,
   openModel,
   type Part,
