@@ -11,8 +11,9 @@ A server on standard input and output, like torch_steps.py: `run K` makes K trai
 import argparse
 import json
 import os
-import sys
 import time
+
+from served import serve
 
 
 def options():
@@ -97,16 +98,7 @@ def main():
         return float(value.detach())
 
     run(8)
-    memory = os.sysconf("SC_PAGE_SIZE") * int(open("/proc/self/statm").read().split()[1]) / 1e6
-    ready = {"ready": True, "version": torch.__version__, "setupSeconds": time.perf_counter() - began}
-    print(json.dumps({**ready, "megabytes": memory}), flush=True)
-    for line in sys.stdin:
-        word, *rest = line.split() or ["quit"]
-        if word == "quit":
-            break
-        begun = time.perf_counter()
-        value = run(int(rest[0]))
-        print(json.dumps({"seconds": time.perf_counter() - begun, "steps": int(rest[0]), "loss": value}), flush=True)
+    serve(run, began, version=torch.__version__)
 
 
 if __name__ == "__main__":

@@ -20,8 +20,9 @@ import argparse
 import json
 import math
 import os
-import sys
 import time
+
+from served import serve
 
 
 def options():
@@ -218,16 +219,11 @@ def make_sample(torch, chosen, problem, diffusion):
     return run
 
 
-def resident_megabytes():
-    with open("/proc/self/statm") as file:
-        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
-
-
 def main():
     chosen = options()
     os.environ.setdefault("OMP_NUM_THREADS", str(chosen.threads))
     os.environ.setdefault("MKL_NUM_THREADS", str(chosen.threads))
-    started = time.perf_counter()
+    began = time.perf_counter()
     import torch
 
     torch.set_num_threads(chosen.threads)
@@ -245,22 +241,8 @@ def main():
         return
     work = (make_train if chosen.task == "train" else make_sample)(torch, chosen, problem, diffusion)
 
-    def run(count):
-        start = time.perf_counter()
-        loss = work(count)
-        return {"seconds": time.perf_counter() - start, "steps": count, "loss": loss}
-
-    run(4 if chosen.task == "train" else 1)
-    ready = {"ready": True, "version": torch.__version__, "setupSeconds": round(time.perf_counter() - started, 2)}
-    print(json.dumps({**ready, "megabytes": resident_megabytes()}), flush=True)
-    for line in sys.stdin:
-        words = line.split()
-        if words[:1] == ["quit"]:
-            break
-        if len(words) != 2 or words[0] != "run" or not words[1].isdigit() or int(words[1]) < 1:
-            print(json.dumps({"error": f"{line.strip()!r}: expected 'run K' with K at least 1, or 'quit'"}), flush=True)
-            continue
-        print(json.dumps(run(int(words[1]))), flush=True)
+    work(4 if chosen.task == "train" else 1)
+    serve(work, began, version=torch.__version__)
 
 
 if __name__ == "__main__":

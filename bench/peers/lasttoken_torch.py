@@ -17,8 +17,9 @@ import argparse
 import json
 import math
 import os
-import sys
 import time
+
+from served import serve
 
 
 def options():
@@ -154,16 +155,7 @@ def main():
         return float(value.detach())
 
     run(8)
-    answer = lambda value: print(json.dumps(value), flush=True)  # noqa: E731
-    memory = os.sysconf("SC_PAGE_SIZE") * int(open("/proc/self/statm").read().split()[1]) / 1e6
-    answer({"ready": True, "version": torch.__version__, "setupSeconds": time.perf_counter() - began, "megabytes": memory})
-    for line in sys.stdin:
-        word, *rest = line.split() or ["quit"]
-        if word == "quit":
-            break
-        begun = time.perf_counter()
-        value = run(int(rest[0]))
-        answer({"seconds": time.perf_counter() - begun, "steps": int(rest[0]), "loss": value})
+    serve(run, began, version=torch.__version__)
 
 
 if __name__ == "__main__":

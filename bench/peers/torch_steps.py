@@ -2,12 +2,8 @@
 
     python bench/peers/torch_steps.py --network transformer --width 128 --mode compile --threads 1
 
-A server on standard input and output, so that a harness can take turns between several of them. It
-prints one JSON line when ready: { "ready": true, "torch", "setupSeconds", "variant", "parameters" }.
-Then, for each line it reads:
-
-    run K      runs K training steps, prints { "seconds", "steps", "loss" } (loss: of the last step)
-    quit       ends; so does the end of the input
+Served by served.py, so that a harness can take turns between several of them. The line that says it is ready
+also holds "torch", "variant", "parameters" and "firstLoss".
 
 `--once K` runs K steps without a server and prints one line. A step is forward, loss, backward and
 optimizer, in f32. The inputs are fixed; the targets are random, sixteen draws for the same inputs in
@@ -36,6 +32,8 @@ import json
 import os
 import sys
 import time
+
+from served import serve, timed
 
 # What a PyTorch user would write, with the fastest of the ordinary settings. `whole` and `matmul` are
 # rewritings, asked for by name: the harness times them beside these.
@@ -164,7 +162,7 @@ def main():
     os.environ.setdefault("OMP_NUM_THREADS", str(chosen.threads))
     os.environ.setdefault("MKL_NUM_THREADS", str(chosen.threads))
     sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-    started = time.perf_counter()
+    began = time.perf_counter()
     import torch
 
     torch.set_num_threads(chosen.threads)
@@ -182,32 +180,22 @@ def main():
     turns = itertools.cycle(batches)
 
     def run(steps):
-        start = time.perf_counter()
         for _ in range(steps):
             value = step(*next(turns))
-        return {"seconds": time.perf_counter() - start, "steps": steps, "loss": float(value.detach())}
+        return float(value.detach())
 
-    opening = run(1)["loss"]
+    opening = run(1)
     run(3)
-    ready = {
-        "ready": True, "torch": torch.__version__, "setupSeconds": round(time.perf_counter() - started, 2),
-        "variant": ",".join(chosen.words), "parameters": count, "firstLoss": opening,
+    facts = {
+        "torch": torch.__version__, "variant": ",".join(chosen.words), "parameters": count, "firstLoss": opening,
     }
     if chosen.once:
         run(chosen.once)
-        rounds = [run(chosen.once) for _ in range(5)]
+        rounds = [timed(run, chosen.once) for _ in range(5)]
         best = sorted(1000 * r["seconds"] / r["steps"] for r in rounds)
-        print(json.dumps({**ready, "milliseconds": [round(b, 4) for b in best], "loss": rounds[-1]["loss"]}))
+        print(json.dumps({**facts, "milliseconds": [round(b, 4) for b in best], "loss": rounds[-1]["loss"]}))
         return
-    print(json.dumps(ready), flush=True)
-    for line in sys.stdin:
-        words = line.split()
-        if words[:1] == ["quit"]:
-            break
-        if len(words) != 2 or words[0] != "run" or not words[1].isdigit() or int(words[1]) < 1:
-            print(json.dumps({"error": f"{line.strip()!r}: expected 'run K' with K at least 1, or 'quit'"}), flush=True)
-            continue
-        print(json.dumps(run(int(words[1]))), flush=True)
+    serve(run, began, **facts)
 
 
 if __name__ == "__main__":
