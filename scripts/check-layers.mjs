@@ -25,6 +25,7 @@ const floors = [
 const level = new Map(floors.flatMap((names, index) => names.map((name) => [name, index])))
 /** Doors beside index.ts, each with the reason why it is one. */
 export const doors = {
+  'base/cacheFolder.ts': 'Node only',
   'base/files.ts': 'Node only: floors that run in a browser must not load it through base/index.ts',
   'base/journal.ts': 'Node only',
   'base/leave.ts': 'Node only',
@@ -38,6 +39,7 @@ export const doors = {
   'base/workers.ts': 'Node only',
   'base/written.ts': 'Node only, and loads a YAML parser',
   'base/wasm/index.ts': 'an assembler that few floors need',
+  'lab/runs/index.ts': 'lists runs without loading what makes them',
   'experiments/load.ts': 'one experiment without the libraries of the others',
   'merge/workers.ts': 'loads nothing, so that threads start before the rest of merging is there',
 }

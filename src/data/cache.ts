@@ -1,10 +1,10 @@
 /** @file The per-user cache: where it is, what is in it, and temporary names that a killed process may leave behind. */
 import { randomBytes } from 'node:crypto'
 import { lstatSync, readdirSync, renameSync, rmSync, type Stats, statSync } from 'node:fs'
-import { homedir, hostname } from 'node:os'
+import { hostname } from 'node:os'
 import { join } from 'node:path'
+import { defaultCacheDirectory } from '../base/cacheFolder.ts'
 import { explainSystemError } from '../base/files.ts'
-import type { Environment } from './registry.ts'
 import {
   type DatasetSource,
   type DatasetTable,
@@ -13,20 +13,6 @@ import {
   packageOf,
   unpackedBytes,
 } from './sources.ts'
-
-/** Where caches go: TREELINE_CACHE, else the platform's place for caches. */
-export function defaultCacheDirectory(
-  env: Environment = process.env,
-  platform: string = process.platform,
-  home = homedir(),
-): string {
-  if (env['TREELINE_CACHE']) return env['TREELINE_CACHE']
-  if (env['XDG_CACHE_HOME']) return join(env['XDG_CACHE_HOME'], 'treeline')
-  if (platform === 'darwin') return join(home, 'Library', 'Caches', 'treeline')
-  if (platform === 'win32')
-    return join(env['LOCALAPPDATA'] || join(home, 'AppData', 'Local'), 'treeline', 'Cache')
-  return join(home, '.cache', 'treeline')
-}
 
 function slug(source: DatasetSource): string {
   if (source.folder) return source.folder.slug

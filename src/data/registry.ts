@@ -8,7 +8,7 @@ import { dirname, join } from 'node:path'
 import { fail } from '../base/index.ts'
 
 /** Environment variables; written out because the types must not need those of Node. */
-export type Environment = Readonly<Record<string, string | undefined>>
+type Environment = Readonly<Record<string, string | undefined>>
 
 export type NpmSettings = {
   /** Registry URL, ending in a slash. */
