@@ -23,6 +23,7 @@ import {
   stringsFromText,
 } from '../../dist/grammar/index.js'
 import { curveRowsOf, gatherCurves } from '../../dist/lab/index.js'
+import { labelsOf, parseIndex, readRecord, selectRuns } from '../../dist/lab/runs/index.js'
 import { readSweepFile } from '../../dist/lab/sweep/sweepFile.js'
 import { readConfig } from '../../dist/lm/config.js'
 import { loadTokenizer } from '../../dist/lm/index.js'
@@ -304,6 +305,26 @@ export const targets = [
       await readSweepFile(path, findExperiment).catch((error) => {
         if (!/\.[cm]?[jt]s\b/.test(error.message)) throw error
       })
+    },
+  ),
+  textTarget(
+    'run folder',
+    'json',
+    () => [
+      json({
+        experiment: 'digits',
+        version: 1,
+        hash: 'abc',
+        config: { seed: 1, sizes: [1], noise: { on: true } },
+      }),
+    ],
+    (source, folder) => {
+      mkdirSync(folder, { recursive: true })
+      writeFileSync(join(folder, 'config.json'), source)
+      parseIndex(Buffer.from(source))
+      const runs = [readRecord(folder)]
+      labelsOf(runs)
+      selectRuns(runs, 'state == "waiting"')
     },
   ),
   textTarget(

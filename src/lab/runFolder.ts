@@ -2,7 +2,15 @@
 import { existsSync, readdirSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { explainSystemError, statusOf } from '../base/files.ts'
-import { fail, finish, type Json, type NotFinite, type Steps, TreelineError } from '../base/index.ts'
+import {
+  fail,
+  finish,
+  isObject,
+  type Json,
+  type NotFinite,
+  type Steps,
+  TreelineError,
+} from '../base/index.ts'
 import { readText } from '../base/read.ts'
 import type { BaseConfig, RunView, Verdict } from './experiment.ts'
 import type { Machine } from './machine.ts'
@@ -76,7 +84,7 @@ export function readJson(path: string, any = false): Json {
 export function readConfigFile(folder: string): ConfigFile {
   const path = join(folder, 'config.json')
   const file = readJson(path) as unknown as ConfigFile
-  if (typeof file.experiment !== 'string' || typeof file.hash !== 'string' || typeof file.config !== 'object')
+  if (typeof file.experiment !== 'string' || typeof file.hash !== 'string' || !isObject(file.config))
     fail('TL_BAD_FILE', `${path}: expected experiment, hash and config; it is no run of treeline's`)
   return file
 }
@@ -110,7 +118,7 @@ export function loadRun(folder: string): FinishedRun {
 }
 
 /** True when a folder looks like a run's: its `config.json` is one of ours, or cannot be read. */
-function holdsRun(path: string): boolean {
+export function holdsRun(path: string): boolean {
   const file = join(path, 'config.json')
   if (!existsSync(file)) return false
   try {

@@ -46,7 +46,7 @@ function restored(found: readonly Leaf[], notFinite: unknown): Leaf[] {
 }
 
 /** Leaves by dotted name. Lists become their JSON text (`[32,64]`), or are left out. */
-function leaves(node: Json, lists: 'text' | 'none', prefix = ''): Leaf[] {
+export function leaves(node: Json, lists: 'text' | 'none', prefix = ''): Leaf[] {
   if (isGroup(node))
     return Object.entries(node).flatMap(([key, child]) =>
       leaves(child, lists, prefix === '' ? key : `${prefix}.${key}`),
@@ -90,7 +90,7 @@ function resultLeaves({ summary }: FinishedRun, timing: boolean): Leaf[] {
 }
 
 /** Numbers by size, then texts by their letters; nothing comes first. */
-function compareCells(a: Cell | undefined, b: Cell | undefined): number {
+export function compareCells(a: Cell | undefined, b: Cell | undefined): number {
   const rank = (cell: Cell | undefined): number =>
     cell === undefined || cell === null ? 0 : typeof cell === 'number' ? 1 : 2
   if (rank(a) !== rank(b)) return rank(a) - rank(b)

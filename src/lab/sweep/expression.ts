@@ -3,8 +3,7 @@
  * makes the syntax tree; nothing is ever evaluated as JavaScript.
  */
 import jsep from 'jsep'
-import { didYouMean, fail, TreelineError } from '../../base/index.ts'
-import { isTree } from '../config.ts'
+import { didYouMean, fail, isObject, TreelineError } from '../../base/index.ts'
 
 type Value = number | string | boolean | null
 
@@ -108,8 +107,10 @@ function compileField(name: string, fields: readonly string[]): Evaluate {
   const keys = name.split('.')
   return (config) => {
     let node = config
-    for (const key of keys) node = isTree(node) ? node[key] : undefined
-    if (node === null || ['number', 'string', 'boolean'].includes(typeof node)) return node as Value
+    for (const key of keys) node = isObject(node) ? node[key] : undefined
+    // of runs of several experiments some do not have it
+    if (node === undefined || node === null) return null
+    if (['number', 'string', 'boolean'].includes(typeof node)) return node as Value
     return refuse(`${name}: expected a number, a text, or true or false, got ${JSON.stringify(node)}`)
   }
 }
