@@ -54,6 +54,6 @@ export type {
   SegmentOutputs,
 } from './segment.ts'
 export type { Session } from './session.ts'
-export { applyTop, lossAtTop, type Top, type TopTargets, topOf } from './top.ts'
+export { applyBlocks, applyTop, lossAtTop, type Top, type TopBlocks, type TopTargets, topOf } from './top.ts'
 export { type Translation, toGguf, toHuggingFace } from './translate/index.ts'
 export type { BlockWeights, HeadWeights, ModelWeights, Norm } from './weights.ts'

@@ -58,21 +58,32 @@ export function topOf(
   }
 }
 
+/** Blocks alone: what is fine-tuned, or linearized, where the norm and the head stay as they are. A tree of tensors but for matrices in blocks. */
+export type TopBlocks = Pick<Top, 'blocks' | 'last'>
+
 /**
- * The normalized hidden states that the head takes, [R, width], on chosen tokens: x [T, width] is the stream of packed
- * sequences at `layout`, and `pick` [R, T] has a one in each row. Logits are `applyLinear(top.head.head, …)` of the result.
+ * The stream on chosen tokens before the last norm, [R, width]: x [T, width] is the stream of packed sequences at `layout`, and
+ * `pick` [R, T] has a one in each row.
  */
-export function applyTop(
-  { config, blocks, last, head }: Top,
+export function applyBlocks(
+  config: ModelConfig,
+  { blocks, last }: TopBlocks,
   x: Tensor,
   layout: PackedLayout,
   pick: Tensor,
 ): Tensor {
   let stream = x
   for (const own of blocks) stream = packedBlock(config, own, stream, layout)
-  const chosen = last ? lastPackedBlock(config, last, stream, layout, pick) : selectRows(pick, stream)
-  return normalize(config, head.norm, chosen)
+  return last ? lastPackedBlock(config, last, stream, layout, pick) : selectRows(pick, stream)
 }
+
+/** The normalized hidden states that the head takes, [R, width], on chosen tokens. Logits are `applyLinear(top.head.head, …)` of them. */
+export const applyTop = (
+  { config, blocks, last, head }: Top,
+  x: Tensor,
+  layout: PackedLayout,
+  pick: Tensor,
+): Tensor => normalize(config, head.norm, applyBlocks(config, { blocks, last }, x, layout, pick))
 
 /** What R predictions are to be, and what each of them counts. */
 export interface TopTargets {

@@ -44,6 +44,7 @@ export {
 } from './layers/hierarchicalConv.ts'
 export { groupNorm, layerNorm, type NormParameters, rmsNorm } from './layers/normalization.ts'
 export { type RotaryOptions, rotary } from './layers/rotary.ts'
+export { type Linearized, linearize } from './linearized.ts'
 export {
   binaryCrossEntropyLoss,
   type CrossEntropyOptions,
