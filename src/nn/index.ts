@@ -114,6 +114,7 @@ export {
   type Unet2dParameters,
   unet2d,
 } from './networks/unet2d.ts'
+export { type VitOptions, vit } from './networks/vit.ts'
 export { type AdamOptions, type AdamState, type AdamWOptions, adam, adamW } from './optimizers/adam.ts'
 export { clipByGlobalNorm, globalNorm, movingAverage } from './optimizers/gradients.ts'
 export { type Optimizer, unpackScalars, zerosLikeTree } from './optimizers/optimizer.ts'

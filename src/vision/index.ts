@@ -10,6 +10,7 @@ export {
 export { type Clip, type OpenClipOptions, openClip } from './clip/openClip.ts'
 export { defaultTemplate, type ZeroShotClassifier, zeroShotClassifier } from './clip/zeroShot.ts'
 export { type Cnn, type CnnOptions, type CnnParameters, cnn, type FoldedCnn, type Moments } from './cnn.ts'
+export * from './encoder/index.ts'
 export { type MobileNet, mobileNetActivations, readMobileNet } from './mobilenet.ts'
 export { type OpenMobileNetOptions, openMobileNet } from './openMobileNet.ts'
 export { type ChannelScale, channelScale, channelScales, cosines } from './similarity.ts'
