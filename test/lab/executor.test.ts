@@ -207,7 +207,7 @@ describe('the local executor', () => {
   const executor = localExecutor(fileURLToPath(new URL('../../dist/lab/sweep/child.js', import.meta.url)))
   const local = (text: string, options: Partial<SweepOptions> = {}) => run(text, { executor, ...options })
 
-  it('runs each in a process of its own, with the same result as here', async () => {
+  it('runs in other processes, with the same result as here', async () => {
     const progress: number[] = []
     const logs: string[] = []
     const outcome = await local('grid: { a: [1, 2, 3] }', {
@@ -216,7 +216,7 @@ describe('the local executor', () => {
     })
     expect(states(outcome)).toEqual(['finished', 'finished', 'finished'])
     expect(progress).toContain(5)
-    expect(logs).toEqual(['walking from 0', 'walking from 0', 'walking from 0'])
+    expect(logs.filter((line) => line === 'walking from 0')).toHaveLength(3)
     const results = () => loadRuns([root()]).map(({ hash, result }) => [hash, result])
     const apart = results()
     for (const folder of findRunFolders(root())) rmSync(folder, { recursive: true })
@@ -236,6 +236,17 @@ describe('the local executor', () => {
     expect(logOf(runs[1]!)).toMatch(/failed: TreelineError: .*step 1/)
     expect(logOf(runs[3]!)).toContain('ended with exit code 7; it said last:\nout of luck\n')
     expect(logOf(runs[4]!)).toMatch(/was ended by SIGKILL\n.*resumed\n/)
+  })
+
+  it('keeps its processes from run to run, replaces one that dies, and leaves none behind', async () => {
+    const { runs } = await local('grid: { a: [1, 2, 3, 4], mood: [well, unlucky] }', { parallel: 1 })
+    expect(states({ runs })).toEqual(Array(8).fill('finished'))
+    const processes = new Set<string>()
+    for (const run of runs)
+      for (const [, pid] of logOf(run).matchAll(/walking in process (\d+)/g)) processes.add(pid!)
+    // the first, and one for each that died
+    expect(processes.size).toBe(5)
+    for (const pid of processes) expect(() => process.kill(Number(pid), 0)).toThrow('ESRCH')
   })
 
   it('says when a process cannot even begin', async () => {

@@ -49,6 +49,7 @@ export default defineExperiment({
       context.resumeFrom(step)
     }
     context.log(`walking from ${step}`)
+    context.log(`walking in process ${process.pid}`)
     while (step < config.steps) {
       step++
       value = (value * 31 + config.a * step) % 9973

@@ -1,4 +1,4 @@
-/** @file `treeline sweep`: many runs of a grid, each in its own process; resumable, whatever ends it. */
+/** @file `treeline sweep`: many runs of a grid, in a pool of processes or elsewhere; resumable, whatever ends it. */
 import { basename, extname, join } from 'node:path'
 import { Command } from 'commander'
 import { duration, fail } from '../../base/index.ts'

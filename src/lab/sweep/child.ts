@@ -1,6 +1,6 @@
 /**
- * @file The process of one run: told by its parent what to do, it does it and says how it ended. Loads as little as it
- * can, for there is one for every run. When the parent is gone it keeps what it has and ends.
+ * @file A process that carries out runs: told by its parent what to do, it does it, says how it ended, and waits for the next.
+ * Loads as little as it can. When the parent is gone it keeps what it has and ends.
  */
 import { oneLine, TreelineError } from '../../base/index.ts'
 import { leave } from '../../base/leave.ts'
@@ -17,8 +17,12 @@ const pace = 100
 /** An orphan gets this long to come to a stop by itself. */
 const grace = 60_000
 
-const controller = new AbortController()
-const interrupt = (): void => controller.abort()
+/** A process that has grown beyond this makes room for a new one after its run. */
+const mostBytes = 2e9
+
+/** Of the run at work. */
+let controller: AbortController | undefined
+const interrupt = (): void => controller?.abort()
 
 const send = (message: FromChild): Promise<void> =>
   new Promise((resolve) => {
@@ -52,14 +56,24 @@ function explain(error: unknown): FromChild {
   return { kind: error.code === 'TL_BUSY' ? 'busy' : 'failed', message: error.message }
 }
 
-async function carryOut(order: RunOrder): Promise<FromChild> {
+/** Experiments stay loaded from run to run. */
+const loaded = new Map<string, Promise<AnyExperiment>>()
+
+function experimentFor(order: RunOrder): Promise<AnyExperiment> {
+  const name = `${order.module} ${order.registry} ${order.experiment}`
+  const known = loaded.get(name) ?? experimentOf(order)
+  loaded.set(name, known)
+  return known
+}
+
+async function carryOut(order: RunOrder, signal: AbortSignal): Promise<FromChild> {
   try {
-    const experiment = await experimentOf(order)
+    const experiment = await experimentFor(order)
     await executeRun(experiment, completeConfig(experiment, order.config), {
       root: order.root,
       threads: order.threads,
       module: order.module,
-      signal: controller.signal,
+      signal,
       onProgress: paced(),
       onLog: (line) => void send({ kind: 'log', line }),
     })
@@ -70,20 +84,27 @@ async function carryOut(order: RunOrder): Promise<FromChild> {
 }
 
 process.on('disconnect', () => {
+  if (!controller) void leave(0)
   interrupt()
   setTimeout(() => void leave(1), grace).unref()
 })
 // Ctrl-C in a terminal reaches the children as well as the sweep; the sweep decides what the second one means
 process.on('SIGINT', interrupt)
-process.on('SIGTERM', interrupt)
+process.on('SIGTERM', () => {
+  if (controller) interrupt()
+  else void leave(0)
+})
 process.on('message', (message: ToChild) => {
   if (message.kind === 'interrupt') {
     interrupt()
     return
   }
   process.title = `treeline ${message.order.experiment} ${message.order.folder}`
-  void carryOut(message.order).then(async (ending) => {
+  const own = new AbortController()
+  controller = own
+  void carryOut(message.order, own.signal).then(async (ending) => {
     await send(ending)
-    await leave(ending.kind === 'finished' ? 0 : 1)
+    if (controller === own) controller = undefined
+    if (!process.connected || process.memoryUsage.rss() > mostBytes) await leave(0)
   })
 })

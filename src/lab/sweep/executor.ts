@@ -47,4 +47,6 @@ export interface Executor {
   /** How many runs at once, when nobody says, with so many threads each. */
   readonly parallel: (threads: number) => number
   readonly start: (order: RunOrder, events: RunEvents) => Handle
+  /** Give back what waits for the next run. Called when a sweep has ended. */
+  readonly close?: () => Promise<void>
 }

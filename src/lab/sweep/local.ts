@@ -1,4 +1,4 @@
-/** @file The local executor: each run in a process of its own on this machine. */
+/** @file The local executor: a pool of processes on this machine. Each is kept and given one run after another; one that dies is replaced. */
 import { type ChildProcess, fork } from 'node:child_process'
 import { appendFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
@@ -48,45 +48,102 @@ function whenGone(child: ChildProcess): Promise<{ code: number | null; signal: N
   })
 }
 
-function start(entry: string, order: RunOrder, { onProgress, onLog }: RunEvents): Handle {
-  const child = fork(entry, [], { execArgv: [], stdio: ['ignore', 'pipe', 'pipe', 'ipc'] })
-  endWithUs(child)
-  let output = ''
-  for (const stream of [child.stdout, child.stderr])
-    stream?.on('data', (chunk: Buffer) => {
-      output = (output + chunk.toString()).slice(-mostOutput)
-    })
-  let last: Ending | undefined
-  child.on('message', (message: FromChild) => {
-    if (message.kind === 'progress') onProgress(message.progress)
-    else if (message.kind === 'log') onLog(message.line)
-    else last = message
-  })
-  const send = (message: ToChild): void => {
-    // a process that is just dying cannot be told anything; its end is dealt with below
-    if (child.connected) child.send(message, () => {})
-  }
-  send({ kind: 'order', order })
-
-  const failedToStart = new Promise<Ending>((resolve) => {
-    child.once('error', (error) =>
-      resolve({ kind: 'failed', message: `the process of this run could not be started: ${error.message}` }),
-    )
-  })
-  const gone = whenGone(child).then(({ code, signal }): Ending => {
-    if (last) return last
-    const how = signal === null ? `ended with exit code ${code}` : `was ended by ${signal}`
-    const message = `the process of this run ${how}`
-    noteDeath(order.folder, message, output)
-    return { kind: fromOutside.includes(signal) && signal !== null ? 'killed' : 'failed', message }
-  })
-  return { interrupt: () => send({ kind: 'interrupt' }), ended: Promise.race([failedToStart, gone]) }
+/** The run that a process is at. */
+interface Work {
+  readonly order: RunOrder
+  readonly events: RunEvents
+  readonly end: (ending: Ending) => void
 }
 
-/** The executor. `entry` is the program of one run's process. */
+/** A process of the pool. */
+interface Member {
+  readonly child: ChildProcess
+  work?: Work
+  output: string
+}
+
+const tell = ({ child }: Member, message: ToChild): void => {
+  // a process that is just dying cannot be told anything; its end is dealt with elsewhere
+  if (child.connected) child.send(message, () => {})
+}
+
+function conclude(member: Member, ending: Ending): void {
+  const { work } = member
+  member.work = undefined
+  work?.end(ending)
+}
+
+/** Start a process; `gone` is called when it has ended. */
+function startMember(entry: string, gone: (member: Member) => void): Member {
+  const child = fork(entry, [], { execArgv: [], stdio: ['ignore', 'pipe', 'pipe', 'ipc'] })
+  endWithUs(child)
+  const member: Member = { child, output: '' }
+  for (const stream of [child.stdout, child.stderr])
+    stream?.on('data', (chunk: Buffer) => {
+      member.output = (member.output + chunk.toString()).slice(-mostOutput)
+    })
+  child.on('message', (message: FromChild) => {
+    if (message.kind === 'progress') member.work?.events.onProgress(message.progress)
+    else if (message.kind === 'log') member.work?.events.onLog(message.line)
+    else conclude(member, message)
+  })
+  child.once('error', (error) => {
+    gone(member)
+    conclude(member, {
+      kind: 'failed',
+      message: `the process of this run could not be started: ${error.message}`,
+    })
+  })
+  void whenGone(child).then(({ code, signal }) => {
+    gone(member)
+    const { work } = member
+    if (!work) return
+    const how = signal === null ? `ended with exit code ${code}` : `was ended by ${signal}`
+    const message = `the process of this run ${how}`
+    noteDeath(work.order.folder, message, member.output)
+    conclude(member, {
+      kind: fromOutside.includes(signal) && signal !== null ? 'killed' : 'failed',
+      message,
+    })
+  })
+  return member
+}
+
+/** Processes that are started when they are needed, and kept for the next run. */
+function openPool(entry: string): Required<Pick<Executor, 'start' | 'close'>> {
+  const members = new Set<Member>()
+  const start = (order: RunOrder, events: RunEvents): Handle => {
+    let member = [...members].find(({ work, child }) => !work && child.connected)
+    if (!member) {
+      member = startMember(entry, (gone) => members.delete(gone))
+      members.add(member)
+    }
+    const own = member
+    own.output = ''
+    const ended = new Promise<Ending>((end) => {
+      own.work = { order, events, end }
+    })
+    tell(own, { kind: 'order', order })
+    return {
+      interrupt: () => {
+        if (own.work?.order === order) tell(own, { kind: 'interrupt' })
+      },
+      ended,
+    }
+  }
+  const close = async (): Promise<void> => {
+    const idle = [...members].filter(({ work }) => !work)
+    const gone = idle.map(({ child }) => new Promise((resolve) => child.once('exit', resolve)))
+    for (const { child } of idle) if (child.connected) child.disconnect()
+    await Promise.all(gone)
+  }
+  return { start, close }
+}
+
+/** The executor. `entry` is the program of the processes. */
 export const localExecutor = (entry = fileURLToPath(new URL('./child.js', import.meta.url))): Executor => ({
   name: 'local',
-  description: 'one process for each run, on this machine',
+  description: 'a pool of processes on this machine',
   parallel: (threads) => Math.max(1, Math.floor(availableParallelism() / threads)),
-  start: (order, events) => start(entry, order, events),
+  ...openPool(entry),
 })

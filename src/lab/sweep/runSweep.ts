@@ -208,5 +208,6 @@ export async function runSweep(plan: readonly PlannedRun[], options: SweepOption
   }
   await Promise.all(active)
   signal.removeEventListener('abort', stopAll)
+  await executor.close?.()
   return { runs, interrupted: signal.aborted }
 }
