@@ -43,7 +43,9 @@ export function parseIndex(bytes: Uint8Array): Index | undefined {
   if (head !== `${format} ${digestOf(body)}`) return undefined
   try {
     const entries = JSON.parse(Buffer.from(body).toString('utf8')) as unknown
-    return isObject(entries) ? new Map(Object.entries(entries as unknown as Record<string, Entry>)) : undefined
+    return isObject(entries)
+      ? new Map(Object.entries(entries as unknown as Record<string, Entry>))
+      : undefined
   } catch {
     return undefined
   }

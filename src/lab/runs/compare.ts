@@ -64,8 +64,7 @@ function claimDifferences(summaries: readonly (Summary | undefined)[]): ClaimDif
 
 /** Compare two or more runs. Throws TL_USAGE for fewer, and what reading a run throws. */
 export function compareRuns(folders: readonly string[]): Comparison {
-  if (folders.length < 2)
-    fail('TL_USAGE', `compare: expected two or more run folders, got ${folders.length}`)
+  if (folders.length < 2) fail('TL_USAGE', `compare: expected two or more run folders, got ${folders.length}`)
   const runs = folders.map(readRecord)
   const summaries = folders.map((folder) => (isFinished(folder) ? readSummary(folder) : undefined))
   const configs = folders.map((folder) => {

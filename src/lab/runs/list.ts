@@ -63,8 +63,11 @@ function visit(walk: Walk, folder: string, name: string, status: Stats, depth: n
       walk.runs.push({ folder, ...known.record })
       return
     }
-    if (holdsRun(folder)) return read(walk, folder, name, look)
-  } else if (holdsRun(folder)) return read(walk, folder, name, looksLike(folder, status))
+  }
+  if (holdsRun(folder)) {
+    read(walk, folder, name, looksLike(folder, status))
+    return
+  }
   if (depth === 0) return
   let names: string[]
   try {

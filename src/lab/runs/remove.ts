@@ -9,10 +9,12 @@ import { holdsRun } from '../runFolder.ts'
 /** Refuse what is no run folder, or at work. Throws TL_IO, TL_BAD_FILE or TL_BUSY. */
 export function checkRemovable(folder: string): void {
   const status = lstatSync(folder, { throwIfNoEntry: false })
-  if (!status?.isDirectory())
-    fail('TL_IO', `${folder}: expected a run folder; there is no such folder`)
+  if (!status?.isDirectory()) fail('TL_IO', `${folder}: expected a run folder; there is no such folder`)
   if (!holdsRun(folder))
-    fail('TL_BAD_FILE', `${folder}: no run folder (it has no config.json of a run); name the run folders themselves`)
+    fail(
+      'TL_BAD_FILE',
+      `${folder}: no run folder (it has no config.json of a run); name the run folders themselves`,
+    )
   const holder = lockHolder(folder)
   if (holder) fail('TL_BUSY', `${folder}: in use by ${holder.who}; it is not removed: stop it first`)
 }
@@ -24,7 +26,8 @@ export function removeRun(folder: string): void {
   try {
     rmSync(join(folder, 'done'), { force: true })
     for (const name of readdirSync(folder))
-      if (name !== 'config.json' && name !== 'lock') rmSync(join(folder, name), { recursive: true, force: true })
+      if (name !== 'config.json' && name !== 'lock')
+        rmSync(join(folder, name), { recursive: true, force: true })
     rmSync(join(folder, 'config.json'), { force: true })
   } catch (error) {
     explainSystemError(error, `cannot remove ${folder}`)

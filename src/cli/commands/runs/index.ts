@@ -65,8 +65,14 @@ export function runsCommand(io: Io): Command {
   const command = new Command('runs')
     .description('list runs, finished or not: filter, sort, watch; show, compare or remove some')
     .argument('[dir...]', 'run folders, or folders of runs (default: runs)')
-    .option('--where <expression>', 'only runs for which it holds, over config fields, state, seconds, claims.fails')
-    .option('--sort <field>', 'by a config field, experiment, state, seconds or claims.holds; -FIELD: downwards')
+    .option(
+      '--where <expression>',
+      'only runs for which it holds, over config fields, state, seconds, claims.fails',
+    )
+    .option(
+      '--sort <field>',
+      'by a config field, experiment, state, seconds or claims.holds; -FIELD: downwards',
+    )
     .addOption(integerOption('--limit <n>', 'show only so many', 1, 1_000_000))
     .option('--watch', 'look again every two seconds, until Ctrl-C')
     .addOption(jsonOption())
@@ -76,14 +82,15 @@ export function runsCommand(io: Io): Command {
       examples(
         ['treeline runs', 'everything below runs'],
         ["treeline runs --where 'L == 3 && m > 2'", 'by config fields, as in sweep files'],
-        ["treeline runs --where 'state != \"finished\"' --watch", 'what is not done yet'],
+        ['treeline runs --where \'state != "finished"\' --watch', 'what is not done yet'],
         ['treeline runs --sort -seconds --limit 10', 'what took longest'],
         ['treeline runs show runs/digits/1f2e3d4c5b6a', 'one run: claims, time, where it was made'],
       ),
     )
     .action(async (paths: string[], flags: RunsFlags) => {
       const roots = paths.length > 0 ? paths : ['runs']
-      if (flags.watch && flags.json) fail('TL_USAGE', '--watch, --json: one document has no end; give one of them')
+      if (flags.watch && flags.json)
+        fail('TL_USAGE', '--watch, --json: one document has no end; give one of them')
       const lab = await rooms()
       if (flags.watch) await watch(lab, roots, flags, io)
       const found = wanted(lab, roots, flags)

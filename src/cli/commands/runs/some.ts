@@ -72,7 +72,8 @@ const cell = (value: unknown): string => {
 function comparisonText({ runs, config, result, claims, made }: Comparison): string {
   const names = runs.map((_, i) => String.fromCharCode(65 + (i % 26)))
   const lines = runs.map(
-    ({ folder, state, claims }, i) => `${names[i]}: ${folder} (${[state, claimsText(claims)].filter(Boolean).join(', ')})`,
+    ({ folder, state, claims }, i) =>
+      `${names[i]}: ${folder} (${[state, claimsText(claims)].filter(Boolean).join(', ')})`,
   )
   const part = (title: string, rows: readonly (readonly string[])[]): void => {
     if (rows.length > 0)
@@ -103,7 +104,10 @@ export const compareCommand = (io: Io): Command =>
     .addOption(jsonOption())
     .addHelpText(
       'after',
-      examples(['treeline runs compare runs/digits/1f2e3d4c5b6a runs/digits/6a5b4c3d2e1f', 'two runs side by side']),
+      examples([
+        'treeline runs compare runs/digits/1f2e3d4c5b6a runs/digits/6a5b4c3d2e1f',
+        'two runs side by side',
+      ]),
     )
     .action(async (folders: string[], _: unknown, command: Command) => {
       const { json } = command.optsWithGlobals<{ json?: boolean }>()
@@ -124,7 +128,8 @@ function ask(question: string, io: Io): Promise<string> {
   })
 }
 
-const plural = (runs: readonly RunRecord[]): string => (runs.length === 1 ? 'this run' : `these ${runs.length} runs`)
+const plural = (runs: readonly RunRecord[]): string =>
+  runs.length === 1 ? 'this run' : `these ${runs.length} runs`
 
 /** `treeline runs remove` */
 export const removeCommand = (io: Io): Command =>

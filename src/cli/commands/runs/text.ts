@@ -16,7 +16,11 @@ export const claimsText = ({ holds, fails, undecided }: RunRecord['claims']): st
     .join(' ')
 
 /** A line for each run: state, folder, claims, time, and what sets it apart. */
-export function runsText(runs: readonly RunRecord[], labels: readonly string[], { terminal, columns }: Io): string {
+export function runsText(
+  runs: readonly RunRecord[],
+  labels: readonly string[],
+  { terminal, columns }: Io,
+): string {
   const cells = runs.map(({ state, folder, claims, seconds }) => [
     state,
     folder,
