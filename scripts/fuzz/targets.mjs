@@ -32,6 +32,8 @@ import { random } from '../../dist/tensor/index.js'
 import { chatTemplate } from '../../dist/tokenizer/chat.js'
 import { clipShape, siglipShape } from '../../dist/vision/clip/config.js'
 import { preprocessor } from '../../dist/vision/preprocess.js'
+import { tilePreprocessor } from '../../dist/vision/tiles.js'
+import { visionLanguageConfig } from '../../dist/vlm/config.js'
 import { byteLevel, config, prepended, weights } from './seeds.mjs'
 
 const fixture = (name) => readFileSync(fileURLToPath(new URL(`../../test/fixtures/${name}`, import.meta.url)))
@@ -432,6 +434,26 @@ export const targets = [
       const numbers = preprocessor(objectIn(source), 'preprocessor_config.json', 24, 'clip').apply(picture)
       if (numbers.some(Number.isNaN)) throw new Error('a NaN')
     },
+  ),
+  textTarget(
+    'tiles',
+    'json',
+    () => [
+      fixture('vlm/smolvlm/preprocessor_config.json'),
+      json(JSON.parse(fixture('vlm/idefics3/processor_config.json')).image_processor),
+    ],
+    (source) => {
+      const picture = { height: 30, width: 20, channels: 3, data: new Uint8Array(1800).fill(9) }
+      const { rows, columns, tiles } = tilePreprocessor(objectIn(source), 'p.json', 24).apply(picture)
+      if (tiles.length !== rows * columns + 1 || tiles.some((tile) => tile.some(Number.isNaN)))
+        throw new Error('tiles that are none')
+    },
+  ),
+  textTarget(
+    'vision-language models',
+    'json',
+    () => ['llava', 'idefics3', 'smolvlm'].map((name) => fixture(`vlm/${name}/config.json`)),
+    (source) => void visionLanguageConfig(objectIn(source), 'config.json'),
   ),
   {
     name: 'idx',

@@ -1,7 +1,7 @@
 /** @file What a model is: sizes and variants, from `config.json` or from GGUF metadata, as one record. */
 import { existsSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { fail, isObject, parseJsonBytes } from '../base/index.ts'
+import { fail, isObject, type JsonObject, parseJsonBytes } from '../base/index.ts'
 import { type Checkpoint, isGguf } from '../checkpoint/index.ts'
 import { type Architecture, architectureOf } from './architectures.ts'
 
@@ -69,8 +69,14 @@ function reader(path: string, fields: Fields) {
 }
 
 /** The configuration of a model folder or GGUF file. Throws `TL_BAD_FILE`, `TL_UNSUPPORTED` with the list of what is supported. */
-export function readConfig(path: string, checkpoint: Checkpoint): ModelConfig {
-  const found = isGguf(checkpoint) ? fromGguf(path, checkpoint) : fromFolder(path)
+export const readConfig = (path: string, checkpoint: Checkpoint): ModelConfig =>
+  checked(path, isGguf(checkpoint) ? fromGguf(path, checkpoint) : fromFolder(path))
+
+/** The configuration that a record of settings says, `label` naming it: a part of the `config.json` of a larger model. Throws as above. */
+export const configOfFields = (label: string, fields: JsonObject): ModelConfig =>
+  checked(label, fromFields(label, fields))
+
+function checked(path: string, found: Found): ModelConfig {
   const config = {
     ...found,
     headSlots: found.rotary ? 16 * Math.ceil(found.headWidth / 16) : found.headWidth,
@@ -94,6 +100,10 @@ function fromFolder(path: string): Found {
     )
   const fields = parseJsonBytes(readFileSync(file), file) as Fields
   if (typeof fields !== 'object' || fields === null) fail('TL_BAD_FILE', `${file}: expected an object`)
+  return fromFields(file, fields)
+}
+
+function fromFields(file: string, fields: Fields): Found {
   const architecture = architectureOf(file, String(fields['model_type'] ?? 'none'))
   const { number, size } = reader(file, fields)
   for (const [key, allowed] of Object.entries(architecture.expects))

@@ -24,7 +24,7 @@ export {
   normalize,
   type Stream,
 } from './block.ts'
-export type { ModelConfig, RotaryScaling } from './config.ts'
+export { configOfFields, type ModelConfig, type RotaryScaling } from './config.ts'
 export {
   type Answer,
   type AnswerOptions,
@@ -36,7 +36,7 @@ export {
 export { type Generated, type GenerateOptions, generateWith } from './generate.ts'
 export { capacityFor, type KvCache, withRoomFor } from './kvCache.ts'
 export { applyLinear, type Linear } from './matrix.ts'
-export { type LanguageModel, type LoadOptions, loadModel } from './model.ts'
+export { type LanguageModel, type LoadOptions, languageModelOf, loadModel } from './model.ts'
 export {
   type PackedLayout,
   packedLayout,

@@ -1,6 +1,6 @@
 /** @file A language model opened from its files: programs made when first needed, sessions, scores, texts. */
 import { fail } from '../base/index.ts'
-import { companionsOf, openCheckpoint } from '../checkpoint/index.ts'
+import { type Checkpoint, companionsOf, openCheckpoint } from '../checkpoint/index.ts'
 import type { RuntimeName } from '../tensor/index.ts'
 import { type ModelConfig, readConfig } from './config.ts'
 import { type Generated, type GenerateOptions, generateWith } from './generate.ts'
@@ -33,6 +33,8 @@ export interface LanguageModel {
   readonly weights: ModelWeights
   /** A program for some of the blocks; the caller disposes of it. */
   segment(options?: SegmentOptions): Promise<Segment>
+  /** The program for all blocks that sessions share: it belongs to the model. */
+  program(): Promise<Segment>
   /** A conversation. All share the model's one program. */
   session(): Session
   /** Logits after chosen tokens of a text (default the last): [R, vocabulary]. */
@@ -52,46 +54,69 @@ const longestByDefault = 8192
  * weights are read when the first program is made. Throws `TL_IO`, `TL_BAD_FILE`, `TL_UNSUPPORTED`.
  */
 export function loadModel(path: string, options: LoadOptions = {}): LanguageModel {
-  const { precision: asked = 'f32', threads = 1 } = options
+  checkPrecision(options)
+  const checkpoint = openCheckpoint(path)
+  return closingOnError(checkpoint, () =>
+    languageModelOf(path, checkpoint, readConfig(companionsOf(path), checkpoint), options),
+  )
+}
+
+function closingOnError<T>(checkpoint: Checkpoint, work: () => T): T {
+  try {
+    return work()
+  } catch (error) {
+    checkpoint.close()
+    throw error
+  }
+}
+
+function checkPrecision({ precision: asked = 'f32' }: LoadOptions): void {
   if (asked !== 'auto' && !precisions.includes(asked))
     fail(
       'TL_BAD_ARGUMENT',
       `loadModel: precision: expected auto, f32, q8 or q4, got ${JSON.stringify(asked)}`,
     )
-  const checkpoint = openCheckpoint(path)
-  try {
-    const config = readConfig(companionsOf(path), checkpoint)
-    const context = options.context ?? Math.min(config.context, longestByDefault)
-    if (!(Number.isInteger(context) && context >= 1 && context <= config.context))
-      fail('TL_BAD_ARGUMENT', `loadModel: context: expected 1 to ${config.context} tokens, got ${context}`)
-    const chosen =
-      asked === 'auto' ? choosePrecision(checkpoint, config, { runtime: options.runtime }) : undefined
-    const precision = chosen?.precision ?? (asked as Precision)
-    const weights = openWeights(path, checkpoint, config, precision)
-    const segment = (own?: SegmentOptions): Promise<Segment> =>
-      compileSegment(config, weights, context, threads, own)
-    let whole: Promise<Segment> | undefined
-    const program = (): Promise<Segment> => {
-      whole ??= segment()
-      return whole
-    }
-    const session = (): Session => openSession(config, context, program)
-    const scoreAll = (sequences: readonly (readonly number[])[]): Promise<Float64Array[]> =>
-      scoreSequences(config, context, program, sequences)
-    return {
-      ...{ path, config, precision, context, threads, weights, segment, session, scoreAll },
-      ...(chosen && { precisionReason: chosen.reason }),
-      logits: (ids, rows = [ids.length - 1]) => session().logits(ids, rows),
-      score: async (ids) => (await scoreAll([ids]))[0]!,
-      generate: (own) => generateWith(session(), context, own),
-      dispose: () => {
-        checkpoint.close()
-        void whole?.then((program) => program.dispose()).catch(() => undefined)
-        whole = undefined
-      },
-    }
-  } catch (error) {
-    checkpoint.close()
-    throw error
+}
+
+/**
+ * A model from weights that are open already – the language part of a larger model, by names of its own. They are closed by
+ * `dispose`. Throws as `loadModel` does; the weights then stay open.
+ */
+export function languageModelOf(
+  path: string,
+  checkpoint: Checkpoint,
+  config: ModelConfig,
+  options: LoadOptions = {},
+): LanguageModel {
+  const { precision: asked = 'f32', threads = 1 } = options
+  checkPrecision(options)
+  const context = options.context ?? Math.min(config.context, longestByDefault)
+  if (!(Number.isInteger(context) && context >= 1 && context <= config.context))
+    fail('TL_BAD_ARGUMENT', `loadModel: context: expected 1 to ${config.context} tokens, got ${context}`)
+  const chosen =
+    asked === 'auto' ? choosePrecision(checkpoint, config, { runtime: options.runtime }) : undefined
+  const precision = chosen?.precision ?? (asked as Precision)
+  const weights = openWeights(path, checkpoint, config, precision)
+  const segment = (own?: SegmentOptions): Promise<Segment> =>
+    compileSegment(config, weights, context, threads, own)
+  let whole: Promise<Segment> | undefined
+  const program = (): Promise<Segment> => {
+    whole ??= segment()
+    return whole
+  }
+  const session = (): Session => openSession(config, context, program)
+  const scoreAll = (sequences: readonly (readonly number[])[]): Promise<Float64Array[]> =>
+    scoreSequences(config, context, program, sequences)
+  return {
+    ...{ path, config, precision, context, threads, weights, segment, program, session, scoreAll },
+    ...(chosen && { precisionReason: chosen.reason }),
+    logits: (ids, rows = [ids.length - 1]) => session().logits(ids, rows),
+    score: async (ids) => (await scoreAll([ids]))[0]!,
+    generate: (own) => generateWith(session(), context, own),
+    dispose: () => {
+      checkpoint.close()
+      void whole?.then((one) => one.dispose()).catch(() => undefined)
+      whole = undefined
+    },
   }
 }

@@ -8,6 +8,15 @@ export interface ChatMessage {
   readonly content: string
 }
 
+/** A message in parts, as templates of models that see pictures take it. */
+export interface PartsMessage {
+  readonly role: string
+  readonly content: readonly ({ readonly type: 'image' } | { readonly type: 'text'; readonly text: string })[]
+}
+
+/** What templates take. */
+export type TemplateMessage = ChatMessage | PartsMessage
+
 export interface ChatOptions {
   /** End with the opening of the assistant's turn (default true). */
   addGenerationPrompt?: boolean
@@ -25,7 +34,7 @@ export function chatTemplate(source: string, names: Readonly<Record<string, stri
       error,
     )
   }
-  return (messages: readonly ChatMessage[], { addGenerationPrompt = true }: ChatOptions = {}): string => {
+  return (messages: readonly TemplateMessage[], { addGenerationPrompt = true }: ChatOptions = {}): string => {
     try {
       return renderTemplate(template, {
         ...names,

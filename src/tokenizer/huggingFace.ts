@@ -165,7 +165,9 @@ export function readHuggingFace(folder: string): Definition {
     addsBos: bosId !== undefined && (inFront || config['add_bos_token'] === true),
     names,
     ...chatTemplateEntry(
-      templateFile(join(folder, 'chat_template.jinja')) ?? templateOf(config['chat_template']),
+      templateFile(join(folder, 'chat_template.jinja')) ??
+        templateOf(readObject(join(folder, 'chat_template.json'))?.['chat_template']) ??
+        templateOf(config['chat_template']),
     ),
   }
 }

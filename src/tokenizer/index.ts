@@ -1,5 +1,5 @@
 /** @file Tokenizers: text to token ids and back, exactly as the model was trained with. */
-export type { ChatMessage, ChatOptions } from './chat.ts'
+export type { ChatMessage, ChatOptions, PartsMessage } from './chat.ts'
 export { encodeAfter, spaced, tokensUpTo } from './continuation.ts'
 export type { Decoding, StreamDecoder } from './decode.ts'
 export type { Definition } from './definition.ts'

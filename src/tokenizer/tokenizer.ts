@@ -1,7 +1,7 @@
 /** @file The tokenizer: text to ids and back, by a definition read from any file. */
 import { fail } from '../base/index.ts'
 import { cutterOf } from './added.ts'
-import { type ChatMessage, type ChatOptions, chatTemplate } from './chat.ts'
+import { type ChatOptions, chatTemplate, type TemplateMessage } from './chat.ts'
 import { type Decoding, decoderOf, type StreamDecoder } from './decode.ts'
 import { type Definition, fingerprintOf } from './definition.ts'
 import { pieceEncoder } from './model.ts'
@@ -40,9 +40,9 @@ export interface Tokenizer {
   /** Bytes of a token, none of an id beyond the vocabulary. */
   bytes(id: number): Uint8Array
   /** Messages as one text. Throws `TL_UNSUPPORTED` when the model has no template. */
-  applyChatTemplate(messages: readonly ChatMessage[], options?: ChatOptions): string
+  applyChatTemplate(messages: readonly TemplateMessage[], options?: ChatOptions): string
   /** Ids of messages: the template's text with its special tokens recognised. */
-  encodeChat(messages: readonly ChatMessage[], options?: ChatOptions): number[]
+  encodeChat(messages: readonly TemplateMessage[], options?: ChatOptions): number[]
   /** SHA-256 of what decides ids. */
   fingerprint(): string
 }
@@ -98,7 +98,7 @@ export function makeTokenizer(definition: Definition): Tokenizer {
     }
     return result
   }
-  function applyChatTemplate(messages: readonly ChatMessage[], options?: ChatOptions): string {
+  function applyChatTemplate(messages: readonly TemplateMessage[], options?: ChatOptions): string {
     if (definition.chatTemplate === undefined)
       return fail(
         'TL_UNSUPPORTED',

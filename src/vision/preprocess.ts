@@ -11,7 +11,7 @@ interface Size {
 }
 
 /** A side of a picture that no tower sees: memory for it would be taken in vain. */
-const mostSide = 4096
+export const mostSide = 4096
 
 /** `{ shortest_edge }`, `{ height, width }`, or in old files a number. */
 function sizeOf(s: Settings, key: string, fallback: number, isSquare: boolean): Size {
@@ -61,6 +61,44 @@ const threeOf = (s: Settings, key: string, fallback: readonly number[]): readonl
 const clipMean = [0.48145466, 0.4578275, 0.40821073]
 const clipDeviation = [0.26862954, 0.26130258, 0.27577711]
 
+/** Bytes ↦ numbers [3, height, width]: a scale, then mean and deviation of each channel. Throws `TL_BAD_FILE`, `TL_UNSUPPORTED`. */
+export function normalizer(s: Settings, kind: 'clip' | 'siglip'): (picture: Picture) => Float32Array {
+  const isClip = kind === 'clip'
+  const factor = s.flag('do_rescale', true) ? s.number('rescale_factor', 1 / 255) : 1
+  const normalizes = s.flag('do_normalize', true)
+  const mean = normalizes ? threeOf(s, 'image_mean', isClip ? clipMean : [0.5, 0.5, 0.5]) : [0, 0, 0]
+  const deviation = normalizes ? threeOf(s, 'image_std', isClip ? clipDeviation : [0.5, 0.5, 0.5]) : [1, 1, 1]
+  if (deviation.some((x) => x === 0)) s.refuse('image_std', 'no zeros')
+  return ({ height, width, data }) => {
+    const plane = height * width
+    const out = new Float32Array(3 * plane)
+    for (let c = 0; c < 3; c++)
+      for (let i = 0; i < plane; i++)
+        out[c * plane + i] = (data[3 * i + c]! * factor - mean[c]!) / deviation[c]!
+    return out
+  }
+}
+
+/** The filter that resizes. Throws `TL_UNSUPPORTED`. */
+export const filterOf = (s: Settings, fallback: number): ResizeFilter =>
+  filters[s.whole('resample', fallback, 0)] ?? s.refuse('resample', '1, 2, 3 or 4')
+
+/** The colour around a picture that is made square: the mean of what the network was trained with. */
+const paddingOf = (s: Settings): readonly number[] =>
+  threeOf(s, 'image_mean', clipMean).map((x) => Math.trunc(x * 255))
+
+/** The picture in the middle of a square of its longer side. */
+function squared(picture: Picture, colour: readonly number[]): Picture {
+  const { height, width, data } = picture
+  if (height === width) return picture
+  const side = Math.max(height, width)
+  const [top, left] = [Math.floor((side - height) / 2), Math.floor((side - width) / 2)]
+  const out = Uint8Array.from({ length: side * side * 3 }, (_, i) => colour[i % 3]!)
+  for (let y = 0; y < height; y++)
+    out.set(data.subarray(3 * y * width, 3 * (y + 1) * width), 3 * ((top + y) * side + left))
+  return { height: side, width: side, channels: 3, data: out }
+}
+
 /** The steps of a folder: a picture of any size ↦ bytes as they are cut out, and numbers [3, side, side]. */
 export interface Preprocessor {
   readonly crop: (picture: Picture) => Picture
@@ -79,16 +117,14 @@ export function preprocessor(
 ): Preprocessor {
   const s = settingsOf(value, label)
   const isClip = kind === 'clip'
-  const filter = filters[s.whole('resample', isClip ? 3 : 2, 0)] ?? s.refuse('resample', '1, 2, 3 or 4')
+  const filter = filterOf(s, isClip ? 3 : 2)
   const size = s.flag('do_resize', true) ? sizeOf(s, 'size', side, !isClip) : undefined
   const crop = s.flag('do_center_crop', isClip) ? sizeOf(s, 'crop_size', side, true) : undefined
-  const factor = s.flag('do_rescale', true) ? s.number('rescale_factor', 1 / 255) : 1
-  const normalizes = s.flag('do_normalize', true)
-  const mean = normalizes ? threeOf(s, 'image_mean', isClip ? clipMean : [0.5, 0.5, 0.5]) : [0, 0, 0]
-  const deviation = normalizes ? threeOf(s, 'image_std', isClip ? clipDeviation : [0.5, 0.5, 0.5]) : [1, 1, 1]
-  if (deviation.some((x) => x === 0)) s.refuse('image_std', 'no zeros')
+  const fill = s.flag('do_pad', false) ? paddingOf(s) : undefined
+  const normalize = normalizer(s, kind)
   const toCrop = (picture: Picture): Picture => {
-    const sized = size ? resized(withChannels(picture, 3), size, filter) : withChannels(picture, 3)
+    const colours = fill ? squared(withChannels(picture, 3), fill) : withChannels(picture, 3)
+    const sized = size ? resized(colours, size, filter) : colours
     const cut = crop ? middleOf(sized, crop, label) : sized
     if (cut.height !== side || cut.width !== side)
       fail(
@@ -97,16 +133,5 @@ export function preprocessor(
       )
     return cut
   }
-  return {
-    crop: toCrop,
-    apply(picture) {
-      const { data } = toCrop(picture)
-      const plane = side * side
-      const out = new Float32Array(3 * plane)
-      for (let c = 0; c < 3; c++)
-        for (let i = 0; i < plane; i++)
-          out[c * plane + i] = (data[3 * i + c]! * factor - mean[c]!) / deviation[c]!
-      return out
-    },
-  }
+  return { crop: toCrop, apply: (picture) => normalize(toCrop(picture)) }
 }

@@ -9,11 +9,13 @@ import { logProbabilities } from '../lm/index.ts'
  * Logits [vocabulary] with and without the condition, and the number t of tokens made before, from 0 ↦ scores [vocabulary]. They
  * are logits up to a constant: the temperature, cuts and penalties of sampling come after the contrast.
  */
-export type ContrastRule = (
-  conditioned: ArrayLike<number>,
-  unconditioned: ArrayLike<number>,
-  t: number,
-) => Float64Array
+export interface ContrastRule {
+  (conditioned: ArrayLike<number>, unconditioned: ArrayLike<number>, t: number): Float64Array
+  /** Does the row without the condition count here? Where it does not, any other may stand in its place. Absent: always. */
+  readonly needs?: (conditioned: ArrayLike<number>, t: number) => boolean
+  /** The scores of equal rows are their log-probabilities, not their logits. */
+  readonly normalizes?: boolean
+}
 
 /** What every rule takes beside its own numbers. */
 export interface ContrastLimits {
@@ -104,7 +106,7 @@ function onLogProbabilities(
   if (alpha !== undefined) check(`${name}: alpha`, alpha, positive)
   if (cutoff !== undefined) check(`${name}: cutoff`, cutoff, share)
   const gate = alpha === undefined ? Infinity : Math.log(alpha)
-  return (conditioned, unconditioned, t) => {
+  const rule: ContrastRule = (conditioned, unconditioned, t) => {
     requireRows(conditioned, unconditioned)
     const [c, u] = [logProbabilities(conditioned), logProbabilities(unconditioned)]
     // where the model is sure, its own word stands
@@ -112,6 +114,9 @@ function onLogProbabilities(
     const scores = amplified(c, u, weightAt(t))
     return withoutImplausible(factor === 1 ? scores : scores.map((score) => factor * score), c, cutoff)
   }
+  const needs = (conditioned: ArrayLike<number>, t: number): boolean =>
+    weightAt(t) !== 0 && (gate === Infinity || largestOf(logProbabilities(conditioned)) < gate)
+  return Object.assign(rule, { needs, normalizes: true })
 }
 
 /**
@@ -173,7 +178,7 @@ function vcd({
  */
 function bias({ ids, add }: { readonly ids: readonly number[]; readonly add: number }): ContrastRule {
   check('bias: add', add, { says: 'a finite number', holds: Number.isFinite })
-  return (conditioned) => {
+  const rule: ContrastRule = (conditioned) => {
     const scores = logProbabilities(conditioned)
     for (const id of ids) {
       if (!(Number.isInteger(id) && id >= 0 && id < scores.length))
@@ -185,6 +190,7 @@ function bias({ ids, add }: { readonly ids: readonly number[]; readonly add: num
     }
     return scores
   }
+  return Object.assign(rule, { needs: () => false, normalizes: true })
 }
 
 /** The rules, by their names. */

@@ -34,7 +34,8 @@ export interface ClipShape {
   readonly dimension: number
 }
 
-const activations: Record<string, Activation> = {
+/** Activations by the names of Transformers. */
+export const activations: Readonly<Record<string, Activation>> = {
   quick_gelu: 'quickGelu',
   gelu: 'gelu',
   gelu_pytorch_tanh: 'geluTanh',
@@ -97,15 +98,35 @@ function requireType(value: JsonObject, label: string, types: readonly string[])
 /** The end of text that first folders name; their texts have it as their largest token instead. */
 const firstEnd = 2
 
+const clipDefaults = {
+  ...{ width: 768, hidden: 3072, heads: 12, activation: 'quick_gelu', epsilon: 1e-5 },
+  ...{ side: 224, patch: 32 },
+}
+
+/** The shape of a CLIP image tower in the settings of a larger model. Throws `TL_BAD_FILE`, `TL_UNSUPPORTED`. */
+export function clipImageShape(value: JsonObject, label: string): ImageTowerShape {
+  requireType({ model_type: 'clip_vision_model', ...value }, label, ['clip_vision_model'])
+  return imageShape(settingsOf(value, label), clipDefaults)
+}
+
+/** The shape of the image tower of Idefics3 and SmolVLM in the settings of the whole. Throws `TL_BAD_FILE`, `TL_UNSUPPORTED`. */
+export function idefics3ImageShape(value: JsonObject, label: string): ImageTowerShape {
+  const types = ['idefics3_vision', 'smolvlm_vision', 'idefics3', 'smolvlm']
+  requireType({ model_type: types[0]!, ...value }, label, types)
+  return imageShape(settingsOf(value, label), {
+    ...{ width: 1152, hidden: 3072, heads: 16, activation: 'gelu_pytorch_tanh', epsilon: 1e-6 },
+    ...{ side: 224, patch: 32 },
+  })
+}
+
 /** The shape of a `CLIPModel`. Throws `TL_BAD_FILE`, `TL_UNSUPPORTED`. */
 export function clipShape(value: JsonObject, label: string): ClipShape {
   requireType(value, label, ['clip'])
   const text = partOf(value, 'text_config', label)
   const end = text.whole('eos_token_id', 49407, 0)
   const narrow = { width: 512, hidden: 2048, heads: 8, activation: 'quick_gelu', epsilon: 1e-5 }
-  const wide = { width: 768, hidden: 3072, heads: 12, activation: 'quick_gelu', epsilon: 1e-5 }
   return {
-    image: imageShape(partOf(value, 'vision_config', label), { ...wide, side: 224, patch: 32 }),
+    image: imageShape(partOf(value, 'vision_config', label), clipDefaults),
     text: {
       ...encoderShape(text, narrow),
       vocabulary: text.whole('vocab_size', 49408),

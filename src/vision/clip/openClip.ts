@@ -1,12 +1,13 @@
 /** @file CLIP from a folder as Transformers writes it: pictures and texts as vectors that can be compared. */
 import { join } from 'node:path'
-import { fail, isObject, type JsonObject } from '../../base/index.ts'
+import { fail } from '../../base/index.ts'
 import { readObject } from '../../base/read.ts'
 import { openCheckpoint } from '../../checkpoint/index.ts'
 import { type Picture, readPicture } from '../../data/index.ts'
 import { compile, type Tensor, tensor } from '../../tensor/index.ts'
 import { loadTokenizer, type Tokenizer } from '../../tokenizer/index.ts'
 import { type Preprocessor, preprocessor } from '../preprocess.ts'
+import { readPreprocessing } from '../readPreprocessing.ts'
 import { weightReader } from '../weights.ts'
 import { type ClipShape, clipShape, type TextTowerShape } from './config.ts'
 import { inGroups } from './together.ts'
@@ -37,20 +38,6 @@ export interface Clip {
   /** Ids of a text as the text tower reads them, with the marks. */
   tokenize(text: string): number[]
   dispose(): void
-}
-
-/** The settings of preprocessing: a file of their own, or a part of the processor's. */
-function readPreprocessing(folder: string): readonly [JsonObject, string] {
-  const own = join(folder, 'preprocessor_config.json')
-  const found = readObject(own)
-  if (found) return [found, own]
-  const shared = join(folder, 'processor_config.json')
-  const part = readObject(shared)?.['image_processor']
-  if (isObject(part)) return [part, `${shared}, image_processor`]
-  return fail(
-    'TL_BAD_FILE',
-    `${folder}: no preprocessor_config.json: it says how pictures are cut and scaled`,
-  )
 }
 
 /** Beginning, text, end; where a text is too long, its rest is left out and the end stays. */

@@ -48,25 +48,39 @@ function readPatches(read: WeightReader, name: string, shape: ImageTowerShape, b
 const rowsAt = (x: Tensor, place: number): Tensor =>
   reshape(sliceAxis(x, 1, place, place + 1), [x.shape[0]!, x.shape[2]!])
 
+/**
+ * The blocks of CLIP's image tower: pixels [N, 3, S, S] ↦ states before the first block and after each, [N, 1 + patches, width], the
+ * place of the class first.
+ */
+export function clipImageStates(
+  read: WeightReader,
+  shape: ImageTowerShape,
+  root = 'vision_model.',
+): (pixels: Tensor) => Tensor[] {
+  const { width } = shape
+  const patches = readPatches(read, `${root}embeddings.patch_embedding`, shape, false)
+  const own = reshape(read(`${root}embeddings.class_embedding`, width), [1, 1, width])
+  const positions = read(`${root}embeddings.position_embedding.weight`, patches.count + 1, width)
+  // the name has this spelling in every folder
+  const before = readNorm(read, `${root}pre_layrnorm`, shape)
+  const encode = readEncoder(read, `${root}encoder`, shape)
+  return (pixels) => {
+    const first = broadcastTo(own, [pixels.shape[0]!, 1, width])
+    return encode(before(add(concatenate([first, patches.apply(pixels)], 1), positions)))
+  }
+}
+
 /** CLIP's image tower: pixels [N, 3, S, S] ↦ states, the place of the class first, and embeddings [N, dimension]. */
 export function clipImageTower(
   read: WeightReader,
   shape: ImageTowerShape,
   dimension: number,
 ): (pixels: Tensor) => Seen {
-  const { width } = shape
-  const root = 'vision_model'
-  const patches = readPatches(read, `${root}.embeddings.patch_embedding`, shape, false)
-  const own = reshape(read(`${root}.embeddings.class_embedding`, width), [1, 1, width])
-  const positions = read(`${root}.embeddings.position_embedding.weight`, patches.count + 1, width)
-  // the name has this spelling in every folder
-  const before = readNorm(read, `${root}.pre_layrnorm`, shape)
-  const encode = readEncoder(read, `${root}.encoder`, shape)
-  const after = readNorm(read, `${root}.post_layernorm`, shape)
-  const projection = read('visual_projection.weight', dimension, width)
+  const encode = clipImageStates(read, shape)
+  const after = readNorm(read, 'vision_model.post_layernorm', shape)
+  const projection = read('visual_projection.weight', dimension, shape.width)
   return (pixels) => {
-    const first = broadcastTo(own, [pixels.shape[0]!, 1, width])
-    const states = encode(before(add(concatenate([first, patches.apply(pixels)], 1), positions)))
+    const states = encode(pixels)
     const pooled = after(rowsAt(states.at(-1)!, 0))
     return { states, pooled: matmul(pooled, projection, { transposeB: true }) }
   }
@@ -93,19 +107,36 @@ export function clipTextTower(
   }
 }
 
+/**
+ * The blocks of SigLIP's image tower: pixels [N, 3, S, S] ↦ states before the first block and after each, [N, patches, width].
+ */
+function siglipImageStates(read: WeightReader, shape: ImageTowerShape): (pixels: Tensor) => Tensor[] {
+  const patches = readPatches(read, 'embeddings.patch_embedding', shape, true)
+  const positions = read('embeddings.position_embedding.weight', patches.count, shape.width)
+  const encode = readEncoder(read, 'encoder', shape)
+  return (pixels) => encode(add(patches.apply(pixels), positions))
+}
+
 /** SigLIP's image tower: pixels [N, 3, S, S] ↦ states of patches, the last of them normalized, and what its head makes of them [N, width]. */
 export function siglipImageTower(read: WeightReader, shape: ImageTowerShape): (pixels: Tensor) => Seen {
-  const { width, heads } = shape
-  const patches = readPatches(read, 'embeddings.patch_embedding', shape, true)
-  const positions = read('embeddings.position_embedding.weight', patches.count, width)
-  const encode = readEncoder(read, 'encoder', shape)
+  const encode = siglipImageStates(read, shape)
   const after = readNorm(read, 'post_layernorm', shape)
-  const head = readAttentionHead(read, 'head', shape, heads)
+  const head = readAttentionHead(read, 'head', shape, shape.heads)
   return (pixels) => {
-    const states = encode(add(patches.apply(pixels), positions))
+    const states = encode(pixels)
     const last = after(states.at(-1)!)
     return { states: [...states, last], pooled: head(last) }
   }
+}
+
+/**
+ * Idefics3's image tower, SigLIP's without a head: pixels [N, 3, S, S] ↦ patches [N, (S / patch)², width]. Each patch has its own place.
+ * Transformers counts places by shares of the side in f32, which is the same for 26, 27 and 32 patches a side, as models have them.
+ */
+export function idefics3ImageTower(read: WeightReader, shape: ImageTowerShape): (pixels: Tensor) => Tensor {
+  const encode = siglipImageStates(read, shape)
+  const after = readNorm(read, 'post_layernorm', shape)
+  return (pixels) => after(encode(pixels).at(-1)!)
 }
 
 /** A learned query that looks at all patches, and a block of products behind it: x [N, T, width] ↦ [N, width]. */
