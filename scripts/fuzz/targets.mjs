@@ -15,6 +15,7 @@ import {
 import { decodePicture, readIdx } from '../../dist/data/index.js'
 import { parseFacts } from '../../dist/edit/index.js'
 import { findExperiment } from '../../dist/experiments/index.js'
+import { parseRelation } from '../../dist/experiments/tasks/relationFile.js'
 import {
   evidenceFromText,
   grammarFromText,
@@ -399,6 +400,14 @@ export const targets = [
       ]),
     ],
     (source) => void parseFacts(source, 'facts.json'),
+  ),
+  textTarget(
+    'relations',
+    'json',
+    () => [
+      json({ prompt_templates: ['{} plays the', 'x {}'], samples: [{ subject: 'Ana', object: 'harp' }] }),
+    ],
+    (source) => void parseRelation(source, 'plays.json'),
   ),
   textTarget(
     'JSON records',

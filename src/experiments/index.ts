@@ -16,6 +16,7 @@ import { plateaus } from './plateaus.ts'
 import { probes } from './probes.ts'
 import { sampleComplexity } from './sample-complexity.ts'
 import { scalingLaws } from './scaling-laws.ts'
+import { taskArithmetic } from './task-arithmetic.ts'
 import { textChunks } from './text-chunks.ts'
 import { textCorrelations } from './text-correlations.ts'
 import { textDiffusion } from './text-diffusion.ts'
@@ -46,6 +47,7 @@ export const experiments: readonly AnyExperiment[] = [
   textMemorization,
   digits,
   ddpmMerging,
+  taskArithmetic,
   lifelongEditing,
 ]
 

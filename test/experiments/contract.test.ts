@@ -36,6 +36,7 @@ const inputs: Readonly<Record<string, object>> = {
   'image-transition': { images: drawn },
   'image-chunks': { images: drawn },
   'image-memorization': { dataset: drawn },
+  'task-arithmetic': { dataset: drawn },
   'text-correlations': { text: written },
   'text-diffusion': { text: written },
   'text-chunks': { text: written },

@@ -16,22 +16,13 @@ import {
 import { groupsOf } from '../../src/experiments/lifelong-editing.ts'
 import { composeConfig, executeRun, loadRun, type RunView, tour, writeReport } from '../../src/lab/index.ts'
 import { type Tiny, tinyModels } from '../lm/fixtures.ts'
+import { writeCharacterTokenizer } from './characterTokenizer.ts'
 
 const editing = experiments.find(({ name }) => name === 'lifelong-editing')!
 let all: { models: Tiny[]; clean: () => void }
 let root: string
 let values: { model: string; facts: string }
 
-/** A token for each printable character, and one more. */
-const characters = `${String.fromCharCode(...Array.from({ length: 95 }, (_, i) => 32 + i))}é`
-const tokenizer = {
-  model: {
-    type: 'BPE',
-    vocab: Object.fromEntries([...characters].map((c, i) => [c, i])),
-    merges: [],
-  },
-  decoder: { type: 'Fuse' },
-}
 const facts = ['abc', 'Zoe', 'q2', 'X-9'].map((subject, i) => ({
   prompt: `who is ${subject}?`,
   target: ['me', 'no', 'yes', 'it'][i],
@@ -44,10 +35,7 @@ beforeAll(async () => {
   all = await tinyModels()
   root = mkdtempSync(join(tmpdir(), 'treeline-editing-'))
   const { path } = all.models.find(({ name }) => name === 'llama')!
-  writeFileSync(join(path, 'tokenizer.json'), JSON.stringify(tokenizer))
-  // a token for each character: texts need room
-  const config = JSON.parse(readFileSync(join(path, 'config.json'), 'utf8')) as object
-  writeFileSync(join(path, 'config.json'), JSON.stringify({ ...config, max_position_embeddings: 256 }))
+  writeCharacterTokenizer(path)
   writeFileSync(
     join(path, 'tokenizer_config.json'),
     JSON.stringify({ chat_template: '<{{ messages[0].content }}> ' }),

@@ -16,13 +16,13 @@ import {
 import type { Batch, Split, Task, TaskFamily } from './family.ts'
 
 /** Features of a split, row by row [rows, width], and its classes [rows]. */
-interface Features {
+export interface Features {
   readonly values: Float32Array
   readonly labels: Int32Array
 }
 
 /** Features at θ₀ and their derivative along a change: those of the tangent model at θ₀ + α τ are z₀ + α Jτ. */
-interface Tangents {
+export interface Tangents {
   readonly values: Float32Array
   readonly change: Float32Array
   readonly labels: Int32Array
@@ -38,7 +38,7 @@ interface Reading {
   readonly answers: Int32Array
 }
 
-interface Measures {
+export interface Measures {
   /** Features of all examples of a split. */
   features(parameters: Parameters, task: Task, split: Split): Promise<Features>
   /** f(θ₀) and J τ of all examples of a split: one pass serves every α. */
