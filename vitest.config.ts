@@ -13,6 +13,7 @@ export const built = [
   ...['cli', 'interrupts', 'mergeMishaps', 'outputs', 'sweep'].map((name) => `test/cli/${name}.test.ts`),
   ...['collect', 'executor', 'ownModule', 'reportMany', 'sweep'].map((name) => `test/lab/${name}.test.ts`),
   'test/base/idleWorkers.test.ts',
+  'test/lab/remote/away.test.ts',
   'test/lm/real.test.ts',
   'test/nn/resume.test.ts',
   'test/tensor/defaultBuild.test.ts',

@@ -13,6 +13,7 @@ export const longFunctions = {
   'base/workers.ts openWorkers': 'state of an open resource and the functions over it',
   'checkpoint/sharded.ts shardedWriter': 'state of an open resource and the functions over it',
   'cli/commands/generate.ts generateCommand': 'a list of options, their help, and what they do',
+  'cli/commands/run.ts runCommand': 'a list of options, their help, and what they do',
   'cli/commands/merge.ts mergeCommand': 'a list of options, their help, and what they do',
   'cli/commands/search.ts carryOutSearch': 'a list of options, their help, and what they do',
   'cli/commands/tour.ts tourCommand': 'a list of options, their help, and what they do',
@@ -37,6 +38,7 @@ export const longFunctions = {
   'grammar/inference/drawCode.ts weighCode':
     'code generator: instructions in the order in which they are emitted',
   'grammar/inference/drawPairs.ts pairSampler': 'state of an open resource and the functions over it',
+  'lab/remote/command.ts commandScheduler': 'state of an open resource and the functions over it',
   'lab/execute.ts work': 'state of an open resource and the functions over it',
   'lab/sweep/runSweep.ts runSweep': 'state of an open resource and the functions over it',
   'lm/segment.ts compileRange': 'a whole network, read from input to output',

@@ -15,6 +15,8 @@ interface Owner {
   birth: string | null
   since: string
   token: string
+  /** The work that a lock is held for, where others may be sent to go on with it. */
+  work?: string
 }
 
 /** Start time of a process on Linux, null elsewhere or when there is no such process. */
@@ -105,10 +107,11 @@ export function lockHolder(folder: string): { who: string; here: boolean } | und
 }
 
 /**
- * Lock a folder for this process by the file `name` in it. Returns the function that unlocks it. Throws TL_BUSY when a live process holds it,
+ * Lock a folder for this process by the file `name` in it. A lock that a process of another machine holds for the same `work` is taken over:
+ * whoever sends work again knows that its worker is gone. Returns the function that unlocks it. Throws TL_BUSY when a live process holds it,
  * naming the process and the way out.
  */
-export function lockFolder(folder: string, name = 'lock'): () => void {
+export function lockFolder(folder: string, name = 'lock', work?: string): () => void {
   const path = join(folder, name)
   const token = randomBytes(8).toString('hex')
   const me: Owner = {
@@ -117,6 +120,7 @@ export function lockFolder(folder: string, name = 'lock'): () => void {
     birth: birthOf(process.pid),
     since: new Date().toISOString(),
     token,
+    ...(work !== undefined && { work }),
   }
   const text = `${JSON.stringify(me)}\n`
   const release = () => {
@@ -141,7 +145,8 @@ export function lockFolder(folder: string, name = 'lock'): () => void {
     const owner = readOwner(path)
     // an unreadable lock is being written right now, or was cut while being written
     const isHeld = owner === null ? youngerThan(path, 10_000) : owner !== undefined && isAlive(owner)
-    if (isHeld) {
+    const isPassedOn = work !== undefined && owner?.work === work && owner.host !== hostname()
+    if (isHeld && !isPassedOn) {
       const who = owner ? `process ${owner.pid} on ${owner.host} (since ${owner.since})` : 'another process'
       fail(
         'TL_BUSY',

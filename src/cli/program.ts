@@ -15,6 +15,7 @@ const commands: Readonly<Record<string, () => Promise<Make>>> = {
   list: async () => (await import('./commands/list.ts')).listCommand,
   run: async () => (await import('./commands/run.ts')).runCommand,
   sweep: async () => (await import('./commands/sweep.ts')).sweepCommand,
+  worker: async () => (await import('./commands/worker.ts')).workerCommand,
   runs: async () => (await import('./commands/runs/index.ts')).runsCommand,
   collect: async () => (await import('./commands/collect.ts')).collectCommand,
   report: async () => (await import('./commands/report.ts')).reportCommand,

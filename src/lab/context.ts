@@ -3,6 +3,7 @@ import { appendFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { explainSystemError, writeAtomically } from '../base/files.ts'
 import { fail, prettyJson } from '../base/index.ts'
+import type { Away } from './away.ts'
 import { appendMetric, truncateMetrics } from './metrics.ts'
 
 /** How far a run is. `done` and `total` share a unit of the experiment's choice; detail is shown beside the bar. */
@@ -33,6 +34,8 @@ export interface RunContext<Config> {
   readonly progress: (progress: Progress) => void
   /** Write a JSON file into the run folder, for figures that need more than metrics: `write('confusion.json', …)`. */
   readonly write: (name: string, value: unknown) => void
+  /** Where a study's measurements are made; on threads of this process when absent. */
+  readonly away?: Away | undefined
   /** Throws TL_INTERRUPTED when the signal is aborted. */
   readonly stopIfInterrupted: () => void
 }
@@ -58,7 +61,7 @@ export function appendLog(folder: string, line: string): void {
 
 /** The context of one run in `folder`. */
 export function makeContext<Config>(
-  given: Pick<RunContext<Config>, 'config' | 'threads' | 'folder' | 'resumed' | 'signal'>,
+  given: Pick<RunContext<Config>, 'config' | 'threads' | 'folder' | 'resumed' | 'signal' | 'away'>,
   listeners: RunListeners = {},
 ): RunContext<Config> {
   const { folder, resumed, signal } = given

@@ -6,6 +6,7 @@ import { explainSystemError, makeFolder, writeAtomically } from '../base/files.t
 import { fail, notFiniteIn, notFiniteText, prettyJson, TreelineError, toJson } from '../base/index.ts'
 import { lockFolder } from '../base/lock.ts'
 import { packageVersion } from '../base/version.ts'
+import type { Away } from './away.ts'
 import { packageCommit } from './commit.ts'
 import { configHash, configRows, resumeCommand } from './config.ts'
 import { appendLog, makeContext, type RunListeners } from './context.ts'
@@ -35,6 +36,10 @@ export interface RunOptions extends RunListeners {
   signal?: AbortSignal
   /** The module that exports the experiment, when it is none of Treeline's own. */
   module?: string
+  /** The name of the work that this run is, for a worker that somebody sent (see `lockFolder`). */
+  work?: string
+  /** Where a study's measurements are made; on threads of this process when absent. */
+  away?: Away
 }
 
 /** What became of it. */
@@ -113,7 +118,7 @@ export async function executeRun(
   } catch (error) {
     explainSystemError(error, `cannot make ${folder}`)
   }
-  const unlock = lockFolder(folder)
+  const unlock = lockFolder(folder, 'lock', options.work)
   try {
     // somebody may have finished it between the first look and the lock
     if (isFinished(folder) && !options.fresh)
@@ -155,7 +160,8 @@ async function work(
   appendLog(folder, resumed ? 'resumed' : 'started')
 
   const signal = options.signal ?? new AbortController().signal
-  const context = makeContext({ config, threads, folder, resumed: hasState, signal }, options)
+  const { away } = options
+  const context = makeContext({ config, threads, folder, resumed: hasState, signal, away }, options)
   let result: Summary['result']
   let notFinite: Summary['notFinite']
   try {

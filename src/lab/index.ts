@@ -52,6 +52,10 @@ export { type JobsOptions, runJobs } from './jobs.ts'
 export { experimentNamed, experimentOf } from './known.ts'
 export { type Machine, thisMachine } from './machine.ts'
 export { appendMetric, type Metric, readMetrics, truncateMetrics } from './metrics.ts'
+export { carriedExecutor } from './remote/carried.ts'
+export type { Carrier } from './remote/carrier.ts'
+export { cellsAway } from './remote/cells.ts'
+export { workTask } from './remote/task.ts'
 export { measuredMarkdown, putMeasured } from './report/markdown.ts'
 export { type ReportFiles, writeReport, writingReport } from './report/report.ts'
 export {
@@ -89,7 +93,12 @@ export type {
   RunEvents,
   RunOrder,
 } from './sweep/executor.ts'
-export { executors, findExecutor } from './sweep/executors.ts'
+export {
+  type CarrierSettings,
+  type CarryingExecutor,
+  executors,
+  findExecutor,
+} from './sweep/executors.ts'
 export { type Expression, parseExpression } from './sweep/expression.ts'
 export { localExecutor } from './sweep/local.ts'
 export {

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { isObject, type Json, toJson } from '../base/index.ts'
 import { appendJournal, type JournalKind, openJournal } from '../base/journal.ts'
 import { mapInWorkers, type Task } from '../base/workers.ts'
+import type { Away } from './away.ts'
 import { contentHash } from './canonical.ts'
 import type { RunContext } from './context.ts'
 import { appendMetrics, readMetrics } from './metrics.ts'
@@ -42,6 +43,8 @@ export interface JobsOptions<Job> {
   readonly identity?: (job: Job) => unknown
   /** Lines of metrics.jsonl for a finished job; by default one, with the job and its result. */
   readonly lines?: (job: Job, result: Json) => readonly object[]
+  /** Does the jobs elsewhere than on threads. */
+  readonly away?: Away | undefined
 }
 
 /** What a task reports of a job at work. */
@@ -61,7 +64,7 @@ export async function runJobs<Job, Result>(
   context: Pick<RunContext<unknown>, 'folder' | 'threads' | 'signal' | 'progress'>,
   task: Task,
   jobs: readonly Job[],
-  { label, cost = () => 1, identity, lines: linesOf }: JobsOptions<Job> = {},
+  { label, cost = () => 1, identity, lines: linesOf, away }: JobsOptions<Job> = {},
 ): Promise<Result[]> {
   const path = join(context.folder, 'jobs.jsonl')
   const kept = new Map(openJournal(path, lines).map(({ key, result }) => [key, result]))
@@ -80,28 +83,26 @@ export async function runJobs<Job, Result>(
       detail,
     })
   advance()
-  await mapInWorkers<Job, Result>(
-    task,
-    waiting.map((index) => jobs[index]!),
-    {
-      threads: context.threads,
-      signal: context.signal,
-      onResult(result, at, job) {
-        const key = keys[waiting[at]!]!
-        const plain = toJson(result)
-        kept.set(key, plain)
-        appendJournal(path, [{ key, result: plain }])
-        done += cost(job)
-        shares.delete(at)
-        advance(label?.(job))
-      },
-      onReport(news, at, job) {
-        const { share, detail } = news as Advance
-        shares.set(at, Math.min(1, Math.max(0, share)) * cost(job))
-        advance([label?.(job), detail].filter(Boolean).join(', '))
-      },
+  const items = waiting.map((index) => jobs[index]!)
+  const listeners = {
+    signal: context.signal,
+    onResult(result: unknown, at: number, job: Job) {
+      const key = keys[waiting[at]!]!
+      const plain = toJson(result)
+      kept.set(key, plain)
+      appendJournal(path, [{ key, result: plain }])
+      done += cost(job)
+      shares.delete(at)
+      advance(label?.(job))
     },
-  )
+    onReport(news: unknown, at: number, job: Job) {
+      const { share, detail } = news as Advance
+      shares.set(at, Math.min(1, Math.max(0, share)) * cost(job))
+      advance([label?.(job), detail].filter(Boolean).join(', '))
+    },
+  }
+  if (items.length > 0 && away) await away(items, listeners)
+  else await mapInWorkers<Job, Result>(task, items, { threads: context.threads, ...listeners })
   const results = keys.map((key) => kept.get(key) as Json)
   const metrics = join(context.folder, 'metrics.jsonl')
   const first = readMetrics(metrics).length

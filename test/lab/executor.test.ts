@@ -196,9 +196,10 @@ describe('a sweep', () => {
 
 describe('the table of executors', () => {
   it('finds by name, and names the nearest', () => {
-    expect(executors.map(({ name }) => name)).toEqual(['local'])
-    expect(findExecutor('local').parallel(1)).toBeGreaterThanOrEqual(1)
-    expect(findExecutor('local').parallel(1024)).toBe(1)
+    expect(executors.map(({ name }) => name)).toEqual(['local', 'slurm', 'command'])
+    const local = findExecutor('local') as Executor
+    expect(local.parallel(1)).toBeGreaterThanOrEqual(1)
+    expect(local.parallel(1024)).toBe(1)
     expect(() => findExecutor('lokal')).toThrow('there is no such executor: did you mean "local"?')
   })
 })

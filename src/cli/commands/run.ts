@@ -1,13 +1,17 @@
 /** @file `treeline run`: one experiment, once; skipped when done, resumed when cut. */
+
+import { join, resolve } from 'node:path'
 import { Command } from 'commander'
-import { duration } from '../../base/index.ts'
+import { duration, fail } from '../../base/index.ts'
+import type { AnyExperiment, BaseConfig, CarryingExecutor, StudyExperiment } from '../../lab/index.ts'
+import { type AwayFlags, carrierSettings, isAway, leaving, withAwayOptions } from '../away.ts'
 import { interruption } from '../interrupt.ts'
 import type { Io } from '../io.ts'
-import { laboratory } from '../laboratory.ts'
+import { type Laboratory, laboratory } from '../laboratory.ts'
 import { collect, examples, jsonOption, quietOption, seedOption, threadsOption } from '../options.ts'
 import { makeDisplay } from '../progress.ts'
 
-interface RunFlags {
+interface RunFlags extends AwayFlags {
   preset?: string
   config?: string
   set?: string[]
@@ -20,9 +24,28 @@ interface RunFlags {
   fresh?: boolean
 }
 
+/** What carries the measurements of a run to other machines. */
+async function carrierOf(
+  lab: Laboratory,
+  executor: CarryingExecutor,
+  experiment: AnyExperiment,
+  config: BaseConfig,
+  flags: RunFlags,
+  io: Io,
+) {
+  if (!('study' in experiment))
+    fail(
+      'TL_UNSUPPORTED',
+      `${experiment.name}: it is no study, so it is one job: use treeline sweep with --executor ${flags.executor}`,
+    )
+  const folder = lab.runFolder(resolve(flags.out), experiment.name, lab.configHash(experiment, config))
+  const settings = carrierSettings(flags, join(folder, 'sent'), flags.threads ?? 1, io.env)
+  return { folder, carrier: await executor.carrier(settings), experiment: experiment as StudyExperiment }
+}
+
 /** The command. */
-export const runCommand = (io: Io): Command =>
-  new Command('run')
+export function runCommand(io: Io): Command {
+  const command = new Command('run')
     .description('run an experiment; a finished run is shown, an interrupted one goes on')
     .argument('<name>', 'an experiment (see treeline list), or a module of your own that exports one')
     .option('--preset <name>', 'begin with the values of a preset: quick or paper')
@@ -35,6 +58,7 @@ export const runCommand = (io: Io): Command =>
     .option('--fresh', 'throw away what the run folder holds and begin again')
     .addOption(jsonOption())
     .addOption(quietOption())
+  return withAwayOptions(command)
     .addHelpText(
       'after',
       examples(
@@ -43,6 +67,7 @@ export const runCommand = (io: Io): Command =>
         ['treeline run digits --set epochs=2 --seed 7', 'with other values'],
         ['treeline run digits --config my.yaml', 'with the values of a file'],
         ['treeline run digits --json > summary.json', 'for scripts'],
+        ['treeline run composition --preset paper --executor slurm --slurm time=2:00:00', 'on a cluster'],
       ),
     )
     .action(async (name: string, flags: RunFlags) => {
@@ -57,13 +82,29 @@ export const runCommand = (io: Io): Command =>
         values: flags.seed === undefined ? {} : { seed: flags.seed },
       })
       const display = makeDisplay(experiment.name, io, flags.quiet)
-      const interrupt = interruption(() =>
-        display.line('stopping after this step and saving; press Ctrl-C again to stop at once'),
-      )
+      const executor = lab.findExecutor(flags.executor)
+      const isElsewhere = isAway(executor, flags)
+      const carrier = isElsewhere ? await carrierOf(lab, executor, experiment, config, flags, io) : undefined
+      if (carrier && flags.cancel) {
+        io.out(`${await carrier.carrier.cancel()} submissions ended\n`)
+        return
+      }
+      const interrupt = isElsewhere
+        ? leaving(io)
+        : interruption(() =>
+            display.line('stopping after this step and saving; press Ctrl-C again to stop at once'),
+          )
+      const away =
+        carrier &&
+        lab.cellsAway(carrier.carrier, carrier.experiment, carrier.folder, {
+          module: own ? name : undefined,
+          onNote: display.line,
+        })
       try {
         const outcome = await lab.executeRun(experiment, config, {
           root: flags.out,
-          threads: flags.threads,
+          threads: away ? (flags.threads ?? 1) : flags.threads,
+          away,
           fresh: flags.fresh,
           signal: interrupt.signal,
           module: own ? name : undefined,
@@ -93,3 +134,4 @@ export const runCommand = (io: Io): Command =>
         interrupt.stop()
       }
     })
+}

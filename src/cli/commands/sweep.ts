@@ -1,19 +1,25 @@
 /** @file `treeline sweep`: many runs of a grid, in a pool of processes or elsewhere; resumable, whatever ends it. */
-import { basename, extname, join } from 'node:path'
+import { basename, extname, join, resolve } from 'node:path'
 import { Command } from 'commander'
 import { duration, fail } from '../../base/index.ts'
-import type { Plan, SweepOutcome } from '../../lab/index.ts'
+import type {
+  Carrier,
+  CarryingExecutor,
+  CostEstimate,
+  Executor,
+  Plan,
+  SweepOutcome,
+} from '../../lab/index.ts'
+import { type AwayFlags, carrierSettings, isAway, leaving, withAwayOptions } from '../away.ts'
 import { interruption } from '../interrupt.ts'
 import type { Io } from '../io.ts'
 import { type Laboratory, laboratory } from '../laboratory.ts'
 import { collect, examples, integerOption, jsonOption, quietOption } from '../options.ts'
 import { makeSweepDisplay, tally } from '../sweepDisplay.ts'
 
-interface SweepFlags {
+interface SweepFlags extends AwayFlags {
   set?: string[]
   out: string
-  executor: string
-  parallel?: number
   threadsPerRun: number
   dryRun?: boolean
   skipInvalid?: boolean
@@ -23,13 +29,12 @@ interface SweepFlags {
 }
 
 /** The command. */
-export const sweepCommand = (io: Io): Command =>
-  new Command('sweep')
+export function sweepCommand(io: Io): Command {
+  const command = new Command('sweep')
     .description('run every config of a sweep file; finished runs are skipped, interrupted ones go on')
     .argument('<file>', 'a sweep in YAML or JSON: experiment, preset, set, grid, zip, repeat, filter')
     .option('--set <field=value>', 'set a config field in all runs; may be repeated', collect)
     .option('--out <dir>', 'the folder that holds all runs', 'runs')
-    .option('--executor <name>', 'what carries out the runs', 'local')
     .addOption(integerOption('--parallel <n>', 'runs at once (default: as many as cores allow)', 1, 1024))
     .addOption(integerOption('--threads-per-run <n>', 'threads of each run', 1, 1024).default(1))
     .option('--dry-run', 'show the runs, what is done of them and what the rest would cost')
@@ -37,6 +42,7 @@ export const sweepCommand = (io: Io): Command =>
     .option('--report', 'also write a report and a table of all its runs, to DIR/FILE’s name')
     .addOption(jsonOption())
     .addOption(quietOption())
+  return withAwayOptions(command)
     .addHelpText(
       'after',
       examples(
@@ -54,15 +60,37 @@ export const sweepCommand = (io: Io): Command =>
         findExperiment: lab.loadExperiment,
       })
       const plan = withoutRefused(whole, file, flags, io)
-      const parallel = flags.parallel ?? executor.parallel(flags.threadsPerRun)
+      const isElsewhere = isAway(executor, flags)
+      const carrier = isElsewhere ? await carrierOf(lab, executor, whole, flags, io) : undefined
+      if (carrier && flags.cancel) {
+        io.out(`${await carrier.cancel()} submissions ended\n`)
+        return
+      }
+      const parallel = isElsewhere
+        ? whole.runs.length
+        : (flags.parallel ?? executor.parallel(flags.threadsPerRun))
       const costs = lab.estimateCosts(plan.runs, flags.out)
       if (flags.dryRun) {
         showPlan(lab, plan, costs, parallel, flags, io)
         return
       }
-      const outcome = await carryOut(lab, plan, lab.weights(costs), parallel, flags, io)
+      const outcome = await carryOut(lab, plan, { costs, parallel, carrier }, flags, io)
       conclude(lab, file, plan, outcome, flags, io)
     })
+}
+
+/** What carries the runs of a sweep to other machines. Its folder is named by all runs, done or not: the same sweep finds it again. */
+async function carrierOf(
+  lab: Laboratory,
+  executor: CarryingExecutor,
+  { runs }: Plan,
+  flags: SweepFlags,
+  io: Io,
+): Promise<Carrier> {
+  const name = lab.contentHash(runs.map(({ hash }) => hash)).slice(0, 12)
+  const folder = join(resolve(flags.out), 'sent', name)
+  return await executor.carrier(carrierSettings(flags, folder, flags.threadsPerRun, io.env))
+}
 
 /** Say all that is impossible at once; go on without it only when asked to. */
 function withoutRefused(plan: Plan, file: string, { skipInvalid, quiet }: SweepFlags, io: Io): Plan {
@@ -90,7 +118,7 @@ function withoutRefused(plan: Plan, file: string, { skipInvalid, quiet }: SweepF
 function showPlan(
   lab: Laboratory,
   { runs, refused, duplicates, filtered }: Plan,
-  costs: import('../../lab/index.ts').CostEstimate,
+  costs: CostEstimate,
   parallel: number,
   flags: SweepFlags,
   io: Io,
@@ -144,14 +172,39 @@ function showPlan(
   io.out(`${total}; ${costs.basis.join('; ')}\n`)
 }
 
+const localOf = (lab: Laboratory): Executor => lab.findExecutor('local') as Executor
+
+/** Runs on their way to other machines. */
+function elsewhere(
+  lab: Laboratory,
+  { runs }: Plan,
+  { seconds }: CostEstimate,
+  carrier: Carrier,
+  signal: AbortSignal,
+  onNote: (line: string) => void,
+): Executor {
+  const known = new Map(
+    runs.map(({ folder, experiment }, i) => [
+      folder,
+      { version: experiment.version, seconds: seconds[i] ?? null },
+    ]),
+  )
+  return lab.carriedExecutor('elsewhere', carrier, {
+    signal,
+    onNote,
+    about: ({ folder }) => known.get(folder)!,
+  })
+}
+
 async function carryOut(
   lab: Laboratory,
   plan: Plan,
-  weights: readonly number[],
-  parallel: number,
+  how: { readonly costs: CostEstimate; readonly parallel: number; readonly carrier: Carrier | undefined },
   flags: SweepFlags,
   io: Io,
 ): Promise<SweepOutcome> {
+  const { carrier, parallel, costs } = how
+  const weights = lab.weights(costs)
   const before = { done: 0, total: 0 }
   for (const [i, { state }] of plan.runs.entries()) {
     before.total += weights[i]!
@@ -161,14 +214,16 @@ async function carryOut(
   const done = plan.runs.filter(({ state }) => state === 'done').length
   if (!flags.quiet)
     io.err(
-      `${plan.runs.length} runs${done > 0 ? `, ${done} of them done before` : ''}; ${parallel} at once with ${flags.threadsPerRun} thread${flags.threadsPerRun === 1 ? '' : 's'} each\n`,
+      `${plan.runs.length} runs${done > 0 ? `, ${done} of them done before` : ''}; ${carrier ? `by ${flags.executor}` : `${parallel} at once`} with ${flags.threadsPerRun} thread${flags.threadsPerRun === 1 ? '' : 's'} each\n`,
     )
-  const interrupt = interruption(() =>
-    display.line('asking the runs to stop and save; press Ctrl-C again to stop at once'),
-  )
+  const interrupt = carrier
+    ? leaving(io)
+    : interruption(() => display.line('asking the runs to stop and save; press Ctrl-C again to stop at once'))
   try {
     return await lab.runSweep(plan.runs, {
-      executor: lab.findExecutor(flags.executor),
+      executor: carrier
+        ? elsewhere(lab, plan, how.costs, carrier, interrupt.signal, display.line)
+        : localOf(lab),
       registry: lab.registry,
       root: flags.out,
       parallel,
@@ -200,6 +255,12 @@ function conclude(
   const finished = runs.filter(({ state }) => state === 'finished' || state === 'skipped')
   const failed = runs.filter(({ state }) => state === 'failed')
   const count = `${finished.length} of ${runs.length} runs are done`
+  if (interrupted && flags.detach) {
+    io.out(
+      `${count}; the others go on by ${flags.executor}; the same command attaches again, --cancel ends them\n`,
+    )
+    return
+  }
   if (interrupted)
     fail('TL_INTERRUPTED', `interrupted; ${count}, and everything is kept; the same command goes on`)
   const report =

@@ -123,7 +123,8 @@ async function measureAll(
     const draws = fresh.flatMap((cell) =>
       Array.from({ length: study.replicas(config, cell) }, (_, replica) => ({ cell, replica })),
     )
-    const threads = Math.max(1, Math.floor(context.threads / draws.length))
+    // elsewhere each has as many as were asked for
+    const threads = context.away ? context.threads : Math.max(1, Math.floor(context.threads / draws.length))
     const scratch = scratchFolder(folder)
     const orders = draws.map(({ cell, replica }): Order => {
       const own = cellFolder(folder, [...known.values()].indexOf(cell), replica)
@@ -133,6 +134,7 @@ async function measureAll(
       label: ({ cell, replica }) => `${study.label?.(cell) ?? labelOf(cell)}, draw ${replica + 1}`,
       cost: ({ cell }) => study.cost?.(cell, config) ?? 1,
       identity: ({ cell, replica }) => ({ cell, replica, ...(prepared !== undefined && { prepared }) }),
+      away: context.away,
       lines: ({ cell, replica }, found) =>
         (found as unknown as Rows).map((row) => ({ ...cell, ...row, replica })),
     })

@@ -86,12 +86,19 @@ export const keyOf = (study: AnyStudy, seed: number, cell: object, replica: numb
     .reduce(random.foldIn, random.key(seed))
 
 /** Do one order; its rows. */
-export async function measureCell(
+export const measureCell = async (
+  order: Order,
+  signal: AbortSignal,
+  report: Report,
+): Promise<readonly object[]> => measureWith(await findStudy(order), order, signal, report)
+
+/** Do one order of a study that is at hand. */
+export async function measureWith(
+  study: AnyStudy,
   order: Order,
   signal: AbortSignal,
   report: Report,
 ): Promise<readonly object[]> {
-  const study = await findStudy(order)
   const { config, prepared, cell, replica, threads, folder, scratch } = order
   const resource = await resourceOf(study, order)
   // what a process left half-written

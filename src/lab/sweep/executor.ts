@@ -23,6 +23,8 @@ export type Ending =
   | { readonly kind: 'interrupted' }
   /** Another process works in its folder. */
   | { readonly kind: 'busy'; readonly message: string }
+  /** It goes on elsewhere; nobody here waits for it any more. */
+  | { readonly kind: 'left' }
   /** Something ended it from outside; it can go on. */
   | { readonly kind: 'killed'; readonly message: string }
 
@@ -47,6 +49,8 @@ export interface Executor {
   /** How many runs at once, when nobody says, with so many threads each. */
   readonly parallel: (threads: number) => number
   readonly start: (order: RunOrder, events: RunEvents) => Handle
+  /** Runs are on other machines: locks are theirs to look at. */
+  readonly isElsewhere?: boolean
   /** Give back what waits for the next run. Called when a sweep has ended. */
   readonly close?: () => Promise<void>
 }

@@ -7,6 +7,7 @@ import { lockHolder } from '../../base/lock.ts'
 import type { Progress } from '../context.ts'
 import { isFinished, readSummary } from '../runFolder.ts'
 import type { Ending, Executor, Handle } from './executor.ts'
+import { pause } from './pause.ts'
 import type { PlannedRun } from './plan.ts'
 
 /** What a run of a sweep is at. `skipped`: it was finished before. */
@@ -78,19 +79,6 @@ export function workDone(runs: readonly SweepRun[]): { done: number; total: numb
   return { done, total }
 }
 
-/** Resolves after a while, or when the signal is aborted. */
-function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const end = (): void => {
-      clearTimeout(timer)
-      signal.removeEventListener('abort', end)
-      resolve()
-    }
-    const timer = setTimeout(end, milliseconds)
-    signal.addEventListener('abort', end, { once: true })
-  })
-}
-
 /** The seconds of a finished run; a folder that cannot be read is not finished, whatever `done` says. */
 function finishedSeconds(run: SweepRun): number | undefined {
   try {
@@ -143,7 +131,7 @@ export async function runSweep(plan: readonly PlannedRun[], options: SweepOption
   function conclude(run: SweepRun, ending: Ending): void {
     const mayGoOn = ending.kind === 'killed' || ending.kind === 'interrupted'
     if (isFinished(run.planned.folder)) becomeFinished(run, 'finished')
-    else if (signal.aborted) become(run, 'interrupted')
+    else if (ending.kind === 'left' || signal.aborted) become(run, 'interrupted')
     else if (ending.kind === 'busy') become(run, 'busy', ending.message)
     else if (mayGoOn && (starts.get(run) ?? 0) < mostStarts) become(run, 'waiting')
     else if (ending.kind === 'failed' || ending.kind === 'killed') become(run, 'failed', ending.message)
@@ -174,7 +162,7 @@ export async function runSweep(plan: readonly PlannedRun[], options: SweepOption
       becomeFinished(run, 'finished')
       return false
     }
-    const holder = lockHolder(folder)
+    const holder = executor.isElsewhere ? undefined : lockHolder(folder)
     if (!holder) return true
     const message = `${folder}: in use by ${holder.who}`
     // of another machine's process nothing can be known from here: it may be gone for years
@@ -209,5 +197,5 @@ export async function runSweep(plan: readonly PlannedRun[], options: SweepOption
   await Promise.all(active)
   signal.removeEventListener('abort', stopAll)
   await executor.close?.()
-  return { runs, interrupted: signal.aborted }
+  return { runs, interrupted: signal.aborted || runs.some(({ state }) => state === 'interrupted') }
 }
