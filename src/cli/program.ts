@@ -41,6 +41,8 @@ const commands: Readonly<Record<string, () => Promise<Make>>> = {
   edit: async () => (await import('./commands/edit/index.ts')).editCommand,
   tokenize: async () => (await import('./commands/tokenize.ts')).tokenizeCommand,
   classify: async () => (await import('./commands/classify.ts')).classifyCommand,
+  caption: async () => (await import('./commands/caption.ts')).captionCommand,
+  ask: async () => (await import('./commands/ask.ts')).askCommand,
   schema: async () => (await import('./commands/schema.ts')).schemaCommand,
   completion: async () => {
     const { completionCommand } = await import('./commands/completion.ts')

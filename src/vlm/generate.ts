@@ -22,6 +22,8 @@ export interface GenerateWithImagesOptions
   readonly contrast?: ContrastRule
   /** The second stream sees these changed pictures, instead of none. (visual contrastive decoding) */
   readonly disturb?: PromptOptions['disturb']
+  /** Called with the scores of each next token [vocabulary], before penalties and cuts. */
+  readonly onScores?: (scores: Float32Array) => void
   /** Measure how much each token depends on the pictures. */
   readonly measuresDependency?: boolean
 }
@@ -57,13 +59,14 @@ export async function generateWithImages(
   prompt: (options: PromptOptions) => Promise<Prompt>,
   options: GenerateWithImagesOptions,
 ): Promise<GeneratedWithImages> {
-  const { contrast, measuresDependency = false, disturb, images = [], ...rest } = options
-  const { question, messages, raw, ...how } = rest
+  const { contrast, measuresDependency = false, disturb, onScores, images = [], ...rest } = options
+  const { question, messages, raw, onTile, ...how } = rest
   const asked: PromptOptions = {
     images,
     ...(question !== undefined && { question }),
     ...(messages !== undefined && { messages }),
     ...(raw !== undefined && { raw }),
+    ...(onTile && { onTile }),
   }
   if (disturb && measuresDependency)
     fail('TL_BAD_ARGUMENT', 'generate: a dependency is measured without pictures, not with disturbed ones')
@@ -85,7 +88,9 @@ export async function generateWithImages(
     wasNeeded = isDouble && (measuresDependency || (contrast?.needs?.(logits, t) ?? true))
     const other = wasNeeded ? await streams.unconditioned() : logits
     if (measuresDependency) dependencies.push(dependency(logits, other))
-    return contrast ? contrasted(contrast, logits, other, t) : logits
+    const scores = contrast ? contrasted(contrast, logits, other, t) : logits
+    onScores?.(scores)
+    return scores
   }
   const session = {
     ids,

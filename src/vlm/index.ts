@@ -4,6 +4,7 @@ export { type ContrastLimits, type ContrastRule, contrast, type M3idOptions } fr
 export { dependency } from './dependency.ts'
 export type { GeneratedWithImages, GenerateWithImagesOptions } from './generate.ts'
 export type { Look } from './layouts/layout.ts'
+export { underNoise } from './noise.ts'
 export {
   type OpenVisionLanguageOptions,
   openVisionLanguageModel,

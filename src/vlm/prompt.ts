@@ -26,6 +26,8 @@ export interface PromptOptions {
   readonly messages?: readonly PartsMessage[]
   /** the text as it is, one image token for each picture. */
   readonly raw?: string
+  /** Called as each tile has been seen. */
+  readonly onTile?: (done: number, total: number) => void
   /** Changes the pixels of a tile before they are seen. */
   readonly disturb?: (tile: Float32Array, index: number) => Float32Array
 }
@@ -110,10 +112,12 @@ export const prompting =
       ids.map((_, i) => i),
     )
     let next = 0
-    for (const [index, tile] of looks.flatMap(({ tiles }) => tiles).entries()) {
+    const all = looks.flatMap(({ tiles }) => tiles)
+    for (const [index, tile] of all.entries()) {
       const rows = await source.features(disturb ? disturb(tile, index) : tile)
       for (let from = 0; from < rows.length; from += width)
         x.set(rows.subarray(from, from + width), places[next++]! * width)
+      options.onTile?.(index + 1, all.length)
     }
     return { text, ids, x }
   }
