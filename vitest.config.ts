@@ -20,6 +20,9 @@ export const built = [
   'test/tensor/telemetry.test.ts',
 ]
 
+/** Tests that need Slurm and Redis on this machine. */
+export const cluster = ['test/cluster/*.test.ts']
+
 /**
  * The engine and the networks run on both builds of the runtime. Not on WebAssembly: files in which the build plays no part
  * (export, telemetry, tree), processes of their own (resume), and the blocked layouts of images, which only the native build
@@ -47,9 +50,16 @@ export default defineConfig({
       // half of the time of a short file is loading modules: files share them
       {
         extends: true,
-        test: { name: 'unit', include: ['test/**/*.test.ts'], exclude: built, isolate: false },
+        test: {
+          name: 'unit',
+          include: ['test/**/*.test.ts'],
+          exclude: [...built, ...cluster],
+          isolate: false,
+        },
       },
       { extends: true, test: { name: 'e2e', include: built } },
+      // real Slurm and Redis: npm run test:cluster
+      { extends: true, test: { name: 'cluster', include: cluster } },
       { extends: true, test: { name: 'wasm', include: onBothBuilds, env: { TREELINE_RUNTIME: 'wasm' } } },
     ],
   },

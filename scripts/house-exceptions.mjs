@@ -39,6 +39,8 @@ export const longFunctions = {
     'code generator: instructions in the order in which they are emitted',
   'grammar/inference/drawPairs.ts pairSampler': 'state of an open resource and the functions over it',
   'lab/remote/command.ts commandScheduler': 'state of an open resource and the functions over it',
+  'lab/remote/redisCarrier.ts redisCarrier': 'state of an open resource and the functions over it',
+  'lab/remote/redisCarrier.ts carry': 'state of an open resource and the functions over it',
   'lab/execute.ts work': 'state of an open resource and the functions over it',
   'lab/sweep/runSweep.ts runSweep': 'state of an open resource and the functions over it',
   'lm/segment.ts compileRange': 'a whole network, read from input to output',

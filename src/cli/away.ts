@@ -11,6 +11,8 @@ import { collect, integerOption } from './options.ts'
 export interface AwayFlags {
   executor: string
   slurm?: string[]
+  redis?: string
+  queue?: string
   command?: string
   commandAsk?: string
   commandCancel?: string
@@ -24,12 +26,14 @@ export interface AwayFlags {
 /** Add the options. */
 export const withAwayOptions = (command: Command): Command =>
   command
-    .option('--executor <name>', 'what does the work: local, slurm, command', 'local')
+    .option('--executor <name>', 'what does the work: local, slurm, redis, command', 'local')
     .option(
       '--slurm <key=value,...>',
       'slurm: options of sbatch, such as partition=cpu,time=2:00:00',
       collect,
     )
+    .option('--redis <url>', 'redis: its address; the password may be in TREELINE_REDIS_PASSWORD')
+    .option('--queue <name>', 'redis: the queue (default: treeline)')
     .option('--command <template>', "command: hands over a task, such as 'qsub -cwd -b y {command}'")
     .option('--command-ask <template>', "command: succeeds while a task waits or works: 'qstat -j {id}'")
     .option('--command-cancel <template>', "command: ends a task: 'qdel {id}'")
@@ -61,6 +65,8 @@ export const carrierSettings = (
   taskMinutes: flags.taskMinutes,
   detach: flags.detach ?? false,
   slurm: flags.slurm ?? [],
+  redis: flags.redis,
+  queue: flags.queue,
   command: flags.command,
   commandAsk: flags.commandAsk,
   commandCancel: flags.commandCancel,
@@ -75,6 +81,7 @@ export function isAway(
   const needs: readonly (readonly [flag: string, isGiven: boolean, of: readonly string[]])[] = [
     ['--slurm', flags.slurm !== undefined, ['slurm']],
     ['--command', flags.command !== undefined, ['command']],
+    ['--redis', flags.redis !== undefined, ['redis']],
     ['--detach', flags.detach === true, ['slurm', 'command', 'redis']],
     ['--cancel', flags.cancel === true, ['slurm', 'command', 'redis']],
   ]
@@ -89,6 +96,8 @@ export function isAway(
       'TL_USAGE',
       "--executor command: expected --command TEMPLATE, such as --command 'qsub -cwd -b y {command}'",
     )
+  if (executor.name === 'redis' && flags.redis === undefined)
+    fail('TL_USAGE', '--executor redis: expected --redis URL, such as --redis redis://HOST:6379')
   return 'carrier' in executor
 }
 

@@ -55,6 +55,8 @@ export { appendMetric, type Metric, readMetrics, truncateMetrics } from './metri
 export { carriedExecutor } from './remote/carried.ts'
 export type { Carrier } from './remote/carrier.ts'
 export { cellsAway } from './remote/cells.ts'
+export { type WorkerOptions, workQueue } from './remote/queueWorker.ts'
+export { redisAddress } from './remote/redisAddress.ts'
 export { workTask } from './remote/task.ts'
 export { measuredMarkdown, putMeasured } from './report/markdown.ts'
 export { type ReportFiles, writeReport, writingReport } from './report/report.ts'
@@ -96,6 +98,7 @@ export type {
 export {
   type CarrierSettings,
   type CarryingExecutor,
+  defaultQueue,
   executors,
   findExecutor,
 } from './sweep/executors.ts'

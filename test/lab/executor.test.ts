@@ -196,7 +196,7 @@ describe('a sweep', () => {
 
 describe('the table of executors', () => {
   it('finds by name, and names the nearest', () => {
-    expect(executors.map(({ name }) => name)).toEqual(['local', 'slurm', 'command'])
+    expect(executors.map(({ name }) => name)).toEqual(['local', 'slurm', 'command', 'redis'])
     const local = findExecutor('local') as Executor
     expect(local.parallel(1)).toBeGreaterThanOrEqual(1)
     expect(local.parallel(1024)).toBe(1)

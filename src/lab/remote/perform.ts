@@ -1,7 +1,7 @@
 /** @file Doing a job, wherever it arrived: the experiment in the job's own version, what it reads checked, rows or a run folder out. */
-import { readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { hostname, tmpdir } from 'node:os'
-import { join, resolve } from 'node:path'
+import { basename, join, resolve } from 'node:path'
 import { fail, toJson } from '../../base/index.ts'
 import { packageVersion } from '../../base/version.ts'
 import type { Report } from '../../base/workers.ts'
@@ -23,9 +23,15 @@ export interface Workshop {
   readonly modules?: string
   /** Jobs write here, not where they say: no folder is shared. */
   readonly out?: string
+  /** A folder that submitters see, too: jobs whose place is within it write there all the same. */
+  readonly shared?: string
   readonly signal: AbortSignal
   readonly report?: Report
 }
+
+/** Whether a path lies in a folder. */
+const isInside = (folder: string, path: string): boolean =>
+  resolve(path).startsWith(resolve(folder) === '/' ? '/' : `${resolve(folder)}/`)
 
 /** Files of a run that come back through a queue; a larger one needs a shared folder. */
 const mostBytes = 8e6
@@ -49,8 +55,10 @@ async function experimentOf(job: Job, { registry, modules }: Workshop): Promise<
     }
     found = await loadExperiment(experiment)
   } else {
-    const path = resolve(modules ?? '.', module)
-    if (modules === undefined || !path.startsWith(modules === '/' ? '/' : `${resolve(modules)}/`))
+    // another machine may have it under another folder
+    const path =
+      modules === undefined || isInside(modules, module) ? module : join(resolve(modules), basename(module))
+    if (modules === undefined || !existsSync(path))
       fail(
         'TL_UNSUPPORTED',
         `${module}: a module of your own, and this worker was given no folder that holds it: start it with --modules FOLDER`,
@@ -90,7 +98,9 @@ export async function performJob(job: Job, workshop: Workshop): Promise<Done> {
   const experiment = await experimentOf(job, workshop)
   await checkReads(job.reads)
   const { id, threads, work, place, module } = job
-  const { signal, report = () => {}, out } = workshop
+  const { signal, report = () => {}, shared } = workshop
+  const isShared = shared !== undefined && place !== undefined && isInside(shared, place.folder)
+  const out = isShared ? undefined : workshop.out
   const config = completeConfig(experiment, work.config)
   const seconds = (): number => (performance.now() - start) / 1000
   if (work.kind === 'cell') {

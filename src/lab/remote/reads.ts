@@ -36,7 +36,7 @@ const checked = new Map<string, Promise<string>>()
 export async function checkReads(reads: Readonly<Record<string, string>> = {}): Promise<void> {
   for (const [path, expected] of Object.entries(reads)) {
     const status = statusOf(path)
-    if (!status)
+    if (!status?.isFile() && !status?.isDirectory())
       fail(
         'TL_IO',
         `${path}: the job reads it, and it is not on this machine: copy it here, to the same path`,

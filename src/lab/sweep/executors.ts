@@ -25,9 +25,12 @@ export interface CarrierSettings {
   readonly parallel?: number
   readonly redis?: string
   readonly queue?: string
-  /** Hash of what is run: names of jobs in a queue that others use, too. */
+  /** Environment variables: a password may be there. */
   readonly env: Readonly<Record<string, string | undefined>>
 }
+
+/** The queue when nobody names one. */
+export const defaultQueue = 'treeline'
 
 /** An executor on other machines: jobs of any number, carried by others. */
 export interface CarryingExecutor {
@@ -70,11 +73,24 @@ const commandExecutor: CarryingExecutor = {
   },
 }
 
+const redisExecutor: CarryingExecutor = {
+  name: 'redis',
+  description: 'a queue on Redis, for workers (treeline worker redis://…) on any machine',
+  async carrier({ redis, queue = defaultQueue, folder, detach, env }) {
+    const [{ redisAddress }, { redisCarrier }] = await Promise.all([
+      import('../remote/redisAddress.ts'),
+      import('../remote/redisCarrier.ts'),
+    ])
+    return redisCarrier(redisAddress(redis ?? '', env), queue, folder, { detach })
+  },
+}
+
 /** All executors. A new one is a file and a row here. */
 export const executors: readonly (Executor | CarryingExecutor)[] = [
   localExecutor(),
   slurmExecutor,
   commandExecutor,
+  redisExecutor,
 ]
 
 /** An executor by name. Throws TL_USAGE with the nearest name. */
