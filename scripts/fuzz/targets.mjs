@@ -24,6 +24,7 @@ import {
   stringsFromText,
 } from '../../dist/grammar/index.js'
 import { curveRowsOf, gatherCurves } from '../../dist/lab/index.js'
+import { makeJob, parseJob } from '../../dist/lab/remote/job.js'
 import { labelsOf, parseIndex, readRecord, selectRuns } from '../../dist/lab/runs/index.js'
 import { readSweepFile } from '../../dist/lab/sweep/sweepFile.js'
 import { readConfig } from '../../dist/lm/config.js'
@@ -309,6 +310,23 @@ export const targets = [
         if (!/\.[cm]?[jt]s\b/.test(error.message)) throw error
       })
     },
+  ),
+  textTarget(
+    'job of a queue',
+    'json',
+    () => [
+      json(
+        makeJob({
+          treeline: '0.1.0',
+          experiment: 'digits',
+          version: 1,
+          threads: 1,
+          seconds: null,
+          work: { kind: 'cell', config: { seed: 1 }, cell: { m: 2 }, replica: 0 },
+        }),
+      ),
+    ],
+    (source) => void parseJob(parseJson(source, 'file')),
   ),
   textTarget(
     'run folder',

@@ -51,6 +51,15 @@ export const withAwayOptions = (command: Command): Command =>
     .option('--detach', 'leave after submission; the same command attaches again')
     .option('--cancel', 'end what this command has submitted, and nothing else')
 
+/** Seconds that a task may take by `--slurm time=…`. */
+export const timeLimit = (
+  lab: { slurmSeconds: (text: string) => number | undefined },
+  { slurm = [] }: AwayFlags,
+): number | undefined => {
+  const [, time] = /(?:^|,)time=([^,]+)/.exec(slurm.join(',')) ?? []
+  return time === undefined ? undefined : lab.slurmSeconds(time)
+}
+
 const ownProgram = (): string[] => [process.execPath, fileURLToPath(new URL('./main.js', import.meta.url))]
 
 /** Settings of a carrier that works from a folder. */

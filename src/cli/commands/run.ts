@@ -4,7 +4,8 @@ import { join, resolve } from 'node:path'
 import { Command } from 'commander'
 import { duration, fail } from '../../base/index.ts'
 import type { AnyExperiment, BaseConfig, CarryingExecutor, StudyExperiment } from '../../lab/index.ts'
-import { type AwayFlags, carrierSettings, isAway, leaving, withAwayOptions } from '../away.ts'
+import { type AwayFlags, carrierSettings, isAway, leaving, timeLimit, withAwayOptions } from '../away.ts'
+import { planText } from '../awayPlan.ts'
 import { interruption } from '../interrupt.ts'
 import type { Io } from '../io.ts'
 import { type Laboratory, laboratory } from '../laboratory.ts'
@@ -22,6 +23,26 @@ interface RunFlags extends AwayFlags {
   json?: boolean
   quiet?: boolean
   fresh?: boolean
+  dryRun?: boolean
+}
+
+/** What a run would take; the study's own estimate is scaled by finished runs of the same experiment. */
+function showPlan(
+  lab: Laboratory,
+  experiment: AnyExperiment,
+  config: BaseConfig,
+  flags: RunFlags,
+  io: Io,
+): void {
+  const { seconds, basis } = lab.estimateCosts([{ experiment, config }], flags.out)
+  const own = experiment.cost?.(config) ?? Number.NaN
+  const scale = own > 0 && seconds[0] ? seconds[0] / own : 1
+  const jobs =
+    'study' in experiment
+      ? lab.jobsOfStudy((experiment as StudyExperiment).study, config, scale)
+      : [{ label: experiment.name, seconds: seconds[0] ?? null }]
+  const plan = lab.planAway(jobs, { taskSeconds: flags.taskMinutes * 60, limit: timeLimit(lab, flags) })
+  io.out(flags.json ? lab.prettyJson({ ...plan, basis }) : planText(plan, flags.executor, basis.join('; ')))
 }
 
 /** What carries the measurements of a run to other machines. */
@@ -56,6 +77,7 @@ export function runCommand(io: Io): Command {
     .option('--out <dir>', 'the folder that holds all runs', 'runs')
     .option('--report', 'also write a report: one HTML page and SVG, PNG and PDF figures in the run folder')
     .option('--fresh', 'throw away what the run folder holds and begin again')
+    .option('--dry-run', 'show how many measurements there are, and what they would cost')
     .addOption(jsonOption())
     .addOption(quietOption())
   return withAwayOptions(command)
@@ -81,6 +103,10 @@ export function runCommand(io: Io): Command {
         set: flags.set,
         values: flags.seed === undefined ? {} : { seed: flags.seed },
       })
+      if (flags.dryRun) {
+        showPlan(lab, experiment, config, flags, io)
+        return
+      }
       const display = makeDisplay(experiment.name, io, flags.quiet)
       const executor = lab.findExecutor(flags.executor)
       const isElsewhere = isAway(executor, flags)

@@ -10,7 +10,8 @@ import type {
   Plan,
   SweepOutcome,
 } from '../../lab/index.ts'
-import { type AwayFlags, carrierSettings, isAway, leaving, withAwayOptions } from '../away.ts'
+import { type AwayFlags, carrierSettings, isAway, leaving, timeLimit, withAwayOptions } from '../away.ts'
+import { planText } from '../awayPlan.ts'
 import { interruption } from '../interrupt.ts'
 import type { Io } from '../io.ts'
 import { type Laboratory, laboratory } from '../laboratory.ts'
@@ -163,6 +164,14 @@ function showPlan(
   )
   if (open.length === 0) {
     io.out('nothing is left to do\n')
+    return
+  }
+  if (flags.executor !== 'local') {
+    const jobs = runs.flatMap(({ label, state }, i) =>
+      state === 'done' ? [] : [{ label, seconds: costs.seconds[i] ?? null }],
+    )
+    const plan = lab.planAway(jobs, { taskSeconds: flags.taskMinutes * 60, limit: timeLimit(lab, flags) })
+    io.out(planText(plan, flags.executor, costs.basis.join('; ')))
     return
   }
   const total =

@@ -10,6 +10,7 @@ import { journalLines } from '../../base/journal.ts'
 import { lockFolder } from '../../base/lock.ts'
 import { pause } from '../sweep/pause.ts'
 import { type Book, openBook, readTask, type Submission, taskJournal } from './book.ts'
+import { bundle } from './bundle.ts'
 import type { Carrier, CarryOptions } from './carrier.ts'
 import type { Job } from './job.ts'
 import { taskLines } from './task.ts'
@@ -46,22 +47,6 @@ export const patience: Patience = { look: 1000, ask: 10_000, askMost: 60_000, vi
 const mostBlind = 3
 /** How often jobs are sent again after their task was gone. */
 const mostSends = 5
-
-/** Jobs in tasks of about so many seconds; a job of unknown length counts as a minute. */
-export function bundle(jobs: readonly Job[], seconds: number): Job[][] {
-  const tasks: Job[][] = []
-  let [current, total]: [Job[], number] = [[], 0]
-  for (const job of jobs) {
-    const cost = job.seconds ?? 60
-    if (current.length > 0 && total + cost > seconds) {
-      tasks.push(current)
-      ;[current, total] = [[], 0]
-    }
-    current.push(job)
-    total += cost
-  }
-  return current.length > 0 ? [...tasks, current] : tasks
-}
 
 interface Sent {
   readonly task: number

@@ -78,24 +78,31 @@ const freshCells = (known: Map<string, object>, asked: readonly object[]): objec
 const drawnRows = (rows: readonly object[], cell: object, seed: number, replica: number): Rows =>
   rows.map((row) => ({ ...cell, ...row, seed, replica }))
 
-/** Seconds of all cells on one core, also of those that rows will ask for where the study supposes some. */
-function expectedCost(study: AnyStudy, config: BaseConfig): number {
+/** Cells, also those that rows will ask for where the study supposes some, with their replicas and seconds on one core. */
+export function expectedJobs(
+  study: AnyStudy,
+  config: BaseConfig,
+): { readonly cell: object; readonly replicas: number; readonly seconds: number }[] {
   const known = new Map<string, object>()
   const rows: Measured<object, object>[] = []
-  let cost = 0
+  const jobs: { cell: object; replicas: number; seconds: number }[] = []
   for (;;) {
     const fresh = freshCells(known, study.cells(config, rows, undefined))
-    if (fresh.length === 0) return cost
+    if (fresh.length === 0) return jobs
     for (const cell of fresh) {
       const replicas: number = study.replicas(config, cell)
-      cost += replicas * (study.cost?.(cell, config) ?? 1)
+      jobs.push({ cell, replicas, seconds: study.cost?.(cell, config) ?? 1 })
       const supposed = study.suppose?.(cell, config) ?? []
       for (let replica = 0; replica < replicas; replica++)
         rows.push(...drawnRows(supposed, cell, config.seed, replica))
     }
-    if (!study.suppose) return cost
+    if (!study.suppose) return jobs
   }
 }
+
+/** Seconds of all cells on one core. */
+const expectedCost = (study: AnyStudy, config: BaseConfig): number =>
+  expectedJobs(study, config).reduce((sum, { replicas, seconds }) => sum + replicas * seconds, 0)
 
 /** Measure cells until the study asks for no other; every replica of a cell is a job. */
 async function measureAll(
