@@ -8,6 +8,7 @@ import { imagemodel, usage as imagemodelUsage } from './imageModel.mjs'
 import { inference, usage as inferenceUsage } from './inference.mjs'
 import { larger, usage as largerUsage } from './larger.mjs'
 import { lasttoken, usage as lasttokenUsage } from './lasttoken.mjs'
+import { linearized, usage as linearizedUsage } from './linearized.mjs'
 import { lm, usage as lmUsage } from './lm.mjs'
 import { masked, usage as maskedUsage } from './masked.mjs'
 import { merge, usage as mergeUsage } from './merge.mjs'
@@ -25,6 +26,7 @@ const benchmarks = {
   inference,
   larger,
   lasttoken,
+  linearized,
   lm,
   masked,
   merge,
@@ -39,7 +41,7 @@ else {
   const isHelp = name === '--help' || name === '-h'
   const names = Object.keys(benchmarks).join(', ')
   const complaint = `${name ? `unknown benchmark "${name}"` : 'which benchmark?'} expected ${names}\n\n`
-  const text = `${isHelp ? '' : complaint}${denoisingUsage}\n\n${diffusionUsage}\n\n${editUsage}\n\n${engineUsage}\n\n${hierarchicalUsage}\n\n${imagemodelUsage}\n\n${inferenceUsage}\n\n${largerUsage}\n\n${lasttokenUsage}\n\n${lmUsage}\n\n${maskedUsage}\n\n${mergeUsage}\n\n${profileUsage}\n\n${questionsUsage}\n\n${runtimeUsage}\n`
+  const text = `${isHelp ? '' : complaint}${denoisingUsage}\n\n${diffusionUsage}\n\n${editUsage}\n\n${engineUsage}\n\n${hierarchicalUsage}\n\n${imagemodelUsage}\n\n${inferenceUsage}\n\n${largerUsage}\n\n${lasttokenUsage}\n\n${linearizedUsage}\n\n${lmUsage}\n\n${maskedUsage}\n\n${mergeUsage}\n\n${profileUsage}\n\n${questionsUsage}\n\n${runtimeUsage}\n`
   ;(isHelp ? process.stdout : process.stderr).write(text)
   process.exitCode = isHelp ? 0 : 2
 }

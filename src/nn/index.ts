@@ -1,6 +1,7 @@
 /** @file Neural networks as pure functions of parameter trees: layers, networks, losses, optimizers, the training loop. */
 export { type Activation, activation } from './activations.ts'
 export { type Fans, type Initializer, initialize, initializeBias } from './initializers.ts'
+export { type KroneckerOptions, kroneckerFactors, kroneckerQuadratic } from './kronecker/factors.ts'
 export {
   fromFunction,
   initAll,

@@ -123,6 +123,7 @@ export {
   zerosLike,
 } from './tensor.ts'
 export { jvp, linearize } from './transform/jvp.ts'
+export { parameterProducts } from './transform/products.ts'
 export { grad, valueAndGrad, valueAndGradWithAux, vjp } from './transform/vjp.ts'
 export { type InAxes, vmap } from './transform/vmap.ts'
 export { entries, fromEntries, leaves, mapTree, type Tree, unflatten, zipTrees } from './tree.ts'

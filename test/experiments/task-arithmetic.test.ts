@@ -44,7 +44,7 @@ beforeAll(async () => {
   values = {
     ...{ model: path, relations, relationNames: ['color', 'size'], text, blocks: 1, controlPieces: 2 },
     ...{ steps: 4, batchSize: 4, alphas: 3, mapPoints: 3, mapPairs: 1, kernelExamples: 3, replicas: 1 },
-    ...{ randomStart: false, linearRate: 0.01, nonlinearRate: 0.01 },
+    ...{ randomStart: false, tak: 1, linearRate: 0.01, nonlinearRate: 0.01 },
   }
 })
 afterAll(() => {

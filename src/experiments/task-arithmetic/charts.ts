@@ -1,7 +1,7 @@
 /** @file Accuracy against α, forgetting against α, maps of disentanglement, and where the kernel's eigenfunctions live. */
 import { chart, distinct, type Figure, groupBy, heatMap, mean, where } from '../../lab/index.ts'
 import { area, mostApart } from './analyse.ts'
-import { type Found, partOf, type Regime, regimes, regimeTitles } from './rows.ts'
+import { type Found, partOf, type Regime, regimesIn, regimeTitles } from './rows.ts'
 
 type Rows = readonly Found[]
 
@@ -80,7 +80,9 @@ export function arithmeticCharts(rows: Rows): (() => Figure)[] {
           }),
         ]
       : []),
-    ...distinct(maps, 'pair').flatMap((pair) => regimes.map((regime) => () => mapOf(maps, regime, pair))),
+    ...distinct(maps, 'pair').flatMap((pair) =>
+      regimesIn(rows).map((regime) => () => mapOf(maps, regime, pair)),
+    ),
     ...(energies.length
       ? [
           chart(

@@ -15,7 +15,7 @@ import {
   width,
 } from './analyse.ts'
 import type { Config } from './config.ts'
-import { type Found, partOf, type Regime, regimes, regimeTitles } from './rows.ts'
+import { type Found, partOf, type Regime, regimesIn, regimeTitles } from './rows.ts'
 
 type Rows = readonly Found[]
 
@@ -39,6 +39,14 @@ export function claimsOf(rows: Rows, { kept: least }: Config): Claim[] {
       'coefficients that give 95 % of the best accuracy: share of 0 … 1, linear minus nonlinear',
       width.gain(rows, 'nonlinear', 'linear'),
     ).atLeast(0),
+    ...(regimesIn(rows).includes('tak')
+      ? [
+          claim(
+            'TAK: normalized accuracy, with the penalty minus without (linear)',
+            normalized.gain(rows, 'linear', 'tak'),
+          ).atLeast(0),
+        ]
+      : []),
     ...(has('forgotten')
       ? [
           claim(
@@ -95,6 +103,7 @@ export function arithmeticFindings(
     single: single.of(rows, regime),
     alpha: alpha.of(rows, regime),
   })
+  const regimes = regimesIn(rows)
   const found = Object.fromEntries(regimes.map((regime) => [regime, of(regime)])) as Record<
     Regime,
     ReturnType<typeof of>

@@ -75,6 +75,14 @@ export const config = z.strictObject({
     'peak learning rate of the nonlinear regime; family: 1e-4 with a model, else 1e-3',
   ),
   linearRate: rate.describe('the same of the linear regime; family: 3e-4 with a model, else 1e-3'),
+  tak: z
+    .number()
+    .min(0)
+    .max(1e6)
+    .default(0)
+    .describe(
+      'weight of the penalty of a fourth regime, TAK: about the mean of ‖Jτ‖² on examples of the other tasks, by Kronecker factors; 0: no such regime',
+    ),
   alphas: z.int().min(2).max(201).default(21).describe('coefficients from 0 to 1 that are tried'),
   kept: z.number().min(0).max(1).default(0.95).describe('share of the control that negation has to keep'),
   negation: z.boolean().default(true).describe('measure forgetting'),

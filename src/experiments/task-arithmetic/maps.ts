@@ -3,8 +3,8 @@ import { fail } from '../../base/index.ts'
 import type { Task } from '../tasks/family.ts'
 import { openMeasures } from '../tasks/measure.ts'
 import { alongOf } from './regimes.ts'
-import { type MapRow, regimes } from './rows.ts'
-import { type Site, vectorOf } from './site.ts'
+import type { MapRow } from './rows.ts'
+import { regimesOf, type Site, vectorOf } from './site.ts'
 
 /** Ends of both axes. */
 const reach = 3
@@ -28,7 +28,7 @@ export async function measureMaps(site: Site, signal: AbortSignal): Promise<MapR
   try {
     for (let p = 0; p < Math.min(mapPairs, family.tasks.length - 1); p++) {
       const pair = [family.tasks[p]!, family.tasks[p + 1]!] as const
-      for (const regime of regimes) {
+      for (const regime of regimesOf(config)) {
         const vectors = [
           await vectorOf(site, regime, pair[0].name),
           await vectorOf(site, regime, pair[1].name),

@@ -7,9 +7,10 @@ import { taskVector } from '../tasks/vectors.ts'
 import { type Config, openFamily } from './config.ts'
 import { measureKernel } from './kernel.ts'
 import { measureMaps } from './maps.ts'
+import { penaltiesOf } from './penalty.ts'
 import { alongOf } from './regimes.ts'
-import { type Cell, controlName, type Regime, type Row, regimes } from './rows.ts'
-import { type Site, trainingOf, trainings, vectorName, vectorOf } from './site.ts'
+import { type Cell, controlName, type Regime, type Row } from './rows.ts'
+import { regimesOf, type Site, trainingOf, vectorName, vectorOf } from './site.ts'
 import { openVectors } from './vectorFiles.ts'
 
 const coefficients = (count: number): number[] =>
@@ -17,20 +18,26 @@ const coefficients = (count: number): number[] =>
 
 const meanOf = (values: readonly number[]): number => values.reduce((a, b) => a + b, 0) / values.length
 
-/** Fine-tune every task in both regimes; what is in the folder already is not done again. */
+/** Fine-tune every task in each regime; what is in the folder already is not done again. */
 async function tuneAll(
-  { family, rates, config: { steps, batchSize }, start, vectors, key }: Site,
+  site: Site,
   { threads, signal, progress }: Pick<Bench<Config, void>, 'threads' | 'signal' | 'progress'>,
 ): Promise<void> {
-  const jobs = trainings.flatMap((training) => family.tasks.map((task, i) => ({ training, task, i })))
+  const { family, rates, config, start, vectors, key } = site
+  const { steps, batchSize } = config
+  const trainings = new Set(regimesOf(config).map(trainingOf))
+  const penaltyOf = penaltiesOf(site, { threads, signal })
+  const jobs = [...trainings].flatMap((training) => family.tasks.map((task, i) => ({ training, task, i })))
   for (const [n, { training, task, i }] of jobs.entries()) {
     const at = (share: number): void =>
       progress((0.7 * (n + share)) / jobs.length, `${task.name}, ${training}`)
     at(0)
     await vectors.get(vectorName(training, task.name), async () => {
-      // both regimes see the same examples in the same order
-      const options = { training, start, steps, batchSize, learningRate: rates[training] }
-      const own = { ...options, key: random.foldIn(key, i), threads, signal, progress: at }
+      // all regimes see the same examples in the same order
+      const way = training === 'nonlinear' ? 'nonlinear' : 'linear'
+      const options = { training: way, start, steps, batchSize, learningRate: rates[way] } as const
+      const penalty = training === 'tak' ? await penaltyOf(i) : undefined
+      const own = { ...options, penalty, key: random.foldIn(key, i), threads, signal, progress: at }
       return taskVector(await fineTune(family, task, own), start)
     })
   }
@@ -140,8 +147,9 @@ export async function measureStart(
     const site: Site = { ...opened, config, start, measures, vectors, key: forTuning }
     await tuneAll(site, { threads, signal, progress })
     const rows = await measureZero(site)
-    for (const [r, regime] of regimes.entries()) {
-      progress(0.7 + (0.2 * r) / regimes.length, regime)
+    const asked = regimesOf(config)
+    for (const [r, regime] of asked.entries()) {
+      progress(0.7 + (0.2 * r) / asked.length, regime)
       const singles = await measureSingles(site, regime)
       for (const [task, { test }] of singles) rows.push({ part: 'single', regime, task, accuracy: test })
       rows.push(...(await measureAddition(site, regime, singles)))

@@ -1,14 +1,18 @@
 /** @file Cells and rows of task arithmetic. */
 import { type Measured, where } from '../../lab/index.ts'
 
-/** `nonlinear`: fine-tuned as it is. `posthoc`: the same vectors in the tangent model. `linear`: fine-tuned in the tangent model. */
-export const regimes = ['nonlinear', 'posthoc', 'linear'] as const
+/**
+ * `nonlinear`: fine-tuned as it is. `posthoc`: the same vectors in the tangent model. `linear`: fine-tuned in the tangent model. `tak`:
+ * so, too, with a penalty on what changes on the other tasks' examples.
+ */
+export const regimes = ['nonlinear', 'posthoc', 'linear', 'tak'] as const
 export type Regime = (typeof regimes)[number]
 
 export const regimeTitles: Readonly<Record<Regime, string>> = {
   nonlinear: 'nonlinear',
   posthoc: 'post-hoc linear',
   linear: 'linear',
+  tak: 'linear with TAK',
 }
 
 /** Where fine-tuning begins. */
@@ -95,6 +99,10 @@ export const partOf = <P extends Row['part']>(
   part: P,
   start: Cell['start'] = 'pretrained',
 ): Found<P>[] => where(rows as readonly Found<P>[], { part, start } as never)
+
+/** The regimes that were measured. */
+export const regimesIn = (rows: readonly Found[]): Regime[] =>
+  regimes.filter((regime) => partOf(rows, 'added').some((row) => row.regime === regime))
 
 /** The name under which the control stands among tasks. */
 export const controlName = 'control'

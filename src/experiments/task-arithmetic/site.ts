@@ -2,10 +2,9 @@
 import { fail } from '../../base/index.ts'
 import type { Parameters } from '../../nn/index.ts'
 import type { random } from '../../tensor/index.ts'
-import type { Training } from '../tasks/fineTune.ts'
 import type { Measures } from '../tasks/measure.ts'
 import type { Config, Opened } from './config.ts'
-import type { Regime } from './rows.ts'
+import { type Regime, regimes } from './rows.ts'
 import type { VectorFiles } from './vectorFiles.ts'
 
 /** What the parts of a measurement share. */
@@ -17,8 +16,13 @@ export interface Site extends Opened {
   readonly key: random.Key
 }
 
-export const trainings = ['nonlinear', 'linear'] as const
-export const trainingOf = (regime: Regime): Training => (regime === 'linear' ? 'linear' : 'nonlinear')
+/** Regimes that a config asks for. */
+export const regimesOf = ({ tak }: Config): Regime[] =>
+  regimes.filter((regime) => regime !== 'tak' || tak > 0)
+
+/** Every regime has vectors of its own, but for the nonlinear ones in the tangent model. */
+type Training = Exclude<Regime, 'posthoc'>
+export const trainingOf = (regime: Regime): Training => (regime === 'posthoc' ? 'nonlinear' : regime)
 export const vectorName = (training: Training, task: string): string => `${training}-${task}`
 
 /** The vector of a task in a regime; it is there. */

@@ -1,7 +1,7 @@
 /** @file Tables: regimes, single tasks, negation by task. */
 import { overReplicas, type ReportTable, shown, where } from '../../lab/index.ts'
 import { added, alpha, area, kept, left, meanError, normalized, single, width } from './analyse.ts'
-import { controlName, type Found, partOf, type Regime, regimes, regimeTitles } from './rows.ts'
+import { controlName, type Found, partOf, type Regime, regimesIn, regimeTitles } from './rows.ts'
 
 type Rows = readonly Found[]
 
@@ -18,6 +18,7 @@ export function arithmeticTables(rows: Rows): ReportTable[] {
         ([row]) => row?.accuracy ?? Number.NaN,
       ),
     )
+  const regimes = regimesIn(rows)
   const tasks = [...new Set(partOf(rows, 'single').map(({ task }) => task))]
   const hasNegation = partOf(rows, 'forgotten').length > 0
   return [

@@ -4,7 +4,7 @@ import { mapTree, random, reshape, type Tensor, type Tree, tensor } from '../../
 import type { Batch, Task, TaskFamily } from './family.ts'
 
 /** `nonlinear`: the encoder itself. `linear`: its tangent model at the start. */
-export type Training = 'nonlinear' | 'linear'
+type Training = 'nonlinear' | 'linear'
 
 interface FineTuneOptions {
   readonly training: Training
