@@ -1,32 +1,23 @@
 /** @file A study's measurements as jobs that a carrier carries. */
-import { existsSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { writeAtomically } from '../../base/files.ts'
 import { fail, prettyJson } from '../../base/index.ts'
 import { packageVersion } from '../../base/version.ts'
 import type { Away } from '../away.ts'
 import type { AnyExperiment } from '../experiment.ts'
-import { readJson } from '../runFolder.ts'
+import { type MachineKind, readMachines } from '../machine.ts'
 import type { Order } from '../study/measure.ts'
 import type { AnyStudy } from '../study/study.ts'
 import type { Carrier } from './carrier.ts'
 import { type Job, type Made, makeJob } from './job.ts'
 import { readsOf } from './reads.ts'
 
-/** A kind of machine, and how many jobs it did. */
-interface MachineKind {
-  readonly node: string
-  readonly cpu: string
-  readonly jobs: number
-}
-
 /** Count where results of a run were made, in `machines.json` of its folder. */
 function machineCounter(folder: string): (made: Made) => void {
   const path = join(folder, 'machines.json')
   const kinds = new Map<string, MachineKind>()
   const key = ({ node, cpu }: Omit<MachineKind, 'jobs'>): string => `${node} ${cpu}`
-  if (existsSync(path))
-    for (const kind of readJson(path, true) as unknown as MachineKind[]) kinds.set(key(kind), kind)
+  for (const kind of readMachines(folder)) kinds.set(key(kind), kind)
   return ({ node, cpu }) => {
     const before = kinds.get(key({ node, cpu }))
     kinds.set(key({ node, cpu }), { node, cpu, jobs: (before?.jobs ?? 0) + 1 })

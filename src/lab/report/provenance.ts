@@ -3,6 +3,7 @@ import { bytes, duration } from '../../base/index.ts'
 import { changedFields, configRows, reproduceCommand, resumeCommand } from '../config.ts'
 import type { AnyExperiment } from '../experiment.ts'
 import { escapeText } from '../figures/index.ts'
+import { readMachines } from '../machine.ts'
 import type { FinishedRun } from '../runFolder.ts'
 import { type Html, tableHtml } from './html.ts'
 
@@ -17,6 +18,16 @@ const shared = (values: readonly string[], many: string): string => {
 }
 
 /** The line itself. */
+/** What runs were made on. Other processors and other versions of Node round differently, so several kinds are said to be several. */
+function machinesText(runs: readonly FinishedRun[]): string {
+  const kinds = runs.flatMap(({ folder, summary }) => {
+    const away = readMachines(folder)
+    return (away.length > 0 ? away : [summary.machine]).map(({ cpu, node }) => `${cpu}, Node ${node}`)
+  })
+  const text = shared(kinds, 'machines')
+  return new Set(kinds).size > 1 ? `${text}, whose numbers differ by rounding` : text
+}
+
 function provenanceLine(experiment: AnyExperiment, runs: readonly FinishedRun[]): string {
   const [first] = runs
   const of = (what: (summary: FinishedRun['summary']) => string, many: string): string =>
@@ -32,7 +43,7 @@ function provenanceLine(experiment: AnyExperiment, runs: readonly FinishedRun[])
       : `${runs.length} runs`,
     of(({ treeline, version }) => `treeline ${treeline}, ${experiment.name} ${version}`, 'versions'),
     of(({ commit }) => (commit ? `commit ${commit}` : 'no commit'), 'commits'),
-    of(({ machine }) => `${machine.cpu}, Node ${machine.node}`, 'machines'),
+    machinesText(runs),
     runs.length === 1 ? duration(seconds) : `${duration(seconds)} in all`,
     days[0] === days.at(-1) ? days[0]! : `${days[0]} to ${days.at(-1)}`,
   ].join(' · ')

@@ -1,9 +1,10 @@
 /** @file Jobs as data: names by content, hostile ones refused; options, times and addresses; tasks that get lost or appear late. */
-import { appendFileSync, mkdtempSync, rmSync } from 'node:fs'
+import { appendFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { readMachines } from '../../../src/lab/machine.ts'
 import { readTask, type Submission, taskJournal } from '../../../src/lab/remote/book.ts'
 import { bundle } from '../../../src/lab/remote/bundle.ts'
 import { checkTemplates } from '../../../src/lab/remote/command.ts'
@@ -63,6 +64,16 @@ describe('a job', () => {
       }),
       { numRuns: 200 },
     )
+  })
+})
+
+describe('machines of a run', () => {
+  it('are counted by kind in its folder; a damaged count is none', () => {
+    expect(readMachines(root)).toEqual([])
+    writeFileSync(join(root, 'machines.json'), JSON.stringify([{ node: '24', cpu: 'x', jobs: 2 }]))
+    expect(readMachines(root)).toEqual([{ node: '24', cpu: 'x', jobs: 2 }])
+    writeFileSync(join(root, 'machines.json'), '[{')
+    expect(readMachines(root)).toEqual([])
   })
 })
 
