@@ -1,4 +1,5 @@
 /** @file What every floor may use: errors, suggestions, numbers for people, keys of randomness, symmetric matrices. Files are in `./files.ts` (Node only). */
+export { breathe } from './breathe.ts'
 export { dtypeOf, dtypeWord, torchName } from './dtypeWords.ts'
 export { type ErrorCode, fail, oneLine, TreelineError } from './errors.ts'
 export {
@@ -25,6 +26,7 @@ export {
   threefryWords,
 } from './keys.ts'
 export { native } from './native.ts'
+export { needsNode } from './needsNode.ts'
 export { type NotFinite, notFiniteIn, notFiniteText } from './notFinite.ts'
 export { bytes, count, duration, fixed, formatMeasured, formatNumber, percent, plusMinus } from './numbers.ts'
 export { isFiniteNumber, isSize, isText, type Settings, settingsOf } from './settings.ts'

@@ -132,9 +132,7 @@ export function parseJsonBytes(bytes: Uint8Array, label: string): unknown {
     fail('TL_BAD_FILE', `${label}: begins with a byte-order mark: save it as UTF-8 without one`)
   refuseUtf16(bytes, label)
   try {
-    return JSON.parse(
-      Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8'),
-    ) as unknown
+    return JSON.parse(new TextDecoder('utf-8', { ignoreBOM: true }).decode(bytes)) as unknown
   } catch (error) {
     return fail('TL_BAD_FILE', `${label}: not valid JSON: ${(error as Error).message.slice(0, 200)}`, error)
   }

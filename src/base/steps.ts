@@ -1,4 +1,5 @@
 /** @file Long synchronous work that can be left between two steps, for signals, timers and progress. */
+import { breathe } from './breathe.ts'
 import { fail } from './errors.ts'
 
 /** A generator that yields wherever the work may be left; its `finally` blocks clean up. */
@@ -18,13 +19,6 @@ const stretch = 20
 /** When the last one was: also many short pieces of work, one after the other, must breathe. */
 let last = 0
 
-const breathe = (): Promise<void> =>
-  new Promise((resolve) => {
-    // twice: in the midst of a turn the first comes before the loop has looked for signals again
-    if (typeof setImmediate === 'function') setImmediate(() => setImmediate(resolve))
-    else setTimeout(resolve, 0)
-  })
-
 /** Do all steps, and let the event loop turn every few of them. Throws `TL_INTERRUPTED` when the signal is aborted. */
 export async function inSteps<Result>(
   steps: Steps<Result>,
@@ -35,6 +29,8 @@ export async function inSteps<Result>(
       const { done, value } = steps.next()
       if (done) return value
       if (performance.now() - last < stretch) continue
+      // twice: in the midst of a turn the first comes before the loop has looked for signals again
+      await breathe()
       await breathe()
       if (signal?.aborted) fail('TL_INTERRUPTED', 'interrupted')
       last = performance.now()

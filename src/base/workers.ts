@@ -3,6 +3,7 @@
  * closure cannot cross threads; items and results are structured clones, typed arrays included.
  */
 import { Worker } from 'node:worker_threads'
+import { breathe } from './breathe.ts'
 import { type ErrorCode, fail, TreelineError } from './errors.ts'
 import { isInside, makeGate, shutGate } from './native.ts'
 
@@ -50,9 +51,6 @@ type Work<Item, Result> = (
   signal: AbortSignal | undefined,
   report: Report,
 ) => Promise<Result> | Result
-
-/** Let signals in between two items. */
-const breathe = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
 
 async function here<Item, Result>(
   task: Task,

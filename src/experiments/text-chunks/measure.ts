@@ -1,4 +1,5 @@
 /** @file Round trips of passages: a share of the characters is masked and filled again; which of them change together. */
+import { breathe } from '../../base/index.ts'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import {
@@ -177,7 +178,7 @@ async function ofNgram(n: number, bench: ChunkBench): Promise<Row[]> {
           signal.throwIfAborted()
           out.set(ngramFill(model, tokens.subarray(at, at + size), d, random.foldIn(own, at / size)), at)
           progress((i + at / tokens.length) / config.t.length, `${n}-gram, t = ${t}`)
-          await new Promise((resolve) => setImmediate(resolve))
+          await breathe()
         }
         return out
       },

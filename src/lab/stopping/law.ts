@@ -1,5 +1,6 @@
 /** @file The law tau = a·P^b through memorization times and its bend, predictions for another P, and each P as the others predict it. */
-import { distinct, groupBy, studentQuantile } from '../study/index.ts'
+import { studentQuantile } from '../study/estimate.ts'
+import { distinct, groupBy } from '../study/rows.ts'
 import { fitLine, type Line, lineAt, type Observation } from './censored.ts'
 import { mixtureOf } from './drift.ts'
 import type { Criterion, Memorization } from './memorization.ts'

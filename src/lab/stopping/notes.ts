@@ -1,6 +1,6 @@
 /** @file What must be said beside the numbers of a plan: what was left out, what is assumed, what disagrees, what to train. */
 import { fixed, formatNumber, percent } from '../../base/index.ts'
-import { distinct } from '../study/index.ts'
+import { distinct } from '../study/rows.ts'
 import {
   assumedScatter,
   type Bend,

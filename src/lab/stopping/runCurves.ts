@@ -1,8 +1,7 @@
 /** @file Training curves in run folders: rows of studies or lines of metrics, of one setting. */
 import { fail, formatNumber } from '../../base/index.ts'
 import type { FinishedRun } from '../runFolder.ts'
-import { distinct, groupBy } from '../study/index.ts'
-import { studyRows } from '../study/rows.ts'
+import { distinct, groupBy, studyRows } from '../study/rows.ts'
 import { type CurveRow, numberIn } from './curves.ts'
 
 type Fields = Readonly<Record<string, unknown>>

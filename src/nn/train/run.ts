@@ -1,5 +1,5 @@
 /** @file A training run at work: its state as one object, and what happens to it between two calls of the runtime. */
-import { didYouMean, fail } from '../../base/index.ts'
+import { breathe, didYouMean, fail } from '../../base/index.ts'
 import { type CompileOptions, random, type Tensor, tensor } from '../../tensor/index.ts'
 import type { Key, Parameters } from '../layer.ts'
 import { copyParameters } from '../parameters.ts'
@@ -200,9 +200,6 @@ async function oneCall<P extends Parameters, B extends Batch>(run: Run<P, B>): P
   counters.step = first + plan.slots
 }
 
-/** Let timers and signals in: the runtime works on this thread. */
-const breathe = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
-
 /** Call after call until the run is over. Throws TL_INTERRUPTED once the signal is aborted and the state is saved. */
 export async function runToEnd<P extends Parameters, B extends Batch>(run: Run<P, B>): Promise<void> {
   const { options, plan, counters, meter } = run
@@ -219,6 +216,7 @@ export async function runToEnd<P extends Parameters, B extends Batch>(run: Run<P
     await afterCall(run)
     meter.update(counters, counters.step >= plan.total)
     if (performance.now() - breathed > 50) {
+      // the runtime works on this thread: timers and signals come in here
       await breathe()
       breathed = performance.now()
     }
