@@ -22,6 +22,8 @@ export const built = [
 
 /** Tests that need Slurm and Redis on this machine. */
 export const cluster = ['test/cluster/*.test.ts']
+/** Tests that need Chromium and the built page. */
+const page = ['test/page/*.test.ts']
 
 /**
  * The engine and the networks run on both builds of the runtime. Not on WebAssembly: files in which the build plays no part
@@ -53,13 +55,15 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['test/**/*.test.ts'],
-          exclude: [...built, ...cluster],
+          exclude: [...built, ...cluster, ...page],
           isolate: false,
         },
       },
       { extends: true, test: { name: 'e2e', include: built } },
       // real Slurm and Redis: npm run test:cluster
       { extends: true, test: { name: 'cluster', include: cluster } },
+      // Chromium and the built page: npm run test:page
+      { extends: true, test: { name: 'page', include: page } },
       { extends: true, test: { name: 'wasm', include: onBothBuilds, env: { TREELINE_RUNTIME: 'wasm' } } },
     ],
   },

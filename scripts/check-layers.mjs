@@ -20,7 +20,7 @@ const floors = [
   ['edit'],
   ['lab'],
   ['experiments'],
-  ['cli'],
+  ['cli', 'web'],
 ]
 const level = new Map(floors.flatMap((names, index) => names.map((name) => [name, index])))
 /** Doors beside index.ts, each with the reason why it is one. */
@@ -39,6 +39,7 @@ export const doors = {
   'base/workers.ts': 'Node only',
   'base/written.ts': 'Node only, and loads a YAML parser',
   'base/wasm/index.ts': 'an assembler that few floors need',
+  'lab/page/index.ts': 'serves a page without loading what makes runs',
   'lab/runs/index.ts': 'lists runs without loading what makes them',
   'experiments/load.ts': 'one experiment without the libraries of the others',
   'merge/workers.ts': 'loads nothing, so that threads start before the rest of merging is there',

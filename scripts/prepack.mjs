@@ -15,3 +15,4 @@ const npm = (...words) => {
 if (!existsSync(`${root}/node_modules/typescript`)) npm('ci', '--ignore-scripts')
 rmSync(`${root}/dist`, { recursive: true, force: true })
 npm('run', '--silent', 'build')
+npm('run', '--silent', 'build:page')

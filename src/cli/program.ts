@@ -19,6 +19,7 @@ const commands: Readonly<Record<string, () => Promise<Make>>> = {
   runs: async () => (await import('./commands/runs/index.ts')).runsCommand,
   collect: async () => (await import('./commands/collect.ts')).collectCommand,
   report: async () => (await import('./commands/report.ts')).reportCommand,
+  page: async () => (await import('./commands/page.ts')).pageCommand,
   stop: async () => (await import('./commands/stop.ts')).stopCommand,
   grammar: async () => (await import('./commands/grammar/index.ts')).grammarCommand,
   data: async () => (await import('./commands/data.ts')).dataCommand,

@@ -1,7 +1,8 @@
 /** @file Round trips of passages: a share of the characters is masked and filled again; which of them change together. */
-import { breathe } from '../../base/index.ts'
+
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
+import { breathe } from '../../base/index.ts'
 import {
   changesOf,
   covarianceByDistance,
