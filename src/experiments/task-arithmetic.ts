@@ -32,6 +32,7 @@ export const taskArithmetic = defineStudy<Config, Cell, Row, void, Prepared>(imp
       ...{ alphas: 5, mapPoints: 3, mapPairs: 1, mapExamples: 10, kernelExamples: 4, replicas: 1 },
     },
     tour: {
+      tak: 0.1,
       ...{
         looks: ['turned', 'mirrored', 'exchanged'],
         replicas: 1,
@@ -47,6 +48,7 @@ export const taskArithmetic = defineStudy<Config, Cell, Row, void, Prepared>(imp
       },
     },
     quick: {
+      tak: 0.1,
       ...{ looks: ['turned', 'mirrored', 'exchanged', 'swapped'], replicas: 2, mapPoints: 7, mapPairs: 1 },
       ...{
         pretraining: 250,
@@ -56,6 +58,7 @@ export const taskArithmetic = defineStudy<Config, Cell, Row, void, Prepared>(imp
       },
     },
     paper: {
+      tak: 0.1,
       ...{ images: { train: 5000, validation: 1000, test: 2000 }, width: 512, pretraining: 2000, steps: 400 },
       ...{ mapPoints: 25, mapPairs: 4, mapExamples: 400, kernelExamples: 60, replicas: 5 },
     },
