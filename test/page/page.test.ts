@@ -18,7 +18,7 @@ let asked: string[]
 beforeAll(async () => {
   served = await servePage({ page: dist })
   browser = await chromium.launch({
-    executablePath: process.env['TREELINE_PAGE']!,
+    executablePath: process.env['TREELINE_PAGE'] ?? '/usr/bin/chromium',
     args: [
       ...['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run'],
       ...['--disable-background-networking', '--disable-component-update', '--disable-sync'],
