@@ -36,6 +36,13 @@ import { clipShape, siglipShape } from '../../dist/vision/clip/config.js'
 import { preprocessor } from '../../dist/vision/preprocess.js'
 import { tilePreprocessor } from '../../dist/vision/tiles.js'
 import { visionLanguageConfig } from '../../dist/vlm/config.js'
+import {
+  addAnnotations,
+  captionRecord,
+  mentionFinder,
+  objectWords,
+  popeRecord,
+} from '../../dist/vlm/index.js'
 import { byteLevel, config, prepended, weights } from './seeds.mjs'
 
 const fixture = (name) => readFileSync(fileURLToPath(new URL(`../../test/fixtures/${name}`, import.meta.url)))
@@ -461,6 +468,43 @@ export const targets = [
       const numbers = preprocessor(objectIn(source), 'preprocessor_config.json', 24, 'clip').apply(picture)
       if (numbers.some(Number.isNaN)) throw new Error('a NaN')
     },
+  ),
+  textTarget(
+    'annotations',
+    'json',
+    () => [
+      json({
+        images: [{ id: 1 }],
+        categories: [{ id: 17, name: 'cat' }],
+        annotations: [
+          { image_id: 1, category_id: 17 },
+          { image_id: 1, caption: 'two cats' },
+        ],
+      }),
+    ],
+    (source) => {
+      const find = mentionFinder({ objects: { cat: [] } })
+      addAnnotations(new Map(), parseJson(source, 'a.json'), 'a.json', { classes: new Set(['cat']), find })
+    },
+  ),
+  textTarget(
+    'captions and questions',
+    'json',
+    () => [
+      json({ image_id: 1, caption: 'a cat', image: 'a.jpg', text: 'Is there a cat?', label: 'no' }),
+      json({ image: 'x/COCO_val2014_000000000007.jpg', text: 'a dog', label: 'yes' }),
+    ],
+    (source) => {
+      const value = parseJson(source, 'x')
+      captionRecord(value, 'x')
+      popeRecord(value, 'x')
+    },
+  ),
+  textTarget(
+    'words of classes',
+    'json',
+    () => [json({ cow: ['cattle', 'dairy cow'], 'hot dog': [] })],
+    (source) => void mentionFinder({ objects: objectWords(parseJson(source, 'x'), 'x') })('a cow'),
   ),
   textTarget(
     'tiles',

@@ -44,6 +44,7 @@ const commands: Readonly<Record<string, () => Promise<Make>>> = {
   classify: async () => (await import('./commands/classify.ts')).classifyCommand,
   caption: async () => (await import('./commands/caption.ts')).captionCommand,
   ask: async () => (await import('./commands/ask.ts')).askCommand,
+  'evaluate-captions': async () => (await import('./commands/evaluateCaptions.ts')).evaluateCaptionsCommand,
   schema: async () => (await import('./commands/schema.ts')).schemaCommand,
   completion: async () => {
     const { completionCommand } = await import('./commands/completion.ts')
