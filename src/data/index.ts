@@ -37,6 +37,22 @@ export {
   withChannels,
 } from './pictures/index.ts'
 export { type NpmSettings, npmSettings } from './registry.ts'
+export {
+  closingWords,
+  drawnScenes,
+  partnerOf,
+  type ReadSentence,
+  readDescription,
+  type Scene,
+  type SceneObject,
+  type SceneOptions,
+  type ScenePlan,
+  type SceneQuestion,
+  type ScenesOptions,
+  sceneNouns,
+  sceneQuestions,
+  sceneVocabulary,
+} from './scenes/index.ts'
 export * from './sequences/index.ts'
 export {
   type DatasetSource,

@@ -45,7 +45,8 @@ const channel = (hue: number, k: number): number => {
   const at = (k + 6 * hue) % 6
   return 1 - Math.max(0, Math.min(at, 4 - at, 1))
 }
-const colourOf = (hue: number): [number, number, number] => {
+/** A hue, 0 … 1, as shares of red, green and blue. */
+export const colourOf = (hue: number): [number, number, number] => {
   const turned = hue - Math.floor(hue)
   return [channel(turned, 5), channel(turned, 3), channel(turned, 1)]
 }
