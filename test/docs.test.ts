@@ -75,7 +75,7 @@ const numberOf = (word: string): number =>
   /^\d+$/.test(word) ? Number(word) : words.indexOf(word.toLowerCase())
 
 /** Methods of merging that are ours: mergekit has the others (test/merge/mergekit.test.ts). */
-const own = ['uniform_soup', 'rewarded_soup', 'wise_ft', 'consensus', 'tall_mask', 'ties_global']
+const own = ['uniform_soup', 'rewarded_soup', 'wise_ft', 'consensus', 'tall_mask', 'ties_global', 'isotropic']
 
 test.each<[what: string, pattern: RegExp, count: number]>([
   ['primitives', /(\d+) primitives\b/g, opNames().length],

@@ -354,7 +354,15 @@ describe('random methods', () => {
 
 it('the fixture: every method and parameter of mergekit, and nothing in it changes from run to run but the random', () => {
   const text = JSON.stringify(fixture.cases)
-  const ours = ['uniform_soup', 'rewarded_soup', 'wise_ft', 'consensus', 'tall_mask', 'ties_global']
+  const ours = [
+    'uniform_soup',
+    'rewarded_soup',
+    'wise_ft',
+    'consensus',
+    'tall_mask',
+    'ties_global',
+    'isotropic',
+  ]
   for (const [name, { parameters }] of Object.entries(mergeMethods)) {
     if (ours.includes(name)) continue
     const own = Object.values(fixture.cases).filter(({ merge_method: method }) => method === name)

@@ -25,7 +25,15 @@ describe('mergekit 0.1.5', () => {
 
   it('every method of mergekit has a case', () => {
     const covered = new Set(Object.values(cases).map((config) => config.merge_method))
-    const ours = ['uniform_soup', 'rewarded_soup', 'wise_ft', 'consensus', 'tall_mask', 'ties_global']
+    const ours = [
+      'uniform_soup',
+      'rewarded_soup',
+      'wise_ft',
+      'consensus',
+      'tall_mask',
+      'ties_global',
+      'isotropic',
+    ]
     expect(
       Object.keys(mergeMethods)
         .filter((name) => !covered.has(name))

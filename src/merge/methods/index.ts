@@ -2,6 +2,7 @@
 import { averageMethods } from './averages.ts'
 import { consensusMethods } from './consensus.ts'
 import { globalTiesMethods } from './globalTies.ts'
+import { isotropicMethods } from './isotropic.ts'
 import { modelStockMethods } from './modelStock.ts'
 import { pairMethods } from './pairs.ts'
 import { ramMethods } from './ram.ts'
@@ -24,6 +25,7 @@ export const mergeMethods: Readonly<Record<string, MergeMethod>> = Object.fromEn
     ...pairMethods,
     ...consensusMethods,
     ...globalTiesMethods,
+    ...isotropicMethods,
   ].map((method) => [method.name, method]),
 )
 
