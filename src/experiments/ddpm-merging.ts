@@ -23,17 +23,11 @@ import {
   type TaskName,
   tasks,
 } from './ddpm-merging/losses.ts'
-import {
-  fingerprintOf,
-  mergeRecipe,
-  readWeights,
-  relativeDistance,
-  sourcesOf,
-  type Weights,
-} from './ddpm-merging/merge.ts'
+import { fingerprintOf, mergeRecipe, readWeights, relativeDistance, sourcesOf } from './ddpm-merging/merge.ts'
 import { candidates, type ModelName } from './ddpm-merging/recipes.ts'
 import { type Cell, lossRows, type Row, type Rows, references } from './ddpm-merging/rows.ts'
 import { mergingTables } from './ddpm-merging/tables.ts'
+import type { Weights } from './merging/tensors.ts'
 
 const config = z.strictObject({
   seed: seedField,

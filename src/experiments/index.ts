@@ -9,6 +9,7 @@ import { digits } from './digits.ts'
 import { imageChunks } from './image-chunks.ts'
 import { imageMemorization } from './image-memorization.ts'
 import { imageTransition } from './image-transition.ts'
+import { layerScaling } from './layer-scaling.ts'
 import { lifelongEditing } from './lifelong-editing.ts'
 import { memorization } from './memorization.ts'
 import { phaseTransition } from './phase-transition.ts'
@@ -46,6 +47,7 @@ export const experiments: readonly AnyExperiment[] = [
   imageMemorization,
   textMemorization,
   digits,
+  layerScaling,
   ddpmMerging,
   taskArithmetic,
   lifelongEditing,

@@ -19,11 +19,11 @@ import {
   network,
   readWeights,
   sourcesOf,
-  type Weights,
 } from '../../src/experiments/ddpm-merging/merge.ts'
 import { candidates, grid, lambdas, type Place } from '../../src/experiments/ddpm-merging/recipes.ts'
 import { lossRows, type Rows } from '../../src/experiments/ddpm-merging/rows.ts'
 import { experiments } from '../../src/experiments/index.ts'
+import type { Weights } from '../../src/experiments/merging/tensors.ts'
 import { composeConfig, executeRun, loadRun, type StudyExperiment, writeReport } from '../../src/lab/index.ts'
 import { saveParameters } from '../../src/nn/index.ts'
 import { random } from '../../src/tensor/index.ts'

@@ -3,7 +3,8 @@ import { fail } from '../../base/index.ts'
 import { addNoise, makeSchedule, sampleDdim, samplingTimes, stratifiedTimes } from '../../diffusion/index.ts'
 import { mean as meanOfList } from '../../lab/index.ts'
 import { type Compiled, compile, mean, random, square, sub, type Tensor, tensor } from '../../tensor/index.ts'
-import { network, treeOf, type Weights } from './merge.ts'
+import type { Weights } from '../merging/tensors.ts'
+import { network, treeOf } from './merge.ts'
 
 export const tasks = ['mnist', 'fashion'] as const
 export type TaskName = (typeof tasks)[number]

@@ -2,22 +2,11 @@
 import { createHash } from 'node:crypto'
 import { fail } from '../../base/index.ts'
 import { openCheckpoint } from '../../checkpoint/index.ts'
-import {
-  applyLines,
-  findLayers,
-  type LinesRow,
-  layerOf,
-  linesPlan,
-  linesScale,
-  mergeMethods,
-  type Parameters,
-} from '../../merge/index.ts'
+import { applyLines, findLayers, type LinesRow, layerOf, linesPlan, linesScale } from '../../merge/index.ts'
 import { type DdpmUnetParameters, ddpmUnet } from '../../nn/index.ts'
 import { entries, fromEntries, random, sameShape, type Tensor, tensor } from '../../tensor/index.ts'
+import { mergedWeights, type Weights } from '../merging/tensors.ts'
 import type { LinesRecipe, ModelName, Recipe } from './recipes.ts'
-
-/** A model as merges see it: values by name, in the order of the file. */
-export type Weights = ReadonlyMap<string, Float32Array>
 
 export const network = ddpmUnet()
 
@@ -87,51 +76,19 @@ export function mergeRecipe(
   sources: Readonly<Record<ModelName, Weights>>,
   seed: number,
 ): Weights {
-  const { method: name, base, models, parameters = {}, lines } = recipe
-  const method = mergeMethods[name] ?? fail('TL_BAD_ARGUMENT', `there is no merge method ${name}`)
-  const names = [...sources.mean.keys()]
-  const computed = preparedFor(method, recipe, sources)
-  const factors = lines && factorsOf(names, lines)
+  const { method, base, models, parameters = {}, lines } = recipe
+  const merged = mergedWeights({
+    ...{ method, base: base && sources[base], parameters, shapes: shapes(), key: random.key(seed) },
+    models: models.map(({ model, parameters: own = {} }) => ({ weights: sources[model], parameters: own })),
+  })
+  if (!lines) return merged
+  const factors = factorsOf([...merged.keys()], lines)
   return new Map(
-    names.map((tensorName, index) => {
-      const merged = method.merge({
-        name: tensorName,
-        shape: shapes().get(tensorName)!,
-        base: base && sources[base].get(tensorName)!,
-        models: models.map(({ model, parameters: own = {} }, i) => ({
-          values: sources[model].get(tensorName)!,
-          parameters: { ...own, ...computed?.[i] },
-        })),
-        parameters,
-        key: random.foldIn(random.key(seed), index),
-      })
-      const scaled = factors
-        ? applyLines(sources.mean.get(tensorName)!, merged, factors.get(tensorName)!)
-        : merged
-      return [tensorName, scaled]
-    }),
+    [...merged].map(([name, values]) => [
+      name,
+      applyLines(sources.mean.get(name)!, values, factors.get(name)!),
+    ]),
   )
-}
-
-/** Statistics of the whole model, for a method that needs them. */
-function preparedFor(
-  method: (typeof mergeMethods)[string],
-  { base, models, parameters = {} }: Recipe,
-  sources: Readonly<Record<ModelName, Weights>>,
-): Parameters[] | undefined {
-  const preparation = method.prepare?.(
-    parameters,
-    models.map((model) => model.parameters ?? {}),
-  )
-  if (!preparation || !base) return undefined
-  do {
-    for (const [name, values] of sources[base])
-      preparation.see(
-        values,
-        models.map(({ model }) => sources[model].get(name)!),
-      )
-  } while (preparation.endPass())
-  return preparation.perModel()
 }
 
 /** Both models and their mean, a uniform soup. */

@@ -6,7 +6,7 @@ import type { Batch, Task, TaskFamily } from './family.ts'
 /** `nonlinear`: the encoder itself. `linear`: its tangent model at the start. */
 type Training = 'nonlinear' | 'linear'
 
-interface FineTuneOptions {
+export interface FineTuneOptions {
   readonly training: Training
   /** θ₀: where training begins, and in the linear regime where the encoder is linearized. */
   readonly start: Parameters
@@ -20,6 +20,8 @@ interface FineTuneOptions {
   readonly threads?: number
   readonly signal?: AbortSignal
   readonly progress?: (share: number) => void
+  /** In place of the mean cross-entropy: the loss of logits [rows, classes] and what a batch says of its rows. */
+  readonly objective?: (logits: Tensor, batch: Pick<Batch, 'labels' | 'weights'>) => Tensor
   /** A term that is added to the loss, of the change θ − θ₀ (a regularizer). */
   readonly penalty?: (parameters: Parameters) => Tensor
 }
@@ -52,8 +54,9 @@ export async function fineTune(
     parameters: start,
     loss: (own, given) => {
       const { inputs, labels, weights } = unwrapped(given)
-      const z = encoder.apply(own, inputs)
-      const loss = crossEntropyLoss(logits(z, task.head), labels, { weights })
+      const rows = logits(encoder.apply(own, inputs), task.head)
+      const loss =
+        options.objective?.(rows, { labels, weights }) ?? crossEntropyLoss(rows, labels, { weights })
       return penalty ? loss.add(penalty(own)) : loss
     },
     data: (step: number) => wrapped(batch(Math.min(step, steps - 1))),

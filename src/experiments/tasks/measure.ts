@@ -29,7 +29,7 @@ export interface Tangents {
 }
 
 /** What a head makes of features. */
-interface Reading {
+export interface Reading {
   /** Share of right answers. */
   readonly accuracy: number
   /** Mean log p of the right answers, in nats. */
