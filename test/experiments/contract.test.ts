@@ -20,6 +20,8 @@ import { madeUpText } from './madeUpText.ts'
 
 const root = mkdtempSync(join(tmpdir(), 'treeline-contract-'))
 afterAll(() => rmSync(root, { recursive: true, force: true }))
+// what studies train once is kept here, not in the user's cache
+process.env['TREELINE_CACHE'] = join(root, 'cache')
 let folders = 0
 
 const isStudy = (experiment: AnyExperiment): experiment is StudyExperiment => 'study' in experiment

@@ -29,7 +29,7 @@ const meanOf = <R extends Drawn>(rows: readonly R[], of: (row: R) => number): nu
 function tradeOff(rows: readonly Found[], task: string): Figure {
   const own = rowsOf(rows, 'single').filter((row) => row.task === task)
   return lineChart({
-    name: `single-${task.replaceAll(/\W+/g, '-')}`,
+    name: `single-${task.toLowerCase().replaceAll(/[^a-z0-9]+/g, '-')}`,
     title: `One task, scaled by depth: ${task}`,
     caption:
       'A fine-tuned model whose change is scaled. Control: accuracy on the pool as a share of the pretrained model’s. Target: accuracy on the task as a share of the fine-tuned model’s. Along each line α runs from 0 to 1; at 1 all lines meet in the fine-tuned model. One factor: α in every block. LiNeS: from α in the first block to 1 in the last. Reversed and random order: the same factors in other blocks.',
@@ -54,7 +54,7 @@ function tradeOff(rows: readonly Found[], task: string): Figure {
 function overBeta(rows: readonly Found[], method: (typeof methodNames)[number]): Figure {
   const own = rowsOf(rows, 'merge').filter((row) => row.method === method && row.scheme !== 'plain')
   return lineChart({
-    name: `beta-${method}`,
+    name: `beta-${method.replaceAll('_', '-')}`,
     title: `${methodTitle[method]}: normalized accuracy by β`,
     caption:
       'Mean over tasks of validation accuracy as a share of the fine-tuned models’, against β; α follows from norms. Dashed: the best plain merge. LiNeS: factors grow from α in the first block to α + β in the last. Reversed, mean factor and random order are its controls.',

@@ -46,8 +46,9 @@ export const presets = {
   tiny: {
     ...small,
     tasks: ['colours', 'shapes'],
+    methods: ['task_arithmetic', 'isotropic'],
     counts: { train: 24, validation: 16, test: 24 },
-    ...{ steps: 4, batchSize: 8, points: 2, singles: 1, soup: 2, policySteps: 2, replicas: 2 },
+    ...{ steps: 4, batchSize: 8, points: 2, singles: 1, soup: 2, policySteps: 2, replicas: 1 },
   },
   tour: {
     encoder: { width: 24, heads: 2, layers: 3, features: 24, side: 16 },
