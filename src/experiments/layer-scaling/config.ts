@@ -1,6 +1,6 @@
 /** @file What a run of layer-scaling is told. */
 import { z } from 'zod'
-import { seedField } from '../../lab/index.ts'
+import { type PartialConfig, seedField } from '../../lab/index.ts'
 import { pictureFields } from '../tasks/pictures/fields.ts'
 
 /** Methods whose merges are scaled. */
@@ -42,7 +42,7 @@ const small = {
   pool: { drawn: 48, sets: {}, steps: 12, learningRate: 3e-3, batchSize: 16 },
 }
 
-export const presets = {
+export const presets: Record<'tiny' | 'tour' | 'quick' | 'paper', PartialConfig<Config>> = {
   tiny: {
     ...small,
     tasks: ['colours', 'shapes'],

@@ -64,7 +64,7 @@ export async function tuned(
 /** The same model from weights that a later fine-tuning begins with. */
 export const startOf = treeOf
 
-export async function readingOf(site: Site, weights: Weights, task: Task, split: Split): Promise<Reading> {
+async function readingOf(site: Site, weights: Weights, task: Task, split: Split): Promise<Reading> {
   if (site.signal.aborted) fail('TL_INTERRUPTED', 'interrupted')
   const { measures } = site
   return measures.read(task, await measures.features(treeOf(site, weights), task, split))

@@ -5,7 +5,7 @@ import { mergeMethods, type Parameters } from '../../merge/index.ts'
 /** A model as merges see it: values by name, in one order. */
 export type Weights = ReadonlyMap<string, Float32Array>
 
-export interface WholeMerge {
+interface WholeMerge {
   readonly method: string
   readonly base?: Weights | undefined
   readonly models: readonly { readonly weights: Weights; readonly parameters?: Parameters }[]

@@ -15,7 +15,7 @@ import {
 import { random } from '../../../tensor/index.ts'
 
 /** Pictures of one source in three parts that share none, and the names of their classes in the encoder's head. */
-export interface Source {
+interface Source {
   /** To choose from: for the pool first, then to learn from and to choose with. */
   readonly train: Pictures
   readonly test: Pictures
@@ -129,7 +129,7 @@ export function taskSource(
 }
 
 /** One part of the pool. */
-export interface PoolPart {
+interface PoolPart {
   readonly pictures: Pictures
   readonly classes: readonly string[]
   readonly isPhotograph: boolean
