@@ -95,11 +95,11 @@ test('the tarball holds code, types, docs and licences, and an executable progra
   )
   expect(paths.filter((path) => /^(src|test|bench)\/|tsbuildinfo|\.map$/.test(path))).toEqual([])
   expect(packed.files.find(({ path }) => path === 'dist/cli/main.js')!.mode & 0o111).toBe(0o111)
-  // the runtime apart, a dependency or a data set that creeps in is seen here: code, docs and figures are about six megabytes
+  // the runtime apart, a dependency or a data set that creeps in is seen here: code, docs, figures and the page are about seven megabytes
   const runtime = packed.files.filter(({ path }) => path.startsWith('dist/onnxruntime/'))
   const runtimeSize = runtime.reduce((sum, { size }) => sum + size, 0)
   expect(runtimeSize).toBeGreaterThan(10e6)
-  expect(packed.unpackedSize - runtimeSize).toBeLessThan(7e6)
+  expect(packed.unpackedSize - runtimeSize).toBeLessThan(8e6)
 })
 
 test('nothing that is installed for a clone runs a script of its own, and packing builds', () => {
@@ -158,7 +158,7 @@ describe('installed from the npm registry', () => {
     expect(existsSync(join(folder, 'node_modules/onnxruntime-node'))).toBe(false)
     await useIn(folder, 'WebAssembly')
     const { out } = await run('du', ['-sk', 'node_modules'], folder)
-    expect(Number(out.split('\t')[0])).toBeLessThan(70_000)
+    expect(Number(out.split('\t')[0])).toBeLessThan(75_000)
     expect(statSync(join(folder, 'node_modules/.bin/treeline')).mode & 0o111).toBeTruthy()
   }, 400_000)
 })

@@ -57,12 +57,7 @@ function times(s: Float64Array, a: Float64Array, n: number, columns: number): Fl
  * σ̄ U Vᵀ of a matrix U Σ Vᵀ [rows, columns], σ̄ the mean of its min(rows, columns) singular values. Directions in which the matrix
  * is 0 have no U and V, and stay 0. In double precision by the eigenvectors of A Aᵀ or Aᵀ A, whichever is smaller.
  */
-function isotropic(
-  values: Float32Array,
-  rows: number,
-  columns: number,
-  name = 'matrix',
-): Float32Array {
+function isotropic(values: Float32Array, rows: number, columns: number, name = 'matrix'): Float32Array {
   const isWide = rows <= columns
   const [n, long] = isWide ? [rows, columns] : [columns, rows]
   const whole = Float64Array.from(values)
