@@ -35,9 +35,9 @@ const onBothBuilds = [
   'test/nn/{layers,losses,networks,optimizers,parametrization,train}.test.ts',
 ]
 
-/** Numbers and pictures of experiments, which no version of Node changes: `.ci/run` leaves them out on the second one. */
+/** Numbers of networks and pictures of experiments, which no version of Node changes: `.ci/run` leaves them out on the second one. */
 const sameOnEveryNode =
-  process.env['TREELINE_TESTS'] === 'of-node' ? ['test/experiments/**', 'test/golden/**'] : []
+  process.env['TREELINE_TESTS'] === 'of-node' ? ['test/{experiments,golden,nn,diffusion,vision,vlm}/**'] : []
 
 export default defineConfig({
   test: {
