@@ -35,9 +35,11 @@ const onBothBuilds = [
   'test/nn/{layers,losses,networks,optimizers,parametrization,train}.test.ts',
 ]
 
-/** Numbers of networks and pictures of experiments, which no version of Node changes: `.ci/run` leaves them out on the second one. */
-const sameOnEveryNode =
-  process.env['TREELINE_TESTS'] === 'of-node' ? ['test/{experiments,golden,nn,diffusion,vision,vlm}/**'] : []
+/** Floors that compute: no version of Node changes what they are, and `.ci/run` leaves them out on the second one. */
+const computing =
+  process.env['TREELINE_TESTS'] === 'of-node'
+    ? ['test/{experiments,golden,tensor,nn,grammar,diffusion,vision,lm,vlm,merge,edit}/**']
+    : []
 
 export default defineConfig({
   test: {
@@ -59,7 +61,7 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['test/**/*.test.ts'],
-          exclude: [...built, ...cluster, ...page, ...sameOnEveryNode],
+          exclude: [...built, ...cluster, ...page, ...computing],
           isolate: false,
         },
       },
